@@ -1,0 +1,68 @@
+# All set-up is here: each target that needs .venv makes it, with what is pinned and nothing else.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+READY := .venv/.ready
+PYTHONS := python3.14 python3.13 python3.12 python3.11 python3 python
+IMAGE := sesamy-makeas:dev
+ARGS :=
+CURE := install Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt-get install python3-venv), then try again
+
+.PHONY: help local test test-long check format readme bench image lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+local: $(READY) ## Run the whole thing on this machine and check the end state: ARGS="--chaos", "--serve", "--help"
+	@$(BIN)/sesamy-makeas local $(ARGS)
+
+test: $(READY) ## Run every test that this machine can: ARGS="-k gates"
+	@$(BIN)/pytest $(ARGS)
+
+test-long: $(READY) ## Run the slow sweeps, with random examples
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -m long $(ARGS)
+
+check: $(READY) ## Check style, types, imports, spelling and the README's table of settings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
+	@$(BIN)/python -c 'import sys; from tests.settings_table import README, fresh; text = README.read_text("utf-8"); \
+		sys.exit(None if fresh(text) == text else "README.md: the table of settings is stale; cure: make readme")'
+
+format: $(READY) ## Put the code in its form, and mend what can be mended
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+readme: $(READY) ## Write the README's table of settings anew
+	@$(BIN)/python -m tests.settings_table
+
+bench: $(READY) ## Measure speed and memory beside a bare peer: ARGS="scan"
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+image: ## Build the image: IMAGE=name:tag ARGS="--build-arg BASE=..."
+	docker build --file deploy/docker/Dockerfile --tag $(IMAGE) $(ARGS) .
+
+lock: $(READY) ## Pin the newest versions that pyproject.toml allows
+	@$(BIN)/python -m venv --clear .venv/lock && .venv/lock/bin/pip install --quiet 'uv>=0.9'
+	@set -eu; pin() { .venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml "$$@"; }; \
+		pin --output-file requirements.txt; pin --extra local --group dev --output-file requirements-dev.txt
+
+clean: ## Remove .venv and all that was made
+	@rm -rf .venv .coverage .hypothesis .*_cache build dist
+	@find consumer tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): requirements-dev.txt pyproject.toml
+	@set -eu; for python in $(PYTHONS); do \
+		if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then echo "make: no Python here can make .venv; cure: $(CURE)" >&2; exit 1; fi; \
+	echo "making .venv with $$($$found --version), once" >&2; \
+	[ -x $(BIN)/python ] || $$found -m venv .venv; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	touch $@

@@ -1,0 +1,18 @@
+"""
+Keeps Make.as in step with Sesamy.
+
+The walk of one event:
+
+    Kafka record
+      intake      poll; decode; unreadable -> dead letter; unknown type or vendor, a null value -> counted
+      schedule    merge into the user; due after a quiet time; a token holds its offset open
+      workers     the longest-due user whose gates let him in, urgent ones first; one run of a user at a time
+      resync      sesamy.fetch -> snapshot; mapping.documents; every account at once
+      makeas      [read contact -> upsert contact with tags] beside [products], then [subscriptions]
+      schedule    nothing owed -> close the tokens older than the run; else owed again, after a backoff
+      commits     the oldest open token of each partition is the offset to commit
+
+`DESIGN.md` beside this file says why.
+"""
+
+__version__ = "0.1.0"

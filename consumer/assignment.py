@@ -1,0 +1,138 @@
+"""Which partitions are ours: what happens when they go and come, so that no finished work is repeated."""
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
+
+import anyio
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from msgspec import Struct
+
+from .commits import Commits
+from .deadletters import Parker, Poison
+from .kafka import Member
+from .ledger import Ledger, Page
+from .schedule import Aside, Schedule
+from .telemetry import Metrics, log
+
+_log = log(__name__)
+_ASK_LIMIT_S: Final = 20.0
+
+
+class _Kept(Struct):
+    """A partition that was ours, as it was."""
+
+    committed: int | None
+    page: Page
+    users: Aside
+    poison: list[Poison]
+
+
+class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's base class is untyped
+    """
+    Our partitions, over the lives of several consumers.
+
+    It promises: what is revoked is set aside whole; a partition that comes back with the offset we last committed goes
+    on at our own next offset, with its tokens, times and attempts; any other begins at its committed offset, and one
+    without any at its earliest record.
+    """
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule,
+        ledger: Ledger,
+        parker: Parker,
+        commits: Commits,
+        hand_over: Callable[[], Awaitable[None]],
+        taken_up: Callable[[int], Awaitable[None]],
+        metrics: Metrics,
+    ) -> None:
+        """
+        Take what it keeps in step.
+
+        Args:
+            hand_over: ends all runs, and commits; called before anything is set aside.
+            taken_up: called with the number of the topic's partitions once new ones are ours.
+        """
+        self._schedule, self._ledger, self._parker, self._commits = schedule, ledger, parker, commits
+        self._hand_over, self._taken_up, self._metrics = hand_over, taken_up, metrics
+        self._consumer: Member | None = None
+        self._kept: dict[int, _Kept] = {}
+        self._error: KafkaError | TimeoutError | None = None
+        self.epoch = 0
+        """Changes whenever partitions go or come: what was polled before belongs to nobody."""
+        self.joined = False
+
+    def use(self, consumer: Member) -> None:
+        """Work with a new consumer from now on."""
+        self._consumer, self._error = consumer, None
+
+    def check(self) -> None:
+        """Raise what went wrong in a callback, where the client would only log it."""
+        error, self._error = self._error, None
+        if isinstance(error, TimeoutError):
+            raise KafkaError("no answer while taking partitions up") from error
+        if error is not None:
+            raise error
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - it is all of them
+        """Let go of everything: aiokafka's protocol is eager."""
+        self.epoch += 1
+        self.joined = False
+        if self._ledger.partitions:
+            self._metrics.rebalances.labels(kind="revoked").inc()
+            await self._hand_over()
+        self.set_aside()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Take up what is ours now."""
+        self.epoch += 1
+        try:
+            with anyio.fail_after(_ASK_LIMIT_S):
+                for tp in assigned:
+                    await self._take_up(tp)
+        except (KafkaError, TimeoutError) as error:
+            _log.error("partitions not taken up", error=type(error).__name__)
+            self._error = error
+            return
+        self._kept.clear()
+        self._metrics.rebalances.labels(kind="assigned").inc()
+        self.joined = True
+        assert self._consumer is not None
+        topic = next(iter(assigned)).topic if assigned else None
+        of_topic = self._consumer.partitions_for_topic(topic) if topic else None
+        await self._taken_up(len(of_topic or ()))
+        self.epoch += 1
+
+    def set_aside(self) -> None:
+        """Set all partitions aside; no run may be going."""
+        partitions = list(self._ledger.partitions)
+        poison = self._parker.give_up(partitions)
+        users, closed = self._schedule.set_aside(partitions, now=anyio.current_time())
+        for partition, offset in closed:
+            self._ledger.close(partition, offset)
+        for partition in partitions:
+            page = self._ledger.end(partition)
+            assert page is not None
+            committed = self._commits.committed.pop(partition, None)
+            self._kept[partition] = _Kept(committed, page, users[partition], poison[partition])
+
+    async def _take_up(self, tp: TopicPartition) -> None:
+        assert self._consumer is not None
+        committed = await self._consumer.committed(tp)
+        kept = self._kept.pop(tp.partition, None)
+        if kept is not None and committed is not None and committed == kept.committed:
+            self._ledger.begin(tp.partition, kept.page)
+            self._schedule.restore(tp.partition, kept.users, now=anyio.current_time())
+            for poison in kept.poison:
+                self._parker.put_poison(poison)
+            self._commits.committed[tp.partition] = committed
+        elif committed is not None:
+            self._ledger.begin(tp.partition, committed)
+        else:
+            self._ledger.begin(tp.partition, (await self._consumer.beginning_offsets([tp]))[tp])
+        self._consumer.seek(tp, self._ledger.next_offset(tp.partition))
+        _log.info(
+            "partition taken up", partition=tp.partition, next_offset=self._ledger.next_offset(tp.partition), resumed=kept is not None
+        )

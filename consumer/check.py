@@ -1,0 +1,58 @@
+"""The work of `check` without a network: what the settings say, and what is unwise about them."""
+
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from .secret import Secret
+from .settings import Settings
+from .settings_checks import SETTINGS, Finding, fine, is_loopback, warning
+from .settings_load import SettingsError, load
+
+_STATUSES: Final = (SETTINGS, 77, 69)
+
+
+def offline(path: Path, environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
+    """Return the settings, None where they can't be used, and all that is to be said of them."""
+    try:
+        settings = load(path, environ)
+    except SettingsError as error:
+        return None, list(error.findings)
+    return settings, [fine(str(path), f"vendors: {len(settings.vendors)}, accounts: {len(settings.accounts)}"), *advice(settings)]
+
+
+def exit_status(findings: Iterable[Finding]) -> int:
+    """Return 0, or the gravest of the errors' statuses: 78 before 77 before 69."""
+    statuses = {finding.status for finding in findings if finding.level == "error"}
+    return next((status for status in _STATUSES if status in statuses), 0)
+
+
+def advice(settings: Settings) -> Iterator[Finding]:
+    """Give what works and is unwise."""
+    for path, secret in _secrets(settings):
+        file = secret.path
+        if file is not None and file.stat().st_mode & stat.S_IROTH:
+            yield warning(path, "everyone on this machine can read the file it names", "chmod o-r, or a tighter defaultMode of the mount")
+    owners: dict[str, list[str]] = {}
+    for account in settings.accounts:
+        owners.setdefault(account.id, []).append(account.vendor)
+    numbers = {vendor.id: number for number, vendor in enumerate(settings.vendors)}
+    for vendors in owners.values():
+        if len(vendors) > 1:
+            path = f"vendors[{numbers[vendors[-1]]}].makeas"
+            cure = "give each vendor a Make.as account of its own: each takes away the other's sesamy_ tags of a shared reader"
+            yield warning(path, f"writes to the same account as vendors[{numbers[vendors[0]]}]", cure)
+    kafka = settings.kafka
+    away = [server for server in kafka.bootstrap_servers if not is_loopback(server.rpartition(":")[0].strip("[]"))]
+    if away and kafka.security_protocol == "SASL_PLAINTEXT" and kafka.sasl_mechanism == "PLAIN":
+        yield warning("kafka.security_protocol", "the password crosses the network in clear", "use SASL_SSL")
+
+
+def _secrets(settings: Settings) -> Iterator[tuple[str, Secret]]:
+    if settings.kafka.sasl_password is not None:
+        yield "kafka.sasl_password", settings.kafka.sasl_password
+    for number, vendor in enumerate(settings.vendors):
+        yield f"vendors[{number}].sesamy.client_secret", vendor.sesamy.client_secret
+        for place, one in enumerate(vendor.makeas):
+            yield f"vendors[{number}].makeas[{place}].apiKey", one.api_key

@@ -1,0 +1,190 @@
+"""Parks what can't be delivered: letters to the dead-letter topic, ids only."""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import anyio
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from msgspec import Struct
+
+from .events import encode
+from .model import AccountId, Event, Letter, UserKey
+from .telemetry import Metrics, log
+
+_log = log(__name__)
+_AGAIN_S: Final = 10.0
+_SEND_LIMIT_S: Final = 10.0
+_AT_ONCE: Final = 500
+
+
+class Address(Struct, frozen=True):
+    """What a letter says of an account: Make's user id, and the lists."""
+
+    user_id: str
+    lists: tuple[str, ...]
+
+
+class Poison(Struct, frozen=True):
+    """A record that can't be read, waiting to be parked: its key, and the letter."""
+
+    key: bytes | None
+    letter: Letter
+
+
+class Parker:
+    """
+    Writes letters, beside all other work.
+
+    It promises: what is put here is written before `on_user`, `on_poison` say so, and tried again at least every 10 s
+    until it is; nobody waits for it. The order of letters means nothing.
+    """
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        *,
+        topic: str,
+        source_topic: str,
+        addresses: Mapping[tuple[str, AccountId], Address],
+        on_user: Callable[[UserKey], None],
+        on_poison: Callable[[int, int], None],
+        metrics: Metrics,
+    ) -> None:
+        """
+        Take a started producer.
+
+        Args:
+            addresses: by vendor and account.
+            on_user: told when all letters of a user are written.
+            on_poison: told the partition and offset of a record whose letter is written.
+        """
+        self._producer, self._topic, self._source_topic = producer, topic, source_topic
+        self._addresses, self._on_user, self._on_poison, self._metrics = addresses, on_user, on_poison, metrics
+        # What is not written yet; a user or record is here until its letters are.
+        self._users: dict[UserKey, tuple[Letter, ...]] = {}
+        self._poison: dict[tuple[int, int], Poison] = {}
+        self._work = anyio.Event()
+        self.written = 0
+        self.failing_since: float | None = None
+        """When the topic stopped taking letters (loop's clock); None: it takes them, as far as we know."""
+
+    def __len__(self) -> int:
+        return len(self._users) + len(self._poison)
+
+    @property
+    def poison_count(self) -> int:
+        """Return how many unreadable records wait."""
+        return len(self._poison)
+
+    def put_user(self, key: UserKey, letters: tuple[Letter, ...]) -> None:
+        """Take a user's letters."""
+        self._users[key] = letters
+        self._work.set()
+
+    def put_poison(self, poison: Poison) -> None:
+        """Take an unreadable record's letter."""
+        self._poison[poison.letter.partition, poison.letter.offset] = poison
+        self._work.set()
+
+    def give_up(self, partitions: Collection[int]) -> dict[int, list[Poison]]:
+        """Drop what is not ours any more; return the unreadable records, by partition. Users' letters all go."""
+        aside: dict[int, list[Poison]] = {partition: [] for partition in partitions}
+        for place in [place for place in self._poison if place[0] in aside]:
+            aside[place[0]].append(self._poison.pop(place))
+        self._users.clear()
+        return aside
+
+    def give_up_poison(self, partition: int) -> None:
+        """Drop the unreadable records of a partition whose log no longer holds them."""
+        for place in [place for place in self._poison if place[0] == partition]:
+            del self._poison[place]
+
+    async def run(self) -> None:
+        """Write letters as they come, for ever."""
+        while True:
+            await self._work.wait()
+            self._work = anyio.Event()
+            while self._users or self._poison:
+                if await self._round():
+                    self.failing_since = None
+                    continue
+                self.failing_since = self.failing_since or anyio.current_time()
+                _log.error("dead-letter topic takes no letters", waiting=len(self))
+                await anyio.sleep(_AGAIN_S)
+
+    async def _round(self) -> bool:
+        """Write some of what waits; return whether all of it was taken."""
+        users = list(self._users.items())[:_AT_ONCE]
+        poison = list(self._poison.items())[:_AT_ONCE]
+        taken: set[int] = set()
+        async with anyio.create_task_group() as tasks:
+            for place, letters in enumerate([letters for _, letters in users]):
+                tasks.start_soon(self._send, place, [self._of_user(letter) for letter in letters], taken)
+            for place, (_, one) in enumerate(poison, start=len(users)):
+                tasks.start_soon(self._send, place, [self._of_poison(one)], taken)
+        for place, (key, letters) in enumerate(users):
+            if place in taken and self._users.get(key) is letters:
+                del self._users[key]
+                self._count(letters)
+                self._on_user(key)
+        for place, (where, one) in enumerate(poison, start=len(users)):
+            if place in taken and self._poison.get(where) is one:
+                del self._poison[where]
+                self._count((one.letter,))
+                self._on_poison(*where)
+        return len(taken) == len(users) + len(poison)
+
+    async def _send(self, place: int, letters: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]], taken: set[int]) -> None:
+        try:
+            with anyio.fail_after(_SEND_LIMIT_S):
+                for key, value, headers in letters:
+                    await self._producer.send_and_wait(self._topic, value=value, key=key, headers=headers)
+        except (KafkaError, TimeoutError) as error:
+            _log.warning("letter not written", error=type(error).__name__)
+            return
+        taken.add(place)
+
+    def _count(self, letters: tuple[Letter, ...]) -> None:
+        self.written += len(letters)
+        for letter in letters:
+            self._metrics.dead_letters.labels(stage=letter.stage, code=letter.code).inc()
+            _log.warning(
+                "parked",
+                stage=letter.stage,
+                code=letter.code,
+                vendor=letter.user.vendor if letter.user else None,
+                user=letter.user.user if letter.user else None,
+                account=letter.account,
+                attempts=letter.attempts,
+                partition=letter.partition,
+                offset=letter.offset,
+            )
+
+    def _of_user(self, letter: Letter) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+        assert letter.user is not None
+        headers = self._headers(letter)
+        headers["attempts"] = str(letter.attempts)
+        if letter.account is not None:
+            address = self._addresses[letter.user.vendor, letter.account]
+            headers |= {"makeas.account": address.user_id, "makeas.lists": ",".join(address.lists)}
+        value = encode(Event(letter.user, letter.type or ""))
+        return f"{letter.user.vendor}|{letter.user.user}".encode(), value, _as_bytes(headers)
+
+    def _of_poison(self, poison: Poison) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+        return poison.key, None, _as_bytes(self._headers(poison.letter))
+
+    def _headers(self, letter: Letter) -> dict[str, str]:
+        return {
+            "error.code": letter.code,
+            "error.stage": letter.stage,
+            "source.topic": self._source_topic,
+            "source.partition": str(letter.partition),
+            "source.offset": str(letter.offset),
+            "parked_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+
+
+def _as_bytes(headers: Mapping[str, str]) -> list[tuple[str, bytes]]:
+    return [(name, value.encode()) for name, value in headers.items()]

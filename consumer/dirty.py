@@ -1,0 +1,238 @@
+"""One dirty user: what waits, what is owed to whom, and which tokens stand for it. Pure."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from enum import Enum
+from math import inf
+from typing import Final
+
+from msgspec import Struct, field
+
+from .model import SESAMY, AccountId, Letter, Result, UserKey, Verdict
+
+ABSENT_S: Final = 30.0
+"""A user unknown to Sesamy is looked up again so much later: the event may be ahead of the API."""
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """The numbers of the schedule; times in seconds."""
+
+    quiet_s: float
+    max_wait_s: float
+    concurrency: int
+    max_attempts: int
+    backoff_s: float
+    backoff_max_s: float
+
+    def delay_s(self, attempt: int, *, uniform: float) -> float:
+        """Return the wait after failed try number `attempt`; `uniform`: a draw from [0, 1)."""
+        return uniform * min(self.backoff_max_s, self.backoff_s * 2.0 ** min(attempt - 1, 64))
+
+
+class Debt(Struct):
+    """What one user owes to one account, or (SESAMY) to the fetch."""
+
+    not_before: float
+    attempts: int = 0
+    tried_at: float = -inf
+    code: str = ""
+
+
+class Phase(Enum):
+    """What a dirty user is in."""
+
+    WAITING = 0
+    RUNNING = 1
+    PARKING = 2
+
+
+class Rare(Struct):
+    """What only a user in a run or in trouble needs."""
+
+    phase: Phase = Phase.WAITING
+    debts: dict[AccountId, Debt] = field(default_factory=dict)
+    letters: tuple[Letter, ...] = ()
+    """On their way to the dead-letter topic."""
+    more: dict[int, int] = field(default_factory=dict)
+    """Tokens on further partitions."""
+    event_before: bool = False
+    """Whether events waited for quiet when the run (of a debt) began: it does not cover them."""
+    # Of the events that came during the run or the parking.
+    newer: dict[int, int] = field(default_factory=dict)
+    newer_type: str = ""
+    newer_since_ms: int = 0
+    absent_since: float = inf
+
+
+class User(Struct, order=True, gc=False):
+    """One dirty user; small, since there may be 250,000. No cycle runs through it, so the collector may pass it by."""
+
+    # Its place in the debounce heap, which changes only when popped; inf: not in the heap.
+    wake_at: float
+    key: UserKey
+    due_at: float
+    """When the events that wait are due; inf: none waits. May be later than `wake_at`, never earlier."""
+    cap_at: float
+    since_ms: int
+    type: str
+    """Of the most urgent event that waits."""
+    partition: int
+    offset: int
+    """Its token: the oldest event not covered; partition -1: none."""
+    lane: tuple[AccountId, ...] | None = None
+    rare: Rare | None = None
+
+
+# ---- Tokens ----
+
+
+def take_token(user: User, partition: int, offset: int) -> bool:
+    """Let the user have a token on the partition; return whether it is new (else an older one covers the offset)."""
+    if user.partition == partition:
+        return False
+    if user.partition < 0:
+        user.partition, user.offset = partition, offset
+        return True
+    return rare_of(user).more.setdefault(partition, offset) == offset
+
+
+def rare_of(user: User) -> Rare:
+    """Return the user's rare part, made where there is none."""
+    if user.rare is None:
+        user.rare = Rare()
+    return user.rare
+
+
+def fired(user: User, now: float) -> bool:
+    """Say whether events wait that are due: they have left the heap and no run has begun since."""
+    return user.wake_at == inf and user.due_at <= now
+
+
+def owed(rare: Rare) -> tuple[AccountId, ...]:
+    """Return the accounts that something is owed to."""
+    return tuple(account for account in rare.debts if account != SESAMY)
+
+
+def tokens(user: User) -> Iterator[tuple[int, int]]:
+    """Return (partition, offset) of the user's tokens."""
+    if user.partition >= 0:
+        yield user.partition, user.offset
+    if user.rare is not None:
+        yield from user.rare.more.items()
+
+
+def drop_token(user: User, partition: int) -> None:
+    """Take the user's token on the partition away, where there is one."""
+    more = user.rare.more if user.rare is not None else {}
+    if user.partition != partition:
+        more.pop(partition, None)
+    elif more:
+        user.partition, user.offset = more.popitem()
+    else:
+        user.partition, user.offset = -1, -1
+
+
+def cover(user: User, *, urgent: Collection[str]) -> tuple[tuple[int, int], ...]:
+    """
+    Sort the tokens out after a run or a parking; return those that are closed by it.
+
+    With nothing owed the older ones go and the newer stay; else the older stay and cover the newer on their partition.
+    """
+    rare = rare_of(user)
+    if owed(rare) or rare.event_before:
+        closed = tuple((p, o) for p, o in rare.newer.items() if not take_token(user, p, o))
+        if rare.newer_type in urgent and user.type not in urgent:
+            user.type = rare.newer_type
+    else:
+        closed = tuple(tokens(user))
+        user.partition, user.offset = -1, -1
+        rare.more.clear()
+        for partition, offset in rare.newer.items():
+            take_token(user, partition, offset)
+        user.type, user.since_ms = rare.newer_type or user.type, rare.newer_since_ms
+    rare.newer.clear()
+    rare.newer_type, rare.event_before = "", False
+    return closed
+
+
+def take_newer(rare: Rare, type_: str, partition: int, offset: int, *, since_ms: int, urgent: Collection[str]) -> bool:
+    """Note an event during a run or a parking; return whether a token opens for it at once."""
+    if not rare.newer_type:
+        rare.newer_since_ms = since_ms
+    if not rare.newer_type or (type_ in urgent and rare.newer_type not in urgent):
+        rare.newer_type = type_
+    return rare.newer.setdefault(partition, offset) == offset
+
+
+# ---- Debts ----
+
+
+def due_accounts(user: User, every: tuple[AccountId, ...], *, now: float) -> tuple[AccountId, ...]:
+    """Return the accounts, among `every` one of the vendor, that the user owes to and whose time has come."""
+    event = fired(user, now)
+    if user.rare is None:
+        return every if event else ()
+    debts = user.rare.debts
+    if SESAMY in debts and debts[SESAMY].not_before > now:
+        return ()
+    return tuple(account for account in every if (debts[account].not_before <= now if account in debts else event))
+
+
+def tried_at(user: User, upstream: AccountId) -> float:
+    """Return when the user was last tried at an account, or (SESAMY) fetched in vain; -inf: never."""
+    debt = user.rare.debts.get(upstream) if user.rare is not None else None
+    return debt.tried_at if debt is not None else -inf
+
+
+def owe(rare: Rare, accounts: Iterable[AccountId], *, now: float) -> None:
+    """Owe to `accounts` from now on; what is owed already keeps its time and attempts."""
+    for account in accounts:
+        rare.debts.setdefault(account, Debt(now))
+
+
+def settle(user: User, account: AccountId, result: Result, rules: Rules, *, now: float, uniform: float) -> Letter | None:
+    """Note what a run brought at one upstream; return a letter where there will be no other try."""
+    rare = rare_of(user)
+    if result.verdict is Verdict.DONE:
+        rare.debts.pop(account, None)
+        return None
+    debt = rare.debts.setdefault(account, Debt(now))
+    debt.not_before, debt.code = now, result.code
+    if result.tried:
+        debt.tried_at = now
+    if result.verdict is Verdict.HELD:
+        return None
+    if result.verdict is Verdict.ABSENT:
+        rare.absent_since = min(rare.absent_since, now)
+        debt.not_before = rare.absent_since + ABSENT_S
+        return None
+    debt.attempts += 1
+    if result.verdict is Verdict.REFUSED or debt.attempts >= rules.max_attempts:
+        return letter(user, account, result.code, rare.debts.pop(account).attempts)
+    debt.not_before = now + rules.delay_s(debt.attempts, uniform=uniform)
+    return None
+
+
+def letter(user: User, account: AccountId, code: str, attempts: int) -> Letter:
+    """Write what is owed to one account (SESAMY: to all) as a letter."""
+    return Letter(
+        code=code,
+        stage="sesamy" if account == SESAMY else "makeas",
+        partition=user.partition,
+        offset=user.offset,
+        user=user.key,
+        type=user.type,
+        account=None if account == SESAMY else account,
+        attempts=attempts,
+    )
+
+
+def owed_by_account(users: Iterable[User], accounts: Mapping[str, tuple[AccountId, ...]]) -> dict[tuple[str, AccountId], tuple[int, int]]:
+    """Return, by vendor and account, how many of `users` are owed there and the time of the oldest event (ms)."""
+    rows: dict[tuple[str, AccountId], tuple[int, int]] = {}
+    for user in users:
+        rare, vendor = user.rare, user.key.vendor
+        only_debts = rare is not None and user.due_at == inf and rare.phase is Phase.WAITING
+        for account in owed(rare) if rare is not None and only_debts else accounts[vendor]:
+            count, oldest_ms = rows.get((vendor, account), (0, user.since_ms))
+            rows[vendor, account] = count + 1, min(oldest_ms, user.since_ms)
+    return rows

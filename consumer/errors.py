@@ -1,0 +1,47 @@
+"""Errors, named by what to do next; each is translated once, where it enters."""
+
+
+class ConsumerError(Exception):
+    """
+    Base of all our errors.
+
+    `code` is a short slug from a closed set (fit for a metric label, a header and a log field); the text never
+    holds an address, a name, a key, a body or a URL's query.
+    """
+
+    def __init__(self, text: str, *, code: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Unreadable(ConsumerError):
+    """A record that no retry makes readable: dead letter."""
+
+
+class Retryable(ConsumerError):
+    """Later: network, timeout, 408, 425, 429, 5xx, an unusable answer."""
+
+    def __init__(self, text: str, *, code: str, retry_after_s: float | None = None) -> None:
+        """Keep `retry_after_s`: what the upstream asked for, already clamped to 1 s - 1 h; None where it asked nothing."""
+        super().__init__(text, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class Refused(ConsumerError):
+    """The upstream understood and said no to this user: park."""
+
+
+class Held(ConsumerError):
+    """A gate, the lease or the snapshot's age stands before the call: nothing was sent, no attempt is burnt."""
+
+
+class Denied(Held):
+    """401 or 403: our key is at fault, so the gate closes for everybody."""
+
+
+class Fatal(ConsumerError):
+    """Stop the process with `status` (sysexits: 69 unavailable, 77 no permission, 78 settings)."""
+
+    def __init__(self, text: str, *, code: str, status: int) -> None:
+        super().__init__(text, code=code)
+        self.status = status

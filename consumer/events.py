@@ -1,0 +1,91 @@
+"""Record bytes -> event. Only ids are kept; nothing of a record is quoted."""
+
+import sys
+from enum import Enum
+from typing import Final, TypeGuard
+
+import msgspec
+from msgspec import Struct
+
+from .errors import Unreadable
+from .model import Event, UserKey
+
+MAX_RECORD_BYTES: Final = 65_536
+_MAX_ID_CHARS: Final = 256
+TYPES: Final = frozenset(
+    {
+        "userVendor.1#new",
+        "userVendor.1#update",
+        "contract.1#purchased",
+        "contract.1#update",
+        "contract#cancelRequest",
+        "checkout.1#confirm",
+        "entitlement.1#new",
+        "entitlement.1#update",
+    }
+)
+"""The eight standard events (Sesamy's webhook guide)."""
+URGENT: Final = frozenset({"checkout.1#confirm", "contract.1#purchased", "userVendor.1#new"})
+"""A reader who has just paid or registered waits for what follows."""
+
+# One string object per type and vendor, however many users hold it.
+_CANONICAL: Final = {one: one for one in TYPES}
+
+
+class Ignored(Enum):
+    """A record that asks for nothing: counted, and done."""
+
+    TOMBSTONE = "tombstone"
+    UNKNOWN_TYPE = "unknown-type"
+
+    @property
+    def reason(self) -> str:
+        """Return it as a slug."""
+        return self.value
+
+
+class _Wire(Struct, gc=False):
+    """What we read of an event; anything else in it is skipped, whatever it holds: the ids are all that a resync needs."""
+
+    eventType: object = None  # noqa: N815 - the wire's name
+    vendorId: object = None  # noqa: N815
+    userId: object = None  # noqa: N815
+
+
+_decode_json = msgspec.json.Decoder(_Wire).decode
+
+
+def decode(value: bytes | None) -> Event | Ignored:
+    """
+    Return the event of a record's value, or why there is nothing to do.
+
+    Of a key that stands twice, the last one counts.
+
+    Raises:
+        Unreadable: `too-large`, `not-json` (also JSON that is no object, or text that UTF-8 can't hold), or `no-ids`.
+    """
+    if value is None:
+        return Ignored.TOMBSTONE
+    if len(value) > MAX_RECORD_BYTES:
+        raise Unreadable("record larger than 64 KiB", code="too-large")
+    try:
+        wire = _decode_json(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        # Not chained: the decoder's text may quote the record.
+        raise Unreadable("record is no JSON object", code="not-json") from None
+    type_, vendor, user = wire.eventType, wire.vendorId, wire.userId
+    if not (_is_id(type_) and _is_id(vendor) and _is_id(user)):
+        raise Unreadable("eventType, vendorId or userId is missing or unusable", code="no-ids")
+    known = _CANONICAL.get(type_)
+    if known is None:
+        return Ignored.UNKNOWN_TYPE
+    return Event(UserKey(sys.intern(vendor), user), known)
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return type(value) is str and 0 < len(value) <= _MAX_ID_CHARS
+
+
+def encode(event: Event) -> bytes:
+    """Return the event as a dead letter's value: ids only."""
+    return msgspec.json.encode({"eventType": event.type, "vendorId": event.user.vendor, "userId": event.user.user})

@@ -1,0 +1,199 @@
+"""How every client of ours reaches Kafka, and the two things done there before a group is joined."""
+
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import anyio
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import (
+    CommitFailedError,
+    GroupAuthorizationFailedError,
+    IllegalStateError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+
+from .errors import Fatal
+from .settings import KafkaSettings
+
+UNAVAILABLE: Final = 69
+NO_PERMISSION: Final = 77
+_LETTERS_KEPT_MS: Final = 14 * 24 * 3600 * 1000
+_REPLICAS: Final = 3
+_START_LIMIT_S: Final = 30.0
+
+
+def connection(kafka: KafkaSettings, *, suffix: str = "") -> dict[str, Any]:
+    """Return the options that all clients share; `suffix` goes behind the client id."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": list(kafka.bootstrap_servers),
+        "client_id": kafka.client_id + suffix,
+        "request_timeout_ms": 10_000,
+    }
+    if kafka.security_protocol != "PLAINTEXT":
+        options["security_protocol"] = kafka.security_protocol
+    if "SSL" in kafka.security_protocol.split("_"):
+        context = ssl.create_default_context(cafile=kafka.ssl_cafile)
+        if kafka.ssl_certfile:
+            context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
+        options["ssl_context"] = context
+    if kafka.security_protocol.startswith("SASL"):
+        options["sasl_mechanism"] = kafka.sasl_mechanism
+        options["sasl_plain_username"] = kafka.sasl_username
+        options["sasl_plain_password"] = kafka.sasl_password.read() if kafka.sasl_password else None
+    return options
+
+
+class Member(AIOKafkaConsumer):  # type: ignore[misc]  # the client has no types
+    """A consumer in a group, with the two things that the client keeps to itself."""
+
+    @property
+    def generation(self) -> int:
+        """Return the group's generation as this member knows it; 0 or less: not a member."""
+        return int(getattr(self._coordinator, "generation", -1))
+
+    def position_now(self, tp: TopicPartition) -> int | None:
+        """Return the next offset to be handed out, without waiting; None where it is not known yet."""
+        subscription = self._subscription.subscription
+        if subscription is None or subscription.assignment is None or tp not in subscription.assignment.tps:
+            return None
+        state = subscription.assignment.state_value(tp)
+        return int(state.position) if state.has_valid_position else None
+
+
+@asynccontextmanager
+async def joined(
+    kafka: KafkaSettings, listener: ConsumerRebalanceListener, made: Callable[[Member], None], *, leave_limit_s: Callable[[], float]
+) -> AsyncIterator[Member]:
+    """
+    Be a member of the group.
+
+    Args:
+        made: is given the member before it joins, since the listener is called while it does.
+        leave_limit_s: how long leaving may take.
+
+    Raises:
+        KafkaError, TimeoutError: the group can't be joined.
+    """
+    member = Member(
+        **connection(kafka),
+        group_id=kafka.group_id,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        session_timeout_ms=int(kafka.session_timeout_s * 1000),
+        heartbeat_interval_ms=int(min(3000, kafka.session_timeout_s * 1000 / 10)),
+        rebalance_timeout_ms=int(kafka.rebalance_timeout_s * 1000),
+        partition_assignment_strategy=(StickyPartitionAssignor,),
+        fetch_max_bytes=16 * 1024 * 1024,
+    )
+    made(member)
+    try:
+        member.subscribe([kafka.topic], listener=listener)
+        with anyio.fail_after(kafka.rebalance_timeout_s + 30):
+            await member.start()
+        yield member
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(leave_limit_s()):
+            await member.stop()
+
+
+@asynccontextmanager
+async def _reader(kafka: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:  # noqa: ANN401 - the client's own
+    reader = AIOKafkaConsumer(**connection(kafka, suffix="-start"), enable_auto_commit=False, auto_offset_reset="none", **options)
+    try:
+        with anyio.fail_after(_START_LIMIT_S):
+            await reader.start()
+            yield reader
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+            await reader.stop()
+
+
+async def partitions_of(kafka: KafkaSettings, reader: AIOKafkaConsumer) -> list[TopicPartition]:
+    """
+    Return the partitions of the topic.
+
+    Raises:
+        Fatal: the topic is not there.
+    """
+    cluster = await reader._client.fetch_all_metadata()  # noqa: SLF001 - topics() gives the names only
+    numbers = cluster.partitions_for_topic(kafka.topic)
+    if not numbers:
+        raise Fatal(f"topic {kafka.topic} is not there: create it, or correct kafka.topic", code="no-topic", status=UNAVAILABLE)
+    return [TopicPartition(kafka.topic, number) for number in sorted(numbers)]
+
+
+async def pin_group(kafka: KafkaSettings) -> bool:
+    """
+    Give a group without any offset its start; return whether that was done here.
+
+    The group is empty then, so the broker takes a commit without a generation; if it is refused, another pod was first.
+    A partition without an offset after that appeared later, and is read from its earliest record.
+
+    Raises:
+        Fatal: the topic is not there.
+        KafkaError, TimeoutError: as the broker answers.
+    """
+    async with _reader(kafka, group_id=kafka.group_id) as reader:
+        partitions = await partitions_of(kafka, reader)
+        reader.assign(partitions)
+        for partition in partitions:
+            if await reader.committed(partition) is not None:
+                return False
+        ask = reader.beginning_offsets if kafka.start_at == "earliest" else reader.end_offsets
+        try:
+            await reader.commit(await ask(partitions))
+        except (CommitFailedError, IllegalStateError):
+            return False
+        return True
+
+
+async def ensure_letters_topic(kafka: KafkaSettings) -> None:
+    """
+    Create the dead-letter topic where it is missing: as many partitions as one needs (1), letters kept for 14 days.
+
+    Raises:
+        Fatal: it is missing and may not be created (77), or can't be (69).
+        KafkaError, TimeoutError: as the broker answers.
+    """
+    async with _reader(kafka) as reader:
+        if kafka.dead_letter_topic in await reader.topics():
+            return
+    admin = AIOKafkaAdminClient(**connection(kafka, suffix="-start"))
+    try:
+        with anyio.fail_after(_START_LIMIT_S):
+            await admin.start()
+            config = {"cleanup.policy": "delete", "retention.ms": str(_LETTERS_KEPT_MS)}
+            replicas = min(_REPLICAS, len((await admin.describe_cluster())["brokers"]))
+            answer = await admin.create_topics([NewTopic(kafka.dead_letter_topic, 1, replicas, topic_configs=config)])
+            error = for_code(answer.topic_errors[0][1])
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+            await admin.close()
+    if error is TopicAlreadyExistsError or error.errno == 0:
+        return
+    cure = f"create topic {kafka.dead_letter_topic} (cleanup.policy=delete), or let this client create it"
+    denied = error is TopicAuthorizationFailedError or "Authorization" in error.__name__
+    raise Fatal(
+        f"no dead-letter topic, and creating it failed ({error.__name__}): {cure}",
+        code="no-dead-letter-topic",
+        status=NO_PERMISSION if denied else UNAVAILABLE,
+    )
+
+
+def fatal(error: KafkaError) -> Fatal | None:
+    """Return what a lack of permission at the start means; None for any other error."""
+    name = type(error).__name__
+    if (
+        isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError)
+        or "Authorization" in name
+        or "Authentication" in name
+    ):
+        return Fatal(f"Kafka refuses us ({name}): grant the rights, or correct kafka.sasl_*", code="kafka-denied", status=NO_PERMISSION)
+    return None

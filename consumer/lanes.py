@@ -1,0 +1,179 @@
+"""Which due user comes next: vendors in turn, urgent ones first, and nobody before a shut gate. Pure."""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping
+from math import inf
+from typing import Final, Protocol
+
+from .model import SESAMY, AccountId, Door, UserKey
+
+_LONGEST_DUE_EVERY: Final = 4
+
+TriedAt = Callable[[UserKey, AccountId], float]
+
+
+class Doors(Protocol):
+    """What the schedule asks of the gates."""
+
+    def vendor(self, vendor: str, *, now: float) -> Door:
+        """Say whether a fetch for the vendor may begin."""
+
+    def account(self, account: AccountId, *, now: float) -> Door:
+        """Say whether a conversation with the account may begin."""
+
+
+class Lane:
+    """The due users of a vendor that owe to the same accounts, with the time each became due, in that order."""
+
+    __slots__ = ("accounts", "routine", "urgent")
+
+    def __init__(self, accounts: tuple[AccountId, ...]) -> None:
+        self.accounts = accounts
+        self.urgent: OrderedDict[UserKey, float] = OrderedDict()
+        self.routine: OrderedDict[UserKey, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.urgent) + len(self.routine)
+
+    def __iter__(self) -> Iterator[UserKey]:
+        yield from self.urgent
+        yield from self.routine
+
+
+class Lanes:
+    """
+    All users that are due.
+
+    It promises: vendors are served in turn, and where there are several one has at most half of the workers; within
+    a vendor urgent users come first, but every fourth pick is the longest due; a user is chosen only where his
+    vendor's gate and one of the accounts he owes to let him; a probe is the user whose last try there is longest
+    ago, never tried before all. Choosing costs O(lanes), a probe O(users tried there), however many users wait.
+    """
+
+    def __init__(self, accounts: Mapping[str, tuple[AccountId, ...]], *, concurrency: int) -> None:
+        """Take the accounts of each vendor and the number of workers."""
+        self._accounts = accounts
+        self._cap = concurrency if len(accounts) == 1 else max(1, concurrency // 2)
+        # No lane is empty.
+        self._lanes: dict[str, dict[tuple[AccountId, ...], Lane]] = {vendor: {} for vendor in accounts}
+        self._turn = deque(accounts)
+        self._picks = dict.fromkeys(accounts, 0)
+        self._running = dict.fromkeys(accounts, 0)
+
+    def __len__(self) -> int:
+        return sum(len(lane) for lanes in self._lanes.values() for lane in lanes.values())
+
+    def of(self, vendor: str) -> Iterator[Lane]:
+        """Return the vendor's lanes; users may be taken out only after the iteration."""
+        return iter(self._lanes[vendor].values())
+
+    def by_account(self) -> Counter[tuple[str, AccountId]]:
+        """Return, by vendor and account (SESAMY: any), how many users wait to be chosen."""
+        waiting: Counter[tuple[str, AccountId]] = Counter()
+        for vendor, lanes in self._lanes.items():
+            for accounts, lane in lanes.items():
+                waiting.update({(vendor, account): len(lane) for account in (SESAMY, *accounts)})
+        return waiting
+
+    def put(self, key: UserKey, accounts: tuple[AccountId, ...], *, urgent: bool, due_at: float) -> None:
+        """Line a due user up behind those that owe to the same accounts."""
+        lanes = self._lanes[key.vendor]
+        lane = lanes.get(accounts)
+        if lane is None:
+            lane = lanes[accounts] = Lane(accounts)
+        (lane.urgent if urgent else lane.routine)[key] = due_at
+
+    def remove(self, key: UserKey, accounts: tuple[AccountId, ...]) -> float:
+        """Take a user out of the lane of `accounts`; return when he became due."""
+        lane = self._lanes[key.vendor][accounts]
+        due_at = lane.urgent.pop(key) if key in lane.urgent else lane.routine.pop(key)
+        if not lane:
+            del self._lanes[key.vendor][accounts]
+        return due_at
+
+    def started(self, vendor: str) -> None:
+        """Note that one of the vendor's users has a worker."""
+        self._running[vendor] += 1
+
+    def ended(self, vendor: str) -> None:
+        """Note that a worker is free again."""
+        self._running[vendor] -= 1
+
+    def choose(self, doors: Doors, tried_at: TriedAt, *, now: float) -> tuple[UserKey, tuple[AccountId, ...]] | None:
+        """
+        Return the next user and the accounts to write; the user stays in the lane until `remove`.
+
+        Args:
+            tried_at: when a user was last tried at an account (or SESAMY); -inf: never.
+        """
+        for _ in range(len(self._turn)):
+            vendor = self._turn[0]
+            self._turn.rotate(-1)
+            if self._lanes[vendor] and self._running[vendor] < self._cap:
+                chosen = self._choose_of(vendor, doors, tried_at, now=now)
+                if chosen is not None:
+                    return chosen
+        return None
+
+    def _choose_of(self, vendor: str, doors: Doors, tried_at: TriedAt, *, now: float) -> tuple[UserKey, tuple[AccountId, ...]] | None:
+        door = doors.vendor(vendor, now=now)
+        if door is Door.SHUT:
+            return None
+        by_account = {account: doors.account(account, now=now) for account in self._accounts[vendor]}
+        opened = {account for account, at in by_account.items() if at is Door.OPEN}
+        probed = {account for account, at in by_account.items() if at is Door.PROBE}
+        if door is Door.PROBE:
+            accounts = opened or probed
+            lane, key = self._longest_ago(vendor, accounts, SESAMY, tried_at)
+            return None if key is None else (key, _among(lane, accounts))
+        for upstream in by_account:
+            if upstream in probed:
+                lane, key = self._longest_ago(vendor, {upstream}, upstream, tried_at)
+                if key is not None:
+                    return key, _among(lane, opened | {upstream})
+        lane, key = self._pick(vendor, opened)
+        return None if key is None else (key, _among(lane, opened))
+
+    def _pick(self, vendor: str, opened: set[AccountId]) -> tuple[tuple[AccountId, ...], UserKey | None]:
+        urgent, urgent_due = _first(self.of(vendor), opened, urgent=True)
+        routine, routine_due = _first(self.of(vendor), opened, urgent=False)
+        if urgent is None and routine is None:
+            return (), None
+        self._picks[vendor] += 1
+        longest_due = self._picks[vendor] % _LONGEST_DUE_EVERY == 0
+        if urgent is None or (routine is not None and longest_due and routine_due < urgent_due):
+            assert routine is not None
+            return routine.accounts, next(iter(routine.routine))
+        return urgent.accounts, next(iter(urgent.urgent))
+
+    def _longest_ago(
+        self, vendor: str, accounts: set[AccountId], upstream: AccountId, tried_at: TriedAt
+    ) -> tuple[tuple[AccountId, ...], UserKey | None]:
+        best: tuple[tuple[AccountId, ...], UserKey | None] = ((), None)
+        best_at = inf
+        for lane in self.of(vendor):
+            if accounts.isdisjoint(lane.accounts):
+                continue
+            for key in lane:
+                at = tried_at(key, upstream)
+                if at < best_at:
+                    best, best_at = (lane.accounts, key), at
+                if at == -inf:
+                    return best
+        return best
+
+
+def _first(lanes: Iterator[Lane], opened: set[AccountId], *, urgent: bool) -> tuple[Lane | None, float]:
+    """Return the lane whose first user of the class is the longest due of all that may enter, and since when."""
+    best, best_at = None, inf
+    for lane in lanes:
+        users = lane.urgent if urgent else lane.routine
+        if users and not opened.isdisjoint(lane.accounts):
+            at = next(iter(users.values()))
+            if best is None or at < best_at:
+                best, best_at = lane, at
+    return best, best_at
+
+
+def _among(lane: tuple[AccountId, ...], allowed: set[AccountId]) -> tuple[AccountId, ...]:
+    return tuple(account for account in lane if account in allowed)

@@ -1,0 +1,203 @@
+"""Make.as' API in our nouns."""
+
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from .errors import Refused, Retryable
+from .http import Answer, Http, decoded, segment, shaped, together
+from .model import Documents, Subscriber
+from .tags import is_ours
+
+REFUSES: Final = frozenset({400, 404, 409, 413, 422})
+MAX_ROWS: Final = 1000
+"""A bulk call takes no more."""
+_NOT_FOUND: Final = 404
+_PRODUCTS_PATH: Final = "/subscribers/subscriptions/products/bulkinsert"
+_SUBSCRIPTIONS_PATH: Final = "/subscribers/subscriptions/bulkinsert"
+"""Assumption: the call by address, whose rows name the subscriber by the next key."""
+_SUBSCRIBER_KEY: Final = "email"
+_LIST_KEY: Final = "subscriber_list_id[]"
+_ACTIVE: Final = "active"
+
+Permit = Callable[[], Awaitable[None]]
+Limit = Callable[[], float]
+
+
+class _Tag(Struct, frozen=True):
+    title: str
+
+
+class Contact(Struct, frozen=True, kw_only=True):
+    """A subscriber as Make.as has it. Assumption: tags come by title or as `{id, title}`, and belong to the account."""
+
+    id: int | str
+    tags: list[str | _Tag] | None = None
+    email: str | None = None
+    firstname: str | None = None
+    lastname: str | None = None
+    company: str | None = None
+    external_id: str | int | None = None
+    email_status: str | None = None
+
+    @property
+    def titles(self) -> list[str]:
+        """Return its tags, each once."""
+        return list(dict.fromkeys(tag if isinstance(tag, str) else tag.title for tag in self.tags or ()))
+
+    @property
+    def opted_out(self) -> bool:
+        """Say whether mail must not be sent: a status is there, and it is not `active`."""
+        return self.email_status is not None and self.email_status.strip().lower() != _ACTIVE
+
+
+class Written(Struct, frozen=True):
+    """What a write found: whether it kept out of the lists who has left them."""
+
+    consent_kept: bool
+
+
+class MakeAs:
+    """
+    One account: one key, and all its lists in one conversation.
+
+    It promises: the contact is read before it is written; `status` is never sent; who opted out or bounced is updated
+    without list ids; tags of others stay; subscriptions come after the contact and the products.
+    """
+
+    def __init__(self, http: Http, *, user_id: str, api_key: Callable[[], str], lists: Sequence[str]) -> None:
+        """Take the API; the key is read at each call."""
+        self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
+
+    async def contact(self, email: str, *, permit: Permit) -> Contact | None:
+        """
+        Return the contact of an address; None: there is none.
+
+        Raises:
+            Retryable, Refused, Denied: as `Http.exchange`.
+            Held: from `permit`.
+        """
+        await permit()
+        answer = await self._exchange("contact", "POST", "/subscribers/by_email", json={"email": email}, also=(_NOT_FOUND,))
+        if answer.status == _NOT_FOUND:
+            return None
+        tree = decoded(answer, "contact")
+        if isinstance(tree, dict) and "id" not in tree:
+            tree = tree.get("data", tree.get("subscriber"))
+        contact = shaped(tree, Contact, "contact")
+        if contact.email is not None and contact.email.strip().casefold() != email.casefold():
+            raise Retryable("contact: the answer is another contact", code="foreign-contact")
+        return contact
+
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit) -> Written:
+        """
+        Write all of a user.
+
+        Args:
+            permit: awaited before each call.
+            limit_s: asked before each write how long it may last (s).
+
+        Raises:
+            Retryable, Refused, Denied: as `Http.exchange`; `rows`, where the answer to a write names failed rows.
+            Held: from `permit` and `limit_s`.
+        """
+        kept = False
+
+        async def write_contact() -> None:
+            nonlocal kept
+            kept = await self._write_contact(documents, permit, limit_s)
+
+        async def write_products() -> None:
+            await self._bulk("products", _PRODUCTS_PATH, msgspec.to_builtins(documents.products), permit, limit_s)
+
+        await together(write_contact, write_products)
+        rows = [{_SUBSCRIBER_KEY: documents.subscriber.email, **_given(msgspec.to_builtins(one))} for one in documents.subscriptions]
+        await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
+        return Written(kept)
+
+    async def list_title(self, list_id: str) -> str:
+        """
+        Return the title of a list: the key is good and the list is there.
+
+        Raises:
+            Retryable, Refused, Denied: as `Http.exchange`; `http-404`: no such list.
+        """
+        tree = decoded(await self._exchange("list", "GET", f"/subscriberlists/{segment(list_id)}"), "list")
+        return shaped(tree, _List, "list").title or ""
+
+    async def _write_contact(self, documents: Documents, permit: Permit, limit_s: Limit) -> bool:
+        contact = await self.contact(documents.subscriber.email, permit=permit)
+        mode, tags = tag_change(contact.titles if contact else [], documents.tags)
+        body = {**fields(documents.subscriber), "tags": tags}
+        query = [("tag", mode)]
+        await permit()
+        if contact is not None and contact.opted_out:
+            path = f"/subscribers/{segment(str(contact.id))}"
+            answer = await self._exchange("update", "PATCH", path, query=query, json=body, limit_s=limit_s())
+        else:
+            query = [*((_LIST_KEY, list_id) for list_id in self._lists), *query]
+            answer = await self._exchange("upsert", "POST", "/subscribers", query=query, json=body, limit_s=limit_s())
+        _refuse_errors(answer, "contact")
+        return contact is not None and contact.opted_out
+
+    async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:
+        """Assumption: a bare array, which updates what it finds by `external_id`."""
+        for start in range(0, len(rows), MAX_ROWS):
+            await permit()
+            answer = await self._exchange(op, "POST", path, json=rows[start : start + MAX_ROWS], limit_s=limit_s())
+            _refuse_errors(answer, op)
+
+    async def _exchange(
+        self,
+        op: str,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        json: object = None,
+        also: tuple[int, ...] = (),
+        limit_s: float | None = None,
+    ) -> Answer:
+        credentials = b64encode(f"{self._user_id}:{self._api_key()}".encode()).decode("ascii")
+        headers = {"Authorization": f"Basic {credentials}"}
+        return await self._http.exchange(op, method, path, query=query, headers=headers, json=json, also=also, limit_s=limit_s)
+
+
+class _List(Struct, frozen=True):
+    title: str | None = None
+
+
+def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[str]]:
+    """
+    Return the mode and the tags to send.
+
+    `merge` with the wanted ones, where nothing stale is there; else `replace` with the others found and the wanted
+    ones, so that another hand's new tag is at risk only when it must be.
+    """
+    ours = {tag.strip().casefold() for tag in found if is_ours(tag)}
+    if ours <= {tag.casefold() for tag in wanted}:
+        return "merge", list(wanted)
+    return "replace", [*(tag for tag in found if not is_ours(tag)), *wanted]
+
+
+def fields(subscriber: Subscriber) -> dict[str, object]:
+    """Return a contact's fields. Assumption: a key without value is left out, and so leaves what is there."""
+    return _given(msgspec.to_builtins(subscriber))
+
+
+def _given(row: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _refuse_errors(answer: Answer, what: str) -> None:
+    """Assumption: a success that names `errors` or `failed` rows is none; each call holds one user's rows."""
+    if not answer.body.strip():
+        return
+    tree = decoded(answer, what)
+    parts = tree if isinstance(tree, list) else [tree]
+    parts = [*parts, *(part["data"] for part in parts if isinstance(part, dict) and isinstance(part.get("data"), dict))]
+    if any(isinstance(part, dict) and (part.get("errors") or part.get("failed")) for part in parts):
+        raise Refused(f"{what}: rows were refused", code="rows")

@@ -1,0 +1,127 @@
+"""Snapshot -> Make documents. Pure."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from .errors import Retryable
+from .model import Contract, Documents, Item, Product, Skip, Snapshot, Subscriber, Subscription
+from .tags import has_ended, is_active, standard_tags
+
+_GUEST_PREFIX: Final = "guest|"
+
+
+def documents(snapshot: Snapshot) -> Documents | Skip:
+    """
+    Return all that a resync writes to an account, or why nothing is written.
+
+    Raises:
+        Retryable: `foreign-contract`, where the answer mixes users and can't be trusted.
+    """
+    profile = snapshot.profile
+    _refuse_foreign(snapshot)
+    if is_guest_id(snapshot.user.user) or any(_is_true(flag) for flag in (profile.is_guest, profile.is_guest_, profile.guest)):
+        return Skip("guest")
+    email = (profile.email or "").strip()
+    if not email:
+        return Skip("no-email")
+    # Pages shift while they are read: of a contract that came twice, the later row is the younger state.
+    contracts = tuple({contract.id: contract for contract in snapshot.contracts}.values())
+    snapshot = msgspec.structs.replace(snapshot, contracts=contracts)
+    linked = [contract for contract in contracts if _main_item(contract) is not None]
+    return Documents(
+        subscriber=Subscriber(
+            email=email,
+            firstname=_first(profile.first_name, profile.given_name_, profile.given_name),
+            lastname=_first(profile.last_name, profile.family_name_, profile.family_name),
+            company=_first(profile.company),
+            external_id=snapshot.user.user,
+        ),
+        tags=standard_tags(snapshot),
+        products=_catalogue(linked),
+        subscriptions=tuple(_subscription(contract) for contract in linked),
+        skipped_contracts=len(contracts) - len(linked),
+    )
+
+
+def is_guest_id(user_id: str) -> bool:
+    """Say whether an id is a guest's. Assumption: by its prefix."""
+    return user_id.startswith(_GUEST_PREFIX)
+
+
+def _refuse_foreign(snapshot: Snapshot) -> None:
+    """Assumption: contracts of others, or entitlements that all come from contracts of others, mean that the filter failed."""
+    user, mine = snapshot.user.user, {contract.id for contract in snapshot.contracts}
+    origins = {
+        one.origin.contract_id
+        for one in snapshot.entitlements
+        if one.origin is not None and one.origin.contract_id and (one.origin.type or "").upper() == "PAYMENTS"
+    }
+    foreign_contract = any(one.user_id and one.user_id != user for one in snapshot.contracts)
+    if foreign_contract or (origins and origins.isdisjoint(mine)):
+        raise Retryable("the answer holds contracts of another user", code="foreign-contract")
+
+
+def _subscription(contract: Contract) -> Subscription:
+    item = _main_item(contract)
+    assert item is not None
+    return Subscription(
+        external_id=contract.id,
+        product_external_id=_product_id(item),
+        start_date=_first(contract.start_date, contract.created_at),
+        end_date=_end_date(contract) if has_ended(contract) else None,
+        name=_name(item),
+        status="active" if is_active(contract) else "cancelled",
+    )
+
+
+def _end_date(contract: Contract) -> str | None:
+    """Assumption: the first of these that is known, as Sesamy writes it."""
+    return _first(contract.end_date, contract.canceled_at, contract.ended_at, contract.expires_at, contract.will_cancel_at)
+
+
+def _catalogue(contracts: Iterable[Contract]) -> tuple[Product, ...]:
+    """
+    Return one product per id, of every contract that is sent, in order of id.
+
+    Assumption: an ended contract's product is in the catalogue too, so that no link dangles.
+    Where one id has two names, the name of an active contract wins, then of the newest.
+    """
+    names: dict[str, str] = {}
+    for contract in sorted(contracts, key=_precedence, reverse=True):
+        for item in contract.items or ():
+            if _first(item.sku):
+                names.setdefault(_product_id(item), _name(item))
+    return tuple(Product(product_id, name) for product_id, name in sorted(names.items()))
+
+
+def _precedence(contract: Contract) -> tuple[bool, str, str]:
+    # Assumption: Sesamy writes all its dates alike, so that they sort as text. The id keeps the choice from flipping.
+    return is_active(contract), _first(contract.created_at, contract.start_date) or "", contract.id
+
+
+def _main_item(contract: Contract) -> Item | None:
+    """Assumption: a contract's first item makes its subscription; without one, or without its SKU, there is nothing to link."""
+    first = contract.items[0] if contract.items else None
+    return first if first is not None and _first(first.sku) else None
+
+
+def _product_id(item: Item) -> str:
+    """Assumption: a purchase option is what Make.as calls a list price; without one the SKU alone tells the product."""
+    option = _first(item.list_price_id, item.purchase_option_id)
+    return f"{item.sku}|{option}" if option else f"{item.sku}"
+
+
+def _name(item: Item) -> str:
+    title, option = _first(item.title, item.name, item.sku) or "", _first(item.option_title, item.purchase_option_name)
+    return f"{title} - {option}" if option else title
+
+
+def _first(*values: str | None) -> str | None:
+    """Return the first value that is there and is not empty or blank."""
+    return next((value for value in values if value and value.strip()), None)
+
+
+def _is_true(flag: object) -> bool:
+    return flag is True or (isinstance(flag, str) and flag.strip().lower() == "true")

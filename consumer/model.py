@@ -1,0 +1,243 @@
+"""The nouns that every room shares: plain, frozen, without behaviour."""
+
+from enum import Enum
+from typing import Final, Literal, NewType
+
+from msgspec import Struct, field
+
+AccountId = NewType("AccountId", str)
+"""One conversation with Make.as: Make's user id, with `-2`, `-3` … behind it where one user id has several keys."""
+
+
+SESAMY: Final = AccountId("")
+"""Stands where an account could: what a user owes to the fetch itself."""
+
+
+class Door(Enum):
+    """What a gate says to the next user."""
+
+    SHUT = "shut"
+    OPEN = "open"
+    PROBE = "probe"
+    """One user may try whether the upstream is there again."""
+
+
+class UserKey(Struct, frozen=True, order=True, gc=False):
+    """A user is always the pair: two vendors may know one user id."""
+
+    vendor: str
+    user: str
+
+
+class Event(Struct, frozen=True, gc=False):
+    """Something about `user` changed; what changed is not our business."""
+
+    user: UserKey
+    type: str
+
+
+# ---- What Sesamy says. Only the fields we use; unknown ones are ignored, wire names are camelCase. ----
+
+
+class Profile(Struct, frozen=True, rename="camel", kw_only=True):
+    """A user as `GET /management/users/{id}` gives it."""
+
+    user_id: str | None = None
+    id: str | None = None
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
+    # As the schema of a profile spells these two.
+    given_name_: str | None = field(default=None, name="given_name")
+    family_name_: str | None = field(default=None, name="family_name")
+    company: str | None = None
+    tags: list[str] | None = None
+    # Any of the three may mark a guest; whatever else stands there does no harm.
+    is_guest: object = None
+    is_guest_: object = field(default=None, name="is_guest")
+    guest: object = None
+
+
+class Item(Struct, frozen=True, rename="camel", kw_only=True):
+    """One line of a contract."""
+
+    sku: str | None = None
+    name: str | None = None
+    title: str | None = None
+    list_price_id: str | None = None
+    purchase_option_id: str | None = None
+    purchase_option_name: str | None = None
+    option_title: str | None = None
+    purchase_type: str | None = None
+
+
+class Payer(Struct, frozen=True, rename="camel", kw_only=True):
+    """Who pays for a contract, where Sesamy says so."""
+
+    id: str | None = None
+    email: str | None = None
+
+
+class Contract(Struct, frozen=True, rename="camel", kw_only=True):
+    """A contract; dates as Sesamy writes them."""
+
+    id: str
+    user_id: str | None = None
+    status: str | None = None
+    is_active: bool | None = None
+    contract_duration: str | None = None
+    recurring_interval: str | None = None
+    start_date: str | None = None
+    created_at: str | None = None
+    end_date: str | None = None
+    canceled_at: str | None = None
+    ended_at: str | None = None
+    expires_at: str | None = None
+    will_cancel_at: str | None = None
+    items: list[Item] | None = None
+    payer: Payer | None = None
+    payer_email: str | None = None
+    gift_mode: object = None
+    is_gift: object = None
+
+
+class Origin(Struct, frozen=True, rename="camel", kw_only=True):
+    """Where an entitlement comes from: PAYMENTS with a contract, or EXTERNAL."""
+
+    type: str | None = None
+    contract_id: str | None = None
+
+
+class Entitlement(Struct, frozen=True, rename="camel", kw_only=True):
+    """An access; it names no user."""
+
+    id: str
+    sku: str | None = None
+    purchase_option: str | None = None
+    title: str | None = None
+    type: str | None = None
+    origin: Origin | None = None
+    has_access: bool | None = None
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """A user as Sesamy has it now, whole: every page of everything, or no snapshot at all."""
+
+    user: UserKey
+    profile: Profile
+    contracts: tuple[Contract, ...]
+    entitlements: tuple[Entitlement, ...]
+
+
+# ---- What Make.as is told. ----
+
+
+class Subscriber(Struct, frozen=True, kw_only=True):
+    """A Make contact's own fields; None: Sesamy has no value, so the key is left out."""
+
+    email: str
+    firstname: str | None = None
+    lastname: str | None = None
+    company: str | None = None
+    external_id: str
+
+
+class Product(Struct, frozen=True):
+    """A row of the product catalogue."""
+
+    external_id: str
+    name: str
+
+
+class Subscription(Struct, frozen=True, kw_only=True):
+    """One contract, linked to a product of the catalogue."""
+
+    external_id: str
+    product_external_id: str
+    start_date: str | None = None
+    end_date: str | None = None
+    name: str
+    status: Literal["active", "cancelled"]
+
+
+class Documents(Struct, frozen=True, kw_only=True):
+    """All that one resync writes to an account."""
+
+    subscriber: Subscriber
+    tags: tuple[str, ...]
+    """The wanted `sesamy_` tags, sorted; may be empty."""
+    products: tuple[Product, ...]
+    subscriptions: tuple[Subscription, ...]
+    skipped_contracts: int = 0
+    """Contracts without an item or a SKU: nothing to link to."""
+
+
+class Skip(Struct, frozen=True):
+    """Nothing is to be written for this user; not an error."""
+
+    reason: Literal["no-email", "guest", "absent"]
+
+
+# ---- What is owed and cannot be given. ----
+
+
+class Letter(Struct, frozen=True, kw_only=True):
+    """What is to be parked: a record that can't be read (no user), or a user, for one account or (no account) for all."""
+
+    code: str
+    stage: Literal["intake", "sesamy", "makeas"]
+    partition: int
+    offset: int
+    """The oldest event not covered; -1 where the user has no token."""
+    user: UserKey | None = None
+    type: str | None = None
+    account: AccountId | None = None
+    attempts: int = 0
+
+
+# ---- A run. ----
+
+
+class Verdict(Enum):
+    """How a run ended at one upstream."""
+
+    DONE = "done"
+    RETRY = "retry"
+    """Failed, and it counts against the user."""
+    HELD = "held"
+    """Not tried, or failed for a reason that is not the user's: owed as before."""
+    REFUSED = "refused"
+    ABSENT = "absent"
+    """Sesamy only: no such user."""
+    SKIPPED = "skipped"
+    """Sesamy only: nothing is to be written for this user."""
+
+
+class Result(Struct, frozen=True):
+    """A verdict, the code of the error behind it, and whether the upstream was really asked."""
+
+    verdict: Verdict
+    code: str = ""
+    tried: bool = True
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """One run to make: fetch `user`, write to `accounts`."""
+
+    user: UserKey
+    accounts: tuple[AccountId, ...]
+    started_at: float
+    since_ms: int
+    """Event time of the oldest event that no run has covered."""
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """What follows from the end of a run or of a parking."""
+
+    closed: tuple[tuple[int, int], ...] = ()
+    """(partition, offset) of the tokens that are covered now."""
+    letters: tuple[Letter, ...] = ()
+    """To be parked; the user's tokens stay open until `parked` is called."""
+    owed: tuple[AccountId, ...] = ()

@@ -1,0 +1,125 @@
+"""One process of the group: starts the parts in order, answers the probes, and ends by signals."""
+
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import anyio
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from . import kafka
+from .admin import serving
+from .errors import Fatal
+from .pulse import pulse
+from .service import LEAVE_LIMIT_S, REBUILD_MAX_S, WITHOUT_BROKER_S, Service
+from .settings import Settings
+from .status import Status
+from .telemetry import Metrics, StatusCollector, log
+from .upstreams import upstreams
+
+_log = log(__name__)
+_CUT_OFF: Final = 75
+
+
+async def until_broker(what: Callable[[], Awaitable[object]], name: str) -> None:
+    """
+    Do `what`, again and again while Kafka does not answer.
+
+    Raises:
+        Fatal: no broker for 10 minutes, no permission, or what `what` raises.
+    """
+    deadline, wait_s = anyio.current_time() + WITHOUT_BROKER_S, 0.5
+    while True:
+        try:
+            await what()
+        except (KafkaError, TimeoutError, OSError) as error:
+            denied = kafka.fatal(error) if isinstance(error, KafkaError) else None
+            if denied is not None:
+                raise denied from error
+            if anyio.current_time() > deadline:
+                raise Fatal("no Kafka broker for 10 minutes", code="no-broker", status=kafka.UNAVAILABLE) from error
+            _log.warning("Kafka does not answer", step=name, error=type(error).__name__)
+            await anyio.sleep(wait_s)
+            wait_s = min(REBUILD_MAX_S, wait_s * 2)
+        else:
+            return
+
+
+@asynccontextmanager
+async def _producing(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(**kafka.connection(settings.kafka, suffix="-letters"), acks="all")
+    try:
+        yield producer
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(LEAVE_LIMIT_S):
+            await producer.stop()
+
+
+async def run(settings: Settings) -> int:
+    """
+    Be a pod until stopped: SIGTERM or SIGINT drains, a second one ends at once.
+
+    Returns the exit status: 0 a clean drain, 75 a run was cut off.
+
+    Raises:
+        Fatal: see `until_broker`.
+    """
+    metrics = Metrics(settings)
+    async with upstreams(settings, metrics) as up, _producing(settings) as producer:
+        service = Service(
+            settings,
+            metrics,
+            up,
+            producer,
+            join=lambda listener, made: kafka.joined(settings.kafka, listener, made, leave_limit_s=lambda: service.leave_limit_s),
+        )
+        async with _answering(service), anyio.create_task_group() as everything:
+            everything.start_soon(_live, service, producer)
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                status = await _until_stopped(service, signals)
+            everything.cancel_scope.cancel()
+    return status
+
+
+@asynccontextmanager
+async def _answering(service: Service) -> AsyncIterator[None]:
+    """Serve the probes, the metrics and the page, where a port is set."""
+    started_at, admin = time.time(), service.settings.admin
+
+    def status() -> Status:
+        return pulse(service, started_at=started_at)
+
+    service.metrics.registry.register(StatusCollector(status, clock=time.time))
+    if admin.port == 0:
+        yield
+        return
+    async with serving(admin.host, admin.port, status, service.metrics.registry):
+        yield
+
+
+async def _live(service: Service, producer: AIOKafkaProducer) -> None:
+    await until_broker(lambda: kafka.pin_group(service.settings.kafka), "pin the group")
+    await until_broker(lambda: kafka.ensure_letters_topic(service.settings.kafka), "dead-letter topic")
+    await until_broker(producer.start, "producer")
+    await service.live()
+
+
+async def _until_stopped(service: Service, signals: AsyncIterator[signal.Signals]) -> int:
+    status = _CUT_OFF
+    await anext(signals)
+    _log.info("draining")
+    async with anyio.create_task_group() as tasks:
+
+        async def drain() -> None:
+            nonlocal status
+            status = 0 if await service.drain() else _CUT_OFF
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(drain)
+        await anext(signals)
+        service.leave_limit_s = 0.5
+        tasks.cancel_scope.cancel()
+    return status

@@ -1,0 +1,213 @@
+"""The use case: fetch a user, map it, write it to every account, and say what is still owed."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+import anyio
+from msgspec import Struct
+
+from .errors import ConsumerError, Denied, Held, Refused, Retryable
+from .gates import SESAMY_CALLS, Gate, Gates
+from .makeas import MakeAs
+from .mapping import documents, is_guest_id
+from .model import AccountId, Documents, Job, Result, Skip, Snapshot, UserKey, Verdict
+from .sesamy import Sesamy
+from .settings import Account
+from .status import Failure
+from .telemetry import Metrics, log
+
+_log = log(__name__)
+_SNAPSHOT_S: Final = 30.0
+"""An older snapshot is not written any more."""
+_FAILURES: Final = 50
+_TOO_OLD: Final = "snapshot-old"
+_AGAIN_S: Final = 0.5
+"""The second try within a run comes after a random part of this."""
+
+
+class Target(Struct, frozen=True):
+    """One account of one vendor: its settings, its client, and what a 401 asks for."""
+
+    account: Account
+    client: MakeAs
+
+
+class Vendor(Struct, frozen=True):
+    """One vendor: its client at Sesamy, and its accounts."""
+
+    sesamy: Sesamy
+    targets: Mapping[AccountId, Target]
+
+
+class Resync:
+    """
+    Makes runs.
+
+    It promises: no write starts without a lease, nor with a snapshot older than 30 s; one account's failure touches
+    no other; nobody waits for a shut gate; a transient failure is tried once more in the run.
+    """
+
+    def __init__(
+        self,
+        vendors: Mapping[str, Vendor],
+        gates: Gates,
+        *,
+        lease_left_s: Callable[[], float],
+        closing: Callable[[], anyio.Event],
+        uniform: Callable[[], float],
+        metrics: Metrics,
+    ) -> None:
+        """
+        Take what it works with.
+
+        Args:
+            lease_left_s: for how long a write that starts now may last (s); 0 or less: none may start.
+            closing: the event that ends all waits at a gate.
+            uniform: draws from [0, 1).
+        """
+        self._vendors, self._gates = vendors, gates
+        self._lease_left_s, self._closing, self._uniform = lease_left_s, closing, uniform
+        self._metrics = metrics
+        self.written: dict[tuple[AccountId, str], tuple[float, float]] = {}
+        """Per account and vendor: wall time of the last write, and how long its event took to get there (s)."""
+
+        self.failures: dict[tuple[str, str], Failure] = {}
+        """The last failures, one per upstream and code."""
+
+    async def run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
+        """Make one run; every one of our errors ends as a result."""
+        started = anyio.current_time()
+        sesamy, accounts, skip = await self._run(job)
+        self._note(job, sesamy, accounts, skip, took_s=anyio.current_time() - started)
+        return sesamy, accounts
+
+    async def _run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result], str]:
+        user, gate = job.user, self._gates.vendors[job.user.vendor]
+        if is_guest_id(user.user):
+            gate.reserve(-SESAMY_CALLS, now=anyio.current_time())  # Nothing is asked, so nothing is paid.
+            gate.succeeded(user)
+            return Result(Verdict.SKIPPED, "guest", tried=False), {}, "guest"
+        taken_at = anyio.current_time()
+        try:
+            snapshot = await self._vendors[user.vendor].sesamy.snapshot(user, permit=self._permit(gate, user))
+            wanted = documents(snapshot) if isinstance(snapshot, Snapshot) else None
+        except ConsumerError as error:
+            return self._failed(f"sesamy:{user.vendor}", gate, user, error), {}, ""
+        gate.succeeded(user)
+        if wanted is None:
+            return Result(Verdict.ABSENT, "absent"), {}, "absent"
+        if isinstance(wanted, Skip):
+            return Result(Verdict.SKIPPED, wanted.reason), {}, wanted.reason
+        results: dict[AccountId, Result] = {}
+        async with anyio.create_task_group() as tasks:
+            for account in job.accounts:
+                tasks.start_soon(self._write, user, account, wanted, taken_at, results)
+        return Result(Verdict.DONE), results, ""
+
+    async def _write(self, user: UserKey, account: AccountId, wanted: Documents, taken_at: float, results: dict[AccountId, Result]) -> None:
+        target, gate = self._vendors[user.vendor].targets[account], self._gates.accounts[account]
+
+        limit_s = self._limit(taken_at)
+        for last in (False, True):
+            try:
+                written = await target.client.write(wanted, permit=self._permit(gate, user), limit_s=limit_s)
+            except ConsumerError as error:
+                if not last and self._is_worth_another(error, gate) and await self._pause(self._uniform() * _AGAIN_S):
+                    self._metrics.retries.labels(upstream=account, code=error.code).inc()
+                    continue
+                if isinstance(error, Denied):
+                    target.account.api_key.expire()
+                results[account] = self._failed(account, gate, user, error)
+            else:
+                gate.succeeded(user)
+                if written.consent_kept:
+                    self._metrics.consent_kept.labels(account=account).inc()
+                results[account] = Result(Verdict.DONE)
+            return
+
+    def _limit(self, taken_at: float) -> Callable[[], float]:
+        """Return what says how long a write may last that starts now, with a snapshot of `taken_at`."""
+
+        def limit_s() -> float:
+            left_s = self._lease_left_s()
+            if left_s <= 0:
+                raise Held("the lease is over", code="lease")
+            if anyio.current_time() - taken_at > _SNAPSHOT_S:
+                raise Retryable("the snapshot is too old to be written", code=_TOO_OLD)
+            return left_s
+
+        return limit_s
+
+    def _is_worth_another(self, error: ConsumerError, gate: Gate) -> bool:
+        transient = isinstance(error, Retryable) and error.retry_after_s is None and error.code != _TOO_OLD
+        return transient and not gate.closed(now=anyio.current_time())
+
+    def _failed(self, upstream: str, gate: Gate, user: UserKey, error: ConsumerError) -> Result:
+        if not isinstance(error, Held) or isinstance(error, Denied):
+            before = self.failures.pop((upstream, error.code), None)
+            count = before.count + 1 if before else 1
+            self.failures[upstream, error.code] = Failure(code=error.code, upstream=upstream, count=count, last_at=time.time())
+            if len(self.failures) > _FAILURES:
+                del self.failures[next(iter(self.failures))]
+        counts = gate.failed(user, error, now=anyio.current_time())
+        if isinstance(error, Held) and not isinstance(error, Denied):
+            return Result(Verdict.HELD, error.code, tried=False)
+        if not counts:
+            return Result(Verdict.HELD, error.code)
+        return Result(Verdict.REFUSED if isinstance(error, Refused) else Verdict.RETRY, error.code)
+
+    def _permit(self, gate: Gate, user: UserKey) -> Callable[[], Awaitable[None]]:
+        async def permit() -> None:
+            if not gate.admits(user, now=anyio.current_time()):
+                raise Held("the gate was shut meanwhile", code="gate")
+            wait_s = gate.reserve(now=anyio.current_time())
+            if not await self._pause(wait_s):
+                raise Held("no wait at a gate while we stop", code="stopping")
+            if not gate.admits(user, now=anyio.current_time()):
+                raise Held("the gate was shut meanwhile", code="gate")
+
+        return permit
+
+    async def _pause(self, wait_s: float) -> bool:
+        """Sleep; return False where all waits were ended instead."""
+        closing = self._closing()
+        if wait_s <= 0:
+            return not closing.is_set()
+        with anyio.move_on_after(wait_s):
+            await closing.wait()
+        return not closing.is_set()
+
+    def _note(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], skip: str, *, took_s: float) -> None:
+        """Write the one line of a resync, and count it."""
+        vendor, now = job.user.vendor, time.time()
+        done = [account for account, result in accounts.items() if result.verdict is Verdict.DONE]
+        freshness_s = max(0.0, now - job.since_ms / 1000)
+        for account in done:
+            self.written[account, vendor] = (now, freshness_s)
+            for list_id in self._vendors[vendor].targets[account].account.lists:
+                self._metrics.freshness.labels(account=account, list=list_id).observe(freshness_s)
+        outcome = _outcome(sesamy, accounts, skip)
+        self._metrics.resyncs.labels(vendor=vendor, outcome=outcome).inc()
+        self._metrics.resync_seconds.observe(took_s)
+        codes = {account: result.code for account, result in accounts.items() if result.code}
+        _log.info(
+            "resync",
+            vendor=vendor,
+            user=job.user.user,
+            outcome=outcome,
+            code=sesamy.code,
+            accounts_done=len(done),
+            accounts_owed=",".join(f"{account}:{code}" for account, code in codes.items()),
+            took_s=round(took_s, 3),
+            freshness_s=round(freshness_s, 3),
+        )
+
+
+def _outcome(sesamy: Result, accounts: Mapping[AccountId, Result], skip: str) -> str:
+    if skip:
+        return f"skipped_{skip.replace('-', '_')}"
+    if sesamy.verdict is not Verdict.DONE:
+        return "failed"
+    done: Sequence[bool] = [result.verdict is Verdict.DONE for result in accounts.values()]
+    return "synced" if all(done) else "partial" if any(done) else "failed"

@@ -1,0 +1,292 @@
+"""An Apache Kafka of one node on this machine's JVM: fetched once, killed and started again at will."""
+
+import base64
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio import to_thread
+from anyio.abc import Process
+
+from ..errors import Fatal
+from .ports import free_port
+
+KAFKA_VERSION: Final = "4.1.0"
+_JAVA: Final = 17
+_UNAVAILABLE: Final = 69
+_FETCH_S: Final = 300.0
+_START_S: Final = 60.0
+_STOP_S: Final = 15.0
+_STARTED: Final = "Kafka Server started"
+_LAST_LINES: Final = 12
+
+_POM: Final = f"""\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{KAFKA_VERSION}</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+"""
+
+_LOGGING: Final = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+)
+
+
+class Unavailable(Fatal):
+    """A broker can't be had here; the text says why and what cures it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, code="broker", status=_UNAVAILABLE)
+
+
+def cache() -> Path:
+    """Return the folder of the jars, which need not be there yet."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "sesamy-makeas" / f"kafka-{KAFKA_VERSION}"
+
+
+async def why_not() -> str | None:
+    """Return why no JVM Kafka can run here; None where one can."""
+    version = await _java_version()
+    if version is None:
+        return "no java on the path"
+    if version < _JAVA:
+        return f"java {version} is too old, Kafka needs {_JAVA}"
+    if not await anyio.Path(cache()).is_dir() and await to_thread.run_sync(shutil.which, "mvn") is None:
+        return "no mvn on the path to fetch Kafka with"
+    return None
+
+
+async def _java_version() -> int | None:
+    try:
+        done = await anyio.run_process(["java", "-version"], check=False)
+    except OSError:
+        return None
+    found = re.search(rb'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
+    return int(found[1]) if found and done.returncode == 0 else None
+
+
+async def jars(*, report: Callable[[str], None]) -> Path:
+    """
+    Return the folder with Kafka's jars; fetch them by Maven (about 45 MB) if this machine has none yet.
+
+    Raises:
+        Unavailable: Maven could not fetch them.
+    """
+    lib = cache()
+    if await anyio.Path(lib).is_dir():
+        return lib
+    report(f"fetching Apache Kafka {KAFKA_VERSION}, once")
+    await anyio.Path(lib.parent).mkdir(parents=True, exist_ok=True)
+    async with _scratch(lib.parent) as folder:
+        await anyio.Path(folder / "pom.xml").write_text(_POM, encoding="utf-8")
+        copy = ["mvn", "-q", "-B", "-f", str(folder / "pom.xml"), "dependency:copy-dependencies", f"-DoutputDirectory={folder / 'lib'}"]
+        try:
+            with anyio.fail_after(_FETCH_S):
+                done = await anyio.run_process(copy, check=False, stderr=subprocess.STDOUT)
+        except (OSError, TimeoutError) as error:
+            raise Unavailable(f"mvn could not fetch Kafka: {type(error).__name__}") from error
+        if done.returncode:
+            raise Unavailable(f"mvn could not fetch Kafka:\n{_last_lines(done.stdout.decode(errors='replace'))}")
+        try:
+            await anyio.Path(folder / "lib").rename(lib)
+        except OSError:  # Another process was first.
+            if not await anyio.Path(lib).is_dir():
+                raise
+    return lib
+
+
+class JvmKafka:
+    """
+    One node, broker and controller at once, in a process of its own.
+
+    It keeps its port and its records over `kill` or `stop` and `start`. One task at a time calls these.
+    """
+
+    def __init__(self, lib: Path, home: Path, *, overrides: Mapping[str, str]) -> None:
+        """
+        Keep everything under `home`.
+
+        Args:
+            lib: The folder with Kafka's jars.
+            overrides: Further broker settings; they win over ours.
+        """
+        self._lib = lib
+        self._home = home
+        self._port = free_port()
+        self._controller_port = free_port()
+        self._overrides = overrides
+        self._process: Process | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """The address, `host:port`."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process; None while it is down."""
+        return self._process.pid if self._process else None
+
+    async def format(self) -> None:
+        """
+        Write the settings and make an empty log folder.
+
+        Raises:
+            Unavailable: Kafka refused the settings.
+        """
+        text = "".join(f"{name}={value}\n" for name, value in self._properties().items())
+        await anyio.Path(self._properties_file).write_text(text, encoding="utf-8")
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={cluster}", f"--config={self._properties_file}"]
+        done = await anyio.run_process(self._java(*tool), check=False, stderr=subprocess.STDOUT)
+        if done.returncode:
+            raise Unavailable(f"Kafka refused its settings:\n{_last_lines(done.stdout.decode(errors='replace'))}")
+
+    async def start(self) -> None:
+        """
+        Start the process, and return once it serves.
+
+        Raises:
+            Unavailable: It ended, or did not serve within 60 s; the text holds its last log lines.
+        """
+        assert self._process is None, "it runs already"
+        await anyio.Path(self._log).write_bytes(b"")
+        out = await to_thread.run_sync(self._log.open, "ab")
+        try:
+            # A session of its own: Ctrl-C stops the consumer first, and us after it.
+            self._process = await anyio.open_process(
+                [*await dies_with_us(), *self._java("kafka.Kafka", str(self._properties_file), memory="512m")],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        finally:
+            await to_thread.run_sync(out.close)
+        if not await self._serves():
+            log = await self._read_log()
+            await self.kill()
+            raise Unavailable(f"Kafka did not start:\n{_last_lines(log)}")
+
+    async def stop(self) -> None:
+        """End it in order, as an operator would; kill it where that takes more than 15 s."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        with anyio.move_on_after(_STOP_S):
+            await self._process.wait()
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End it by SIGKILL, as a power cut would; what it acknowledged is on its disk or in the page cache."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with anyio.CancelScope(shield=True):
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            await process.aclose()
+
+    async def _serves(self) -> bool:
+        assert self._process is not None
+        with anyio.move_on_after(_START_S):
+            while self._process.returncode is None:
+                if _STARTED in await self._read_log():
+                    return True
+                await anyio.sleep(0.1)
+        return False
+
+    async def _read_log(self) -> str:
+        return await anyio.Path(self._log).read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def _log(self) -> Path:
+        return self._home / "kafka.log"
+
+    @property
+    def _properties_file(self) -> Path:
+        return self._home / "server.properties"
+
+    def _java(self, *arguments: str, memory: str = "128m") -> list[str]:
+        return ["java", f"-Xmx{memory}", *_LOGGING, "-cp", f"{self._lib}/*", *arguments]
+
+    def _properties(self) -> dict[str, str]:
+        listeners = f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{self._controller_port}"
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.bootstrap.servers": f"127.0.0.1:{self._controller_port}",
+            "listeners": listeners,
+            "advertised.listeners": listeners,
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": str(self._home / "log"),
+            "offsets.topic.num.partitions": "4",
+            "offsets.topic.replication.factor": "1",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            "group.min.session.timeout.ms": "1000",
+            # A killed broker is held to be alive for so long, and can't come back before.
+            "broker.session.timeout.ms": "1500",
+            "broker.heartbeat.interval.ms": "300",
+            "auto.create.topics.enable": "false",
+            **self._overrides,
+        }
+
+
+@asynccontextmanager
+async def jvm_kafka(*, overrides: Mapping[str, str], report: Callable[[str], None]) -> AsyncIterator[JvmKafka]:
+    """
+    Run a JVM Kafka with an empty log, and leave nothing behind.
+
+    Raises:
+        Unavailable: It can't be fetched, or does not start.
+    """
+    lib = await jars(report=report)
+    async with _scratch(None) as home:
+        kafka = JvmKafka(lib, home, overrides=overrides)
+        try:
+            await kafka.format()
+            await kafka.start()
+            yield kafka
+        finally:
+            await kafka.kill()
+
+
+@asynccontextmanager
+async def _scratch(parent: Path | None) -> AsyncIterator[Path]:
+    folder = Path(await to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="kafka-", dir=parent)))
+    try:
+        yield folder
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+async def dies_with_us() -> tuple[str, ...]:
+    """Return what, before a command, makes Linux end it if we are killed and can't do so ourselves; empty where nothing does."""
+    setpriv = await to_thread.run_sync(shutil.which, "setpriv") if sys.platform == "linux" else None
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+def _last_lines(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("\tat ")]
+    return "\n".join(lines[-_LAST_LINES:])

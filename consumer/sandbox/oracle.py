@@ -1,0 +1,125 @@
+"""
+The referee: what every list must hold, worked out from Sesamy's wire data alone.
+
+It shares no code with the consumer. What it wants stands in the README's and the Make.as integration's words: the
+subscriber, the standard tags, the catalogue, one subscription a contract.
+"""
+
+import re
+import unicodedata
+from typing import Any
+
+from .makeas import Account
+from .sesamy import User
+
+Wanted = dict[str, Any]
+
+
+def wanted(user_id: str, user: User | None) -> Wanted | None:
+    """Return what one reader must look like at Make.as; None: nothing may be written for him."""
+    if user is None or user_id.startswith("guest|") or user["profile"].get("isGuest") or not user["profile"].get("email"):
+        return None
+    profile, contracts = user["profile"], user["contracts"]
+    fields = {"firstname": profile.get("firstName"), "lastname": profile.get("lastName"), "company": profile.get("company")}
+    rows = [row for one in contracts if (row := _subscription(one, profile["email"])) is not None]
+    products = {}
+    for one in sorted(contracts, key=lambda one: (_is_active(one), one.get("createdAt") or "")):
+        if one["items"] and one["items"][0].get("sku"):
+            products.update({_id_of(item): _name_of(item) for item in one["items"] if item.get("sku")})
+    return {
+        "email": profile["email"],
+        "fields": {name: value for name, value in fields.items() if value} | {"external_id": user_id},
+        "tags": _tags(profile, contracts, user["entitlements"]),
+        "products": products,
+        "subscriptions": {row["external_id"]: row for row in rows},
+    }
+
+
+def differences(users: dict[str, User], user_ids: set[str], account: Account, lists: set[str]) -> dict[str, list[str]]:
+    """Compare an account with what Sesamy says of `user_ids`; return what is wrong, by user id."""
+    found: dict[str, list[str]] = {}
+    for user_id in user_ids:
+        want = wanted(user_id, users.get(user_id))
+        if want is None:
+            writes = any(contact.get("external_id") == user_id for contact in account.contacts.values())
+            wrong = ["was written, but must not be"] if writes else []
+        else:
+            wrong = list(_compare(want, account, lists))
+        if wrong:
+            found[user_id] = wrong
+    return found
+
+
+def _compare(want: Wanted, account: Account, lists: set[str]) -> list[str]:
+    contact = account.contacts.get(want["email"].lower())
+    if contact is None:
+        return ["no contact"]
+    wrong = [f"{name} differs" for name, value in want["fields"].items() if contact.get(name) != value]
+    ours = sorted(tag for tag in contact["tags"] if tag.startswith("sesamy_"))
+    if ours != sorted(want["tags"]):
+        wrong.append(f"tags: missing {sorted(set(want['tags']) - set(ours))}, stale {sorted(set(ours) - set(want['tags']))}")
+    if contact["email_status"] == "active" and not lists <= set(contact["lists"]):
+        wrong.append("not on every list")
+    wrong += [f"product {one} missing" for one in want["products"] if one not in account.products]
+    wrong += [f"subscription {one} differs" for one, row in want["subscriptions"].items() if account.subscriptions.get(one) != row]
+    return wrong
+
+
+def _is_active(contract: dict[str, Any]) -> bool:
+    return bool(contract["status"].lower() == "active" if contract.get("status") else contract.get("isActive"))
+
+
+def _id_of(item: dict[str, Any]) -> str:
+    option = item.get("listPriceId") or item.get("purchaseOptionId")
+    return str(item["sku"]) + (f"|{option}" if option else "")
+
+
+def _name_of(item: dict[str, Any]) -> str:
+    option = item.get("optionTitle") or item.get("purchaseOptionName")
+    return str(item.get("title") or item.get("name") or item["sku"]) + (f" - {option}" if option else "")
+
+
+def _subscription(contract: dict[str, Any], email: str) -> dict[str, Any] | None:
+    if not contract["items"] or not contract["items"][0].get("sku"):
+        return None
+    item = contract["items"][0]
+    row = {
+        "email": email,
+        "external_id": contract["id"],
+        "product_external_id": _id_of(item),
+        "start_date": contract.get("startDate") or contract.get("createdAt"),
+        "name": _name_of(item),
+        "status": "active" if _is_active(contract) else "cancelled",
+    }
+    ends = [contract.get(name) for name in ("endDate", "canceledAt", "endedAt", "expiresAt", "willCancelAt")]
+    if not _is_active(contract) and (contract.get("status") or "").lower() != "overdue" and any(ends):
+        row["end_date"] = next(end for end in ends if end)
+    return row
+
+
+def _tags(profile: dict[str, Any], contracts: list[dict[str, Any]], entitlements: list[dict[str, Any]]) -> set[str]:
+    tags = set()
+    for contract in contracts:
+        recurring = contract.get("contractDuration") != "PERPETUAL"
+        if _is_active(contract) and recurring:
+            tags.add("sesamy_active_subscriber")
+        if (contract.get("status") or "").lower() == "overdue":
+            tags.add("sesamy_overdue_contract")
+        if not recurring:
+            tags.add("sesamy_made_single_purchase")
+    for one in entitlements:
+        if one["type"] == "article" and one["origin"]["type"] == "PAYMENTS":
+            tags.add("sesamy_made_single_purchase")
+        if not one["hasAccess"]:
+            continue
+        if one["origin"]["type"] == "EXTERNAL":
+            tags.add("sesamy_has_external_access")
+        tags |= {_tag("sesamy_active_entitlement_", one["title"]), _tag("sesamy_active_sku_", one["sku"])}
+        if one.get("purchaseOption"):
+            tags.add(_tag("sesamy_active_sku_po_", f"{one['sku']}-{one['purchaseOption']}"))
+    return tags | {_tag("sesamy_tag_", tag) for tag in profile.get("tags", [])}
+
+
+def _tag(prefix: str, text: str) -> str:
+    plain = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", text).lower()).strip("-")
+    return (prefix + plain)[:99].rstrip("-")

@@ -1,0 +1,20 @@
+"""A stand-in as a real HTTP server on loopback."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+
+@asynccontextmanager
+async def serving(app: web.Application, *, port: int = 0) -> AsyncIterator[str]:
+    """Serve `app` on 127.0.0.1; gives its address. Handlers that hang are cut off at the end."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", port)
+        await site.start()
+        host, bound = runner.addresses[0][:2]
+        yield f"http://{host}:{bound}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,144 @@
+"""The little world that `local` and the tests live in: two publishers, three accounts, four lists, as servers on loopback."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from .makeas import Account, MakeAs
+from .oracle import differences, wanted
+from .publishers import populate
+from .server import serving
+from .sesamy import Sesamy
+
+TOPIC: Final = "sesamy.events"
+LETTERS: Final = "sesamy.events.dead-letter"
+
+
+class Place(Struct, frozen=True):
+    """One account of one publisher, with its lists."""
+
+    vendor: str
+    account: str
+    lists: tuple[str, ...]
+
+
+PLACES: Final = (
+    Place("morgenposten", "1001", ("1466", "1467")),
+    Place("morgenposten", "1002", ("2001",)),
+    Place("kystavisen", "1003", ("3001",)),
+)
+VENDORS: Final = tuple(dict.fromkeys(place.vendor for place in PLACES))
+
+
+class Town:
+    """Both stand-ins, who lives there, and where they are reached."""
+
+    def __init__(self, sesamy: Sesamy, makeas: MakeAs, folder: Path) -> None:
+        self.sesamy, self.makeas, self.folder = sesamy, makeas, folder
+        self.sesamy_url = self.makeas_url = ""
+
+    def account(self, place: Place) -> Account:
+        """Return a place's account."""
+        return self.makeas.accounts[place.account]
+
+    def key_file(self, account: str) -> Path:
+        """Return where the consumer finds the account's key."""
+        return self.folder / f"make-{account}"
+
+    def readers(self, vendor: str) -> set[str]:
+        """Return the ids of a publisher's readers."""
+        return set(self.sesamy.users[vendor])
+
+    def wrong(self, place: Place, readers: set[str] | None = None) -> dict[str, list[str]]:
+        """Compare an account with what Sesamy says; return what is wrong, by reader."""
+        users = self.sesamy.users[place.vendor]
+        return differences(users, self.readers(place.vendor) if readers is None else readers, self.account(place), set(place.lists))
+
+    def is_skipped(self, vendor: str, user: str) -> bool:
+        """Say whether a reader is not to be written: a guest, or without an address."""
+        return wanted(user, self.sesamy.users[vendor].get(user)) is None
+
+    def violations(self) -> list[str]:
+        """Return what must never happen, and did."""
+        return [f"account {account.user_id}: {one}" for account in self.makeas.accounts.values() for one in account.violations]
+
+    def settings(self, *, bootstrap: str, admin_port: int, more: str = "") -> str:
+        """Return settings for a consumer of this town, quick enough for one sitting; `more`: further tables of TOML."""
+        vendors = "\n".join(self._vendor(vendor) for vendor in VENDORS)
+        return f"""
+[kafka]
+bootstrap_servers = ["{bootstrap}"]
+topic = "{TOPIC}"
+dead_letter_topic = "{LETTERS}"
+session_timeout_s = 6.0
+rebalance_timeout_s = 30.0
+
+[admin]
+host = "127.0.0.1"
+port = {admin_port}
+
+[sesamy]
+base_url = "{self.sesamy_url}"
+token_url = "{self.sesamy_url}/oauth/token"
+requests_per_minute = 60000
+burst = 1000
+timeout_s = 5.0
+
+[makeas]
+base_url = "{self.makeas_url}/api/public/v2"
+requests_per_second = 500.0
+burst = 500
+timeout_s = 5.0
+{more}
+{vendors}
+"""
+
+    def _vendor(self, vendor: str) -> str:
+        sets = ",\n".join(
+            f'  {{ userId = "{place.account}", apiKey = {{ file = "{self.key_file(place.account)}" }}, listId = "{list_id}" }}'
+            for place in PLACES
+            if place.vendor == vendor
+            for list_id in place.lists
+        )
+        secret = f'{{ file = "{self.folder / f"sesamy-{vendor}"}" }}'
+        return (
+            f'[[vendors]]\nid = "{vendor}"\nsesamy = {{ client_id = "{vendor}-client", client_secret = {secret} }}\nmakeas = [\n{sets}\n]\n'
+        )
+
+
+@asynccontextmanager
+async def town(folder: Path, *, readers: int, seed: int = 1) -> AsyncIterator[Town]:
+    """Build the town and serve it; secrets go into files in `folder`."""
+    chance = random.Random(seed)
+    sesamy, makeas = Sesamy(envelope="data"), MakeAs()
+    here = Town(sesamy, makeas, folder)
+    for vendor in VENDORS:
+        sesamy.add_vendor(vendor, client_id=f"{vendor}-client", secret=f"secret-of-{vendor}")
+        _write(folder / f"sesamy-{vendor}", f"secret-of-{vendor}")
+        populate(sesamy, vendor, readers, chance)
+    for place in PLACES:
+        makeas.add_account(place.account, key=f"key-of-{place.account}", lists=set(place.lists))
+        _write(here.key_file(place.account), f"key-of-{place.account}\n")
+        _history(here, place, chance)
+    async with serving(sesamy.app()) as here.sesamy_url, serving(makeas.app()) as here.makeas_url:
+        yield here
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+
+
+def _history(here: Town, place: Place, chance: random.Random) -> None:
+    """Let some contacts be there before: with others' tags, with stale ones of ours, and some who left."""
+    for user_id, user in here.sesamy.users[place.vendor].items():
+        want = wanted(user_id, user)
+        if want is not None and chance.random() < 0.3:  # noqa: PLR2004
+            status = chance.choice(["active", "active", "unsubscribed", "bounce"])
+            tags = ["Quiz 2024", "sesamy", *chance.choice([[], ["sesamy_tag_gammel"], ["sesamy_active_subscriber"]])]
+            lists = list(place.lists) if status == "active" else []
+            here.account(place).contact(want["email"], tags=tags, lists=lists, email_status=status)

@@ -1,0 +1,111 @@
+"""What a person sees of `local`: a live view on a terminal, lines otherwise, and the table at the end."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from msgspec import Struct
+
+from ..status import Status
+from .town import PLACES, Place
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from .local import Local
+
+_REFRESH_S: Final = 0.5
+_LINE_S: Final = 10.0
+_SHOWN: Final = 5
+
+
+class Totals(Struct):
+    """What was done to the consumer."""
+
+    events: int = 0
+    poison: int = 0
+    kills: int = 0
+
+
+async def live(sitting: "Local") -> None:
+    """Show how it goes, for ever."""
+    if not sys.stderr.isatty():
+        while True:
+            await anyio.sleep(_LINE_S)
+            sys.stderr.write(json.dumps(_numbers(sitting, await sitting.status())) + "\n")
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+
+    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as view:
+        while True:
+            view.update(_table(sitting, await sitting.status()))
+            await anyio.sleep(_REFRESH_S)
+
+
+def _numbers(sitting: "Local", status: Status | None) -> dict[str, Any]:
+    calls = sitting.here.makeas.calls
+    return {
+        "events_in": sitting.totals.events,
+        "resyncs": sum(count for (_, op), count in sitting.here.sesamy.calls.items() if op == "user"),
+        "calls": sum(calls.values()) + sum(sitting.here.sesamy.calls.values()),
+        "dirty_users": status.users.dirty if status else None,
+        "letters": status.dead_letters.written if status else None,
+        "kills": sitting.totals.kills,
+    }
+
+
+def _table(sitting: "Local", status: Status | None) -> "Table":
+    from rich.table import Table  # noqa: PLC0415
+
+    numbers = _numbers(sitting, status)
+    table = Table(title="  ".join(f"{name.replace('_', ' ')} {value}" for name, value in numbers.items()))
+    for name in ("publisher", "account", "list", "last write took", "owed", "gate"):
+        table.add_column(name)
+    gates = {gate.name: gate for gate in status.upstreams} if status else {}
+    for one in status.lists if status else ():
+        took = "-" if one.freshness_last_s is None else f"{one.freshness_last_s:.1f} s"
+        gate = gates.get(one.account)
+        table.add_row(one.vendor, one.account, one.list, took, str(one.owed_users), f"{gate.state} {gate.cause}" if gate else "-")
+    return table
+
+
+def ended(sitting: "Local", *, agreed: bool) -> None:
+    """Print the end table: every list against what Sesamy says, reader by reader."""
+    rows = [row for place in PLACES for row in _rows(sitting, place)]
+    violations = sitting.here.violations()
+    totals = _numbers(sitting, None) | {"poison": sitting.totals.poison}
+    if sitting.options.output == "json":
+        sys.stdout.write(json.dumps({"agreed": agreed, "lists": rows, "violations": violations, "totals": totals}) + "\n")
+        return
+    sys.stdout.write(f"{'publisher':<14}{'account':<9}{'list':<7}{'readers':>8}{'agree':>7}{'differ':>8}{'skipped':>9}\n")
+    for row in rows:
+        sys.stdout.write(
+            f"{row['publisher']:<14}{row['account']:<9}{row['list']:<7}{row['readers']:>8}{row['agree']:>7}{row['differ']:>8}{row['skipped']:>9}\n"
+        )
+        for user, wrong in list(row["wrong"].items())[:_SHOWN]:
+            sys.stdout.write(f"    {user}: {'; '.join(wrong)}\n")
+    for one in violations:
+        sys.stdout.write(f"VIOLATION: {one}\n")
+    merged = totals["events_in"] / max(1, totals["resyncs"])
+    sys.stdout.write(f"{totals['events_in']} events, {totals['resyncs']} resyncs ({merged:.1f} events each), {totals['calls']} calls\n")
+    sys.stdout.write("all lists agree\n" if agreed and not violations else "the lists DIFFER\n")
+
+
+def _rows(sitting: "Local", place: Place) -> list[dict[str, Any]]:
+    here = sitting.here
+    wrong, readers = here.wrong(place), here.readers(place.vendor)
+    skipped = sum(1 for user in readers if here.is_skipped(place.vendor, user))
+    return [
+        {
+            "publisher": place.vendor,
+            "account": place.account,
+            "list": list_id,
+            "readers": len(readers),
+            "agree": len(readers) - len(wrong) - skipped,
+            "differ": len(wrong),
+            "skipped": skipped,
+            "wrong": wrong,
+        }
+        for list_id in place.lists
+    ]

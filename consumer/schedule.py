@@ -1,0 +1,348 @@
+"""Who is due, and when: debounce, single flight, what is owed and its backoff. No I/O, no clock, no chance of its own."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from heapq import heapify, heappop, heappush
+from math import inf
+
+from .dirty import (
+    ABSENT_S,
+    Debt,
+    Phase,
+    Rare,
+    Rules,
+    User,
+    cover,
+    drop_token,
+    due_accounts,
+    fired,
+    letter,
+    owe,
+    owed,
+    owed_by_account,
+    rare_of,
+    settle,
+    take_newer,
+    take_token,
+    tokens,
+    tried_at,
+)
+from .lanes import Doors, Lanes
+from .model import SESAMY, AccountId, Door, Ended, Event, Job, Letter, Result, UserKey, Verdict
+
+Aside = list[tuple[int, User]]
+"""Of a revoked partition: each token's offset and its user, with times and attempts."""
+
+
+class Schedule:
+    """
+    The dirty users.
+
+    It promises: a burst of one user is one run, due `quiet_s` after its last event and at most `max_wait_s` after its
+    first; never two runs of one user; an event during a run or a parking makes one more run follow, and its token
+    opens at its own offset; a run that ends with nothing owed closes exactly the tokens opened before its start, one
+    that ends owing keeps them; a retry is neither brought forward nor put off by events; only a success or a letter
+    sets the attempts back. Memory is O(dirty users).
+    """
+
+    def __init__(self, rules: Rules, accounts: Mapping[str, tuple[AccountId, ...]], *, urgent: Collection[str]) -> None:
+        """Take each vendor's accounts, and the event types that come first."""
+        self._rules = rules
+        self._accounts = accounts
+        self._urgent = frozenset(urgent)
+        self._users: dict[UserKey, User] = {}
+        self._lanes = Lanes(accounts, concurrency=rules.concurrency)
+        # Every user whose events wait for quiet, and nobody twice; a user's place may be earlier than its due time.
+        self._debounce: list[User] = []
+        # One entry per debt whose time has not come.
+        self._backoff: list[tuple[float, UserKey, AccountId]] = []
+        self._busy = {Phase.RUNNING: 0, Phase.PARKING: 0}
+
+    # ---- Events ----
+
+    def submit(self, event: Event, partition: int, offset: int, *, since_ms: int, now: float) -> bool:
+        """Make the user dirty; return whether a token opens at `offset` (else an open one of the user covers it)."""
+        due_at = now + self._rules.quiet_s
+        user = self._users.get(event.user)
+        if user is None:
+            user = User(due_at, event.user, due_at, now + self._rules.max_wait_s, since_ms, event.type, partition, offset)
+            self._users[event.user] = user
+            heappush(self._debounce, user)
+            return True
+        rare = user.rare
+        busy = rare is not None and rare.phase is not Phase.WAITING
+        if user.due_at == inf:
+            user.due_at, user.cap_at = due_at, now + self._rules.max_wait_s
+            if not busy:
+                self._arm(user)
+        elif user.wake_at != inf or busy:
+            user.due_at = min(due_at, user.cap_at)
+        if rare is not None and busy:
+            return take_newer(rare, event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
+        if event.type in self._urgent and user.type not in self._urgent:
+            user.type = event.type
+            if user.lane is not None:
+                self._line_up(user, user.lane, due_at=self._leave_lane(user))
+        return take_token(user, partition, offset)
+
+    # ---- Runs ----
+
+    def next_at(self) -> float:
+        """Return when somebody becomes due next by time alone; inf: nobody."""
+        return min(
+            self._debounce[0].wake_at if self._debounce else inf,
+            self._backoff[0][0] if self._backoff else inf,
+        )
+
+    def take(self, doors: Doors, *, now: float) -> Job | None:
+        """Start the run whose turn it is, where one may begin; `ended`, `abandon` ends it."""
+        self._wake(now)
+        chosen = self._lanes.choose(doors, lambda key, upstream: tried_at(self._users[key], upstream), now=now)
+        if chosen is None:
+            return None
+        user, accounts = self._users[chosen[0]], chosen[1]
+        self._leave_lane(user)
+        rare = rare_of(user)
+        if fired(user, now):
+            # An event makes all accounts owed again; those that can't join now stay owed.
+            owe(rare, (account for account in self._accounts[user.key.vendor] if account not in accounts), now=now)
+            user.due_at = inf
+        rare.event_before = user.due_at != inf
+        rare.phase = Phase.RUNNING
+        self._busy[Phase.RUNNING] += 1
+        self._lanes.started(user.key.vendor)
+        return Job(user=user.key, accounts=accounts, started_at=now, since_ms=user.since_ms)
+
+    def ended(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], *, now: float, uniform: float) -> Ended:
+        """
+        End a run: `accounts` has a result for each of the job's, where `sesamy` is DONE.
+
+        Args:
+            uniform: a draw from [0, 1), for the backoff.
+        """
+        user = self._users[job.user]
+        rare = self._end_run(user)
+        letters: list[Letter] = []
+        if sesamy.verdict is Verdict.SKIPPED or (sesamy.verdict is Verdict.ABSENT and job.started_at >= rare.absent_since + ABSENT_S):
+            rare.debts.clear()
+            rare.absent_since = inf
+        elif sesamy.verdict is Verdict.DONE:
+            rare.debts.pop(SESAMY, None)
+            rare.absent_since = inf
+            letters = [
+                letter
+                for account in job.accounts
+                if (letter := self._settle(user, account, accounts[account], now=now, uniform=uniform)) is not None
+            ]
+        else:
+            owe(rare, job.accounts, now=now)
+            letter = self._settle(user, SESAMY, sesamy, now=now, uniform=uniform)
+            if letter is not None:
+                rare.debts.clear()
+                letters = [letter]
+        if letters:
+            return self._park(rare, tuple(letters))
+        return Ended(owed=owed(rare), closed=self._rest(user, now=now))
+
+    def abandon(self, job: Job, *, now: float) -> Ended:
+        """End a run that was cut off: what it was to write is owed as before, and due at once."""
+        user = self._users[job.user]
+        owe(self._end_run(user), job.accounts, now=now)
+        return Ended(closed=self._rest(user, now=now))
+
+    def parked(self, key: UserKey, *, now: float) -> Ended:
+        """Note that the user's letters are written: what they say is no longer owed."""
+        self._unpark(rare_of(self._users[key]))
+        return Ended(closed=self._rest(self._users[key], now=now))
+
+    def park_held(
+        self, vendor_out: Callable[[str], bool], account_out: Callable[[AccountId], bool], doors: Doors, *, now: float, most: int
+    ) -> list[Ended]:
+        """Start parking up to `most` due users that owe to nothing but upstreams that are out; each `Ended` is one user."""
+        self._wake(now)
+        chosen: list[tuple[User, tuple[AccountId, ...]]] = []
+        for vendor, accounts in self._accounts.items():
+            everything = vendor_out(vendor)
+            out = {account for account in accounts if account_out(account)}
+            for lane in self._lanes.of(vendor):
+                gone = tuple(account for account in lane.accounts if account in out)
+                shut = all(doors.account(account, now=now) is Door.SHUT for account in lane.accounts) if gone else False
+                if everything or shut:
+                    for key in lane:
+                        if len(chosen) == most:
+                            break
+                        chosen.append((self._users[key], () if everything else gone))
+        return [self._hold(user, gone, now=now) for user, gone in chosen]
+
+    def _hold(self, user: User, gone: tuple[AccountId, ...], *, now: float) -> Ended:
+        self._leave_lane(user)
+        rare = rare_of(user)
+        if fired(user, now):
+            owe(rare, self._accounts[user.key.vendor], now=now)
+            user.due_at = inf
+        rare.event_before = user.due_at != inf
+        if gone:
+            letters = tuple(letter(user, account, "held", rare.debts.pop(account).attempts) for account in gone)
+        else:
+            letters = (letter(user, SESAMY, "held", max((debt.attempts for debt in rare.debts.values()), default=0)),)
+            rare.debts.clear()
+        return self._park(rare, letters)
+
+    # ---- Rebalance ----
+
+    def set_aside(self, partitions: Collection[int], *, now: float) -> tuple[dict[int, Aside], tuple[tuple[int, int], ...]]:
+        """
+        Give partitions up; no run may be going. Users with a token elsewhere stay.
+
+        Returns what `restore` takes, and tokens that are covered by older ones of their user (to be closed first).
+        """
+        aside: dict[int, Aside] = {partition: [] for partition in partitions}
+        closed: list[tuple[int, int]] = []
+        for user in list(self._users.values()):
+            if user.rare is not None and user.rare.phase is Phase.PARKING:
+                closed += self._interrupt(user, now=now)
+            lost = [(partition, offset) for partition, offset in tokens(user) if partition in aside]
+            for partition, offset in lost:
+                aside[partition].append((offset, user))
+                drop_token(user, partition)
+            if lost and user.partition < 0:
+                if user.lane is not None:
+                    self._leave_lane(user)
+                del self._users[user.key]
+        gone = [user for user in self._debounce if user.key not in self._users]
+        self._debounce = [user for user in self._debounce if user.key in self._users]
+        self._backoff = [entry for entry in self._backoff if entry[1] in self._users]
+        for user in gone:
+            user.wake_at = inf
+        heapify(self._debounce)
+        heapify(self._backoff)
+        return aside, tuple(closed)
+
+    def restore(self, partition: int, aside: Aside, *, now: float) -> None:
+        """Go on with a partition that came back as it was, with the times and attempts of its users."""
+        for offset, saved in aside:
+            user = self._users.get(saved.key)
+            if user is None:
+                user = self._users[saved.key] = saved
+                if user.due_at == inf and not (user.rare and owed(user.rare)):
+                    user.due_at, user.cap_at = now, now  # It was finished through a token elsewhere, this one is still open.
+                for account in user.rare.debts if user.rare else ():
+                    self._await_debt(user, account, now=now)
+                if user.due_at > now:
+                    self._arm(user)
+                self._place(user, now=now)
+            take_token(user, partition, offset)
+
+    def forget_tokens(self, partition: int) -> None:
+        """Drop the tokens of a partition whose log no longer holds them; their users stay due."""
+        for user in self._users.values():
+            drop_token(user, partition)
+            if user.rare is not None:
+                user.rare.newer.pop(partition, None)
+
+    def _interrupt(self, user: User, *, now: float) -> list[tuple[int, int]]:
+        for unsent in self._unpark(rare := rare_of(user)):
+            for account in self._accounts[user.key.vendor] if unsent.account is None else (unsent.account,):
+                rare.debts[account] = Debt(now, attempts=max(0, unsent.attempts - 1))
+        return list(self._rest(user, now=now))
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+    def __contains__(self, key: UserKey) -> bool:
+        return key in self._users
+
+    def counts(self) -> dict[str, int]:
+        """Return how many users wait (for quiet or a backoff), are due, run, are being parked."""
+        due, busy = len(self._lanes), {"running": self._busy[Phase.RUNNING], "parking": self._busy[Phase.PARKING]}
+        return {"waiting": len(self._users) - due - sum(busy.values()), "due": due, **busy}
+
+    def due_by_account(self) -> Counter[tuple[str, AccountId]]:
+        """Return, by vendor and account (SESAMY: any), how many due users would write there now; O(lanes)."""
+        return self._lanes.by_account()
+
+    def owed_by_account(self) -> dict[tuple[str, AccountId], tuple[int, int]]:
+        """Return, by vendor and account, how many users are owed there and the oldest event's time (ms); O(dirty users)."""
+        return owed_by_account(self._users.values(), self._accounts)
+
+    # ---- Inside ----
+
+    def _wake(self, now: float) -> None:
+        while self._debounce and self._debounce[0].wake_at <= now:
+            user = heappop(self._debounce)
+            if user.due_at > now:
+                user.wake_at = user.due_at
+                heappush(self._debounce, user)
+                continue
+            user.wake_at = inf
+            self._place(user, now=now)
+        while self._backoff and self._backoff[0][0] <= now:
+            key = heappop(self._backoff)[1]
+            if key in self._users:  # Its debt may be paid already.
+                self._place(self._users[key], now=now)
+
+    def _arm(self, user: User) -> None:
+        if user.wake_at == inf != user.due_at:
+            user.wake_at = user.due_at
+            heappush(self._debounce, user)
+
+    def _place(self, user: User, *, now: float) -> None:
+        """Line the user up for the accounts whose time has come."""
+        if user.rare is not None and user.rare.phase is not Phase.WAITING:
+            return
+        accounts = due_accounts(user, self._accounts[user.key.vendor], now=now)
+        if accounts != (user.lane or ()):
+            due_at = self._leave_lane(user) if user.lane is not None else min(user.due_at, now)
+            if accounts:
+                self._line_up(user, accounts, due_at=due_at)
+
+    def _line_up(self, user: User, accounts: tuple[AccountId, ...], *, due_at: float) -> None:
+        user.lane = accounts
+        self._lanes.put(user.key, accounts, urgent=user.type in self._urgent, due_at=due_at)
+
+    def _leave_lane(self, user: User) -> float:
+        assert user.lane is not None
+        due_at = self._lanes.remove(user.key, user.lane)
+        user.lane = None
+        return due_at
+
+    def _end_run(self, user: User) -> Rare:
+        rare = rare_of(user)
+        rare.phase = Phase.WAITING
+        self._busy[Phase.RUNNING] -= 1
+        self._lanes.ended(user.key.vendor)
+        return rare
+
+    def _park(self, rare: Rare, letters: tuple[Letter, ...]) -> Ended:
+        rare.phase, rare.letters = Phase.PARKING, letters
+        self._busy[Phase.PARKING] += 1
+        return Ended(letters=letters, owed=owed(rare))
+
+    def _unpark(self, rare: Rare) -> tuple[Letter, ...]:
+        letters, rare.letters, rare.phase = rare.letters, (), Phase.WAITING
+        self._busy[Phase.PARKING] -= 1
+        return letters
+
+    def _settle(self, user: User, account: AccountId, result: Result, *, now: float, uniform: float) -> Letter | None:
+        last = settle(user, account, result, self._rules, now=now, uniform=uniform)
+        self._await_debt(user, account, now=now)
+        return last
+
+    def _await_debt(self, user: User, account: AccountId, *, now: float) -> None:
+        debt = rare_of(user).debts.get(account)
+        if debt is not None and debt.not_before > now:
+            heappush(self._backoff, (debt.not_before, user.key, account))
+
+    def _rest(self, user: User, *, now: float) -> tuple[tuple[int, int], ...]:
+        """Sort the tokens out after a run or a parking, and let the user wait again or go; return the closed tokens."""
+        closed = cover(user, urgent=self._urgent)
+        rare = rare_of(user)
+        if not owed(rare) and user.due_at == inf:  # A failed fetch alone is no debt: nobody waits for it.
+            del self._users[user.key]
+            return closed
+        if not (rare.debts or rare.more) and rare.absent_since == inf:
+            user.rare = None
+        if user.due_at > now:
+            self._arm(user)
+        self._place(user, now=now)
+        return closed

@@ -1,0 +1,279 @@
+"""Wires the parts and owns their lives; nesting is the shutdown order."""
+
+import random
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Literal
+
+import anyio
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from . import kafka
+from .assignment import Assignment
+from .commits import Commits, boot_clock
+from .deadletters import Address, Parker
+from .dirty import Rules
+from .errors import Fatal
+from .events import URGENT
+from .intake import Intake, UnknownVendors
+from .kafka import Member
+from .lease import Lease
+from .ledger import Ledger
+from .resync import Resync
+from .schedule import Schedule
+from .settings import Settings
+from .telemetry import Metrics, log
+from .upstreams import Upstreams
+from .workers import Bell, Workers
+
+_log = log(__name__)
+_COMMIT_LIMIT_S: Final = 5.0
+LEAVE_LIMIT_S: Final = 5.0
+WITHOUT_BROKER_S: Final = 600.0
+REBUILD_MAX_S: Final = 30.0
+
+
+Join = Callable[[Assignment, Callable[[Member], None]], AbstractAsyncContextManager[Member]]
+
+
+def rules(settings: Settings, *, quiet_s: float) -> Rules:
+    """Return the schedule's numbers."""
+    workers = settings.workers
+    return Rules(
+        quiet_s=quiet_s,
+        max_wait_s=settings.debounce.max_wait_s,
+        concurrency=workers.concurrency,
+        max_attempts=workers.max_attempts,
+        backoff_s=workers.backoff_s,
+        backoff_max_s=workers.backoff_max_s,
+    )
+
+
+class Service:
+    """One pod: everything between the topic and the upstreams."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        up: Upstreams,
+        producer: AIOKafkaProducer,
+        *,
+        join: Join,
+        clock: Callable[[], float] = boot_clock,
+        uniform: Callable[[], float] = random.random,
+    ) -> None:
+        """
+        Wire the parts; nothing runs yet.
+
+        Args:
+            join: makes us a member of the group, with our rebalance listener.
+            clock: the lease's (s); it runs while the machine is suspended.
+            uniform: draws from [0, 1).
+        """
+        self._join, self._clock, self._uniform = join, clock, uniform
+        self.settings, self.metrics, self.up = settings, metrics, up
+        workers = settings.workers
+        self.ledger, self.bell, self.unknown = Ledger(), Bell(), UnknownVendors()
+        self.lease = Lease(settings.kafka.session_timeout_s)
+        self.schedule = Schedule(
+            rules(settings, quiet_s=settings.debounce.quiet_s),
+            up.account_ids,
+            urgent=URGENT,
+        )
+        self.resync = Resync(
+            up.vendors,
+            up.gates,
+            lease_left_s=self.lease_left_s,
+            closing=lambda: self.workers.closing,
+            uniform=uniform,
+            metrics=metrics,
+        )
+        self.parker = Parker(
+            producer,
+            topic=settings.kafka.dead_letter_topic,
+            source_topic=settings.kafka.topic,
+            addresses={(account.vendor, account.id): Address(account.user_id, account.lists) for account in settings.accounts},
+            on_user=lambda key: self.workers.parked(key),  # noqa: PLW0108 - the workers come later
+            on_poison=self.ledger.close,
+            metrics=metrics,
+        )
+        self.workers = Workers(
+            self.schedule,
+            self.ledger,
+            up.gates,
+            run=self.resync.run,
+            park=self.parker.put_user,
+            bell=self.bell,
+            concurrency=workers.concurrency,
+            max_dirty_users=workers.max_dirty_users,
+            may_run=lambda: self.lease_left_s() > 0,
+            uniform=uniform,
+        )
+        self.commits = Commits(
+            self.ledger,
+            self.lease,
+            store=self._store,
+            generation=lambda: self.generation,
+            session_timeout_s=settings.kafka.session_timeout_s,
+            on_loss=self.workers.cut,
+            clock=clock,
+            metrics=metrics,
+        )
+        self.assignment = Assignment(
+            schedule=self.schedule,
+            ledger=self.ledger,
+            parker=self.parker,
+            commits=self.commits,
+            hand_over=self.hand_over,
+            taken_up=self._taken_up,
+            metrics=metrics,
+        )
+        self.intake: Intake | None = None
+        self.state: Literal["starting", "consuming", "draining"] = "starting"
+        self.last_good_at = anyio.current_time()
+        self.leave_limit_s = LEAVE_LIMIT_S
+        self._consuming = anyio.CancelScope()
+        self.consumer: Member | None = None
+
+    async def live(self) -> None:
+        """
+        Do everything a pod does, for ever; the producer has been started.
+
+        Raises:
+            Fatal: no broker for 10 minutes, or no permission at the start.
+        """
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.parker.run)
+            tasks.start_soon(self.workers.work)
+            tasks.start_soon(self.commits.run)
+            tasks.start_soon(self._watch)
+            tasks.start_soon(self.consume)
+
+    @property
+    def generation(self) -> int:
+        """Return the group's generation as this member knows it; 0 or less: not a member."""
+        return self.consumer.generation if self.consumer is not None else -1
+
+    def lease_left_s(self) -> float:
+        """Return for how long a write that starts now may last (s)."""
+        return self.lease.left_s(now=self._clock())
+
+    # ---- The topic ----
+
+    async def consume(self) -> None:
+        """
+        Read the topic for ever, with a new consumer wherever one is lost.
+
+        Raises:
+            Fatal: no broker for 10 minutes, or no permission at the start.
+        """
+        wait_s = 0.5
+        while True:
+            started = anyio.current_time()
+            try:
+                await self._consume_once()
+            except (KafkaError, OSError) as error:
+                denied = kafka.fatal(error) if isinstance(error, KafkaError) and self.state == "starting" else None
+                if denied is not None:
+                    raise denied from error
+                _log.error("consumer lost", error=type(error).__name__)
+            finally:
+                self.consumer = None
+                self.assignment.joined = False
+            self.workers.pause()
+            await self.workers.cancel()
+            self.assignment.set_aside()
+            if anyio.current_time() - self.last_good_at > WITHOUT_BROKER_S:
+                raise Fatal("no Kafka broker for 10 minutes", code="no-broker", status=kafka.UNAVAILABLE)
+            wait_s = 0.5 if anyio.current_time() - started > REBUILD_MAX_S else min(REBUILD_MAX_S, wait_s * 2)
+            await anyio.sleep(wait_s * (0.5 + self._uniform() / 2))
+
+    async def _consume_once(self) -> None:
+        async with self._join(self.assignment, self._use) as consumer:
+            self.intake = Intake(
+                consumer,
+                self.assignment,
+                topic=self.settings.kafka.topic,
+                schedule=self.schedule,
+                ledger=self.ledger,
+                parker=self.parker,
+                vendors=self.up.vendors,
+                unknown=self.unknown,
+                ring=self.bell.ring,
+                max_dirty_users=self.settings.workers.max_dirty_users,
+                metrics=self.metrics,
+            )
+            try:
+                with anyio.CancelScope() as self._consuming:
+                    await self.intake.run()
+            finally:
+                # Nobody may write for us once others may have our partitions.
+                self.workers.pause()
+                await self.workers.cancel()
+            raise KafkaError("no commit succeeded for two sessions")
+
+    def _use(self, consumer: Member) -> None:
+        self.consumer = consumer
+        self.assignment.use(consumer)
+
+    async def _watch(self) -> None:
+        """Give a consumer up that proves nothing for two sessions though it holds partitions."""
+        limit_s = self.settings.kafka.session_timeout_s * 2
+        seen_at = anyio.current_time()
+        while True:
+            await anyio.sleep(1)
+            if self.lease_left_s() > 0 or (self.assignment.joined and not self.ledger.partitions):
+                self.last_good_at = seen_at = anyio.current_time()
+                continue
+            self.workers.cut()
+            if not self.assignment.joined:
+                seen_at = anyio.current_time()
+            elif anyio.current_time() - seen_at > limit_s:
+                self._consuming.cancel()
+                seen_at = anyio.current_time()
+
+    async def _store(self, offsets: Mapping[int, int]) -> None:
+        if self.consumer is None:
+            raise KafkaError("no consumer")
+        await self.consumer.commit({TopicPartition(self.settings.kafka.topic, p): offset for p, offset in offsets.items()})
+
+    # ---- Rebalance ----
+
+    async def hand_over(self) -> None:
+        """End all runs and commit: running ones may finish only while we are surely still the owner."""
+        self.workers.pause()
+        if await self.commits.commit(limit_s=_COMMIT_LIMIT_S):
+            with anyio.move_on_after(self.settings.workers.drain_s):
+                await self.workers.drained()
+        await self.workers.cancel()
+        await self.commits.commit(limit_s=_COMMIT_LIMIT_S)
+
+    async def _taken_up(self, partitions: int) -> None:
+        mine = len(list(self.ledger.partitions))
+        if mine:
+            self.up.gates.set_share(min(1.0, mine / max(partitions, 1)), now=anyio.current_time())
+            await self.commits.commit(limit_s=_COMMIT_LIMIT_S)
+        if self.state != "draining":
+            self.state = "consuming"
+            self.workers.resume()
+
+    # ---- The end ----
+
+    async def drain(self) -> bool:
+        """Finish what runs, park what is to be parked, commit; return whether nothing was cut off."""
+        self.state = "draining"
+        if self.intake is not None:
+            self.intake.stop()
+        self.workers.pause()
+        clean = False
+        with anyio.move_on_after(self.settings.workers.drain_s):
+            await self.workers.drained()
+            clean = True
+        await self.workers.cancel()
+        with anyio.move_on_after(_COMMIT_LIMIT_S):
+            while len(self.parker):
+                await anyio.sleep(0.05)
+        await self.commits.commit(limit_s=_COMMIT_LIMIT_S)
+        return clean

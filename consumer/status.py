@@ -1,0 +1,136 @@
+"""What a pod says of itself: one frozen tree for `/status.json`, the page, the probes and the pulled metrics. No personal data."""
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+_SHOWN: Final = 64
+
+
+class GroupStatus(Struct, frozen=True, kw_only=True):
+    """Our place in the consumer group."""
+
+    generation: int = -1
+    """-1: not a member."""
+    lease_left_s: float = 0.0
+    members: int | None = None
+
+
+class PartitionStatus(Struct, frozen=True, kw_only=True):
+    """One partition of ours; offsets are next ones, -1 where not known."""
+
+    partition: int
+    position: int = -1
+    end: int = -1
+    committed: int = -1
+    open: int = 0
+    """Users with an event here that no resync has covered."""
+    paused: bool = False
+    oldest_open_at: float | None = None
+    """Wall time (s) of the oldest such event; None: there is none."""
+
+    @property
+    def lag(self) -> int:
+        """Return how many records stand between what is committed and the end."""
+        return max(0, self.end - self.committed) if min(self.end, self.committed) >= 0 else 0
+
+
+class UserCounts(Struct, frozen=True, kw_only=True):
+    """How many users are dirty, and why they still are."""
+
+    dirty: int = 0
+    waiting: int = 0
+    """Not due yet: a burst that goes on, or a backoff."""
+    due: int = 0
+    running: int = 0
+    parking: int = 0
+    limit: int = 0
+
+
+class GateStatus(Struct, frozen=True, kw_only=True):
+    """One upstream's gate."""
+
+    name: str
+    """An account's id, or `sesamy:` and the vendor's id."""
+    kind: Literal["sesamy", "makeas"]
+    state: Literal["open", "closed", "probing"] = "open"
+    cause: Literal["", "breaker", "denied", "retry-after"] = ""
+    closed_s: float = 0.0
+    next_try_s: float = 0.0
+    waiting_users: int = 0
+    rate_share: float = 1.0
+    in_use: int = 0
+
+
+class ListStatus(Struct, frozen=True, kw_only=True):
+    """One Make.as list of one vendor."""
+
+    vendor: str
+    account: str
+    list: str
+    last_write_at: float | None = None
+    """Wall time (s); None: nothing written since the start."""
+    freshness_last_s: float | None = None
+    """How long the last write's event took to get there."""
+    oldest_pending_s: float | None = None
+    """Age of the oldest event not covered yet; None: nothing pending."""
+    owed_users: int = 0
+
+
+class UnknownVendor(Struct, frozen=True, kw_only=True):
+    """A vendor that events name and the settings don't."""
+
+    vendor: str
+    """As `shown` gives it: it comes from outside."""
+    events: int
+    first_offset: str
+    """`P:N`."""
+    replay: str
+    """The command that makes good for it, once it is in the settings."""
+
+
+class LetterCounts(Struct, frozen=True, kw_only=True):
+    """The dead-letter topic, as this pod knows it."""
+
+    written: int = 0
+    waiting: int = 0
+    writable: bool = True
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """One kind of recent failure."""
+
+    code: str
+    upstream: str
+    count: int
+    last_at: float
+    """Wall time (s)."""
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    build: str = ""
+    state: Literal["starting", "consuming", "draining"] = "starting"
+    ready: bool = False
+    not_ready: tuple[str, ...] = ()
+    """Why not; constant words, for people."""
+    live: bool = True
+    started_at: float = 0.0
+    group: GroupStatus = GroupStatus()
+    partitions: tuple[PartitionStatus, ...] = ()
+    users: UserCounts = UserCounts()
+    upstreams: tuple[GateStatus, ...] = ()
+    lists: tuple[ListStatus, ...] = ()
+    unknown_vendors: tuple[UnknownVendor, ...] = ()
+    dead_letters: LetterCounts = LetterCounts()
+    recent_failures: tuple[Failure, ...] = ()
+    settings_fingerprint: str = ""
+
+
+def shown(text: str, *, limit: int = _SHOWN) -> str:
+    """Return foreign text fit to be shown: what does not print is escaped, and it is cut at `limit` characters."""
+    short = text[: limit + 1]
+    if not short.isprintable():
+        short = "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode("ascii") for one in short)
+    return short if len(short) <= limit else short[: limit - 1] + "…"

@@ -1,0 +1,112 @@
+"""Snapshot -> the standard `sesamy_` tags. Pure."""
+
+import unicodedata
+from collections.abc import Iterator
+from typing import Final
+
+from .model import Contract, Entitlement, Snapshot
+
+PREFIX: Final = "sesamy_"
+MAX_CHARS: Final = 99
+"""Sesamy's documented limit on a whole tag, in code points."""
+_NO: Final = frozenset({"", "false", "no", "none", "off", "0"})
+
+
+def standard_tags(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the tags that the user is to have now, sorted, without doubles."""
+    return tuple(sorted(set(_tags(snapshot))))
+
+
+def is_ours(tag: str) -> bool:
+    """
+    Say whether a tag found at Make.as is ours to remove.
+
+    To the letter, case included: all we write is lower-case, and a tag taken from its owner by mistake is not to be had back.
+    Assumption: Make.as gives a title back as it was written.
+    """
+    return tag.startswith(PREFIX)
+
+
+def slug(text: str) -> str:
+    """Return `text` in lower case with hyphens for all but letters and digits; æøå stay. Assumption: Make.as takes them."""
+    lowered = unicodedata.normalize("NFC", text.lower())
+    return "-".join("".join(one if one.isalnum() else " " for one in lowered).split())
+
+
+def _tags(snapshot: Snapshot) -> Iterator[str]:
+    contracts, entitlements = snapshot.contracts, snapshot.entitlements
+    active = [one for one in entitlements if one.has_access is True]
+    if any(is_active(one) and _is_subscription(one) for one in contracts):
+        yield "sesamy_active_subscriber"
+    if any(_status(one) == "overdue" for one in contracts):
+        yield "sesamy_overdue_contract"
+    if any(map(_is_paid_article, entitlements)) or any(map(_is_single_purchase, contracts)):
+        yield "sesamy_made_single_purchase"
+    if any(one.origin is not None and (one.origin.type or "").upper() == "EXTERNAL" for one in active):
+        yield "sesamy_has_external_access"
+    if any(_is_gifted(one, snapshot) for one in contracts if not has_ended(one)):
+        yield "sesamy_has_gifted_subscription"
+    for one in active:
+        yield from _tag("sesamy_active_entitlement_", one.title)
+        yield from _tag("sesamy_active_sku_", one.sku)
+        if slug(one.sku or "") and slug(one.purchase_option or ""):
+            yield from _tag("sesamy_active_sku_po_", f"{one.sku}-{one.purchase_option}")
+    for tag in snapshot.profile.tags or ():
+        yield from _tag("sesamy_tag_", tag)
+
+
+def _tag(prefix: str, text: str | None) -> Iterator[str]:
+    variable = slug(text or "")
+    if variable:
+        yield (prefix + variable)[:MAX_CHARS].rstrip("-")
+
+
+def _status(contract: Contract) -> str:
+    return (contract.status or "").strip().lower()
+
+
+def is_active(contract: Contract) -> bool:
+    """Say whether a contract is ACTIVE; where it has no status, `isActive` decides. Assumption: OVERDUE is not active."""
+    return contract.is_active is True if not _status(contract) else _status(contract) == "active"
+
+
+def has_ended(contract: Contract) -> bool:
+    """Say whether a contract is over. Assumption: all but an ACTIVE one, and an OVERDUE one, which is in its days of grace."""
+    return not is_active(contract) and _status(contract) != "overdue"
+
+
+def _is_subscription(contract: Contract) -> bool:
+    """Assumption: recurring or renewable; where neither field is there, a contract is a subscription."""
+    duration = (contract.contract_duration or "").upper()
+    return duration in {"RECURRING", "RENEWABLE"} or bool(contract.recurring_interval) or not duration
+
+
+def _is_single_purchase(contract: Contract) -> bool:
+    """Assumption: a perpetual contract or an item bought singly, whatever became of it: the tag is permanent."""
+    items = contract.items or []
+    return (contract.contract_duration or "").upper() == "PERPETUAL" or any((one.purchase_type or "").lower() == "single" for one in items)
+
+
+def _is_paid_article(entitlement: Entitlement) -> bool:
+    paid = entitlement.origin is not None and (entitlement.origin.type or "").upper() == "PAYMENTS"
+    return paid and (entitlement.type or "").lower() == "article"
+
+
+def _is_gifted(contract: Contract, snapshot: Snapshot) -> bool:
+    """Assumption: gifted where a gift flag stands on the contract, or a payer who is not the user."""
+    if _is_set(contract.gift_mode) or _is_set(contract.is_gift):
+        return True
+    payer_id, payer_email = (contract.payer.id, contract.payer.email) if contract.payer else (None, None)
+    payer_email, email = _folded(payer_email) or _folded(contract.payer_email), _folded(snapshot.profile.email)
+    if payer_email and email:
+        return payer_email != email  # A payer's id may be another system's, an address is not.
+    return bool(payer_id) and payer_id != snapshot.user.user
+
+
+def _is_set(flag: object) -> bool:
+    """Assumption: a flag is a boolean, or a word that is none of the usual ones for no."""
+    return flag is True or (isinstance(flag, str) and _folded(flag) not in _NO)
+
+
+def _folded(text: str | None) -> str:
+    return (text or "").strip().casefold()

@@ -1,0 +1,229 @@
+"""Metrics, and the door to logs and status: definitions only. It pulls state; the core never calls it."""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from . import __version__
+from .logs import configure, counts, log
+from .settings import Settings
+from .status import Failure, GateStatus, GroupStatus, LetterCounts, ListStatus, PartitionStatus, Status, UnknownVendor, UserCounts, shown
+
+__all__ = [
+    "Failure",
+    "GateStatus",
+    "GroupStatus",
+    "LetterCounts",
+    "ListStatus",
+    "Metrics",
+    "PartitionStatus",
+    "Status",
+    "StatusCollector",
+    "UnknownVendor",
+    "UserCounts",
+    "configure",
+    "log",
+    "shown",
+    "version",
+]
+
+_PREFIX: Final = "sesamy_makeas"
+_HTTP_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 30, 60)
+_FRESHNESS_BUCKETS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
+RECORD_OUTCOMES: Final = ("user", "poison", "unknown_type", "unknown_vendor", "tombstone")
+RESYNC_OUTCOMES: Final = ("synced", "partial", "failed", "cancelled", "skipped_no_email", "skipped_guest", "skipped_absent")
+COMMIT_RESULTS: Final = ("ok", "refused", "failed")
+REBALANCE_KINDS: Final = ("assigned", "revoked")
+STAGES: Final = ("intake", "sesamy", "makeas")
+SESAMY_OPS: Final = ("token", "user", "contracts", "entitlements")
+MAKEAS_OPS: Final = ("contact", "upsert", "update", "products", "subscriptions", "list")
+_POISON_CODES: Final = ("too-large", "not-json", "no-ids")
+_GATE_STATES: Final = ("open", "closed", "probing")
+
+
+def version() -> str:
+    """Return our version."""
+    return __version__
+
+
+class Metrics:
+    """
+    All that is counted as it happens.
+
+    It promises: every label value comes from the settings or from a closed set, and stands at 0 before anything
+    happened. `code` is one of our errors' slugs or an HTTP status, so it appears as it occurs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Define the metrics in a registry of their own, `registry`."""
+        self.registry = CollectorRegistry()
+        count, seconds = self._counter, self._histogram
+        self.records = count("records", "Records read.", "outcome")
+        self.events_merged = count("events_merged", "Events that found their user waiting already.")
+        self.resyncs = count("resyncs", "Runs ended.", "vendor", "outcome")
+        self.resync_seconds = seconds("resync_duration_seconds", "Time a run took.", _HTTP_BUCKETS)
+        self.freshness = seconds("freshness_seconds", "Time from the oldest event to the list.", _FRESHNESS_BUCKETS, "account", "list")
+        self.upstream_requests = count("upstream_requests", "HTTP requests by status or error code.", "upstream", "op", "code")
+        self.upstream_request_seconds = seconds(
+            "upstream_request_duration_seconds", "Time an HTTP request took.", _HTTP_BUCKETS, "upstream", "op"
+        )
+        self.retries = count("retries", "Second tries within a run.", "upstream", "code")
+        self.commits = count("commits", "Commits of offsets.", "result")
+        self.rebalances = count("rebalances", "Partitions given or taken.", "kind")
+        self.dead_letters = count("dead_letters", "Letters written.", "stage", "code")
+        self.offset_resets = count("offset_resets", "Partitions whose next record was gone.")
+        self.offset_gap_records = count("offset_gap_records", "Records lost to retention before we read them.")
+        self.fetch_errors = count("fetch_errors", "Failed reads of the topic.")
+        self.consent_kept = count("consent_kept", "Writes that left an opted-out contact out of the lists.", "account")
+        self._begin_at_zero(settings)
+        self.registry.register(_Process(settings.fingerprint()))
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, namespace=_PREFIX, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
+        return Histogram(name, text, labels, namespace=_PREFIX, registry=self.registry, buckets=tuple(buckets))
+
+    def _begin_at_zero(self, settings: Settings) -> None:
+        for counter, values in (
+            (self.records, RECORD_OUTCOMES),
+            (self.commits, COMMIT_RESULTS),
+            (self.rebalances, REBALANCE_KINDS),
+        ):
+            for value in values:
+                counter.labels(value)
+        for code in _POISON_CODES:
+            self.dead_letters.labels("intake", code)
+        for vendor in settings.vendors:
+            for outcome in RESYNC_OUTCOMES:
+                self.resyncs.labels(vendor.id, outcome)
+            self._upstream(f"sesamy:{vendor.id}", SESAMY_OPS)
+        for account in settings.accounts:
+            self._upstream(account.id, MAKEAS_OPS)
+            self.consent_kept.labels(account.id)
+            for list_id in account.lists:
+                self.freshness.labels(account.id, list_id)
+
+    def _upstream(self, name: str, ops: Iterable[str]) -> None:
+        for op in ops:
+            self.upstream_requests.labels(name, op, "200")
+            self.upstream_request_seconds.labels(name, op)
+
+
+class _Process(Collector):
+    """What belongs to the process: the build, the settings' fingerprint, the logs' own counts."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        build = {"version": version(), "python": platform.python_version()}
+        yield InfoMetricFamily(f"{_PREFIX}_build", "What runs.", value=build)
+        yield InfoMetricFamily(f"{_PREFIX}_settings", "The settings it runs with.", value={"fingerprint": self._fingerprint})
+        lines = CounterMetricFamily(f"{_PREFIX}_log_lines", "Log lines written.", labels=["level"])
+        for level, number in counts.lines.items():
+            lines.add_metric([level], number)
+        yield lines
+        yield CounterMetricFamily(f"{_PREFIX}_log_lines_held_back", "Repeated lines not written.", value=counts.held_back)
+        yield CounterMetricFamily(f"{_PREFIX}_log_fields_dropped", "Undeclared log fields.", value=counts.fields_dropped)
+
+
+class StatusCollector(Collector):
+    """Turns the status into gauges whenever somebody asks: `metrics.registry.register(StatusCollector(status))`."""
+
+    def __init__(self, status: Callable[[], Status], *, clock: Callable[[], float]) -> None:
+        """
+        Take what to ask.
+
+        Args:
+            status: gives the status of now.
+            clock: wall time (s).
+        """
+        self._status, self._clock = status, clock
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing beforehand, so that registering asks nothing."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Ask once, and give all gauges."""
+        status, now = self._status(), self._clock()
+        yield _gauge("ready", "1: the pod does its work.", value=float(status.ready))
+        yield _gauge("lease_remaining_seconds", "Time for which our partitions are surely ours.", value=status.group.lease_left_s)
+        yield _gauge("group_generation", "Generation of the consumer group; -1: not a member.", value=status.group.generation)
+        yield from _of_users(status.users)
+        yield from _of_partitions(status.partitions)
+        yield from _of_gates(status.upstreams)
+        yield from _of_lists(status.lists, now=now)
+        yield _gauge("dead_letters_waiting", "Users and records whose letters are not written yet.", value=status.dead_letters.waiting)
+        yield _gauge("dead_letters_writable", "1: the dead-letter topic takes letters.", value=float(status.dead_letters.writable))
+        yield _gauge("unknown_vendors", "Vendors that events name and the settings don't.", value=len(status.unknown_vendors))
+
+
+def _gauge(name: str, text: str, *, value: float | None = None, labels: Iterable[str] = ()) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value, labels=None if value is not None else tuple(labels))
+
+
+def _of_users(users: UserCounts) -> Iterator[Metric]:
+    by_state = _gauge("dirty_users", "Users with an event that no resync has covered.", labels=["state"])
+    for state in ("waiting", "due", "running", "parking"):
+        by_state.add_metric([state], getattr(users, state))
+    yield by_state
+    yield _gauge("dirty_users_limit", "Where partitions are paused.", value=users.limit)
+
+
+def _of_partitions(partitions: Iterable[PartitionStatus]) -> Iterator[Metric]:
+    rows: tuple[tuple[GaugeMetricFamily, Callable[[PartitionStatus], float | None]], ...] = (
+        (_gauge("partition_position_offset", "Next record to read.", labels=["partition"]), lambda one: one.position),
+        (_gauge("partition_end_offset", "Next record to be written.", labels=["partition"]), lambda one: one.end),
+        (_gauge("partition_committed_offset", "Next record after a crash.", labels=["partition"]), lambda one: one.committed),
+        (_gauge("partition_lag_records", "Records from the committed one to the end.", labels=["partition"]), lambda one: one.lag),
+        (_gauge("partition_open_users", "Users with an uncovered event here.", labels=["partition"]), lambda one: one.open),
+        (_gauge("partition_paused", "1: not read for now.", labels=["partition"]), lambda one: one.paused),
+        (
+            _gauge("partition_oldest_open_timestamp_seconds", "Time of the oldest uncovered event.", labels=["partition"]),
+            lambda one: one.oldest_open_at,
+        ),
+    )
+    for gauge, value_of in rows:
+        for one in partitions:
+            value = value_of(one)
+            if value is not None:
+                gauge.add_metric([str(one.partition)], value)
+        yield gauge
+
+
+def _of_gates(gates: Iterable[GateStatus]) -> Iterator[Metric]:
+    state = _gauge("gate_state", "1 at the state the gate is in.", labels=["upstream", "state"])
+    closed = _gauge("gate_closed_seconds", "How long it has been closed.", labels=["upstream"])
+    waiting = _gauge("gate_waiting_users", "Users who wait for it.", labels=["upstream"])
+    share = _gauge("gate_rate_share_ratio", "Our part of its limits.", labels=["upstream"])
+    for one in gates:
+        for name in _GATE_STATES:
+            state.add_metric([one.name, name], float(one.state == name))
+        closed.add_metric([one.name], one.closed_s)
+        waiting.add_metric([one.name], one.waiting_users)
+        share.add_metric([one.name], one.rate_share)
+    yield from (state, closed, waiting, share)
+
+
+def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
+    names = ["vendor", "account", "list"]
+    written = _gauge("list_last_write_timestamp_seconds", "Time of the last write; 0: none since the start.", labels=names)
+    pending = _gauge("list_oldest_pending_timestamp_seconds", "Time of the oldest uncovered event; absent: none.", labels=names)
+    owed = _gauge("list_owed_users", "Users owed to the list.", labels=names)
+    for one in lists:
+        values = [one.vendor, one.account, one.list]
+        written.add_metric(values, one.last_write_at or 0.0)
+        owed.add_metric(values, one.owed_users)
+        if one.oldest_pending_s is not None:
+            pending.add_metric(values, now - one.oldest_pending_s)
+    yield from (written, pending, owed)

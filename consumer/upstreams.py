@@ -1,0 +1,86 @@
+"""Builds what talks to Sesamy and Make.as: one client and one gate per vendor and per account."""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+
+from msgspec import Struct
+
+from . import http, makeas, sesamy
+from .gates import MAKE_CALLS, SESAMY_CALLS, Gate, Gates
+from .model import AccountId
+from .resync import Target, Vendor
+from .settings import Account, Settings
+from .telemetry import Metrics
+
+
+class Upstreams(Struct, frozen=True):
+    """All clients and gates of a process."""
+
+    vendors: Mapping[str, Vendor]
+    gates: Gates
+
+    @property
+    def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
+        """Return each vendor's accounts."""
+        return {vendor: tuple(one.targets) for vendor, one in self.vendors.items()}
+
+
+@asynccontextmanager
+async def upstreams(settings: Settings, metrics: Metrics, *, rate_share: float = 1.0) -> AsyncIterator[Upstreams]:
+    """Open the connections' pool; `rate_share`: the part of every limit that this process may use."""
+    connections = settings.workers.concurrency * SESAMY_CALLS + settings.makeas.max_in_flight * 2 * len(settings.accounts)
+    async with http.session(connections=connections) as session:
+
+        def client(name: str, base_url: str, timeout_s: float, refuses: Collection[int]) -> http.Http:
+            def observe(op: str, code: str, seconds: float) -> None:
+                metrics.upstream_requests.labels(upstream=name, op=op, code=code).inc()
+                metrics.upstream_request_seconds.labels(upstream=name, op=op).observe(seconds)
+
+            return http.Http(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe)
+
+        def target(account: Account) -> Target:
+            exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES)
+            return Target(account, makeas.MakeAs(exchange, user_id=account.user_id, api_key=account.api_key.read, lists=account.lists))
+
+        vendors = {}
+        for vendor in settings.vendors:
+            api = client(f"sesamy:{vendor.id}", settings.sesamy.base_url, settings.sesamy.timeout_s, sesamy.REFUSES)
+            tokens = client(f"sesamy:{vendor.id}", settings.sesamy.token_url, settings.sesamy.timeout_s, sesamy.REFUSES)
+            token = sesamy.Token(
+                tokens,
+                client_id=vendor.sesamy.client_id,
+                client_secret=vendor.sesamy.client_secret.read,
+                audience=vendor.sesamy.audience,
+                scope=vendor.sesamy.scope,
+                expire_secret=vendor.sesamy.client_secret.expire,
+            )
+            vendors[vendor.id] = Vendor(
+                sesamy.Sesamy(api, token), {account.id: target(account) for account in settings.accounts_of(vendor.id)}
+            )
+        yield Upstreams(vendors, gates(settings, rate_share=rate_share))
+
+
+def gates(settings: Settings, *, rate_share: float = 1.0) -> Gates:
+    """Return open gates with the settings' limits."""
+    at_sesamy, at_makeas, hold_s = settings.sesamy, settings.makeas, settings.workers.hold_s
+    return Gates(
+        {
+            vendor.id: Gate(
+                rate_per_s=at_sesamy.requests_per_minute / 60 * rate_share,
+                burst=at_sesamy.burst * rate_share,
+                run_calls=SESAMY_CALLS,
+                hold_s=hold_s,
+            )
+            for vendor in settings.vendors
+        },
+        {
+            account.id: Gate(
+                rate_per_s=at_makeas.requests_per_second * rate_share,
+                burst=at_makeas.burst * rate_share,
+                run_calls=MAKE_CALLS,
+                places=at_makeas.max_in_flight,
+                hold_s=hold_s,
+            )
+            for account in settings.accounts
+        },
+    )

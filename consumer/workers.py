@@ -1,0 +1,187 @@
+"""Runs due users, a bounded number at once."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from .gates import SESAMY_CALLS, Gates
+from .ledger import Ledger
+from .model import AccountId, Ended, Job, Letter, Result, UserKey
+from .schedule import Schedule
+
+_PARK_AT_ONCE: Final = 200
+"""Users whose letters are under way because a gate is shut; the rest wait their turn."""
+Run = Callable[[Job], Awaitable[tuple[Result, Mapping[AccountId, Result]]]]
+
+
+class Bell:
+    """Wakes the one who waits; a ring before the wait counts."""
+
+    def __init__(self) -> None:
+        self._rung = anyio.Event()
+
+    def ring(self) -> None:
+        """Wake the waiter."""
+        self._rung.set()
+
+    async def wait(self, *, until: float) -> None:
+        """Return at the first ring or at `until`."""
+        with anyio.move_on_after(until - anyio.current_time()):
+            await self._rung.wait()
+        self._rung = anyio.Event()
+
+
+class Workers:
+    """
+    The workers.
+
+    They promise: at most `concurrency` runs, none while `may_run` says no; a run that is cancelled leaves its user
+    dirty; stopping starts no other run and ends those that wait at a gate.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        ledger: Ledger,
+        gates: Gates,
+        *,
+        run: Run,
+        park: Callable[[UserKey, tuple[Letter, ...]], None],
+        bell: Bell,
+        concurrency: int,
+        max_dirty_users: int,
+        may_run: Callable[[], bool],
+        uniform: Callable[[], float],
+    ) -> None:
+        """
+        Take what they work on.
+
+        Args:
+            run: makes one run; never raises one of our errors.
+            park: takes a user's letters; `parked` is called when they are written.
+            may_run: whether runs may begin at all (the lease).
+            uniform: draws from [0, 1).
+        """
+        self._schedule, self._ledger, self._gates = schedule, ledger, gates
+        self._run, self._park, self._bell = run, park, bell
+        self._concurrency, self._max_dirty_users = concurrency, max_dirty_users
+        self._may_run, self._uniform = may_run, uniform
+        self._scopes: dict[UserKey, anyio.CancelScope] = {}
+        self._since: dict[UserKey, float] = {}
+        self._idle = anyio.Event()
+        self._idle.set()
+        self._paused = False
+        self.closing = anyio.Event()
+        """Set while no run may wait at a gate; a new one stands there after `resume`."""
+
+    async def work(self) -> None:
+        """Start runs as they come due, for ever."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                now = anyio.current_time()
+                if self._start_one(tasks, now):
+                    continue
+                self._park_held(now)
+                await self._bell.wait(until=min(self._schedule.next_at(), self._gates.next_change(now=now), now + 1.0))
+
+    def pause(self) -> None:
+        """Start no more runs, and end those that wait at a gate: they have nothing on the wire."""
+        self._paused = True
+        self.closing.set()
+
+    def resume(self) -> None:
+        """Go on starting runs."""
+        self._paused = False
+        self.closing = anyio.Event()
+        self._bell.ring()
+
+    async def drained(self) -> None:
+        """Return when no run is going."""
+        await self._idle.wait()
+
+    async def cancel(self) -> None:
+        """Cut all runs off; their users are dirty again when this returns."""
+        for scope in self._scopes.values():
+            scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._idle.wait()
+
+    def cut(self) -> None:
+        """Cut all runs off without waiting for their end."""
+        for scope in self._scopes.values():
+            scope.cancel()
+
+    def parked(self, key: UserKey) -> None:
+        """Note that the user's letters are written."""
+        self._apply(key, self._schedule.parked(key, now=anyio.current_time()))
+
+    def longest_s(self, *, now: float) -> float:
+        """Return for how long the longest run goes on (s)."""
+        return max((now - at for at in self._since.values()), default=0.0)
+
+    def _start_one(self, tasks: TaskGroup, now: float) -> bool:
+        if self._paused or len(self._scopes) >= self._concurrency or not self._may_run():
+            return False
+        job = self._schedule.take(self._gates, now=now)
+        if job is None:
+            return False
+        self._gates.vendors[job.user.vendor].enter(job.user, now=now, permits=SESAMY_CALLS)
+        for account in job.accounts:
+            self._gates.accounts[account].enter(job.user, now=now)
+        self._scopes[job.user], self._since[job.user] = anyio.CancelScope(), now
+        self._idle = anyio.Event() if self._idle.is_set() else self._idle
+        tasks.start_soon(self._work_on, job)
+        return True
+
+    async def _work_on(self, job: Job) -> None:
+        outcome = None
+        try:
+            with self._scopes[job.user]:
+                outcome = await self._run(job)
+        finally:
+            self._end(job, outcome)
+
+    def _end(self, job: Job, outcome: tuple[Result, Mapping[AccountId, Result]] | None) -> None:
+        now = anyio.current_time()
+        self._gates.vendors[job.user.vendor].leave(job.user, now=now)
+        for account in job.accounts:
+            self._gates.accounts[account].leave(job.user, now=now)
+        if outcome is None:
+            ended = self._schedule.abandon(job, now=now)
+        else:
+            ended = self._schedule.ended(job, *outcome, now=now, uniform=self._uniform())
+        self._apply(job.user, ended)
+        del self._scopes[job.user], self._since[job.user]
+        if not self._scopes:
+            self._idle.set()
+
+    def _park_held(self, now: float) -> None:
+        gates = self._gates
+        ended = self._schedule.park_held(
+            lambda vendor: gates.vendor_expired(vendor, now=now),
+            lambda account: gates.account_expired(account, now=now),
+            gates,
+            now=now,
+            most=_PARK_AT_ONCE,
+        )
+        if len(self._schedule) >= self._max_dirty_users:
+            ended += self._schedule.park_held(
+                lambda vendor: gates.vendors[vendor].closed(now=now),
+                lambda account: gates.accounts[account].closed(now=now),
+                gates,
+                now=now,
+                most=_PARK_AT_ONCE,
+            )
+        for one in ended:
+            key = one.letters[0].user
+            if key is not None:
+                self._apply(key, one)
+
+    def _apply(self, key: UserKey, ended: Ended) -> None:
+        for partition, offset in ended.closed:
+            self._ledger.close(partition, offset)
+        if ended.letters:
+            self._park(key, ended.letters)
+        self._bell.ring()

@@ -1,0 +1,244 @@
+"""The command line as a process: words, exit statuses, and what goes where."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+import pytest
+
+from consumer import cli
+from consumer.errors import Fatal
+
+CANARY: Final = "hunter2-canary"
+GOOD: Final = """
+[kafka]
+bootstrap_servers = ["127.0.0.1:9"]
+[sesamy]
+base_url = "http://127.0.0.1:9"
+token_url = "http://127.0.0.1:9/token"
+[makeas]
+base_url = "http://127.0.0.1:9"
+[[vendors]]
+id = "vendor_123"
+sesamy = { client_id = "cid", client_secret = "hunter2-canary" }
+makeas = { userId = "1001", apiKey = "hunter2-canary", listId = "1466" }
+"""
+_ROOT: Final = Path(__file__).parent.parent.parent
+
+
+def invoke(*args: str, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `python -m consumer` with nothing of our own environment that could be a setting."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    command = [sys.executable, "-W", "error", "-m", "consumer", *args]
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=kept | {"PYTHONPATH": str(_ROOT)} | dict(environ or {}),
+        capture_output=True,
+        text=True,
+        timeout=18,
+        check=False,
+    )
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    (tmp_path / "consumer.toml").write_text(GOOD)
+    return tmp_path
+
+
+# ---- Words ----
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    for flag in ("--help", "-h"):
+        done = invoke(flag, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert re.findall(r"^  (\w+)  ", done.stdout.partition("Commands:")[2], re.MULTILINE) == ["check", "local", "run", "sync"]
+
+
+def test_every_command_has_a_config_and_its_help(tmp_path: Path) -> None:
+    for command in ("run", "sync", "check", "local"):
+        done = invoke(command, "--help", cwd=tmp_path)
+        assert done.returncode == 0
+        assert "--config FILE" in done.stdout
+        assert ("--output" in done.stdout) == (command != "run")
+
+
+def test_the_command_line_imports_nothing_heavy() -> None:
+    heavy = ("aiokafka", "aiohttp", "msgspec", "structlog", "prometheus_client", "anyio", "asyncio", "rich")
+    code = f"import sys, consumer.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=18, check=True)
+
+    assert done.stdout == "[]\n"
+
+
+def test_the_version(tmp_path: Path) -> None:
+    assert re.fullmatch(r"sesamy-makeas (\d+\.\d+\.\d+|\(not installed\))\n", invoke("--version", cwd=tmp_path).stdout)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("rnu",), "Did you mean 'run'?"),
+        (("check", "--onlin"), "'--online'?"),
+        (("run", "extra"), "unexpected extra argument"),
+        (("sync", "vendor_123"), "Missing argument 'USER...'"),
+        (("sync",), "Missing argument 'VENDOR'"),
+        (("sync", "vendor_123", " "), "a user id has 1 to 256 characters"),
+        (("sync", "vendor_123", "u" * 257), "a user id has 1 to 256 characters"),
+        (("sync", "vendor_124", "ann"), "known: vendor_123"),
+        (("check", "--output", "yaml"), "'yaml' is not one of 'text', 'json'"),
+        ((), "Usage:"),
+    ],
+)
+def test_usage_errors_are_64(good: Path, args: tuple[str, ...], said: str) -> None:
+    done = invoke(*args, cwd=good)
+
+    assert (done.returncode, done.stdout) == (64, "")
+    assert said in done.stderr
+
+
+# ---- Settings ----
+
+
+def test_check_of_good_settings(good: Path) -> None:
+    done = invoke("check", cwd=good)
+
+    assert (done.returncode, done.stderr) == (0, "0 to correct, 0 to think about\n")
+    assert done.stdout == "fine     consumer.toml  vendors: 1, accounts: 1\n"
+
+
+def test_check_says_all_that_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text("[debounce]\nquiet = 2\n" + GOOD.replace('"1466"', '"x"'))
+    done = invoke("check", "--config", "other.toml", cwd=tmp_path, environ={"ADMIN_PORT": "0x"})
+
+    assert done.returncode == 78
+    assert re.findall(r"^error +(\S+)", done.stdout, re.MULTILINE) == ["debounce.quiet", "ADMIN_PORT", "vendors[0].makeas[0].listId"]
+    assert done.stdout.count("cure: ") == 3
+    assert "did you mean quiet_s?" in done.stdout
+    assert done.stderr == "3 to correct, 0 to think about\n"
+
+
+def test_check_for_machines(tmp_path: Path) -> None:
+    (tmp_path / "consumer.toml").write_text(GOOD.replace("[kafka]", "[kafka]\ntopci = 'x'"))
+    done = invoke("check", "--output", "json", cwd=tmp_path)
+
+    cure = "did you mean topic?"
+    assert json.loads(done.stdout) == [{"path": "kafka.topci", "what": "unknown key", "cure": cure, "level": "error", "status": 78}]
+    assert (done.returncode, done.stderr) == (78, "")
+
+
+def test_advice_leaves_the_status_alone(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text(CANARY)
+    key.chmod(0o644)
+    second = GOOD.partition("[[vendors]]")[2].replace("vendor_123", "vendor_456")
+    text = f"{GOOD}[[vendors]]{second}".replace('apiKey = "hunter2-canary"', f'apiKey = {{ file = "{key}" }}')
+    (tmp_path / "consumer.toml").write_text(text)
+    done = invoke("check", cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert [*re.findall(r"^warning +(\S+)", done.stdout, re.MULTILINE)] == [
+        "vendors[0].makeas[0].apiKey",
+        "vendors[1].makeas[0].apiKey",
+        "vendors[1].makeas",
+    ]
+    assert CANARY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("args", [("run",), ("sync", "vendor_123", "ann")])
+def test_unusable_settings_are_78_with_every_finding(tmp_path: Path, args: tuple[str, ...]) -> None:
+    (tmp_path / "consumer.toml").write_text(
+        f"[kafka]\nsasl_mechanism = '{CANARY}'\nfoo = 1\n" + GOOD.replace("[kafka]", "[debounce]\nquiet_s = 0\n[x]")
+    )
+    done = invoke(*args, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (78, "")
+    for path in ("kafka.sasl_mechanism", "kafka.foo", "debounce.quiet_s"):
+        assert f"{path}: " in done.stderr
+    assert CANARY not in done.stderr
+
+
+def test_no_settings_at_all(tmp_path: Path) -> None:
+    done = invoke("run", cwd=tmp_path)
+
+    (line,) = [json.loads(line) for line in done.stderr.splitlines() if "consumer.toml" in line]
+    assert (done.returncode, line["level"], line["code"]) == (78, "critical", "settings")
+    assert "--config FILE" in line["event"]
+
+
+# ---- The rest of the statuses ----
+
+
+def test_a_port_in_use_is_69(good: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = invoke("run", cwd=good, environ={"ADMIN_HOST": "127.0.0.1", "ADMIN_PORT": str(port)})
+
+    assert (done.returncode, done.stdout) == (69, "")
+    assert f"can't listen at port {port}" in done.stderr
+    assert CANARY not in done.stderr
+
+
+def test_check_online_with_nothing_there_is_69(good: Path) -> None:
+    done = invoke("check", "--online", "--output", "json", cwd=good)
+
+    findings = {one["path"]: one for one in json.loads(done.stdout)}
+    assert done.returncode == 69
+    for path in ("kafka.bootstrap_servers", "vendors[0].sesamy", "vendors[0].makeas[0]"):
+        assert (findings[path]["level"], findings[path]["status"]) == ("error", 69)
+        assert findings[path]["cure"]
+    assert CANARY not in done.stdout + done.stderr
+
+
+def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
+    def callback() -> None:
+        raise error
+
+    monkeypatch.setitem(cli.cli.commands, "raise", click.Command("raise", callback=callback))
+    return cli.main(["raise"])
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (KeyError(CANARY), 70),
+        (ExceptionGroup(CANARY, [ExceptionGroup(CANARY, [ValueError(CANARY)])]), 70),
+        (Fatal("no broker", code="no-broker", status=69), 69),
+        (ExceptionGroup(CANARY, [ExceptionGroup(CANARY, [Fatal("no broker", code="no-broker", status=69)])]), 69),
+        (ExceptionGroup(CANARY, [Fatal("denied", code="x", status=77), Fatal("no broker", code="y", status=69)]), 77),
+        (ExceptionGroup(CANARY, [Fatal("denied", code="x", status=77), KeyError(CANARY)]), 77),
+        (KeyboardInterrupt(), 75),
+    ],
+)
+def test_what_ends_a_command(
+    error: BaseException, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert raising(error, monkeypatch) == status
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.strip()
+    assert CANARY not in captured.err
+
+
+def test_a_bug_is_one_line_that_says_where(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    raising(KeyError(CANARY), monkeypatch)
+
+    assert re.fullmatch(r"sesamy-makeas: unexpected KeyError: this is our bug \(test_cli.py:\d+ callback < .*\)\n", capsys.readouterr().err)
+
+
+def test_a_pod_leaves_no_core() -> None:
+    """Secrets in memory are not to become secrets on a disk."""
+    code = "import resource, consumer.cli as cli; cli._leave_no_core(); print(resource.getrlimit(resource.RLIMIT_CORE))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=18, check=True)
+
+    assert done.stdout == "(0, 0)\n"

@@ -1,0 +1,19 @@
+"""What every tier shares: blocking calls in the event loop are errors, and Hypothesis has two profiles."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("nightly", derandomize=False, deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def blockbuster() -> Iterator[BlockBuster]:
+    """Fail the test whose package code blocks the event loop."""
+    with blockbuster_ctx("consumer") as guard:
+        yield guard

@@ -1,0 +1,173 @@
+"""One seeded life of several pods: bursts, crashes, cuts, rebalances, upstream trouble; then healing and the referee's last word."""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import looptime
+from anyio.abc import TaskGroup
+
+from consumer.model import AccountId, UserKey
+from consumer.resync import Target, Vendor
+from consumer.service import Service
+from consumer.settings import Settings
+from consumer.telemetry import Metrics
+from consumer.upstreams import Upstreams, gates
+from tests.simulation.settings import SETTINGS
+from tests.simulation.topic import Group, Member, Topic, joined
+from tests.simulation.world import Broken, FakeMakeAs, FakeProducer, FakeSesamy, World
+
+_TYPES = ["userVendor.1#new", "userVendor.1#update", "contract.1#purchased", "contract.1#update", "entitlement.1#new"]
+_TROUBLE = ["500", "429", "401", "hang"]
+_PARTITIONS = 3
+
+
+class Pod:
+    """One process: it lives, may be cut off from Kafka, and dies without a word."""
+
+    def __init__(self, settings: Settings, world: World, group: Group, tasks: TaskGroup) -> None:
+        self._settings, self._world, self._group, self._tasks = settings, world, group, tasks
+        self._scope = anyio.CancelScope()
+        self.dead = False
+        self.member: Member | None = None
+        self.service: Service | None = None
+
+    async def live(self) -> None:
+        world = self._world
+        vendors: dict[str, Any] = {
+            vendor.id: Vendor(
+                FakeSesamy(world, vendor.id),  # type: ignore[arg-type]
+                {
+                    account.id: Target(account, FakeMakeAs(world, account.id, lambda: not self.dead))  # type: ignore[arg-type]
+                    for account in self._settings.accounts_of(vendor.id)
+                },
+            )
+            for vendor in self._settings.vendors
+        }
+        with self._scope:
+            self.service = Service(
+                self._settings,
+                Metrics(self._settings),
+                Upstreams(vendors, gates(self._settings)),
+                FakeProducer(world),
+                join=lambda listener, made: joined(self._group, self._tasks, listener, self._made(made)),  # type: ignore[arg-type,return-value]
+                clock=anyio.current_time,
+                uniform=world.chance.random,
+            )
+            await self.service.live()
+
+    def _made(self, made: Callable[[Any], None]) -> Callable[[Member], None]:
+        def note(member: Member) -> None:
+            self.member = member
+            member.fetch_errors = 0.02
+            made(member)
+
+        return note
+
+    def kill(self) -> None:
+        """End at whatever await each task is in."""
+        self.dead = True
+        if self.member is not None:
+            self.member.dead = True
+        self._scope.cancel()
+
+    async def stop(self) -> None:
+        """End in order."""
+        assert self.service is not None
+        await self.service.drain()
+        self._scope.cancel()
+
+
+async def life(seed: int) -> World:
+    """Live through one seed; raise `Broken` where an invariant does not hold."""
+    chance = random.Random(seed)
+    settings = SETTINGS
+    accounts = {vendor.id: tuple(account.id for account in settings.accounts_of(vendor.id)) for vendor in settings.vendors}
+    topic = Topic(_PARTITIONS)
+    world = World(chance, topic, accounts)
+    group = Group(topic, chance, session_timeout_s=settings.kafka.session_timeout_s, on_commit=world.on_commit)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(group.run)
+        tasks.start_soon(group.expire)
+        pods: list[Pod] = []
+
+        def start() -> None:
+            pods.append(Pod(settings, world, group, tasks))
+            tasks.start_soon(pods[-1].live)
+
+        start()
+        await _storm(chance, world, accounts, pods, start)
+        _heal(world, pods, start)
+        await _settle(group)
+        world.at_the_end()
+        tasks.cancel_scope.cancel()
+    return world
+
+
+async def _storm(
+    chance: random.Random, world: World, accounts: dict[str, tuple[AccountId, ...]], pods: list[Pod], start: Callable[[], None]
+) -> None:
+    users = [UserKey(vendor, f"u{number}") for vendor in accounts for number in range(chance.randint(2, 12))]
+    world.absent = {user for user in users if chance.random() < 0.03}
+    world.refused = {(account, user) for user in users for account in accounts[user.vendor] if chance.random() < 0.03}
+    upstreams = [*(f"sesamy:{vendor}" for vendor in accounts), *(account for some in accounts.values() for account in some), "letters"]
+    end = anyio.current_time() + chance.uniform(30, 120)
+    while anyio.current_time() < end:
+        await anyio.sleep(chance.expovariate(1 / chance.choice([0.2, 1.0, 4.0])))
+        draw = chance.random()
+        if draw < 0.70:
+            _burst(chance, world, chance.choice(users))
+        elif draw < 0.82:
+            world.trouble[chance.choice(upstreams)] = chance.choice(_TROUBLE)
+        elif draw < 0.90:
+            world.trouble.pop(chance.choice(upstreams), None)
+        elif draw < 0.93 and len(pods) < 3:
+            start()
+        elif draw < 0.95:
+            pods.pop(chance.randrange(len(pods))).kill()
+            if not pods:
+                start()
+        elif draw < 0.97 and (member := chance.choice(pods).member) is not None:
+            member.cut = not member.cut
+        else:
+            world.announce_poison(chance.randrange(_PARTITIONS))
+
+
+def _burst(chance: random.Random, world: World, user: UserKey) -> None:
+    for _ in range(chance.choice([1, 1, 2, 6])):
+        world.touch(user)
+        value = {"eventType": chance.choice(_TYPES), "vendorId": user.vendor, "userId": user.user}
+        partition = hash_of(user) % _PARTITIONS
+        world.announce(user, partition, json.dumps(value).encode())
+
+
+def hash_of(user: UserKey) -> int:
+    return sum(map(ord, user.vendor + user.user))
+
+
+def _heal(world: World, pods: list[Pod], start: Callable[[], None]) -> None:
+    world.trouble.clear()
+    for pod in pods:
+        if pod.member is not None:
+            pod.member.cut = False
+    if not pods:
+        start()
+
+
+async def _settle(group: Group) -> None:
+    """Wait until the group has committed to the end of the topic."""
+    with anyio.move_on_after(900):
+        while any(group.offsets[p] < len(log) for p, log in enumerate(group.topic.partitions)):
+            await anyio.sleep(1)
+    behind = {p: (group.offsets[p], len(log)) for p, log in enumerate(group.topic.partitions) if group.offsets[p] < len(log)}
+    if behind:
+        raise Broken(f"I8: not at the end of the topic after 15 minutes: {behind}")
+
+
+def simulate(seed: int) -> World:
+    """Run one seed on the virtual clock."""
+    with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+        return runner.run(life(seed))

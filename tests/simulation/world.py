@@ -1,0 +1,202 @@
+"""Sesamy, Make.as and the dead-letter topic as the simulation knows them, and the referee that watches every write and commit."""
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import anyio
+from aiokafka.errors import KafkaError
+
+from consumer.errors import Denied, Refused, Retryable
+from consumer.makeas import Written
+from consumer.model import AccountId, Contract, Documents, Item, Profile, Snapshot, UserKey
+from tests.simulation.topic import Topic
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+class Sent(NamedTuple):
+    """One event on the topic: the user, and the version that Sesamy had when it was sent."""
+
+    user: UserKey
+    version: int
+    at: float
+
+
+class World:
+    """
+    The truth, and the referee.
+
+    I1: whatever is committed has been written at least as new, or parked. I2: at the end all is written or parked.
+    I5: no write is older than one before it, and no two writes of one (user, account) overlap.
+    I9: nobody calls an account that has just told him to stay away.
+    """
+
+    def __init__(self, chance: random.Random, topic: Topic, accounts: dict[str, tuple[AccountId, ...]]) -> None:
+        self.chance, self.topic, self.accounts = chance, topic, accounts
+        self.versions: dict[UserKey, int] = {}
+        self.absent: set[UserKey] = set()
+        self.refused: set[tuple[AccountId, UserKey]] = set()
+        self.sent: dict[tuple[int, int], Sent] = {}
+        self.written: dict[tuple[AccountId, UserKey], int] = {}
+        self.parked: dict[tuple[AccountId | None, UserKey], float] = {}
+        self.parked_records: set[tuple[int, int]] = set()
+        self.poison: set[tuple[int, int]] = set()
+        self.writing: set[tuple[AccountId, UserKey]] = set()
+        self.trouble: dict[str, str] = {}
+        """Upstream -> what is wrong there: 500, 429, 401, hang, letters."""
+        self.calls = 0
+        self.writes = 0
+
+    def touch(self, user: UserKey) -> None:
+        self.versions[user] = self.versions.get(user, 0) + 1
+
+    def announce(self, user: UserKey, partition: int, value: bytes) -> None:
+        offset = self.topic.append(partition, value, f"{user.vendor}|{user.user}".encode())
+        self.sent[partition, offset] = Sent(user, self.versions[user], anyio.current_time())
+
+    def announce_poison(self, partition: int) -> None:
+        self.poison.add((partition, self.topic.append(partition, b"\x00{")))
+
+    def covered(self, sent: Sent, account: AccountId) -> bool:
+        newest = self.written.get((account, sent.user), 0)
+        letters = max(self.parked.get((account, sent.user), -1.0), self.parked.get((None, sent.user), -1.0))
+        return newest >= sent.version or letters >= sent.at or sent.user in self.absent
+
+    def on_commit(self, partition: int, before: int, after: int) -> None:
+        for offset in range(before, after):
+            place = partition, offset
+            if place in self.poison and place not in self.parked_records:
+                raise Broken(f"I1: committed past unparked poison at {place}")
+            sent = self.sent.get(place)
+            for account in self.accounts[sent.user.vendor] if sent else ():
+                if sent and not self.covered(sent, account):
+                    raise Broken(f"I1: committed past {place}, {sent} is not written to {account}")
+
+    def at_the_end(self) -> None:
+        for place, sent in self.sent.items():
+            for account in self.accounts[sent.user.vendor]:
+                if not self.covered(sent, account):
+                    raise Broken(f"I2: {sent} of {place} is not written to {account}")
+        if self.poison != self.parked_records:
+            raise Broken("I2: poison not parked, or something else is")
+
+
+class FakeSesamy:
+    """A vendor's API for one pod."""
+
+    def __init__(self, world: World, vendor: str) -> None:
+        self._world, self._vendor = world, vendor
+        self._stay_away_until = -1.0
+
+    async def snapshot(self, user: UserKey, *, permit: Callable[[], Awaitable[None]]) -> Snapshot | None:  # noqa: ARG002
+        if anyio.current_time() < self._stay_away_until:
+            raise Broken("I9: Sesamy was called within its Retry-After")
+        world = self._world
+        world.calls += 3
+        version = world.versions[user]
+        await anyio.sleep(world.chance.uniform(0.02, 0.4))
+        try:
+            await _fail(world, f"sesamy:{self._vendor}")
+        except Retryable as error:
+            if error.retry_after_s:
+                self._stay_away_until = anyio.current_time() + error.retry_after_s
+            raise
+        if user in world.absent:
+            return None
+        # Pages are read one by one: what is read may be the state of the first moment, never an older one.
+        return Snapshot(
+            user=user,
+            profile=Profile(user_id=user.user, email=f"{user.user}@example.com", company=str(version)),
+            contracts=(Contract(id="c1", status="ACTIVE", items=[Item(sku="s", name="n")]),),
+            entitlements=(),
+        )
+
+
+class FakeMakeAs:
+    """An account for one pod: three calls in a row."""
+
+    def __init__(self, world: World, account: AccountId, alive: Callable[[], bool]) -> None:
+        self._world, self._account, self._alive = world, account, alive
+        self._stay_away_until = -1.0
+
+    async def write(self, documents: Documents, *, permit: Callable[[], Awaitable[None]], limit_s: Callable[[], float]) -> Written:
+        vendor = next(vendor for vendor, accounts in self._world.accounts.items() if self._account in accounts)
+        user = UserKey(vendor, documents.subscriber.external_id)
+        version = int(documents.subscriber.company or 0)
+        for call in range(3):
+            await permit()
+            await self._call(user, version, min(15.0, limit_s()), last=call == 2)
+        return Written(consent_kept=False)
+
+    async def _call(self, user: UserKey, version: int, limit_s: float, *, last: bool) -> None:
+        world, place = self._world, (self._account, user)
+        if anyio.current_time() < self._stay_away_until:
+            raise Broken(f"I9: {self._account} was called within its Retry-After")
+        if place in world.writing:
+            raise Broken(f"I5: two writes at once of {place}")
+        world.calls += 1
+        world.writing.add(place)
+        try:
+            with anyio.move_on_after(limit_s):
+                await anyio.sleep(world.chance.uniform(0.01, 0.3))
+                try:
+                    await _fail(world, self._account)
+                except Retryable as error:
+                    if error.retry_after_s:
+                        self._stay_away_until = anyio.current_time() + error.retry_after_s
+                    raise
+                if place in world.refused:
+                    raise Refused("no", code="http-422")
+                if not self._alive():
+                    raise Broken("a dead pod wrote")
+                if version < world.written.get(place, 0):
+                    raise Broken(f"I5: version {version} written over {world.written[place]} of {place}")
+                if last:
+                    world.written[place] = version
+                    world.writes += 1
+                return
+        finally:
+            world.writing.discard(place)
+        raise Retryable("no answer", code="timeout")
+
+
+async def _fail(world: World, upstream: str) -> None:
+    """Fail as the trouble at `upstream` says."""
+    trouble = world.trouble.get(upstream)
+    if trouble == "500" and world.chance.random() < 0.9:
+        raise Retryable("500", code="http-500")
+    if trouble == "429":
+        raise Retryable("429", code="http-429", retry_after_s=world.chance.choice([None, 1.0, 3.0]))
+    if trouble == "401":
+        raise Denied("401", code="http-401")
+    if trouble == "hang":
+        await anyio.sleep(40)
+        raise Retryable("no answer", code="timeout")
+    if world.chance.random() < 0.01:
+        raise Retryable("cut", code="cut")
+
+
+class FakeProducer:
+    """The dead-letter topic."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def send_and_wait(self, topic: str, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]]) -> Any:
+        assert topic
+        world = self._world
+        await anyio.sleep(world.chance.uniform(0.005, 0.05))
+        if world.trouble.get("letters"):
+            raise KafkaError("no")
+        said = {name: text.decode() for name, text in headers}
+        if value is None:
+            world.parked_records.add((int(said["source.partition"]), int(said["source.offset"])))
+            return
+        assert key is not None
+        vendor, _, user = key.decode().partition("|")
+        account = AccountId(said["makeas.account"]) if "makeas.account" in said else None
+        # A letter covers what the failing run could see, so no later than the moment it is written.
+        world.parked[account, UserKey(vendor, user)] = anyio.current_time()

@@ -1,0 +1,216 @@
+"""The admin server: five addresses, nothing else, and nothing personal."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+import aiohttp
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from consumer.admin import serving
+from consumer.errors import Fatal
+from consumer.page import age, page
+from consumer.status import (
+    Failure,
+    GateStatus,
+    GroupStatus,
+    LetterCounts,
+    ListStatus,
+    PartitionStatus,
+    Status,
+    UnknownVendor,
+    UserCounts,
+    shown,
+)
+from consumer.telemetry import Metrics, StatusCollector
+from tests.unit.test_telemetry import settings
+
+EVIL = '<img src=x onerror=alert(1)>"&\n'
+
+
+def busy(*, evil: str = "vendor") -> Status:
+    return Status(
+        build="0.1.0",
+        state="consuming",
+        ready=False,
+        not_ready=("the dead-letter topic takes no letters",),
+        started_at=900.0,
+        group=GroupStatus(generation=3, lease_left_s=21.5),
+        partitions=(PartitionStatus(partition=2, position=9, end=12, committed=5, open=2, paused=True, oldest_open_at=700.0),),
+        users=UserCounts(dirty=1234, due=3, limit=250_000),
+        upstreams=(GateStatus(name=evil, kind="sesamy", state="closed", cause="denied", closed_s=7, next_try_s=3, waiting_users=4),),
+        lists=(ListStatus(vendor=evil, account="1001", list="7", last_write_at=880.0, oldest_pending_s=7300.0, owed_users=4),),
+        unknown_vendors=(
+            UnknownVendor(vendor=shown(evil), events=3, first_offset="0:17", replay="sesamy-makeas replay --from-offset 0:17"),
+        ),
+        dead_letters=LetterCounts(written=5, waiting=2, writable=False),
+        recent_failures=(Failure(code="http-500", upstream=evil, count=9, last_at=990.0),),
+        settings_fingerprint="abcdef012345",
+    )
+
+
+@dataclass
+class Pod:
+    """A served status that a test may change."""
+
+    status: Status = field(default_factory=lambda: Status(state="consuming", ready=True))
+    base: str = ""
+
+
+@pytest.fixture
+async def pod() -> AsyncIterator[Pod]:
+    made = Pod()
+    registry = Metrics(settings()).registry
+    registry.register(StatusCollector(lambda: made.status, clock=lambda: 1000.0))
+    async with serving("127.0.0.1", 0, lambda: made.status, registry) as port:
+        made.base = f"http://127.0.0.1:{port}"
+        yield made
+
+
+async def ask(pod: Pod, path: str, method: str = "GET") -> tuple[int, str, aiohttp.ClientResponse]:
+    async with aiohttp.ClientSession() as session, session.request(method, pod.base + path) as answer:
+        return answer.status, await answer.text(), answer
+
+
+async def test_the_probes_follow_the_status(pod: Pod) -> None:
+    assert [(await ask(pod, path))[:2] for path in ("/livez", "/readyz")] == [(200, "live\n"), (200, "ready\n")]
+
+    pod.status = Status(ready=False, not_ready=("starting", "no letters"), live=False)
+
+    assert (await ask(pod, "/readyz"))[:2] == (503, "starting\nno letters\n")
+    assert (await ask(pod, "/livez"))[0] == 503
+
+
+async def test_status_json_is_the_status(pod: Pod) -> None:
+    pod.status = busy()
+    code, text, answer = await ask(pod, "/status.json")
+
+    assert (code, answer.content_type) == (200, "application/json")
+    assert msgspec.json.decode(text.encode(), type=Status) == pod.status
+
+
+async def test_metrics_in_both_formats(pod: Pod) -> None:
+    pod.status = busy()
+    _, text, answer = await ask(pod, "/metrics")
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    async with aiohttp.ClientSession(headers=accept) as session, session.get(pod.base + "/metrics") as other:
+        openmetrics = await other.text()
+
+    assert answer.content_type == "text/plain"
+    assert 'sesamy_makeas_dirty_users{state="due"} 3.0' in text
+    assert openmetrics.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+async def test_nothing_but_reading(pod: Pod, method: str) -> None:
+    for path in ("/", "/livez", "/readyz", "/metrics", "/status.json"):
+        assert (await ask(pod, path, method))[0] == 405
+
+
+async def test_nothing_else_is_there(pod: Pod) -> None:
+    for path in ("/healthz", "/status", "/livez/", "/../etc/passwd", "//", "/debug/pprof"):
+        assert (await ask(pod, path))[0] == 404
+
+
+async def test_head_answers_without_a_body(pod: Pod) -> None:
+    for path in ("/", "/livez", "/readyz", "/metrics", "/status.json"):
+        assert (await ask(pod, path, "HEAD"))[:2] == (200, "")
+
+
+async def test_every_answer_is_hardened(pod: Pod) -> None:
+    for path in ("/", "/livez", "/metrics", "/status.json", "/nowhere"):
+        headers = (await ask(pod, path))[2].headers
+        assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+        assert (headers["X-Content-Type-Options"], headers["Cache-Control"], headers["Server"]) == ("nosniff", "no-store", "sesamy-makeas")
+
+
+async def test_a_port_in_use_is_fatal_with_its_cure(pod: Pod) -> None:
+    port = int(pod.base.rpartition(":")[2])
+    with pytest.raises(Fatal, match=rf"port {port} .*free it, or set admin.port") as caught:
+        async with serving("127.0.0.1", port, Status, CollectorRegistry()):
+            pass
+    assert caught.value.status == 69
+
+
+async def test_the_port_is_free_after_the_block() -> None:
+    async with serving("127.0.0.1", 0, Status, CollectorRegistry()) as port:
+        pass
+    async with serving("127.0.0.1", port, Status, CollectorRegistry()) as again:
+        assert again == port
+
+
+# ---- The page ----
+
+
+class Parsed(HTMLParser):
+    """What a browser would see."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.words += f"{data} "
+
+
+async def test_the_page_shows_it_all(pod: Pod) -> None:
+    pod.status = busy()
+    code, text, answer = await ask(pod, "/")
+    words = Parsed(text).words
+
+    assert (code, answer.content_type) == (200, "text/html")
+    for expected in (
+        "not ready",
+        "the dead-letter topic takes no letters",
+        "1,234 of at most 250,000",
+        "denied",
+        "replay --from-offset 0:17",
+        "http-500",
+        "abcdef012345",
+        "paused",
+    ):
+        assert expected in words
+
+
+def test_the_page_has_no_foreign_assets_and_no_script() -> None:
+    parsed = Parsed(page(busy(), now=1000.0))
+
+    assert not {"script", "img", "link", "iframe", "object", "form"} & set(parsed.tags)
+    assert {value for name, value in parsed.attributes if name in {"href", "src"}} == {"/status.json", "/metrics"}
+    assert ("http-equiv", "refresh") in parsed.attributes
+
+
+def test_every_value_is_escaped() -> None:
+    text = page(busy(evil=EVIL), now=1000.0)
+
+    assert "<img" not in text
+    assert "img" not in Parsed(text).tags
+    assert text.count("&lt;img") == 4
+
+
+def test_the_page_of_a_pod_that_has_just_begun() -> None:
+    parsed = Parsed(page(Status(), now=1000.0))
+
+    assert "starting" in parsed.words
+    assert "table" not in parsed.tags
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(None, ""), (-3.0, "0 s"), (59.4, "59 s"), (60.0, "1 min"), (7200.0, "2 h"), (200_000.0, "2 d")]
+)
+def test_ages_for_people(seconds: float | None, expected: str) -> None:
+    assert age(seconds) == expected
+
+
+def test_the_refresh_is_not_hectic() -> None:
+    assert re.search(r'http-equiv="refresh" content="5"', page(Status(), now=0.0))

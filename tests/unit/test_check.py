@@ -1,0 +1,69 @@
+"""What `check` says of settings without asking anybody."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from consumer.check import exit_status, offline
+from consumer.settings_checks import Finding, fine, warning, wrong
+
+ONE: Final = """
+[[vendors]]
+id = "{id}"
+sesamy = {{ client_id = "c", client_secret = "s" }}
+makeas = {{ userId = "1", apiKey = {key}, listId = "2" }}
+"""
+
+
+def said(tmp_path: Path, text: str) -> list[Finding]:
+    path = tmp_path / "consumer.toml"
+    path.write_text(text)
+    return offline(path, {})[1]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [((), 0), ((69,), 69), ((69, 77), 77), ((77, 69, 78), 78), ((78,), 78)],
+)
+def test_the_gravest_status_wins(statuses: tuple[int, ...], expected: int) -> None:
+    findings = [fine("a", "b"), warning("a", "b", "c"), *(wrong("a", "b", "c", status) for status in statuses)]
+
+    assert exit_status(findings) == expected
+
+
+def test_good_settings_are_said_to_be_fine(tmp_path: Path) -> None:
+    (finding,) = said(tmp_path, ONE.format(id="v", key="'k'"))
+
+    assert (finding.level, finding.what) == ("fine", "vendors: 1, accounts: 1")
+
+
+def test_unusable_settings_are_findings(tmp_path: Path) -> None:
+    assert offline(tmp_path / "none.toml", {})[0] is None
+    assert [finding.status for finding in offline(tmp_path / "none.toml", {})[1]] == [78]
+
+
+def test_two_vendors_that_write_to_one_account(tmp_path: Path) -> None:
+    text = ONE.format(id="a", key="'k'") + ONE.format(id="b", key="'k'") + ONE.format(id="c", key="'other'")
+    _, finding = said(tmp_path, text)
+
+    assert (finding.level, finding.path) == ("warning", "vendors[1].makeas")
+    assert "vendors[0]" in finding.what
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, 1), (0o640, 0), (0o600, 0)])
+def test_a_secret_that_everyone_can_read(tmp_path: Path, mode: int, warned: int) -> None:
+    key = tmp_path / "key"
+    key.write_text("k")
+    key.chmod(mode)
+    findings = said(tmp_path, ONE.format(id="a", key=f"{{ file = '{key}' }}"))
+
+    assert [finding.path for finding in findings if finding.level == "warning"] == ["vendors[0].makeas[0].apiKey"] * warned
+
+
+@pytest.mark.parametrize(("server", "mechanism", "warned"), [("b:1", "PLAIN", 1), ("127.0.0.1:1", "PLAIN", 0), ("b:1", "SCRAM-SHA-256", 0)])
+def test_a_password_in_clear_on_the_network(tmp_path: Path, server: str, mechanism: str, warned: int) -> None:
+    kafka = f"bootstrap_servers = ['{server}']\nsecurity_protocol = 'SASL_PLAINTEXT'\nsasl_mechanism = '{mechanism}'\n"
+    findings = said(tmp_path, f"[kafka]\n{kafka}sasl_username = 'u'\nsasl_password = 'p'\n" + ONE.format(id="a", key="'k'"))
+
+    assert [finding.path for finding in findings if finding.level == "warning"] == ["kafka.security_protocol"] * warned
