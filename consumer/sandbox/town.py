@@ -15,7 +15,7 @@ from .server import serving
 from .sesamy import Sesamy
 
 TOPIC: Final = "sesamy.events"
-LETTERS: Final = "sesamy.events.dead-letter"
+LETTERS: Final = f"{TOPIC}.dead-letter"
 
 
 class Place(Struct, frozen=True):
@@ -66,14 +66,15 @@ class Town:
         """Return what must never happen, and did."""
         return [f"account {account.user_id}: {one}" for account in self.makeas.accounts.values() for one in account.violations]
 
-    def settings(self, *, bootstrap: str, admin_port: int, more: str = "") -> str:
+    def settings(self, *, bootstrap: str, admin_port: int, topic: str = TOPIC, rate_per_minute: int = 60_000, more: str = "") -> str:
         """Return settings for a consumer of this town, quick enough for one sitting; `more`: further tables of TOML."""
         vendors = "\n".join(self._vendor(vendor) for vendor in VENDORS)
         return f"""
 [kafka]
 bootstrap_servers = ["{bootstrap}"]
-topic = "{TOPIC}"
-dead_letter_topic = "{LETTERS}"
+topic = "{topic}"
+group_id = "readers-of-{topic}"
+dead_letter_topic = "{topic}.dead-letter"
 session_timeout_s = 6.0
 rebalance_timeout_s = 30.0
 
@@ -84,8 +85,8 @@ port = {admin_port}
 [sesamy]
 base_url = "{self.sesamy_url}"
 token_url = "{self.sesamy_url}/oauth/token"
-requests_per_minute = 60000
-burst = 1000
+requests_per_minute = {rate_per_minute}
+burst = {max(3, rate_per_minute // 60)}
 timeout_s = 5.0
 
 [makeas]

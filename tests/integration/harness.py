@@ -1,0 +1,185 @@
+"""A town, a topic on a real Kafka, and consumers as processes of their own, to be stopped, killed and looked at."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import anyio
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import ConsumerRecord
+from anyio.abc import Process
+
+from consumer.sandbox.broker import Broker
+from consumer.sandbox.ports import free_port
+from consumer.sandbox.publishers import Message, event
+from consumer.sandbox.town import PLACES, VENDORS, Town
+from consumer.status import Status
+
+PARTITIONS = 4
+
+
+class Pod:
+    """One consumer process."""
+
+    def __init__(self, town: Town, kafka: Broker, topic: str, folder: Path, *, rate_per_minute: int, more: str) -> None:
+        self.port = free_port()
+        self.config = folder / f"pod-{self.port}.toml"
+        numbers = "[debounce]\nquiet_s = 0.3\nmax_wait_s = 2.0\n" + (more or "[workers]\nbackoff_s = 0.2\nbackoff_max_s = 2.0\n")
+        text = town.settings(bootstrap=kafka.bootstrap, admin_port=self.port, topic=topic, rate_per_minute=rate_per_minute, more=numbers)
+        self.config.write_text(text, encoding="utf-8")
+        self.log = folder / f"pod-{self.port}.log"
+        self._process: Process | None = None
+
+    async def start(self, *, ready: bool = True) -> "Pod":
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "consumer", "run", "--config", str(self.config)]
+            self._process = await anyio.open_process(command, stdin=None, stdout=log, stderr=log)
+        if ready:
+            await until(self.is_ready, what=lambda: f"the pod is ready; it said {self.said()}", within_s=60)
+        return self
+
+    async def is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.returncode is None, self.said()
+        return await self._get("/readyz") is not None
+
+    async def status(self) -> Status | None:
+        body = await self._get("/status.json")
+        return None if body is None else msgspec.json.decode(body, type=Status)
+
+    async def metrics(self) -> str:
+        return (await self._get("/metrics") or b"").decode()
+
+    async def _get(self, path: str) -> bytes | None:
+        try:
+            timeout = aiohttp.ClientTimeout(total=5)
+            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"http://127.0.0.1:{self.port}{path}") as answer:
+                return await answer.read() if answer.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def stop(self) -> int:
+        self.signal(signal.SIGTERM)
+        return await self.ended()
+
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")[-3000:] if self.log.exists() else ""
+
+
+class Stage:
+    """Where a scenario plays."""
+
+    def __init__(self, town: Town, kafka: Broker, topic: str, folder: Path, producer: AIOKafkaProducer) -> None:
+        self.town, self.kafka, self.topic, self.folder, self._producer = town, kafka, topic, folder, producer
+        self.pods: list[Pod] = []
+
+    def pod(self, *, rate_per_minute: int = 60_000, more: str = "") -> Pod:
+        self.pods.append(Pod(self.town, self.kafka, self.topic, self.folder, rate_per_minute=rate_per_minute, more=more))
+        return self.pods[-1]
+
+    async def send(self, messages: Iterable[Message], *, partition: int | None = None) -> None:
+        for message in messages:
+            await self._producer.send(self.topic, value=message.value, key=message.key, partition=partition)
+        await self._producer.flush()
+
+    async def touch_all(self, *, times: int = 1) -> None:
+        """Let every reader be touched."""
+        for vendor in VENDORS:
+            await self.send(event(vendor, user, "contract.1#update") for user in sorted(self.town.readers(vendor)) for _ in range(times))
+
+    async def agree(self, *, within_s: float = 60.0, accounts: Iterable[str] | None = None) -> None:
+        """Wait until every list, or those of `accounts`, agrees with Sesamy."""
+        places = [place for place in PLACES if accounts is None or place.account in accounts]
+
+        async def agrees() -> bool:
+            return not any(self.town.wrong(place) for place in places)
+
+        def said() -> str:
+            wrong = {place.account: list(self.town.wrong(place).items())[:3] for place in places}
+            return f"the lists agree, but {wrong}; {[pod.said() for pod in self.pods]}"
+
+        await until(agrees, what=said, within_s=within_s)
+        assert self.town.violations() == []
+
+    async def idle(self, pod: Pod, *, within_s: float = 60.0) -> None:
+        """Wait until a pod has nothing left, and has committed it."""
+
+        async def nothing_left() -> bool:
+            status = await pod.status()
+            return status is not None and status.ready and status.users.dirty == 0 and all(one.lag == 0 for one in status.partitions)
+
+        await until(nothing_left, what=lambda: f"nothing is left; {pod.said()}", within_s=within_s)
+
+    async def letters(self, count: int, *, within_s: float = 30.0) -> list[dict[str, str]]:
+        """Return the headers of `count` letters, with key and value."""
+        reader = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+        await reader.start()
+        try:
+            reader.assign([TopicPartition(f"{self.topic}.dead-letter", 0)])
+            found: list[ConsumerRecord[bytes, bytes]] = []
+            deadline = anyio.current_time() + within_s
+            while len(found) < count and anyio.current_time() < deadline:
+                for records in (await reader.getmany(timeout_ms=300)).values():
+                    found += records
+            return [
+                {name: value.decode() for name, value in one.headers} | {"key": repr(one.key), "value": (one.value or b"").decode()}
+                for one in found
+            ]
+        finally:
+            await reader.stop()
+
+    async def committed(self) -> dict[int, int | None]:
+        """Return the group's offsets."""
+        reader = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap, group_id=f"readers-of-{self.topic}", enable_auto_commit=False)
+        await reader.start()
+        try:
+            reader.assign([TopicPartition(self.topic, p) for p in range(PARTITIONS)])
+            return {p: await reader.committed(TopicPartition(self.topic, p)) for p in range(PARTITIONS)}
+        finally:
+            await reader.stop()
+
+
+async def until(holds: Callable[[], object], *, what: Callable[[], str], within_s: float) -> None:
+    """Wait until an async question is answered with yes."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if await holds():  # type: ignore[misc]
+            return
+        await anyio.sleep(0.1)
+    raise AssertionError(f"not within {within_s} s: {what()}")
+
+
+@asynccontextmanager
+async def staged(town: Town, kafka: Broker, topic: str, folder: Path) -> AsyncIterator[Stage]:
+    """Set the stage; all pods are gone at the end."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
+    await producer.start()
+    stage = Stage(town, kafka, topic, folder, producer)
+    try:
+        yield stage
+    finally:
+        for pod in stage.pods:
+            if pod._process is not None and pod._process.returncode is None:
+                os.kill(pod._process.pid, signal.SIGCONT)
+            await pod.kill()
+        with anyio.move_on_after(5, shield=True):
+            await producer.stop()

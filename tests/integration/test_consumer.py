@@ -1,0 +1,308 @@
+"""The whole walk on a real Kafka and real HTTP, against a referee that shares no code with the consumer."""
+
+import random
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import anyio
+import pytest
+import pytest_asyncio
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from consumer.sandbox.broker import Broker, broker, create_topic
+from consumer.sandbox.faults import Fault
+from consumer.sandbox.publishers import event, happen, poison
+from consumer.sandbox.town import PLACES, VENDORS, town
+from tests.integration.harness import PARTITIONS, Stage, staged, until
+
+FIRST, SECOND, THIRD = (place.account for place in PLACES)
+
+
+@pytest_asyncio.fixture
+async def stage(kafka: Broker, topic: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with town(tmp_path, readers=30) as here, staged(here, kafka, topic, tmp_path) as made:
+        yield made
+
+
+async def test_a_burst_of_every_shape_of_reader_ends_in_agreement(stage: Stage) -> None:
+    """60 readers of all shapes over two vendors, three accounts, four lists: bursts and a hot user, few resyncs."""
+    chance = random.Random(3)
+    pod = await stage.pod().start()
+    await stage.touch_all(times=3)
+    hot = min(stage.town.readers(VENDORS[0]))
+    for _ in range(40):
+        vendor = chance.choice(VENDORS)
+        user = chance.choice(sorted(stage.town.readers(vendor)))
+        await stage.send([*happen(stage.town.sesamy, vendor, user, chance), event(VENDORS[0], hot, "contract.1#update")])
+
+    await stage.agree()
+    await stage.idle(pod)
+
+    assert await pod.stop() == 0
+    assert stage.town.sesamy.calls[VENDORS[0], "user"] < 3 * 30
+    resumed = await stage.committed()
+    assert None not in resumed.values()
+
+
+async def test_nothing_is_lost_by_five_kills_under_load(stage: Stage) -> None:
+    chance = random.Random(5)
+    pod = stage.pod()
+    for _ in range(5):
+        await pod.start(ready=False)
+        for _ in range(30):
+            vendor = chance.choice(VENDORS)
+            await stage.send(happen(stage.town.sesamy, vendor, chance.choice(sorted(stage.town.readers(vendor))), chance))
+        await anyio.sleep(chance.uniform(1.0, 3.0))
+        await pod.kill()
+    await stage.touch_all()
+
+    await pod.start()
+    await stage.agree()
+    await stage.idle(pod)
+
+
+async def test_sigterm_under_load_drains_twice(stage: Stage) -> None:
+    stage.town.makeas.faults.add(Fault(kind="delay", upstream="*", delay_s=0.2))
+    pod = stage.pod()
+    for _ in range(2):
+        await pod.start()
+        await stage.touch_all()
+        await anyio.sleep(0.7)
+        assert await pod.stop() == 0, pod.said()
+    stage.town.makeas.faults.clear()
+
+    await pod.start()
+    await stage.agree()
+
+
+async def test_a_second_signal_ends_at_once(stage: Stage) -> None:
+    stage.town.makeas.faults.add(Fault(kind="hang"))
+    pod = await stage.pod().start()
+    await stage.touch_all()
+    await anyio.sleep(1.5)
+    pod.signal(signal.SIGTERM)
+    await anyio.sleep(0.5)
+    pod.signal(signal.SIGTERM)
+
+    with anyio.fail_after(5):
+        assert await pod.ended() == 75
+
+
+async def test_two_members_one_asleep_past_its_session(stage: Stage) -> None:
+    """A sleeper's partitions go to the other; awake again it writes nothing it may not, and all agrees."""
+    first, second = await stage.pod().start(), await stage.pod().start()
+    await stage.touch_all()
+    await anyio.sleep(0.5)
+    first.signal(signal.SIGSTOP)
+    chance = random.Random(9)
+    for vendor in VENDORS:
+        for user in sorted(stage.town.readers(vendor)):
+            await stage.send(happen(stage.town.sesamy, vendor, user, chance))
+    await anyio.sleep(9)  # The session is 6 s.
+    await stage.agree()
+    for vendor in VENDORS:
+        for user in sorted(stage.town.readers(vendor)):
+            await stage.send(happen(stage.town.sesamy, vendor, user, chance))
+    first.signal(signal.SIGCONT)
+
+    await stage.agree()
+    await stage.idle(second)
+    await stage.idle(first)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(kind="status", upstream=SECOND, status=503),
+        Fault(kind="status", upstream=SECOND, status=429, retry_after="1"),
+        Fault(kind="hang", upstream=SECOND),
+        Fault(kind="html", upstream=SECOND),
+    ],
+    ids=["down", "429", "hanging", "html"],
+)
+async def test_one_account_out_leaves_the_others_alone(stage: Stage, fault: Fault) -> None:
+    stage.town.makeas.faults.add(fault)
+    pod = await stage.pod().start()
+    await stage.touch_all()
+
+    await stage.agree(accounts=[FIRST, THIRD], within_s=30)
+    assert stage.town.wrong(PLACES[1])
+    stage.town.makeas.faults.clear()
+    await stage.agree(within_s=90)
+    await stage.idle(pod)
+
+
+async def test_a_rotated_key_stops_one_account_until_the_file_has_the_new_one(stage: Stage) -> None:
+    pod = await stage.pod().start()
+    stage.town.account(PLACES[1]).key = "new"
+    await stage.touch_all()
+
+    await stage.agree(accounts=[FIRST, THIRD], within_s=30)
+    refused = stage.town.makeas.calls[SECOND, "401"]
+    assert 0 < refused < 40
+    stage.town.key_file(SECOND).write_text("new\n", encoding="utf-8")
+    await stage.agree(within_s=60)
+    await stage.idle(pod)
+
+
+@pytest.mark.parametrize("place", ["start", "middle", "end"])
+async def test_poison_is_parked_and_its_neighbours_delivered(stage: Stage, place: str) -> None:
+    neighbours = [event(VENDORS[1], user, "contract.1#update") for user in sorted(stage.town.readers(VENDORS[1]))]
+    cut = {"start": 0, "middle": len(neighbours) // 2, "end": len(neighbours)}[place]
+    await stage.send([*neighbours[:cut], *poison(), *neighbours[cut:]], partition=2)
+
+    pod = await stage.pod().start()
+    await stage.agree(accounts=[THIRD])
+    await stage.idle(pod)
+
+    letters = await stage.letters(len(poison()))
+    assert len(poison()) == len(letters)
+    assert {str(cut + number) for number in range(len(poison()))} == {one["source.offset"] for one in letters}
+    assert {("intake", "2", stage.topic, "b'poison'", "")} == {
+        (one["error.stage"], one["source.partition"], one["source.topic"], one["key"], one["value"]) for one in letters
+    }
+    assert len(neighbours) + len(poison()) == (await stage.committed())[2]
+
+
+async def test_a_refused_reader_is_parked_for_that_account_alone(stage: Stage) -> None:
+    user = next(one for one in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], one))
+    email = stage.town.sesamy.users[VENDORS[0]][user]["profile"]["email"].lower()
+    stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
+    pod = await stage.pod().start()
+    await stage.touch_all()
+
+    await stage.agree(accounts=[FIRST, THIRD])
+    (letter,) = await stage.letters(1)
+    assert tuple(letter[name] for name in ("error.code", "error.stage", "makeas.account", "makeas.lists", "attempts")) == (
+        "http-422",
+        "makeas",
+        SECOND,
+        "2001",
+        "1",
+    )
+    assert user in letter["value"]
+    assert email not in str(letter)
+    assert [user] == list(stage.town.wrong(PLACES[1]))
+    await stage.idle(pod)
+
+
+async def test_offsets_deleted_under_a_stopped_consumer_are_told(stage: Stage) -> None:
+    pod = await stage.pod().start()
+    await stage.touch_all()
+    await stage.agree()
+    await stage.idle(pod)
+    assert await pod.stop() == 0
+    await stage.touch_all(times=3)
+    admin = AIOKafkaAdminClient(bootstrap_servers=stage.kafka.bootstrap)
+    await admin.start()
+    await admin.delete_records({TopicPartition(stage.topic, p): RecordsToDelete(before_offset=-1) for p in range(PARTITIONS)})
+    await admin.close()
+
+    await pod.start()
+    await stage.touch_all()
+    await stage.idle(pod)
+
+    assert "offset out of range" in pod.log.read_text(encoding="utf-8")
+    gap = next(line for line in (await pod.metrics()).splitlines() if line.startswith("sesamy_makeas_offset_gap_records_total"))
+    assert float(gap.split()[1]) == 180.0
+
+
+async def test_a_rebalance_repeats_no_finished_work(stage: Stage) -> None:
+    """With one account held, users stay open; a second pod comes, and nobody who is finished is fetched again."""
+    stage.town.account(PLACES[1]).key = "new"
+    first = await stage.pod().start()
+    await stage.touch_all()
+    await stage.agree(accounts=[FIRST, THIRD], within_s=30)
+    await anyio.sleep(1)
+    before = {user: stage.town.sesamy.fetched[VENDORS[1], user] for user in stage.town.readers(VENDORS[1])}
+
+    await stage.pod().start()
+    await anyio.sleep(3)
+
+    again = {user for user, count in before.items() if stage.town.sesamy.fetched[VENDORS[1], user] > count}
+    kept = (await first.status() or pytest.fail("no status")).partitions
+    assert len(kept) in {1, 2, 3}
+    # What moved to the new pod is read again from the first open offset, but nothing of what stayed.
+    moved = len(before) * (PARTITIONS - len(kept)) / PARTITIONS
+    assert len(again) <= moved * 2
+    stage.town.key_file(SECOND).write_text("new\n", encoding="utf-8")
+    await stage.agree(within_s=90)
+
+
+async def test_a_vendor_at_its_rate_limit_does_not_hold_up_another(kafka: Broker, topic: str, tmp_path: Path) -> None:
+    async with town(tmp_path, readers=1000) as here, staged(here, kafka, topic, tmp_path) as stage:
+        pod = await stage.pod(rate_per_minute=600).start()
+        readers = sorted(here.readers(VENDORS[0]))
+        await stage.send(event(VENDORS[0], user, "contract.1#update") for user in readers)
+
+        async def many_due() -> bool:
+            status = await pod.status()
+            return status is not None and status.users.due > 800
+
+        await until(many_due, what=pod.said, within_s=30)
+        lucky = next(user for user in sorted(here.readers(VENDORS[1])) if not here.is_skipped(VENDORS[1], user))
+        await stage.send([event(VENDORS[1], lucky, "contract.1#update")])
+
+        async def written() -> bool:
+            return not here.wrong(PLACES[2], {lucky})
+
+        await until(written, what=pod.said, within_s=5)
+        status = await pod.status()
+        assert status is not None
+        assert status.users.due > 700
+
+
+async def test_the_broker_is_killed_and_started_again(
+    own_broker: "Callable[[], AbstractAsyncContextManager[Broker]]", tmp_path: Path
+) -> None:
+    async with own_broker() as kafka, town(tmp_path, readers=20) as here:
+        await create_topic(kafka.bootstrap, "events", partitions=PARTITIONS)
+        async with staged(here, kafka, "events", tmp_path) as stage:
+            pod = await stage.pod().start()
+            await stage.touch_all()
+            await stage.agree()
+            await kafka.kill()
+            await anyio.sleep(8)
+            await kafka.start()
+            chance = random.Random(1)
+            for vendor in VENDORS:
+                for user in sorted(here.readers(vendor)):
+                    await stage.send(happen(here.sesamy, vendor, user, chance))
+            await stage.agree(within_s=90)
+            await stage.idle(pod)
+
+
+@pytest.fixture
+def own_broker(kafka: Broker) -> "Callable[[], AbstractAsyncContextManager[Broker]]":
+    """Give brokers to break; where there is a session's broker on the JVM there may be another."""
+    if kafka.kind != "jvm":
+        pytest.skip("killing a broker needs one on the JVM")
+    return lambda: broker("jvm", report=lambda _: None)
+
+
+async def test_no_canary_anywhere(stage: Stage) -> None:
+    """A name, an address and a key go through everything, failures too, and show up in no log, metric, page or letter."""
+    for vendor in VENDORS:
+        for user in stage.town.sesamy.users[vendor].values():
+            user["profile"]["firstName"] = "Canaryname"
+            if "email" in user["profile"]:
+                user["profile"]["email"] = "canary+" + user["profile"]["email"]
+    for kind in ("html", "half-json", "shape", "rows", "cut", "gzip", "redirect", "cut-after", "huge"):
+        for upstream in (FIRST, SECOND, VENDORS[1]):
+            faults = stage.town.sesamy.faults if upstream == VENDORS[1] else stage.town.makeas.faults
+            faults.add(Fault(kind=kind, upstream=upstream, times=6))
+    stage.town.makeas.faults.add(Fault(kind="status", upstream=FIRST, status=422, times=6))
+    pod = await stage.pod(more="[workers]\nmax_attempts = 2\nbackoff_s = 0.1\n").start()
+    await stage.send(poison())
+    await stage.touch_all()
+    await anyio.sleep(6)
+
+    pages = [(await pod._get(path) or b"").decode() for path in ("/", "/status.json", "/metrics")]
+    letters = await stage.letters(len(poison()))
+    assert all(pages)
+    for text in (*pages, str(letters), pod.log.read_text(encoding="utf-8")):
+        for canary in ("Canaryname", "canary+", "@example.com", "key-of-", "secret-of-"):
+            assert canary not in text

@@ -1,0 +1,224 @@
+"""One bounded exchange, against real servers that behave badly."""
+
+import asyncio
+import ssl
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trustme
+from aiohttp import web
+
+from consumer import http
+from consumer.errors import ConsumerError, Denied, Refused, Retryable
+from consumer.sandbox.faults import Fault, Faults, Kind
+from consumer.sandbox.server import serving
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def upstream(handler: Handler, *, timeout_s: float = 2.0, wall: float = 0.0) -> AsyncIterator[http.Http]:
+    app = web.Application()
+    app.router.add_route("*", "/{tail:(?s:.*)}", handler)
+    async with serving(app) as url, http.session(connections=4) as session:
+        yield http.Http(session, upstream="make", base_url=url, timeout_s=timeout_s, refuses={400, 422}, wall_clock=lambda: wall)
+
+
+async def fails(handler: Handler, *, timeout_s: float = 2.0, wall: float = 0.0) -> ConsumerError:
+    async with upstream(handler, timeout_s=timeout_s, wall=wall) as client:
+        with pytest.raises(ConsumerError) as caught:
+            http.decoded(
+                await client.exchange("contact", "POST", "/x", query=[("e", "canary@example.com")], json={"e": "canary"}), "contact"
+            )
+    said = "".join(traceback.format_exception(caught.value))
+    assert "canary" not in said.replace('"e": "canary', "").replace('"canary@example.com")]', "")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (400, Refused, "http-400"),
+        (401, Denied, "http-401"),
+        (403, Denied, "http-403"),
+        (404, Retryable, "http-404"),
+        (405, Retryable, "http-405"),
+        (408, Retryable, "http-408"),
+        (422, Refused, "http-422"),
+        (425, Retryable, "http-425"),
+        (429, Retryable, "http-429"),
+        (500, Retryable, "http-500"),
+        (503, Retryable, "http-503"),
+        (301, Retryable, "redirect"),
+    ],
+)
+async def test_each_status_is_one_of_our_errors(status: int, kind: type[ConsumerError], code: str) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=status, text="canary", headers={"Location": "/y"} if status == 301 else None)
+
+    error = await fails(handler)
+
+    assert (kind, code) == (type(error), error.code)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("html", "not-json"),
+        ("half-json", "not-json"),
+        ("huge", "too-large"),
+        ("gzip", "encoded"),
+        ("redirect", "redirect"),
+        ("drip", "timeout"),
+        ("hang", "timeout"),
+        ("cut", "cut"),
+    ],
+)
+async def test_no_bad_answer_is_taken_for_success(kind: Kind, code: str) -> None:
+    faults = Faults()
+    faults.add(Fault(kind=kind))
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        async def fine() -> web.Response:
+            return web.json_response({})
+
+        return await faults.around(request, "make", "contact", "", fine)
+
+    error = await fails(handler, timeout_s=0.5)
+
+    assert (Retryable, code) == (type(error), error.code)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("30", 30.0),
+        ("0", 1.0),
+        ("-1", None),
+        ("1000000000", 3600.0),
+        ("Thu, 01 Jan 1970 00:02:00 GMT", 20.0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 1.0),
+        ("soon", None),
+        ("", None),
+    ],
+)
+async def test_a_retry_after_is_seconds_or_a_date_and_clamped(said: str, seconds: float | None) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": said})
+
+    error = await fails(handler, wall=100.0)
+
+    assert isinstance(error, Retryable)
+    assert seconds == error.retry_after_s
+
+
+async def test_sesamys_body_says_how_long_to_wait_where_no_header_does() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"code": "rate_limit_exceeded", "retry_after": 60}}, status=429)
+
+    error = await fails(handler)
+
+    assert isinstance(error, Retryable)
+    assert error.retry_after_s == 60.0
+
+
+async def test_a_redirect_takes_no_credentials_elsewhere() -> None:
+    seen: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Authorization", ""))
+        return web.json_response({})
+
+    other = web.Application()
+    other.router.add_route("*", "/{tail:.*}", elsewhere)
+    async with serving(other) as other_url:
+
+        async def handler(_: web.Request) -> web.Response:
+            return web.Response(status=307, headers={"Location": f"{other_url}/x"})
+
+        async with upstream(handler) as client:
+            with pytest.raises(Retryable):
+                await client.exchange("contact", "POST", "/x", headers={"Authorization": "Basic c2VjcmV0"}, json={})
+
+    assert seen == []
+
+
+async def test_a_dropped_idle_connection_is_tried_once_more() -> None:
+    calls = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        await reader.readuntil(b"\r\n\r\n")
+        if calls > 1:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, http.session(connections=1) as session:
+        client = http.Http(session, upstream="make", base_url=f"http://127.0.0.1:{port}", timeout_s=2)
+        answer = await client.exchange("list", "GET", "/x")
+
+    assert (answer.body, calls) == (b"{}", 2)
+
+
+async def test_a_certificate_of_nobody_is_refused() -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_get("/x", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+        await site.start()
+        async with http.session(connections=1) as session:
+            client = http.Http(session, upstream="make", base_url=f"https://127.0.0.1:{runner.addresses[0][1]}", timeout_s=2)
+            with pytest.raises(Retryable) as caught:
+                await client.exchange("list", "GET", "/x")
+    finally:
+        await runner.cleanup()
+
+    assert caught.value.code == "tls"
+
+
+async def test_nobody_there() -> None:
+    async with http.session(connections=1) as session:
+        client = http.Http(session, upstream="make", base_url="http://127.0.0.1:1", timeout_s=1)
+        with pytest.raises(Retryable) as caught:
+            await client.exchange("list", "GET", "/x")
+
+    assert caught.value.code == "connect"
+
+
+@pytest.mark.parametrize(
+    ("user_id", "path"),
+    [
+        ("email|84", "/users/email%7C84"),
+        ("a:b/c", "/users/a%3Ab%2Fc"),
+        ("æøå", "/users/%C3%A6%C3%B8%C3%A5"),
+        ("..", "/users/%2E%2E"),
+        (".", "/users/%2E"),
+        ("a\r\nb\x00", "/users/a%0D%0Ab%00"),
+    ],
+)
+async def test_an_id_stays_one_segment_of_the_path(user_id: str, path: str) -> None:
+    seen: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(request.raw_path)
+        return web.json_response({})
+
+    async with upstream(handler) as client:
+        await client.exchange("user", "GET", f"/users/{http.segment(user_id)}")
+
+    assert [path] == seen

@@ -1,0 +1,154 @@
+"""Sesamy's API in our nouns, against the stand-in and against servers with odd pages."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import pytest
+from aiohttp import web
+
+from consumer import http
+from consumer.errors import ConsumerError, Denied, Retryable
+from consumer.model import UserKey
+from consumer.sandbox import sesamy as stand_in
+from consumer.sandbox.faults import Fault, Kind
+from consumer.sandbox.server import serving
+from consumer.sesamy import REFUSES, Sesamy, Token
+
+ANN = UserKey("v", "email|ann")
+
+
+class Permits:
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def __call__(self) -> None:
+        self.taken += 1
+
+
+@asynccontextmanager
+async def client(app: web.Application, *, secret: str = "s", timeout_s: float = 2.0) -> AsyncIterator[Sesamy]:
+    async with serving(app) as url, http.session(connections=8) as session:
+        api = http.Http(session, upstream="sesamy", base_url=url, timeout_s=timeout_s, refuses=REFUSES)
+        tokens = http.Http(session, upstream="sesamy", base_url=f"{url}/oauth/token", timeout_s=timeout_s)
+        yield Sesamy(api, Token(tokens, client_id="c", client_secret=lambda: secret))
+
+
+def world(*, contracts: int = 1, envelope: Literal["bare", "data", "resource"] = "bare", page_cap: int = 100) -> stand_in.Sesamy:
+    made = stand_in.Sesamy(envelope=envelope, page_cap=page_cap)
+    made.add_vendor("v", client_id="c", secret="s")
+    rows = [{"id": f"c{number}", "userId": ANN.user, "status": "ACTIVE"} for number in range(contracts)]
+    made.users["v"][ANN.user] = {"profile": {"userId": ANN.user, "email": "ann@example.com"}, "contracts": rows, "entitlements": []}
+    return made
+
+
+@pytest.mark.parametrize("envelope", ["bare", "data", "resource"])
+@pytest.mark.parametrize(
+    ("contracts", "page_cap"), [(0, 100), (1, 100), (100, 100), (101, 100), (250, 100), (60, 25), (120, 50), (1500, 100)]
+)
+async def test_every_row_of_every_page_is_fetched(envelope: Literal["bare", "data", "resource"], contracts: int, page_cap: int) -> None:
+    permits = Permits()
+    async with client(world(contracts=contracts, envelope=envelope, page_cap=page_cap).app()) as sesamy:
+        snapshot = await sesamy.snapshot(ANN, permit=permits)
+
+    assert snapshot is not None
+    assert [f"c{number}" for number in range(contracts)] == [one.id for one in snapshot.contracts]
+    assert permits.taken >= (contracts - 1) // page_cap
+
+
+def paged(reply: Callable[[int], Any]) -> web.Application:
+    """Make an API whose contracts are what `reply` says for an offset."""
+
+    async def token(_: web.Request) -> web.Response:
+        return web.json_response({"access_token": "t", "expires_in": 100})
+
+    async def user(_: web.Request) -> web.Response:
+        return web.json_response({"id": ANN.user, "email": "ann@example.com"})
+
+    async def contracts(request: web.Request) -> web.Response:
+        return web.json_response(reply(int(request.query["offset"])))
+
+    async def entitlements(_: web.Request) -> web.Response:
+        return web.json_response([])
+
+    app = web.Application()
+    app.router.add_post("/oauth/token", token)
+    app.router.add_get("/management/users/{id}", user)
+    app.router.add_get("/management/contracts", contracts)
+    app.router.add_get("/management/entitlements", entitlements)
+    return app
+
+
+def rows(start: int, count: int) -> list[dict[str, str]]:
+    return [{"id": f"c{number}"} for number in range(start, start + count)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "fetched"),
+    [
+        (lambda _: rows(0, 100), 100),  # The server knows no offset: no new id ends it.
+        (lambda offset: {"data": rows(offset, 40), "meta": {"total": 80}} if offset < 80 else {"data": rows(0, 0)}, 80),
+        (lambda offset: {"data": rows(offset, 40), "hasMore": offset < 80}, 120),
+        (lambda offset: {"data": rows(offset, 100 if offset < 200 else 7), "total": 3}, 207),  # A total below what came is not believed.
+        (lambda offset: rows(offset, 25) if offset < 75 else rows(0, 0), 75),
+        (lambda offset: rows(offset, 37), 37),
+    ],
+)
+async def test_the_end_of_a_list(reply: Callable[[int], Any], fetched: int) -> None:
+    async with client(paged(reply)) as sesamy:
+        snapshot = await sesamy.snapshot(ANN, permit=Permits())
+
+    assert snapshot is not None
+    assert fetched == len(snapshot.contracts)
+
+
+async def test_a_list_without_an_end_is_no_snapshot() -> None:
+    async with client(paged(lambda offset: rows(offset, 1) if offset % 2 else rows(offset, 10))) as sesamy:
+        with pytest.raises(Retryable) as caught:
+            await sesamy.snapshot(ANN, permit=Permits())
+
+    assert caught.value.code == "too-many-pages"
+
+
+async def test_an_unknown_user_is_none() -> None:
+    async with client(world().app()) as sesamy:
+        assert await sesamy.snapshot(UserKey("v", "email|nobody"), permit=Permits()) is None
+
+
+async def test_a_revoked_token_is_renewed_once_for_all_three_calls() -> None:
+    made = world()
+    async with client(made.app()) as sesamy:
+        await sesamy.snapshot(ANN, permit=Permits())
+        made.revoke_tokens()
+        snapshot = await sesamy.snapshot(ANN, permit=Permits())
+
+    assert snapshot is not None
+    assert made.calls["v", "token"] == 2
+
+
+async def test_refused_credentials_are_denied() -> None:
+    async with client(world().app(), secret="wrong") as sesamy:
+        with pytest.raises(Denied):
+            await sesamy.snapshot(ANN, permit=Permits())
+
+
+async def test_an_answer_about_somebody_else_is_not_used() -> None:
+    made = world()
+    made.users["v"][ANN.user]["profile"]["userId"] = "email|bob"
+    async with client(made.app()) as sesamy:
+        with pytest.raises(Retryable) as caught:
+            await sesamy.snapshot(ANN, permit=Permits())
+
+    assert caught.value.code == "foreign-user"
+
+
+@pytest.mark.parametrize("op", ["user", "contracts", "entitlements", "token"])
+@pytest.mark.parametrize("kind", ["html", "half-json", "shape", "cut", "gzip", "redirect", "hang", "huge"])
+async def test_a_bad_answer_to_any_call_is_no_snapshot(op: str, kind: Kind) -> None:
+    made = world()
+    made.faults.add(Fault(kind=kind, op=op))
+    async with client(made.app(), timeout_s=0.5) as sesamy:
+        with pytest.raises(ConsumerError) as caught:
+            await sesamy.snapshot(ANN, permit=Permits())
+
+    assert isinstance(caught.value, Retryable)
