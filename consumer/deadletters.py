@@ -170,7 +170,7 @@ class Parker:
             address = self._addresses[letter.user.vendor, letter.account]
             headers |= {"makeas.account": address.user_id, "makeas.lists": ",".join(address.lists)}
         value = encode(Event(letter.user, letter.type or ""))
-        return f"{letter.user.vendor}|{letter.user.user}".encode(), value, _as_bytes(headers)
+        return letter.key if letter.key is not None else usual_key(letter.user), value, _as_bytes(headers)
 
     def _of_poison(self, poison: Poison) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
         return poison.key, None, _as_bytes(self._headers(poison.letter))
@@ -184,6 +184,11 @@ class Parker:
             "source.offset": str(letter.offset),
             "parked_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
+
+
+def usual_key(user: UserKey) -> bytes:
+    """Return the key that puts a user on one partition, as Sesamy's forwarder makes it."""
+    return f"{user.vendor}|{user.user}".encode()
 
 
 def _as_bytes(headers: Mapping[str, str]) -> list[tuple[str, bytes]]:

@@ -61,6 +61,8 @@ class Rare(Struct):
     newer_type: str = ""
     newer_since_ms: int = 0
     absent_since: float = inf
+    key: bytes | None = None
+    """The record's key, where it can't be made anew from the ids."""
 
 
 class User(Struct, order=True, gc=False):
@@ -223,6 +225,7 @@ def letter(user: User, account: AccountId, code: str, attempts: int) -> Letter:
         type=user.type,
         account=None if account == SESAMY else account,
         attempts=attempts,
+        key=user.rare.key if user.rare is not None else None,
     )
 
 

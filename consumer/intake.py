@@ -13,7 +13,7 @@ from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError, Recor
 from aiokafka.structs import ConsumerRecord
 
 from .assignment import Assignment
-from .deadletters import Parker, Poison
+from .deadletters import Parker, Poison, usual_key
 from .errors import Unreadable
 from .events import Ignored, decode
 from .kafka import Member
@@ -227,6 +227,7 @@ class Intake:
         next_offset = self._ledger.next_offset(partition)
         submit, open_ = self._schedule.submit, self._ledger.open
         taken = opened = 0
+        since_ms = -1
         for record in records:
             offset = record.offset
             if offset < next_offset:
@@ -243,9 +244,13 @@ class Intake:
                 self._unknown.note(event.user.vendor, partition, offset)
             else:
                 taken += 1
-                if submit(event, partition, offset, since_ms=record.timestamp, now=now):
+                if record.timestamp != since_ms:  # Equal times are one object.
+                    since_ms = record.timestamp
+                if submit(event, partition, offset, since_ms=since_ms, now=now):
                     opened += 1
-                    open_(partition, offset, since_ms=record.timestamp)
+                    open_(partition, offset, since_ms=since_ms)
+                    if record.key is not None and record.key != usual_key(event.user):
+                        self._schedule.keep_key(event.user, record.key)
         self._metrics.records.labels(outcome="user").inc(taken)
         self._metrics.events_merged.inc(taken - opened)
         self._ledger.read(partition, records[-1].offset + 1)

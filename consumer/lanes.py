@@ -91,6 +91,20 @@ class Lanes:
             del self._lanes[key.vendor][accounts]
         return due_at
 
+    def held(
+        self, vendor_out: Callable[[str], bool], account_out: Callable[[AccountId], bool], doors: Doors, *, now: float
+    ) -> Iterator[tuple[UserKey, tuple[AccountId, ...]]]:
+        """Return the users that wait for nothing but upstreams that are out, each with those accounts; (): the vendor is."""
+        for vendor, accounts in self._accounts.items():
+            if vendor_out(vendor):
+                yield from ((key, ()) for lane in self.of(vendor) for key in lane)
+                continue
+            out = {account for account in accounts if account_out(account)}
+            for lane in self.of(vendor) if out else ():
+                gone = _among(lane.accounts, out)
+                if gone and all(doors.account(account, now=now) is Door.SHUT for account in lane.accounts):
+                    yield from ((key, gone) for key in lane)
+
     def started(self, vendor: str) -> None:
         """Note that one of the vendor's users has a worker."""
         self._running[vendor] += 1

@@ -195,6 +195,8 @@ class Letter(Struct, frozen=True, kw_only=True):
     type: str | None = None
     account: AccountId | None = None
     attempts: int = 0
+    key: bytes | None = None
+    """The record's key; None, for a user: `vendor|user`, as usual."""
 
 
 # ---- A run. ----

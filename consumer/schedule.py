@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from math import inf
 
 from .dirty import (
@@ -28,7 +29,7 @@ from .dirty import (
     tried_at,
 )
 from .lanes import Doors, Lanes
-from .model import SESAMY, AccountId, Door, Ended, Event, Job, Letter, Result, UserKey, Verdict
+from .model import SESAMY, AccountId, Ended, Event, Job, Letter, Result, UserKey, Verdict
 
 Aside = list[tuple[int, User]]
 """Of a revoked partition: each token's offset and its user, with times and attempts."""
@@ -56,23 +57,26 @@ class Schedule:
         self._debounce: list[User] = []
         # One entry per debt whose time has not come.
         self._backoff: list[tuple[float, UserKey, AccountId]] = []
+        self._times = (-inf, -inf, -inf)
         self._busy = {Phase.RUNNING: 0, Phase.PARKING: 0}
 
     # ---- Events ----
 
     def submit(self, event: Event, partition: int, offset: int, *, since_ms: int, now: float) -> bool:
         """Make the user dirty; return whether a token opens at `offset` (else an open one of the user covers it)."""
-        due_at = now + self._rules.quiet_s
+        if now != self._times[0]:  # The users of a batch share their times: that is a tenth of their memory.
+            self._times = now, now + self._rules.quiet_s, now + self._rules.max_wait_s
+        _, due_at, cap_at = self._times
         user = self._users.get(event.user)
         if user is None:
-            user = User(due_at, event.user, due_at, now + self._rules.max_wait_s, since_ms, event.type, partition, offset)
+            user = User(due_at, event.user, due_at, cap_at, since_ms, event.type, partition, offset)
             self._users[event.user] = user
             heappush(self._debounce, user)
             return True
         rare = user.rare
         busy = rare is not None and rare.phase is not Phase.WAITING
         if user.due_at == inf:
-            user.due_at, user.cap_at = due_at, now + self._rules.max_wait_s
+            user.due_at, user.cap_at = due_at, cap_at
             if not busy:
                 self._arm(user)
         elif user.wake_at != inf or busy:
@@ -84,6 +88,10 @@ class Schedule:
             if user.lane is not None:
                 self._line_up(user, user.lane, due_at=self._leave_lane(user))
         return take_token(user, partition, offset)
+
+    def keep_key(self, user: UserKey, key: bytes | None) -> None:
+        """Remember the record's key of a dirty user, where it is none that can be made anew from the ids: for a letter."""
+        rare_of(self._users[user]).key = key
 
     # ---- Runs ----
 
@@ -160,19 +168,8 @@ class Schedule:
     ) -> list[Ended]:
         """Start parking up to `most` due users that owe to nothing but upstreams that are out; each `Ended` is one user."""
         self._wake(now)
-        chosen: list[tuple[User, tuple[AccountId, ...]]] = []
-        for vendor, accounts in self._accounts.items():
-            everything = vendor_out(vendor)
-            out = {account for account in accounts if account_out(account)}
-            for lane in self._lanes.of(vendor):
-                gone = tuple(account for account in lane.accounts if account in out)
-                shut = all(doors.account(account, now=now) is Door.SHUT for account in lane.accounts) if gone else False
-                if everything or shut:
-                    for key in lane:
-                        if len(chosen) == most:
-                            break
-                        chosen.append((self._users[key], () if everything else gone))
-        return [self._hold(user, gone, now=now) for user, gone in chosen]
+        chosen = list(islice(self._lanes.held(vendor_out, account_out, doors, now=now), most))
+        return [self._hold(self._users[key], gone, now=now) for key, gone in chosen]
 
     def _hold(self, user: User, gone: tuple[AccountId, ...], *, now: float) -> Ended:
         self._leave_lane(user)
@@ -340,7 +337,7 @@ class Schedule:
         if not owed(rare) and user.due_at == inf:  # A failed fetch alone is no debt: nobody waits for it.
             del self._users[user.key]
             return closed
-        if not (rare.debts or rare.more) and rare.absent_since == inf:
+        if not (rare.debts or rare.more or rare.key) and rare.absent_since == inf:
             user.rare = None
         if user.due_at > now:
             self._arm(user)

@@ -14,6 +14,7 @@ from .faults import Faults
 _BASE: Final = "/api/public/v2"
 _MAX_ROWS: Final = 1000
 _FIELDS: Final = ("firstname", "lastname", "company", "external_id")
+_STATUSES: Final = frozenset({"active", "cancelled"})
 _SUBSCRIPTION_FIELDS: Final = {"email", "external_id", "product_external_id", "start_date", "end_date", "name", "status"}
 
 Row = dict[str, Any]
@@ -29,6 +30,8 @@ class Account:
         self.subscriptions: dict[str, Row] = {}
         self.violations: list[str] = []
         """What must never happen: a contact that left was put back on a list."""
+        self.by_hand: dict[str, set[str]] = {}
+        """Contact's address -> tags of other tools, which must never be lost."""
         self.in_flight = self.most_in_flight = 0
         self.written: dict[str, list[tuple[float, Row]]] = {}
         """Contact's address -> each accepted write of it, with its time."""
@@ -37,7 +40,13 @@ class Account:
         """Put a contact there by hand, as another tool would."""
         row: Row = {"id": len(self.contacts) + 1, "email": email, "tags": [], "lists": [], "email_status": "active", **fields}
         self.contacts[email.lower()] = row
+        self.by_hand[email.lower()] = {tag for tag in row["tags"] if not tag.startswith("sesamy_")}
         return row
+
+    def add_tag(self, email: str, tag: str) -> None:
+        """Let another tool tag a contact that is there."""
+        self.contacts[email.lower()]["tags"].append(tag)
+        self.by_hand[email.lower()].add(tag)
 
 
 class MakeAs:
@@ -78,7 +87,10 @@ class MakeAs:
                 return web.json_response({"message": "Unauthorized"}, status=401)
             self.calls[account.user_id, op] += 1
             raw = await request.read()
-            body = json.loads(raw) if raw else None
+            try:
+                body = json.loads(raw) if raw else None
+            except ValueError:
+                return web.json_response({"message": "Bad JSON"}, status=400)
             account.in_flight += 1
             account.most_in_flight = max(account.most_in_flight, account.in_flight)
             try:
@@ -95,33 +107,39 @@ class MakeAs:
         return account if account is not None and sent == f"Basic {wanted}" else None
 
     async def _by_email(self, account: Account, _request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
-        contact = account.contacts.get(str(body["email"]).lower())
+        email = _address(body)
+        if email is None:
+            return _refused("Email is required")
+        contact = account.contacts.get(email.lower())
         return web.json_response({"message": "Not found"}, status=404) if contact is None else web.json_response(contact)
 
     async def _upsert(self, account: Account, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
-        email, lists = str(body.get("email") or ""), request.query.getall("subscriber_list_id[]", [])
-        if "@" not in email:
-            return web.json_response({"message": "Email is required"}, status=422)
+        email, lists = _address(body), request.query.getall("subscriber_list_id[]", [])
+        if email is None:
+            return _refused("Email is required")
         if not lists or not set(lists) <= account.lists:
-            return web.json_response({"message": "Unknown list"}, status=422)
-        contact = account.contacts.get(email.lower()) or account.contact(email)
-        if contact["email_status"] != "active":
-            account.violations.append(f"contact {contact['id']} had left and was put on lists {lists}")
-        contact["lists"] = sorted({*contact["lists"], *lists})
-        return self._apply(account, contact, request, body)
+            return _refused("Unknown list")
+        wrong = _wrong_fields(request, body)
+        return (
+            _refused(wrong) if wrong else self._apply(account, account.contacts.get(email.lower()) or account.contact(email), request, body)
+        )
 
     async def _update(self, account: Account, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
         contact = next((one for one in account.contacts.values() if str(one["id"]) == request.match_info["id"]), None)
         if contact is None:
             return web.json_response({"message": "Not found"}, status=404)
-        return self._apply(account, contact, request, body)
+        wrong = _wrong_fields(request, body)
+        if not set(request.query.getall("subscriber_list_id[]", [])) <= account.lists:
+            wrong = "Unknown list"
+        return _refused(wrong) if wrong else self._apply(account, contact, request, body)
 
     def _apply(self, account: Account, contact: Row, request: web.Request, body: Row) -> web.Response:
         if "status" in request.query or "status" in body:
             account.violations.append(f"status was sent for contact {contact['id']}")
-        mode = request.query.get("tag", "replace")
-        if mode not in {"replace", "merge"} or not all(isinstance(tag, str) for tag in body.get("tags", [])):
-            return web.json_response({"message": "Bad tags"}, status=422)
+        mode, lists = request.query.get("tag", "replace"), request.query.getall("subscriber_list_id[]", [])
+        if lists and contact["email_status"] != "active":
+            account.violations.append(f"contact {contact['id']} had left and was put on lists {lists}")
+        contact["lists"] = sorted({*contact["lists"], *lists})
         if "tags" in body:
             contact["tags"] = list(dict.fromkeys([*(contact["tags"] if mode == "merge" else []), *body["tags"]]))
         contact.update({name: body[name] for name in _FIELDS if name in body})
@@ -130,15 +148,16 @@ class MakeAs:
 
     async def _products(self, account: Account, _request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
         if not _is_bulk(body) or any(set(row) != {"external_id", "name"} for row in body):
-            return web.json_response({"message": "Bad rows"}, status=422)
+            return _refused("Bad rows")
         account.products.update({row["external_id"]: row for row in body})
         return web.json_response({"status": "200 Success"})
 
     async def _subscriptions(self, account: Account, _request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
         if not _is_bulk(body) or any(
-            not {"email", "external_id", "product_external_id"} <= set(row) <= _SUBSCRIPTION_FIELDS for row in body
+            not {"email", "external_id", "product_external_id"} <= set(row) <= _SUBSCRIPTION_FIELDS or row.get("status") not in _STATUSES
+            for row in body
         ):
-            return web.json_response({"message": "Bad rows"}, status=422)
+            return _refused("Bad rows")
         errors = [
             {"external_id": row["external_id"], "message": "dangling"}
             for row in body
@@ -163,8 +182,29 @@ def _claimed(request: web.Request) -> str:
         return ""
 
 
+def _refused(message: str) -> web.Response:
+    return web.json_response({"message": message}, status=422)
+
+
+def _address(body: object) -> str | None:
+    email = body.get("email") if isinstance(body, dict) else None
+    return email if isinstance(email, str) and "@" in email else None
+
+
+def _wrong_fields(request: web.Request, body: object) -> str | None:
+    """Return what is wrong with a contact as sent; nothing of it is applied then."""
+    if not isinstance(body, dict) or any(not isinstance(body.get(name, ""), str) for name in _FIELDS):
+        return "Bad fields"
+    tags = body.get("tags", [])
+    is_good = isinstance(tags, list) and all(isinstance(tag, str) and tag for tag in tags)
+    return None if is_good and request.query.get("tag", "replace") in {"replace", "merge"} else "Bad tags"
+
+
 def _is_bulk(body: object) -> bool:
-    return isinstance(body, list) and 0 < len(body) <= _MAX_ROWS and all(isinstance(row, dict) for row in body)
+    """Say whether a body is a bare array of rows, all of whose values are texts that are not empty."""
+    if not isinstance(body, list) or not 0 < len(body) <= _MAX_ROWS:
+        return False
+    return all(isinstance(row, dict) and all(isinstance(value, str) and value for value in row.values()) for row in body)
 
 
 def _user_of(body: object) -> str:

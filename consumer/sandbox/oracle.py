@@ -17,7 +17,9 @@ Wanted = dict[str, Any]
 
 def wanted(user_id: str, user: User | None) -> Wanted | None:
     """Return what one reader must look like at Make.as; None: nothing may be written for him."""
-    if user is None or user_id.startswith("guest|") or user["profile"].get("isGuest") or not user["profile"].get("email"):
+    if user is None or user_id.startswith("guest|") or not user["profile"].get("email"):
+        return None
+    if any(user["profile"].get(name) for name in ("isGuest", "is_guest", "guest")):
         return None
     profile, contracts = user["profile"], user["contracts"]
     fields = {"firstname": profile.get("firstName"), "lastname": profile.get("lastName"), "company": profile.get("company")}
@@ -29,7 +31,7 @@ def wanted(user_id: str, user: User | None) -> Wanted | None:
     return {
         "email": profile["email"],
         "fields": {name: value for name, value in fields.items() if value} | {"external_id": user_id},
-        "tags": _tags(profile, contracts, user["entitlements"]),
+        "tags": _tags(user_id, profile, contracts, user["entitlements"]),
         "products": products,
         "subscriptions": {row["external_id"]: row for row in rows},
     }
@@ -38,19 +40,29 @@ def wanted(user_id: str, user: User | None) -> Wanted | None:
 def differences(users: dict[str, User], user_ids: set[str], account: Account, lists: set[str]) -> dict[str, list[str]]:
     """Compare an account with what Sesamy says of `user_ids`; return what is wrong, by user id."""
     found: dict[str, list[str]] = {}
+    names = _names(users)
     for user_id in user_ids:
         want = wanted(user_id, users.get(user_id))
         if want is None:
             writes = any(contact.get("external_id") == user_id for contact in account.contacts.values())
             wrong = ["was written, but must not be"] if writes else []
         else:
-            wrong = list(_compare(want, account, lists))
+            wrong = list(_compare(want, account, lists, names))
         if wrong:
             found[user_id] = wrong
     return found
 
 
-def _compare(want: Wanted, account: Account, lists: set[str]) -> list[str]:
+def _names(users: dict[str, User]) -> dict[str, set[str]]:
+    """Return every name that a product may have: readers share the catalogue, and the last who was written named it."""
+    names: dict[str, set[str]] = {}
+    for user_id, user in users.items():
+        for product, name in ((wanted(user_id, user) or {}).get("products") or {}).items():
+            names.setdefault(product, set()).add(name)
+    return names
+
+
+def _compare(want: Wanted, account: Account, lists: set[str], names: dict[str, set[str]]) -> list[str]:
     contact = account.contacts.get(want["email"].lower())
     if contact is None:
         return ["no contact"]
@@ -58,9 +70,15 @@ def _compare(want: Wanted, account: Account, lists: set[str]) -> list[str]:
     ours = sorted(tag for tag in contact["tags"] if tag.startswith("sesamy_"))
     if ours != sorted(want["tags"]):
         wrong.append(f"tags: missing {sorted(set(want['tags']) - set(ours))}, stale {sorted(set(ours) - set(want['tags']))}")
+    lost = account.by_hand.get(want["email"].lower(), set()) - set(contact["tags"])
+    if lost:
+        wrong.append(f"tags of others lost: {sorted(lost)}")
     if contact["email_status"] == "active" and not lists <= set(contact["lists"]):
         wrong.append("not on every list")
     wrong += [f"product {one} missing" for one in want["products"] if one not in account.products]
+    wrong += [
+        f"product {one} misnamed" for one in want["products"] if one in account.products and account.products[one]["name"] not in names[one]
+    ]
     wrong += [f"subscription {one} differs" for one, row in want["subscriptions"].items() if account.subscriptions.get(one) != row]
     return wrong
 
@@ -94,19 +112,23 @@ def _subscription(contract: dict[str, Any], email: str) -> dict[str, Any] | None
     ends = [contract.get(name) for name in ("endDate", "canceledAt", "endedAt", "expiresAt", "willCancelAt")]
     if not _is_active(contract) and (contract.get("status") or "").lower() != "overdue" and any(ends):
         row["end_date"] = next(end for end in ends if end)
-    return row
+    return {name: value for name, value in row.items() if value}
 
 
-def _tags(profile: dict[str, Any], contracts: list[dict[str, Any]], entitlements: list[dict[str, Any]]) -> set[str]:
-    tags = set()
-    for contract in contracts:
-        recurring = contract.get("contractDuration") != "PERPETUAL"
-        if _is_active(contract) and recurring:
-            tags.add("sesamy_active_subscriber")
-        if (contract.get("status") or "").lower() == "overdue":
-            tags.add("sesamy_overdue_contract")
-        if not recurring:
-            tags.add("sesamy_made_single_purchase")
+def _is_gift(user_id: str, profile: dict[str, Any], contract: dict[str, Any]) -> bool:
+    if not _is_active(contract) and (contract.get("status") or "").lower() != "overdue":
+        return False
+    payer = contract.get("payer") or {}
+    email = payer.get("email") or contract.get("payerEmail")
+    if contract.get("isGift") is True or contract.get("giftMode") is True:
+        return True
+    return bool(email.lower() != profile["email"].lower() if email else payer.get("id", user_id) != user_id)
+
+
+def _tags(user_id: str, profile: dict[str, Any], contracts: list[dict[str, Any]], entitlements: list[dict[str, Any]]) -> set[str]:
+    tags = _tags_of_contracts(contracts)
+    if any(_is_gift(user_id, profile, contract) for contract in contracts):
+        tags.add("sesamy_has_gifted_subscription")
     for one in entitlements:
         if one["type"] == "article" and one["origin"]["type"] == "PAYMENTS":
             tags.add("sesamy_made_single_purchase")
@@ -114,12 +136,26 @@ def _tags(profile: dict[str, Any], contracts: list[dict[str, Any]], entitlements
             continue
         if one["origin"]["type"] == "EXTERNAL":
             tags.add("sesamy_has_external_access")
-        tags |= {_tag("sesamy_active_entitlement_", one["title"]), _tag("sesamy_active_sku_", one["sku"])}
+        tags |= _tag("sesamy_active_entitlement_", one["title"]) | _tag("sesamy_active_sku_", one["sku"])
         if one.get("purchaseOption"):
-            tags.add(_tag("sesamy_active_sku_po_", f"{one['sku']}-{one['purchaseOption']}"))
-    return tags | {_tag("sesamy_tag_", tag) for tag in profile.get("tags", [])}
+            tags |= _tag("sesamy_active_sku_po_", f"{one['sku']}-{one['purchaseOption']}")
+    return tags.union(*(_tag("sesamy_tag_", tag) for tag in profile.get("tags", [])))
 
 
-def _tag(prefix: str, text: str) -> str:
+def _tags_of_contracts(contracts: list[dict[str, Any]]) -> set[str]:
+    tags = set()
+    for contract in contracts:
+        duration = contract.get("contractDuration")
+        if _is_active(contract) and (duration != "PERPETUAL" or contract.get("recurringInterval")):
+            tags.add("sesamy_active_subscriber")
+        if (contract.get("status") or "").lower() == "overdue":
+            tags.add("sesamy_overdue_contract")
+        if duration == "PERPETUAL" or any(item.get("purchaseType") == "single" for item in contract["items"]):
+            tags.add("sesamy_made_single_purchase")
+    return tags
+
+
+def _tag(prefix: str, text: str) -> set[str]:
+    """Return the tag; none, where nothing of the text is left."""
     plain = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", text).lower()).strip("-")
-    return (prefix + plain)[:99].rstrip("-")
+    return {(prefix + plain)[:99].rstrip("-")} if plain else set()

@@ -92,11 +92,13 @@ class Sesamy:
 
     async def _listed(self, request: web.Request, resource: str) -> web.StreamResponse:
         vendor, user = self._vendor(request), request.query.get("userId", "")
+        offset, limit = (_number(request.query.get(name, default)) for name, default in (("offset", "0"), ("limit", str(_DEFAULT_PAGE))))
 
         async def handle() -> web.Response:
             rows = self.users[vendor or ""].get(user, {}).get(resource, [])
-            offset = int(request.query.get("offset", 0))
-            length = min(int(request.query.get("limit", _DEFAULT_PAGE)), self._page_cap)
+            if not user or offset is None or not limit:
+                return _error(400, "validation_error")
+            length = min(limit, self._page_cap)
             page = rows[offset : offset + length]
             if self._envelope == "bare":
                 return web.json_response(page)
@@ -117,6 +119,10 @@ class Sesamy:
             self.calls[vendor, "429"] += 1
             return _error(429, "rate_limit_exceeded", retry_after=2)
         return await self.faults.around(request, vendor, op, user, handle)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _error(status: int, code: str, **more: object) -> web.Response:

@@ -1,0 +1,84 @@
+"""Bytes per dirty user, and memory over many events with one user stuck."""
+
+import gc
+import resource
+import time
+import tracemalloc
+
+from consumer.dirty import Rules
+from consumer.events import TYPES, URGENT
+from consumer.ledger import Ledger
+from consumer.model import AccountId, Door, Event, Result, UserKey, Verdict
+from consumer.schedule import Schedule
+
+_USERS = 250_000
+_EVENTS = 5_000_000
+_TYPE = min(TYPES)
+
+
+class Open:
+    """Doors that are always open."""
+
+    def vendor(self, vendor: str, *, now: float) -> Door:  # noqa: ARG002
+        return Door.OPEN
+
+    def account(self, account: AccountId, *, now: float) -> Door:  # noqa: ARG002
+        return Door.OPEN
+
+
+def schedule(quiet_s: float = 2.0) -> Schedule:
+    rules = Rules(quiet_s=quiet_s, max_wait_s=30.0, concurrency=32, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
+    return Schedule(rules, {"vendor_123": (AccountId("1"), AccountId("2"))}, urgent=URGENT)
+
+
+def fill(dirty: Schedule, ledger: Ledger, users: int) -> None:
+    since_ms = 0
+    for number in range(users):
+        if number % 100 == 0:  # Some records of a batch share their time.
+            since_ms = 1_700_000_000_000 + number
+        event = Event(UserKey("vendor_123", f"email|{number:024d}"), _TYPE)
+        if dirty.submit(event, number % 4, number // 4, since_ms=since_ms, now=1000.0 + number // 2000 * 0.01):
+            ledger.open(number % 4, number // 4, since_ms=since_ms)
+
+
+async def main() -> None:
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    dirty, ledger = schedule(), Ledger()
+    for partition in range(4):
+        ledger.begin(partition, 0)
+    fill(dirty, ledger, _USERS)
+    waiting = (tracemalloc.get_traced_memory()[0] - before) / _USERS
+    print(f"  {waiting:.0f} bytes per dirty user that waits for quiet ({_USERS:,} users, ids of 30 characters and tokens included)")
+    dirty.park_held(lambda _: False, lambda _: False, Open(), now=5000.0, most=0)
+    due = (tracemalloc.get_traced_memory()[0] - before) / _USERS
+    print(f"  {due:.0f} bytes per user that is due")
+    tracemalloc.stop()
+    stuck()
+
+
+def stuck() -> None:
+    """Let one user never finish, and millions of events of others come and go behind him."""
+    dirty, ledger, doors = schedule(), Ledger(), Open()
+    ledger.begin(0, 0)
+    done = Result(Verdict.DONE)
+    now, offset, seen = 0.0, 0, []
+    started = time.perf_counter()
+    blocked = UserKey("vendor_123", "stuck")
+    dirty.submit(Event(blocked, _TYPE), 0, offset, since_ms=0, now=now)
+    ledger.open(0, offset, since_ms=0)
+    dirty.take(doors, now=now + 10)
+    for offset in range(1, _EVENTS + 1):
+        now = offset / 5000
+        if dirty.submit(Event(UserKey("vendor_123", f"u{offset % 2000}"), _TYPE), 0, offset, since_ms=offset, now=now):
+            ledger.open(0, offset, since_ms=offset)
+        if offset % 500 == 0:
+            while (job := dirty.take(doors, now=now)) is not None:
+                for partition, covered in dirty.ended(job, done, dict.fromkeys(job.accounts, done), now=now, uniform=0.5).closed:
+                    ledger.close(partition, covered)
+        if offset in {_EVENTS // 5, _EVENTS}:
+            seen.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    rate = _EVENTS / (time.perf_counter() - started)
+    print(f"  one user stuck: {seen[0]:.0f} MiB after {_EVENTS // 5:,} events, {seen[1]:.0f} MiB after {_EVENTS:,} ({rate:,.0f} events/s)")
+    print(f"  open offsets at the end: {ledger.open_count(0):,}; watermark {ledger.watermarks()[0]}")

@@ -1,0 +1,129 @@
+"""Whole resyncs to two accounts, beside a bare aiohttp loop that makes the same calls; servers of 20 ms in a process of their own."""
+
+import asyncio
+import base64
+import os
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import aiohttp
+import anyio
+import msgspec
+from anyio.abc import Process
+
+from consumer.model import UserKey
+from consumer.settings import Settings
+from consumer.settings_load import load
+from consumer.sync import Batch
+from consumer.telemetry import Metrics
+from consumer.upstreams import upstreams
+
+_USERS, _CONCURRENCY, _ROUNDS = 1_000, 32, 3
+_BASIC = {"Authorization": "Basic " + base64.b64encode(b"1:k").decode()}
+
+
+async def main() -> None:
+    server = await anyio.open_process([sys.executable, "-m", "tests.benchmarks.servers"], stderr=None)
+    try:
+        assert server.stdout is not None
+        url = (await server.stdout.receive()).decode().strip()
+        for _ in range(_ROUNDS):
+            await _round(url)
+    finally:
+        await _end(server)
+
+
+async def _end(server: Process) -> None:
+    server.terminate()
+    await server.wait()
+
+
+async def _round(url: str) -> None:
+    cpu = os.times()
+    bare = await _bare(url)
+    between = os.times()
+    ours = await _ours(url)
+    after = os.times()
+    bare_cpu, our_cpu = _cpu_s(cpu, between), _cpu_s(between, after)
+    print(
+        f"  bare loop {bare:.0f}/s, {bare_cpu:.2f} CPU s per 1,000 users; resyncs {ours:.0f}/s, {our_cpu:.2f} CPU s per 1,000 users; "
+        f"ratio {ours / bare:.2f}"
+    )
+
+
+def _cpu_s(before: os.times_result, after: os.times_result) -> float:
+    return (after.user + after.system - before.user - before.system) * 1000 / _USERS
+
+
+async def _bare(url: str) -> float:
+    limit = asyncio.Semaphore(_CONCURRENCY)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=500)) as session:
+
+        async def call(method: str, path: str, body: object = None) -> None:
+            async with session.request(method, url + path, data=msgspec.json.encode(body), headers=_BASIC) as response:
+                msgspec.json.decode(await response.read())
+
+        async def account(number: int) -> None:
+            make = f"/make{number}/subscribers"
+            await asyncio.gather(
+                _in_turn(call("POST", f"{make}/by_email", {"email": "a@example.com"}), call("POST", make, {"email": "a@example.com"})),
+                call("POST", f"{make}/subscriptions/products/bulkinsert", [{"external_id": "p", "name": "P"}]),
+            )
+            await call("POST", f"{make}/subscriptions/bulkinsert", [{"external_id": "c"}])
+
+        async def one(number: int) -> None:
+            async with limit:
+                await asyncio.gather(
+                    call("GET", f"/management/users/u{number}"),
+                    call("GET", f"/management/contracts?userId=u{number}&limit=100&offset=0"),
+                    call("GET", f"/management/entitlements?userId=u{number}&limit=100&offset=0"),
+                )
+                await asyncio.gather(account(1), account(2))
+
+        started = time.perf_counter()
+        await asyncio.gather(*(one(number) for number in range(_USERS)))
+        return _USERS / (time.perf_counter() - started)
+
+
+async def _in_turn(*calls: object) -> None:
+    for call in calls:
+        await call  # type: ignore[misc]
+
+
+async def _ours(url: str) -> float:
+    with TemporaryDirectory() as name:
+        settings = _settings(url, Path(name))
+    metrics = Metrics(settings)
+    async with upstreams(settings, metrics) as up:
+        batch = Batch(settings, up, metrics, report=lambda _: None)
+        started = time.perf_counter()
+        await batch.run([UserKey("v", f"u{number}") for number in range(_USERS)])
+        return _USERS / (time.perf_counter() - started)
+
+
+def _settings(url: str, folder: Path) -> Settings:
+    path = folder / "consumer.toml"
+    path.write_text(
+        f"""
+[workers]
+concurrency = {_CONCURRENCY}
+[sesamy]
+base_url = "{url}"
+token_url = "{url}/oauth/token"
+requests_per_minute = 1000000
+burst = 1000000
+[makeas]
+base_url = "{url}/make"
+requests_per_second = 1000000
+burst = 1000000
+max_in_flight = 64
+[[vendors]]
+id = "v"
+sesamy = {{ client_id = "c", client_secret = "s" }}
+makeas = [ {{ userId = "1", apiKey = "k", listId = "1" }}, {{ userId = "2", apiKey = "k", listId = "2" }} ]
+""",
+        encoding="utf-8",
+    )
+    return load(path, {})

@@ -1,0 +1,118 @@
+"""The topic, decoded, merged and kept in the ledger, beside a bare `getmany` with a decode."""
+
+import time
+from typing import Any
+
+import anyio
+import msgspec
+from aiokafka import TopicPartition
+from confluent_kafka import Producer
+
+from consumer.dirty import Rules
+from consumer.events import URGENT
+from consumer.intake import Intake, UnknownVendors
+from consumer.kafka import Member
+from consumer.ledger import Ledger
+from consumer.model import AccountId
+from consumer.sandbox.broker import broker, create_topic
+from consumer.sandbox.publishers import event
+from consumer.schedule import Schedule
+from consumer.telemetry import Metrics
+from tests.simulation.settings import SETTINGS
+
+_RECORDS, _USERS, _PARTITIONS, _ROUNDS = 1_000_000, 10_000, 4, 3
+
+
+class Wire(msgspec.Struct):
+    eventType: str  # noqa: N815
+    vendorId: str  # noqa: N815
+    userId: str  # noqa: N815
+
+
+class Steady:
+    """An assignment that never changes."""
+
+    epoch = 0
+
+    def check(self) -> None:
+        """Find nothing wrong."""
+
+
+class NoPoison:
+    poison_count = 0
+
+
+async def main() -> None:
+    async with broker("jvm", report=lambda _: None) as kafka:
+        await create_topic(kafka.bootstrap, "scan", partitions=_PARTITIONS)
+        await anyio.to_thread.run_sync(_produce, kafka.bootstrap)
+        for _ in range(_ROUNDS):
+            bare, ours = await _bare(kafka.bootstrap), await _ours(kafka.bootstrap)
+            print(f"  bare getmany + decode {bare:,.0f} records/s; scan {ours:,.0f} records/s; ratio {ours / bare:.2f}")
+
+
+def _produce(bootstrap: str) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 2_000_000})
+    messages = [event("vendor_123", f"email|{number:024d}", "contract.1#update") for number in range(_USERS)]
+    for number in range(_RECORDS):
+        message = messages[number * 7919 % _USERS]
+        producer.produce("scan", value=message.value, key=message.key, partition=number % _PARTITIONS)
+    producer.flush()
+
+
+async def _consumer(bootstrap: str) -> Member:
+    consumer = Member(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    await consumer.start()
+    consumer.assign([TopicPartition("scan", number) for number in range(_PARTITIONS)])
+    for number in range(_PARTITIONS):
+        consumer.seek(TopicPartition("scan", number), 0)
+    return consumer
+
+
+async def _bare(bootstrap: str) -> float:
+    consumer, decode, seen = await _consumer(bootstrap), msgspec.json.Decoder(Wire).decode, 0
+    started = time.perf_counter()
+    while seen < _RECORDS:
+        for records in (await consumer.getmany(timeout_ms=500, max_records=2000)).values():
+            for record in records:
+                decode(record.value or b"")
+            seen += len(records)
+    rate = _RECORDS / (time.perf_counter() - started)
+    await consumer.stop()
+    return rate
+
+
+async def _ours(bootstrap: str) -> float:
+    consumer, ledger, done = await _consumer(bootstrap), Ledger(), anyio.Event()
+    rules = Rules(quiet_s=2.0, max_wait_s=30.0, concurrency=32, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
+    schedule = Schedule(rules, {"vendor_123": (AccountId("1"),)}, urgent=URGENT)
+    for number in range(_PARTITIONS):
+        ledger.begin(number, 0)
+
+    def ring() -> None:
+        if all(ledger.next_offset(number) >= _RECORDS // _PARTITIONS for number in range(_PARTITIONS)):
+            done.set()
+
+    steady: Any = Steady()
+    parker: Any = NoPoison()
+    intake = Intake(
+        consumer,
+        steady,
+        topic="scan",
+        schedule=schedule,
+        ledger=ledger,
+        parker=parker,
+        vendors=["vendor_123"],
+        unknown=UnknownVendors(),
+        ring=ring,
+        max_dirty_users=1_000_000,
+        metrics=Metrics(SETTINGS),
+    )
+    started = time.perf_counter()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(intake.run)
+        await done.wait()
+        rate = _RECORDS / (time.perf_counter() - started)
+        tasks.cancel_scope.cancel()
+    await consumer.stop()
+    return rate

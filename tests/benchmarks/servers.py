@@ -1,0 +1,39 @@
+"""Both remote sides with 20 ms for each answer and no thought: prints its address, serves until it is ended."""
+
+import asyncio
+import sys
+
+from aiohttp import web
+
+from consumer.sandbox.server import serving
+
+_DELAY_S = 0.02
+
+
+async def _answer(request: web.Request) -> web.Response:
+    await request.read()
+    await asyncio.sleep(_DELAY_S)
+    path = request.path
+    if path == "/oauth/token":
+        return web.json_response({"access_token": "t", "expires_in": 86400})
+    if path.startswith("/management/users/"):
+        return web.json_response({"userId": path.rpartition("/")[2], "email": f"{path.rpartition('/')[2]}@example.com", "firstName": "A"})
+    if path == "/management/contracts":
+        item = {"sku": "s", "name": "N", "purchaseOptionId": "o", "purchaseOptionName": "O"}
+        return web.json_response([{"id": "c", "userId": request.query["userId"], "status": "ACTIVE", "items": [item]}])
+    if path == "/management/entitlements":
+        return web.json_response([])
+    return web.json_response({"message": "no such contact"}, status=404 if path.endswith("by_email") else 200)
+
+
+async def main() -> None:
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", _answer)
+    async with serving(app) as url:
+        sys.stdout.write(f"{url}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,133 @@
+"""Make.as' stand-in: it refuses what the API would refuse, and sees what must never happen."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from consumer.sandbox.makeas import Account, MakeAs
+from consumer.sandbox.server import serving
+
+ANN = "Ann@example.com"
+CONTACT = {"email": ANN, "firstname": "Ann", "tags": ["sesamy_a"]}
+ROW = {"email": ANN, "external_id": "c1", "product_external_id": "p1", "start_date": "2025-01-01", "name": "P", "status": "active"}
+PRODUCTS, SUBSCRIPTIONS = "/subscribers/subscriptions/products/bulkinsert", "/subscribers/subscriptions/bulkinsert"
+
+
+class There:
+    """The stand-in and a plain client of it."""
+
+    def __init__(self, makeas: MakeAs, account: Account, session: aiohttp.ClientSession, url: str) -> None:
+        self.makeas, self.account, self._session, self._url = makeas, account, session, url
+        self.key = "k"
+
+    async def call(self, method: str, path: str, body: object = None, *, data: bytes | None = None) -> tuple[int, Any]:
+        auth = {"Authorization": aiohttp.BasicAuth("1001", self.key).encode()}
+        sent: dict[str, Any] = {"data": data} if data is not None else {"json": body}
+        async with self._session.request(method, f"{self._url}/api/public/v2{path}", headers=auth, **sent) as answer:
+            return answer.status, await answer.json()
+
+
+@pytest.fixture
+async def there() -> AsyncIterator[There]:
+    makeas = MakeAs()
+    account = makeas.add_account("1001", key="k", lists={"1", "2"})
+    async with serving(makeas.app()) as url, aiohttp.ClientSession() as session:
+        yield There(makeas, account, session, url)
+
+
+async def test_a_contact_is_made_and_found_whatever_the_case_of_its_address(there: There) -> None:
+    status, _ = await there.call("POST", "/subscribers?subscriber_list_id[]=1&subscriber_list_id[]=2&tag=merge", CONTACT)
+    found = await there.call("POST", "/subscribers/by_email", {"email": ANN.upper()})
+    assert (status, found[0]) == (200, 200)
+    assert found[1] == {"id": 1, "lists": ["1", "2"], "email_status": "active", **CONTACT}
+    assert (await there.call("POST", "/subscribers/by_email", {"email": "bo@example.com"}))[0] == 404
+    assert there.makeas.calls["1001", "contact"] == 2
+
+
+@pytest.mark.parametrize(("query", "left"), [("&tag=merge", ["x", "sesamy_a"]), ("&tag=replace", ["sesamy_a"]), ("", ["sesamy_a"])])
+async def test_tags_are_replaced_unless_merged(there: There, query: str, left: list[str]) -> None:
+    contact = there.account.contact(ANN, tags=["x"])
+    await there.call("POST", f"/subscribers?subscriber_list_id[]=1{query}", CONTACT)
+    assert contact["tags"] == left
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/subscribers/by_email", []),
+        ("/subscribers/by_email", {"email": 7}),
+        ("/subscribers?subscriber_list_id[]=1", {}),
+        ("/subscribers?subscriber_list_id[]=1", {"email": "nobody"}),
+        ("/subscribers?subscriber_list_id[]=1", {**CONTACT, "tags": "sesamy_a"}),
+        ("/subscribers?subscriber_list_id[]=1", {**CONTACT, "tags": [1]}),
+        ("/subscribers?subscriber_list_id[]=1", {**CONTACT, "company": None}),
+        ("/subscribers?subscriber_list_id[]=1&tag=add", CONTACT),
+        ("/subscribers?subscriber_list_id[]=9", CONTACT),
+        ("/subscribers", CONTACT),
+        (PRODUCTS, {"products": []}),
+        (PRODUCTS, []),
+        (PRODUCTS, [{"external_id": "p1"}]),
+        (PRODUCTS, [{"external_id": "p1", "name": ""}]),
+        (PRODUCTS, [{"external_id": f"p{number}", "name": "P"} for number in range(1001)]),
+        (SUBSCRIPTIONS, [{**ROW, "status": "ACTIVE"}]),
+        (SUBSCRIPTIONS, [{**ROW, "end_date": None}]),
+        (SUBSCRIPTIONS, [{**ROW, "colour": "red"}]),
+        (SUBSCRIPTIONS, [{key: value for key, value in ROW.items() if key != "email"}]),
+    ],
+)
+async def test_what_is_malformed_is_refused_and_changes_nothing(there: There, path: str, body: object) -> None:
+    status, answer = await there.call("POST", path, body)
+    assert (status, "message" in answer) == (422, True)
+    assert not there.account.contacts
+    assert not there.account.products
+    assert not there.account.subscriptions
+
+
+async def test_a_body_that_is_no_json_is_refused(there: There) -> None:
+    assert (await there.call("POST", "/subscribers/by_email", data=b"{"))[0] == 400
+
+
+async def test_a_key_is_good_until_it_is_rotated(there: There) -> None:
+    assert (await there.call("GET", "/subscriberlists/1"))[0] == 200
+    there.account.key = "rotated"
+    assert (await there.call("GET", "/subscriberlists/1"))[0] == 401
+    assert there.makeas.calls["1001", "401"] == 1
+    there.key = "rotated"
+    assert (await there.call("GET", "/subscriberlists/9"))[0] == 404
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/subscribers?"), ("PATCH", "/subscribers/1?")])
+async def test_who_left_and_is_put_on_a_list_is_a_violation_whichever_way(there: There, method: str, path: str) -> None:
+    there.account.contact(ANN, email_status="unsubscribed")
+    await there.call(method, f"{path}subscriber_list_id[]=1", CONTACT)
+    assert there.account.violations == ["contact 1 had left and was put on lists ['1']"]
+
+
+async def test_who_left_is_updated_without_lists_and_that_is_none(there: There) -> None:
+    contact = there.account.contact(ANN, email_status="bounce", lists=["2"])
+    assert (await there.call("PATCH", "/subscribers/1?tag=merge", CONTACT))[0] == 200
+    assert (contact["firstname"], contact["lists"], there.account.violations) == ("Ann", ["2"], [])
+    assert (await there.call("PATCH", "/subscribers/2", CONTACT))[0] == 404
+
+
+async def test_a_status_that_is_sent_is_a_violation(there: There) -> None:
+    await there.call("POST", "/subscribers?subscriber_list_id[]=1&status=active", CONTACT)
+    assert there.account.violations == ["status was sent for contact 1"]
+
+
+async def test_a_subscription_needs_its_contact_and_its_product(there: There) -> None:
+    dangling = await there.call("POST", SUBSCRIPTIONS, [ROW])
+    there.account.contact(ANN)
+    still = await there.call("POST", SUBSCRIPTIONS, [ROW])
+    assert (await there.call("POST", PRODUCTS, [{"external_id": "p1", "name": "P"}]))[0] == 200
+    linked = await there.call("POST", SUBSCRIPTIONS, [ROW])
+    assert [bool(answer.get("errors")) for _, answer in (dangling, still, linked)] == [True, True, False]
+    assert there.account.subscriptions == {"c1": ROW}
+
+
+async def test_accounts_do_not_see_each_other(there: There) -> None:
+    there.makeas.add_account("1002", key="other", lists={"5"}).contact(ANN)
+    assert (await there.call("POST", "/subscribers/by_email", {"email": ANN}))[0] == 404
+    assert (await there.call("GET", "/subscriberlists/5"))[0] == 404
