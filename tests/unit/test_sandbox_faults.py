@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -22,7 +23,7 @@ class There:
 
     async def write(self, email: str = ANN) -> tuple[int, bytes, str | None]:
         """Return the status, the body as it came and how long to wait."""
-        auth = {"Authorization": aiohttp.BasicAuth("1001", "k").encode()}
+        auth = {"Authorization": "Basic " + b64encode(b"1001:k").decode()}
         url = f"{self._url}/api/public/v2/subscribers?subscriber_list_id[]=1"
         body = {"email": email, "firstname": "Ann"}
         async with self._session.post(url, json=body, headers=auth, allow_redirects=False) as answer:

@@ -1,5 +1,6 @@
 """Make.as' stand-in: it refuses what the API would refuse, and sees what must never happen."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,7 +24,7 @@ class There:
         self.key = "k"
 
     async def call(self, method: str, path: str, body: object = None, *, data: bytes | None = None) -> tuple[int, Any]:
-        auth = {"Authorization": aiohttp.BasicAuth("1001", self.key).encode()}
+        auth = {"Authorization": "Basic " + b64encode(f"1001:{self.key}".encode()).decode()}
         sent: dict[str, Any] = {"data": data} if data is not None else {"json": body}
         async with self._session.request(method, f"{self._url}/api/public/v2{path}", headers=auth, **sent) as answer:
             return answer.status, await answer.json()

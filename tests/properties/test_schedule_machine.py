@@ -1,0 +1,461 @@
+"""Schedule, ledger and lease together, against a model so plain that it can be read: every event is kept, by name, until it is covered."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from consumer.dirty import ABSENT_S, Rules
+from consumer.lease import Lease
+from consumer.ledger import Ledger, Page
+from consumer.model import SESAMY, AccountId, Door, Ended, Event, Job, Letter, Result, UserKey, Verdict
+from consumer.schedule import Aside, Schedule
+
+RULES: Final = Rules(quiet_s=2, max_wait_s=8, concurrency=4, max_attempts=3, backoff_s=1, backoff_max_s=4)
+A, B, C = AccountId("1001"), AccountId("1002"), AccountId("2001")
+ACCOUNTS: Final = {"north": (A, B), "south": (C,)}
+USERS: Final = tuple(UserKey(vendor, name) for vendor in ACCOUNTS for name in ("ann", "bo"))
+PARTITIONS: Final = (0, 1)
+URGENT, ROUTINE = "contract.1#purchased", "contract.1#update"
+LEASE_S: Final = 5.0
+CAP: Final = RULES.concurrency // 2
+
+Place = tuple[int, int]
+
+
+@dataclass
+class Doors:
+    """Gates that stand as they were put."""
+
+    states: dict[str, Door] = field(default_factory=dict)
+
+    def vendor(self, vendor: str, *, now: float) -> Door:  # noqa: ARG002
+        return self.states.get(vendor, Door.OPEN)
+
+    def account(self, account: AccountId, *, now: float) -> Door:  # noqa: ARG002
+        return self.states.get(account, Door.OPEN)
+
+
+SHUT: Final = Doors(dict.fromkeys((*ACCOUNTS, A, B, C), Door.SHUT))
+
+
+@dataclass
+class Dirty:
+    """What is true of one dirty user."""
+
+    uncovered: set[Place] = field(default_factory=set)
+    due_at: float = inf
+    cap_at: float = inf
+    fired: bool = False
+    phase: str = "waiting"
+    debts: dict[AccountId, list[float]] = field(default_factory=dict)
+    """Not before, attempts."""
+    absent_since: float = inf
+    covers: set[Place] = field(default_factory=set)
+    """What the run or the parking that is going covers, if nothing stays owed."""
+    waited: bool = False
+    """Whether an event waited for quiet while that began."""
+    unsent: tuple[Letter, ...] = ()
+
+    @property
+    def owed(self) -> set[AccountId]:
+        return self.debts.keys() - {SESAMY}
+
+    def may(self, vendor: str, now: float) -> set[AccountId]:
+        """Return the accounts whose time has come."""
+        if self.phase != "waiting" or self.debts.get(SESAMY, [0])[0] > now:
+            return set()
+        return {account for account in ACCOUNTS[vendor] if (self.debts[account][0] <= now if account in self.debts else self.fired)}
+
+    def begin(self, phase: str) -> None:
+        self.phase, self.covers, self.waited = phase, set(self.uncovered), self.due_at != inf
+
+
+class Machine(RuleBasedStateMachine):
+    """Every rule does the same to both; each step is compared."""
+
+    @initialize()
+    def start(self) -> None:
+        """Begin with two partitions, nothing in them, and a lease not yet proved."""
+        self.now = 0.0
+        self.schedule = Schedule(RULES, ACCOUNTS, urgent={URGENT})
+        self.ledger = Ledger()
+        self.lease = Lease(LEASE_S)
+        self.men: dict[UserKey, Dirty] = {}
+        self.doors = Doors()
+        self.jobs: list[Job] = []
+        self.log: dict[int, list[Event]] = {partition: [] for partition in PARTITIONS}
+        self.committed = dict.fromkeys(PARTITIONS, 0)
+        self.aside: dict[int, tuple[Page, Aside, list[tuple[Dirty, UserKey, set[Place]]]]] = {}
+        self.sent: list[float] = []
+        self.proofs: list[float] = []
+        self.refused_at = -inf
+        for partition in PARTITIONS:
+            self.ledger.begin(partition, 0)
+
+    # ---- Time and events ----
+
+    @rule(seconds=st.sampled_from([0.25, 1.0, 2.0, 5.0, 40.0]))
+    def wait(self, seconds: float) -> None:
+        """Let time go by; who is due leaves the debounce at once."""
+        self.now += seconds
+        assert self.schedule.take(SHUT, now=self.now) is None
+        for man in self.men.values():
+            man.fired = man.fired or (man.phase == "waiting" and man.due_at <= self.now)
+
+    @rule(user=st.sampled_from(USERS), partition=st.sampled_from(PARTITIONS), type_=st.sampled_from([URGENT, ROUTINE]))
+    def publish(self, user: UserKey, partition: int, type_: str) -> None:
+        """Append an event to a partition, and read it where the partition is ours."""
+        self.log[partition].append(Event(user, type_))
+        if partition in self.ledger.partitions:
+            self._read(partition, len(self.log[partition]) - 1)
+
+    def _read(self, partition: int, offset: int) -> None:
+        event = self.log[partition][offset]
+        if self.schedule.submit(event, partition, offset, since_ms=offset, now=self.now):
+            self.ledger.open(partition, offset, since_ms=offset)
+        self.ledger.read(partition, offset + 1)
+        man = self.men.setdefault(event.user, Dirty())
+        man.uncovered.add((partition, offset))
+        if man.due_at == inf:
+            man.due_at, man.cap_at = self.now + RULES.quiet_s, self.now + RULES.max_wait_s
+        elif not man.fired:
+            man.due_at = min(self.now + RULES.quiet_s, man.cap_at)
+
+    # ---- Runs ----
+
+    @rule(upstream=st.sampled_from([*ACCOUNTS, A, B, C]), door=st.sampled_from(Door))
+    def turn(self, upstream: str, door: Door) -> None:
+        """Open or shut a gate, and open all others: with several shut little happens."""
+        self.doors.states = {upstream: door}
+
+    @precondition(lambda self: self.men)
+    @rule()
+    def wait_and_take(self) -> None:
+        """Let time go by until the next is due, and begin his run."""
+        if self.schedule.next_at() != inf:
+            self.wait(max(0.0, self.schedule.next_at() - self.now))
+        self.take()
+
+    @precondition(lambda self: self.men)
+    @rule()
+    def take(self) -> None:
+        """Begin a run: of somebody who may, exactly where there is one, for all accounts that are open."""
+        able = {key: accounts for key in self.men if (accounts := self._enterable(key))}
+        running = [job.user.vendor for job in self.jobs]
+        able = {key: accounts for key, accounts in able.items() if running.count(key.vendor) < CAP}
+        job = self.schedule.take(self.doors, now=self.now)
+        if job is None:
+            assert not able
+            return
+        man, chosen = self.men[job.user], set(job.accounts)
+        opened = {account for account in able[job.user] if self.doors.account(account, now=self.now) is Door.OPEN}
+        assert opened <= chosen <= able[job.user]
+        assert chosen
+        self.jobs.append(job)
+        if man.fired:
+            for account in set(ACCOUNTS[job.user.vendor]) - chosen:
+                man.debts.setdefault(account, [self.now, 0])
+            man.due_at, man.fired = inf, False
+        man.begin("running")
+
+    def _enterable(self, key: UserKey) -> set[AccountId]:
+        if self.doors.vendor(key.vendor, now=self.now) is Door.SHUT:
+            return set()
+        may = self.men[key].may(key.vendor, self.now)
+        return {account for account in may if self.doors.account(account, now=self.now) is not Door.SHUT}
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data(), sesamy=st.sampled_from(Verdict), uniform=st.sampled_from([0.0, 0.5, 0.99]))
+    def end(self, data: st.DataObject, sesamy: Verdict, uniform: float) -> None:
+        """End a run, with any verdict of Sesamy and, where that is DONE, of each account."""
+        job = self.jobs.pop(data.draw(st.integers(0, len(self.jobs) - 1)))
+        verdicts = st.sampled_from([Verdict.DONE, Verdict.RETRY, Verdict.HELD, Verdict.REFUSED])
+        results = {account: Result(data.draw(verdicts), "code") for account in job.accounts} if sesamy is Verdict.DONE else {}
+        self._end(job, Result(sesamy, "code"), results, uniform)
+
+    def _end(self, job: Job, sesamy: Result, results: dict[AccountId, Result], uniform: float) -> None:
+        man = self.men[job.user]
+        ended = self.schedule.ended(job, sesamy, results, now=self.now, uniform=uniform)
+        letters: dict[AccountId, float] = {}
+        if sesamy.verdict is Verdict.DONE:
+            man.debts.pop(SESAMY, None)
+            man.absent_since = inf
+            for account, result in results.items():
+                self._settle(man, account, result, uniform, letters)
+        elif sesamy.verdict is Verdict.SKIPPED or (sesamy.verdict is Verdict.ABSENT and job.started_at >= man.absent_since + ABSENT_S):
+            man.debts.clear()
+            man.absent_since = inf
+        else:
+            for account in job.accounts:
+                man.debts.setdefault(account, [self.now, 0])
+            self._settle(man, SESAMY, sesamy, uniform, letters)
+            if letters:
+                man.debts.clear()
+        assert {letter.account or SESAMY: letter.attempts for letter in ended.letters} == letters
+        assert set(ended.owed) == man.owed
+        if letters:
+            man.phase, man.unsent = "parking", ended.letters
+        else:
+            self._rest(job.user, ended)
+
+    def _settle(self, man: Dirty, account: AccountId, result: Result, uniform: float, letters: dict[AccountId, float]) -> None:
+        if result.verdict is Verdict.DONE:
+            man.debts.pop(account, None)
+            return
+        debt = man.debts.setdefault(account, [self.now, 0])
+        debt[0] = self.now
+        if result.verdict is Verdict.ABSENT:
+            man.absent_since = min(man.absent_since, self.now)
+            debt[0] = man.absent_since + ABSENT_S
+        elif result.verdict is not Verdict.HELD:
+            debt[1] += 1
+            if result.verdict is Verdict.REFUSED or debt[1] == RULES.max_attempts:
+                letters[account] = man.debts.pop(account)[1]
+            else:
+                debt[0] = self.now + uniform * min(RULES.backoff_max_s, RULES.backoff_s * 2 ** (debt[1] - 1))
+
+    def _rest(self, key: UserKey, ended: Ended) -> None:
+        """After a run or a parking: with nothing owed, what it covers is covered, and nothing else is."""
+        man = self.men[key]
+        man.phase = "waiting"
+        if not man.owed and not man.waited:
+            man.uncovered -= man.covers
+        man.covers, man.unsent = set(), ()
+        if not man.owed and man.due_at == inf:
+            del self.men[key]
+        man.fired = man.due_at <= self.now
+        self._close(ended.closed)
+
+    def _close(self, places: Iterable[Place]) -> None:
+        for partition, offset in places:
+            self.ledger.close(partition, offset)
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data(), verdict=st.sampled_from([Verdict.DONE, Verdict.RETRY, Verdict.REFUSED]))
+    def end_at_make(self, data: st.DataObject, verdict: Verdict) -> None:
+        """End a run whose fetch went well, at some accounts, in one way, at the others well."""
+        job = self.jobs.pop()
+        failed = data.draw(st.sets(st.sampled_from(job.accounts)))
+        results = {account: Result(verdict if account in failed else Verdict.DONE, "code") for account in job.accounts}
+        self._end(job, Result(Verdict.DONE), results, 0.5)
+
+    @precondition(lambda self: self.jobs)
+    @rule()
+    def cut_off(self) -> None:
+        """Cancel a run: all that it was to write is owed."""
+        self._abandon(self.jobs.pop())
+
+    def _abandon(self, job: Job) -> None:
+        for account in job.accounts:
+            self.men[job.user].debts.setdefault(account, [self.now, 0])
+        self._rest(job.user, self.schedule.abandon(job, now=self.now))
+
+    # ---- Parking ----
+
+    @precondition(lambda self: any(man.phase == "parking" for man in self.men.values()))
+    @rule()
+    def parked(self) -> None:
+        """Note that a user's letters are written."""
+        key = next(key for key, man in self.men.items() if man.phase == "parking")
+        self._rest(key, self.schedule.parked(key, now=self.now))
+
+    @rule(out=st.sampled_from([*ACCOUNTS, A, B, C]), most=st.integers(1, 3))
+    def hold(self, out: str, most: int) -> None:
+        """Park some of those who wait for nothing but an upstream that is out."""
+        self.doors.states[out] = Door.SHUT
+        waiting = {key for key, man in self.men.items() if (may := man.may(key.vendor, self.now)) and self._stuck(key, may, out)}
+        ended = self.schedule.park_held(lambda vendor: vendor == out, lambda account: account == out, self.doors, now=self.now, most=most)
+        assert len(ended) == min(most, len(waiting))
+        for one in ended:
+            key = one.letters[0].user
+            assert key in waiting
+            man = self.men[key]
+            if man.fired:
+                for account in ACCOUNTS[key.vendor]:
+                    man.debts.setdefault(account, [self.now, 0])
+                man.due_at, man.fired = inf, False
+            if out in ACCOUNTS:
+                man.debts.clear()
+            else:
+                assert one.letters[0].attempts == man.debts.pop(AccountId(out))[1]
+            assert set(one.owed) == man.owed
+            man.begin("parking")
+            man.unsent = one.letters
+
+    def _stuck(self, key: UserKey, may: set[AccountId], out: str) -> bool:
+        return key.vendor == out or (out in may and all(self.doors.account(account, now=self.now) is Door.SHUT for account in may))
+
+    # ---- The group ----
+
+    @precondition(lambda self: len(list(self.ledger.partitions)) > 0)
+    @rule(data=st.data())
+    def revoke(self, data: st.DataObject) -> None:
+        """Give partitions up: runs are over, letters that are not yet written are owed again, the rest is set aside."""
+        mine = sorted(self.ledger.partitions)
+        gone = data.draw(st.sets(st.sampled_from(mine), min_size=1))
+        while self.jobs:
+            self._abandon(self.jobs.pop())
+        aside, closed = self.schedule.set_aside(gone, now=self.now)
+        self._close(closed)
+        for man in self.men.values():
+            if man.phase == "parking":
+                for letter in man.unsent:
+                    for account in (letter.account,) if letter.account else ACCOUNTS[self._vendor_of(man)]:
+                        man.debts[account] = [self.now, max(0, letter.attempts - 1)]
+                man.phase, man.covers, man.unsent = "waiting", set(), ()
+                man.fired = man.due_at <= self.now
+        for partition in gone:
+            page = self.ledger.end(partition)
+            assert page is not None
+            kept = [
+                (man, key, places)
+                for key, man in self.men.items()
+                if (places := {place for place in man.uncovered if place[0] == partition})
+            ]
+            self.aside[partition] = page, aside[partition], kept
+            for man, key, places in kept:
+                man.uncovered -= places
+                if not man.uncovered:
+                    del self.men[key]
+                    man.fired = False
+
+    def _vendor_of(self, man: Dirty) -> str:
+        return next(key.vendor for key, other in self.men.items() if other is man)
+
+    @precondition(lambda self: self.aside)
+    @rule(data=st.data())
+    def come_back(self, data: st.DataObject) -> None:
+        """Take a partition up again that nobody else has touched: all is as it was."""
+        partition = data.draw(st.sampled_from(sorted(self.aside)))
+        page, aside, kept = self.aside.pop(partition)
+        self.ledger.begin(partition, page)
+        self.schedule.restore(partition, aside, now=self.now)
+        for man, key, places in kept:
+            if key not in self.men:
+                self.men[key] = man
+                if man.due_at == inf and not man.owed:
+                    man.due_at = man.cap_at = self.now
+                man.fired = man.due_at <= self.now
+            self.men[key].uncovered |= places
+        self._catch_up(partition)
+
+    @precondition(lambda self: self.aside)
+    @rule(data=st.data())
+    def start_over(self, data: st.DataObject) -> None:
+        """Take a partition up that another member had, or a crash left: all from the committed offset is read again."""
+        partition = data.draw(st.sampled_from(sorted(self.aside)))
+        del self.aside[partition]
+        self.ledger.begin(partition, self.committed[partition])
+        self._catch_up(partition)
+
+    def _catch_up(self, partition: int) -> None:
+        for offset in range(self.ledger.next_offset(partition), len(self.log[partition])):
+            self._read(partition, offset)
+
+    @rule(partition=st.sampled_from(PARTITIONS))
+    def lose_log(self, partition: int) -> None:
+        """Forget a partition's tokens, its records are gone: the users stay due."""
+        if partition in self.ledger.partitions:
+            self.schedule.forget_tokens(partition)
+            self.ledger.forget_open(partition)
+            for man in self.men.values():
+                gone = {place for place in man.uncovered if place[0] == partition}
+                man.uncovered -= gone
+                man.covers -= gone
+
+    @rule()
+    def send_commit(self) -> None:
+        """Commit what is safe; the answer may come after another one's."""
+        self.sent.append(self.now)
+        self.committed.update(self.ledger.watermarks())
+
+    @precondition(lambda self: self.sent)
+    @rule(refused=st.booleans())
+    def answer_commit(self, refused: bool) -> None:
+        """Answer the latest commit that waits for it."""
+        sent_at = self.sent.pop()
+        if refused:
+            self.lease.end(now=self.now)
+            self.proofs.clear()
+            self.refused_at = self.now
+        else:
+            self.lease.prove(sent_at=sent_at)
+            self.proofs.append(sent_at)
+
+    # ---- What must hold ----
+
+    @invariant()
+    def nothing_uncovered_is_passed(self) -> None:
+        """The offset to commit is the oldest event that is not covered, no more and no less."""
+        open_places = defaultdict(set)
+        for man in self.men.values():
+            for partition, offset in man.uncovered:
+                open_places[partition].add(offset)
+        for partition, watermark in self.ledger.watermarks().items():
+            assert watermark == min(open_places[partition], default=len(self.log[partition]))
+
+    @invariant()
+    def one_token_a_user_and_partition(self) -> None:
+        """Memory is one token a user and partition, however many events wait."""
+        for partition in self.ledger.partitions:
+            holders = sum(any(place[0] == partition for place in man.uncovered) for man in self.men.values())
+            busy = sum(man.phase != "waiting" for man in self.men.values())
+            assert self.ledger.open_count(partition) <= holders + busy
+
+    @invariant()
+    def the_same_users_are_dirty(self) -> None:
+        """Who is dirty, who runs and who is being parked is the same on both sides."""
+        assert {key for key in USERS if key in self.schedule} == set(self.men)
+        counts = self.schedule.counts()
+        assert sum(counts.values()) == len(self.schedule) == len(self.men)
+        for phase in ("running", "parking"):
+            assert counts[phase] == sum(man.phase == phase for man in self.men.values())
+
+    @invariant()
+    def nobody_is_late(self) -> None:
+        """The schedule wakes up no later than the first who becomes due."""
+        waiting = [man for man in self.men.values() if man.phase == "waiting"]
+        times = [man.due_at for man in waiting if not man.fired]
+        times += [debt[0] for man in waiting for debt in man.debts.values() if debt[0] > self.now]
+        assert self.schedule.next_at() <= min(times, default=inf)
+        assert all(man.due_at <= man.cap_at for man in waiting if man.due_at != inf)
+
+    @invariant()
+    def the_lease_is_as_long_as_the_last_proof_allows(self) -> None:
+        """A write may begin only for so long after the sending of a commit that succeeded, none refused since."""
+        proved = max((sent for sent in self.proofs if sent >= self.refused_at), default=-inf)
+        assert self.lease.left_s(now=self.now) == proved + LEASE_S - self.now
+
+    def teardown(self) -> None:
+        """With all gates open and no more events, everybody becomes clean and every offset is committed."""
+        if not hasattr(self, "now"):
+            return
+        for partition in list(self.aside):
+            del self.aside[partition]
+            self.ledger.begin(partition, self.committed[partition])
+            self._catch_up(partition)
+        self.doors.states.clear()
+        for _ in range(200):
+            while any(man.phase == "parking" for man in self.men.values()):
+                self.parked()
+            while self.jobs:
+                job = self.jobs.pop()
+                self._end(job, Result(Verdict.DONE), {account: Result(Verdict.DONE) for account in job.accounts}, 0.0)
+            self.take()
+            if not self.jobs:
+                if not self.men:
+                    break
+                self.wait(max(0.0, self.schedule.next_at() - self.now))
+        assert not self.men
+        self.nothing_uncovered_is_passed()
+        self.the_same_users_are_dirty()
+
+
+Machine.TestCase.settings = settings(max_examples=250, stateful_step_count=60)
+TestScheduleLedgerAndLease = Machine.TestCase

@@ -1,0 +1,388 @@
+"""Each promise of the schedule, by example."""
+
+from math import inf
+
+import pytest
+
+from consumer.dirty import Rules
+from consumer.events import URGENT
+from consumer.model import AccountId, Door, Ended, Event, Job, Result, UserKey, Verdict
+from consumer.schedule import Schedule
+
+A, B, C = AccountId("a"), AccountId("b"), AccountId("c")
+ANN, BOB, CID, DAN = (UserKey("v", name) for name in ("ann", "bob", "cid", "dan"))
+EVE = UserKey("w", "eve")
+ROUTINE, PAID = "contract.1#update", "contract.1#purchased"
+DONE, RETRY, HELD, REFUSED = (Result(verdict, "x") for verdict in (Verdict.DONE, Verdict.RETRY, Verdict.HELD, Verdict.REFUSED))
+ABSENT, SKIPPED = Result(Verdict.ABSENT), Result(Verdict.SKIPPED)
+
+
+class Doors:
+    def __init__(self) -> None:
+        self.by_name: dict[str, Door] = {}
+
+    def vendor(self, vendor: str, *, now: float) -> Door:  # noqa: ARG002
+        return self.by_name.get(vendor, Door.OPEN)
+
+    def account(self, account: AccountId, *, now: float) -> Door:  # noqa: ARG002
+        return self.by_name.get(account, Door.OPEN)
+
+
+class Bench:
+    """A schedule with short names for what is done to it."""
+
+    def __init__(self, *, concurrency: int = 32, max_attempts: int = 3) -> None:
+        rules = Rules(quiet_s=2, max_wait_s=10, concurrency=concurrency, max_attempts=max_attempts, backoff_s=1, backoff_max_s=60)
+        self.schedule = Schedule(rules, {"v": (A, B), "w": (C,)}, urgent=URGENT)
+        self.doors = Doors()
+        self.offset = -1
+
+    def event(self, user: UserKey, now: float, *, type_: str = ROUTINE, partition: int = 0) -> bool:
+        self.offset += 1
+        return self.schedule.submit(Event(user, type_), partition, self.offset, since_ms=int(now * 1000), now=now)
+
+    def take(self, now: float) -> Job:
+        job = self.schedule.take(self.doors, now=now)
+        assert job is not None, "nobody is due"
+        return job
+
+    def idle(self, now: float) -> bool:
+        return self.schedule.take(self.doors, now=now) is None
+
+    def end(self, job: Job, now: float, *, sesamy: Result = DONE, uniform: float = 0.5, **results: Result) -> Ended:
+        accounts = {account: results.get(account, DONE) for account in job.accounts}
+        return self.schedule.ended(job, sesamy, accounts, now=now, uniform=uniform)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+# ---- Debounce ----
+
+
+def test_a_burst_is_one_run_after_the_last_event_was_quiet(bench: Bench) -> None:
+    assert [bench.event(ANN, at) for at in (0, 1, 2.5)] == [True, False, False]
+    assert bench.idle(4.4)
+    assert bench.take(4.5).accounts == (A, B)
+    assert bench.idle(100)
+
+
+def test_a_user_who_never_rests_runs_after_the_longest_wait(bench: Bench) -> None:
+    for tenth in range(100):
+        bench.event(ANN, tenth / 10)
+        assert bench.idle(tenth / 10)
+    assert bench.take(10).started_at == 10
+
+
+def test_it_says_when_somebody_is_due(bench: Bench) -> None:
+    assert bench.schedule.next_at() == inf
+    bench.event(ANN, 1)
+    assert bench.schedule.next_at() == 3
+
+
+# ---- Tokens ----
+
+
+def test_a_run_closes_the_tokens_opened_before_it(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.event(ANN, 0, partition=1)
+    assert bench.end(bench.take(2), 3).closed == ((0, 0), (1, 1))
+    assert len(bench.schedule) == 0
+
+
+def test_an_event_during_a_run_opens_its_own_token_and_is_followed_by_a_run(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    job = bench.take(2)
+    assert [bench.event(ANN, 2.5), bench.event(ANN, 2.6)] == [True, False]
+    assert bench.idle(60)
+    assert bench.end(job, 3).closed == ((0, 0),)
+    assert bench.end(bench.take(5), 6).closed == ((0, 1),)
+
+
+def test_a_run_that_ends_owing_keeps_its_tokens_and_they_cover_the_newer_ones(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    job = bench.take(2)
+    bench.event(ANN, 2)
+    bench.event(ANN, 2, partition=1)
+    ended = bench.end(job, 3, b=RETRY)
+    assert (ended.closed, ended.owed) == (((0, 1),), (B,))
+    assert set(bench.end(bench.take(4), 5).closed) == {(0, 0), (1, 2)}
+
+
+def test_a_run_of_a_debt_does_not_cover_events_that_wait_for_quiet(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.end(bench.take(2), 2, b=RETRY, uniform=0.9)
+    bench.event(ANN, 2.5)
+    job = bench.take(2.9)
+    assert job.accounts == (B,)
+    assert bench.end(job, 3).closed == ()
+    assert bench.take(4.5).accounts == (A, B)
+
+
+# ---- Debts ----
+
+
+def test_only_the_accounts_still_owed_are_tried_again_after_the_backoff(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.end(bench.take(2), 2, b=RETRY, uniform=0.5)
+    assert bench.idle(2.4)
+    assert bench.take(2.5).accounts == (B,)
+
+
+def test_a_retry_is_neither_brought_forward_nor_put_off_by_events() -> None:
+    bench = Bench(max_attempts=9)
+    bench.event(ANN, 0)
+    now = 2.0
+    for attempt in range(1, 5):
+        bench.end(bench.take(now), now, b=RETRY, uniform=1.0 - 2**-20)
+        now += 2 ** (attempt - 1)
+    at = now
+    bench.event(ANN, at - 4)
+    job = bench.take(at - 2)
+    assert job.accounts == (A,)
+    bench.end(job, at - 2)
+    bench.event(ANN, at - 0.5)
+    assert bench.take(at).accounts == (B,)
+
+
+def test_attempts_used_up_are_parked_for_that_account_and_the_tokens_stay_until_the_letter_is_written(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    now = 2.0
+    for _ in range(2):
+        assert bench.end(bench.take(now), now, b=RETRY).letters == ()
+        now += 10
+    ended = bench.end(bench.take(now), now, b=RETRY)
+    (letter,) = ended.letters
+    assert (letter.account, letter.attempts, letter.offset, letter.code, letter.stage, ended.closed) == (B, 3, 0, "x", "makeas", ())
+    assert bench.idle(now + 60)
+    assert bench.schedule.parked(ANN, now=now).closed == ((0, 0),)
+
+
+def test_a_refused_user_is_parked_at_once(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    assert [letter.account for letter in bench.end(bench.take(2), 2, a=REFUSED).letters] == [A]
+
+
+def test_an_event_while_parking_opens_a_token_and_is_followed_by_a_run(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.end(bench.take(2), 2, a=REFUSED, b=REFUSED)
+    assert bench.event(ANN, 3)
+    assert bench.idle(60)
+    assert bench.schedule.parked(ANN, now=60).closed == ((0, 0),)
+    assert bench.take(60).accounts == (A, B)
+
+
+def test_a_failed_fetch_is_a_debt_of_all_and_then_one_letter(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    now = 2.0
+    for _ in range(2):
+        assert bench.end(bench.take(now), now, sesamy=RETRY).letters == ()
+        bench.event(ANN, now)
+        assert bench.idle(now + 0.4)
+        now += 10
+    (letter,) = bench.end(bench.take(now), now, sesamy=RETRY).letters
+    assert (letter.account, letter.stage, letter.attempts) == (None, "sesamy", 3)
+    assert bench.schedule.parked(ANN, now=now).closed == ((0, 0),)
+    assert len(bench.schedule) == 0
+
+
+def test_a_success_sets_the_attempts_back(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    now = 2.0
+    for _ in range(5):
+        assert bench.end(bench.take(now), now, b=RETRY).letters == ()
+        now += 5
+        bench.end(bench.take(now), now)
+        bench.event(ANN, now)
+        now += 5
+
+
+def test_held_burns_no_attempt_and_is_due_at_once(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    for _ in range(10):
+        assert bench.end(bench.take(2), 2, b=HELD).letters == ()
+    assert bench.take(2).accounts == (B,)
+
+
+def test_an_absent_user_is_looked_up_again_after_30_s_and_no_event_hurries_it(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    assert bench.end(bench.take(2), 3, sesamy=ABSENT).closed == ()
+    bench.event(ANN, 4)
+    assert bench.idle(32.9)
+    assert bench.end(bench.take(33), 34, sesamy=ABSENT).closed == ((0, 0),)
+    assert len(bench.schedule) == 0
+
+
+def test_a_skipped_user_owes_nothing_anywhere(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.end(bench.take(2), 2, b=RETRY)
+    assert bench.end(bench.take(3), 3, sesamy=SKIPPED).closed == ((0, 0),)
+    assert len(bench.schedule) == 0
+
+
+def test_a_run_that_was_cut_off_is_owed_as_before(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    assert bench.schedule.abandon(bench.take(2), now=3).closed == ()
+    assert bench.end(bench.take(3), 4).closed == ((0, 0),)
+
+
+# ---- Gates and fairness ----
+
+
+def test_an_account_behind_a_shut_gate_stays_owed_and_stops_nobody(bench: Bench) -> None:
+    bench.doors.by_name[B] = Door.SHUT
+    bench.event(ANN, 0)
+    job = bench.take(2)
+    assert job.accounts == (A,)
+    assert bench.end(job, 3).owed == (B,)
+    assert bench.idle(60)
+    bench.doors.by_name[B] = Door.OPEN
+    assert bench.take(60).accounts == (B,)
+
+
+def test_nobody_starts_before_a_shut_vendor(bench: Bench) -> None:
+    bench.doors.by_name["v"] = Door.SHUT
+    bench.event(ANN, 0)
+    bench.event(EVE, 0)
+    assert bench.take(2).user == EVE
+    assert bench.idle(60)
+
+
+def test_vendors_take_turns_and_one_has_half_of_the_workers_at_most() -> None:
+    bench = Bench(concurrency=4)
+    for user in (ANN, BOB, CID, DAN):
+        bench.event(user, 0)
+    bench.event(EVE, 1)
+    assert [bench.take(3).user.vendor for _ in range(3)] == ["v", "w", "v"]
+    assert bench.idle(3)
+
+
+def test_who_has_just_paid_comes_first_but_every_fourth_is_the_longest_due(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    for number in range(6):
+        bench.event(UserKey("v", f"paid{number}"), 1 + number / 10, type_=PAID)
+    assert [bench.take(5).user.user for _ in range(5)] == ["paid0", "paid1", "paid2", "ann", "paid3"]
+
+
+def test_a_merged_user_keeps_his_most_urgent_class_also_when_he_waits_already(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.event(BOB, 0)
+    bench.doors.by_name["v"] = Door.SHUT
+    assert bench.idle(3)
+    bench.event(BOB, 3, type_=PAID)
+    bench.event(BOB, 3)
+    bench.doors.by_name.clear()
+    assert bench.take(3).user == BOB
+
+
+def test_a_probe_is_who_was_never_tried_then_who_was_tried_longest_ago(bench: Bench) -> None:
+    for user in (ANN, BOB, CID):
+        bench.event(user, 0)
+    for user, at in ((ANN, 3.0), (BOB, 2.5)):
+        job = bench.take(2)
+        assert job.user == user
+        bench.end(job, at, a=DONE, b=HELD)
+    bench.doors.by_name[B] = Door.PROBE
+    bench.doors.by_name[A] = Door.SHUT
+    probes = []
+    for at in (4.0, 5.0, 6.0):
+        job = bench.take(at)
+        probes.append(job.user)
+        bench.end(job, at, b=HELD)
+    assert probes == [CID, BOB, ANN]
+
+
+def test_a_vendors_probe_is_one_user(bench: Bench) -> None:
+    bench.doors.by_name["v"] = Door.PROBE
+    bench.event(ANN, 0)
+    assert bench.take(2).accounts == (A, B)
+
+
+def test_users_owed_to_nothing_but_what_is_out_are_parked(bench: Bench) -> None:
+    bench.doors.by_name[B] = Door.SHUT
+    bench.event(ANN, 0)
+    bench.event(EVE, 0)
+    for _ in range(2):
+        bench.end(bench.take(2), 2)
+    (ended,) = bench.schedule.park_held(lambda _: False, lambda account: account == B, bench.doors, now=900, most=10)
+    (letter,) = ended.letters
+    assert (letter.code, letter.account, letter.user) == ("held", B, ANN)
+    assert bench.schedule.parked(ANN, now=901).closed == ((0, 0),)
+
+
+def test_who_owes_to_an_open_account_too_is_not_parked(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    assert bench.schedule.park_held(lambda _: False, lambda account: account == B, bench.doors, now=2, most=10) == []
+
+
+def test_a_vendor_that_is_out_parks_its_users_whole(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.event(BOB, 0)
+    ended = bench.schedule.park_held(lambda vendor: vendor == "v", lambda _: False, bench.doors, now=2, most=1)
+    assert [(letter.account, letter.stage) for one in ended for letter in one.letters] == [(None, "sesamy")]
+
+
+# ---- Rebalance ----
+
+
+def test_what_comes_back_has_its_times_and_attempts(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.event(BOB, 1, partition=1)
+    for now in (2.0, 12.0):
+        bench.end(bench.take(now), now, b=RETRY) if now == 2.0 else None
+    aside, closed = bench.schedule.set_aside([0, 1], now=2.2)
+    assert (len(bench.schedule), closed, bench.schedule.next_at()) == (0, (), inf)
+    bench.schedule.restore(0, aside[0], now=2.3)
+    assert bench.idle(2.4)
+    job = bench.take(2.5)
+    assert (job.user, job.accounts) == (ANN, (B,))
+    bench.end(job, 3, b=RETRY)
+    assert len(bench.end(bench.take(30), 30, b=RETRY).letters) == 1
+
+
+def test_a_user_with_a_token_elsewhere_stays(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.event(ANN, 0, partition=1)
+    aside, _ = bench.schedule.set_aside([0], now=1)
+    assert bench.end(bench.take(2), 3).closed == ((1, 1),)
+    bench.schedule.restore(0, aside[0], now=4)
+    assert bench.end(bench.take(4), 5).closed == ((0, 0),)
+
+
+def test_a_parking_that_is_interrupted_is_owed_again_and_parked_at_the_next_failure(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.end(bench.take(2), 2, b=REFUSED)
+    aside, _ = bench.schedule.set_aside([0], now=3)
+    bench.schedule.restore(0, aside[0], now=4)
+    job = bench.take(4)
+    assert job.accounts == (B,)
+    assert len(bench.end(job, 4, b=REFUSED).letters) == 1
+
+
+def test_tokens_of_a_log_that_is_gone_are_forgotten_and_the_user_stays_due(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.schedule.forget_tokens(0)
+    assert bench.end(bench.take(2), 3).closed == ()
+
+
+# ---- Looking ----
+
+
+def test_counts_and_what_is_owed(bench: Bench) -> None:
+    for user in (ANN, BOB, EVE):
+        bench.event(user, 0)
+    job = bench.take(2)
+    bench.end(job, 2, a=REFUSED)
+    assert ANN in bench.schedule
+    assert bench.schedule.counts() == {"waiting": 0, "due": 2, "running": 0, "parking": 1}
+    assert bench.schedule.due_by_account()["v", A] == 1
+    assert bench.schedule.owed_by_account()["w", C] == (1, 0)
+
+
+def test_an_odd_key_goes_into_the_letter(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.schedule.keep_key(ANN, b"odd")
+    (letter,) = bench.end(bench.take(2), 2, b=REFUSED).letters
+    assert letter.key == b"odd"
