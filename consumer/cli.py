@@ -2,29 +2,26 @@
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from . import __version__
+from .console import ID_CHARS, as_json, config_option, examples, output_option, printable, run_async, settings_of
 from .errors import Fatal
+from .operate import replay
 
 if TYPE_CHECKING:
-    from .settings import Settings
+    from .batch import Synced
     from .settings_checks import Finding
-    from .sync import Synced
 
 _NAME: Final = "sesamy-makeas"
 _USAGE: Final = 64
 _BUG: Final = 70
 _CUT_OFF: Final = 75
-_ID_CHARS: Final = 256
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-_T = TypeVar("_T")
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
@@ -32,16 +29,6 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None: 
         return
     click.echo(f"{_NAME} {__version__}")
     context.exit()
-
-
-def _config(command: _Command) -> _Command:
-    path = click.Path(dir_okay=False, path_type=Path)
-    return click.option("--config", type=path, default="consumer.toml", show_default=True, metavar="FILE", help="The settings.")(command)
-
-
-def _output(command: _Command) -> _Command:
-    choice = click.Choice(["text", "json"])
-    return click.option("--output", type=choice, default="text", show_default=True, help="How the data on stdout is written.")(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -60,24 +47,24 @@ def cli() -> None:
     """  # noqa: D301 - \b is click's
 
 
-@cli.command()
-@_config
+@cli.command(epilog=examples("run --config /etc/consumer.toml", "run 2>run.log"))
+@config_option
 def run(config: Path) -> int:
     """Consume, debounce and resync until stopped."""
     from . import telemetry  # noqa: PLC0415
 
     _leave_no_core()
     telemetry.configure()
-    settings = _settings(config)
+    settings = settings_of(config)
 
     from . import pod  # noqa: PLC0415
 
-    return _run(pod.run, settings)
+    return run_async(pod.run, settings)
 
 
-@cli.command()
-@_config
-@_output
+@cli.command(epilog=examples('sync vendor_123 "auth0|5f7c"', "sync --output json vendor_123 user-1 user-2"))
+@config_option
+@output_option
 @click.argument("vendor")
 @click.argument("users", nargs=-1, required=True, metavar="USER...")
 def sync(config: Path, output: str, vendor: str, users: tuple[str, ...]) -> int:
@@ -86,10 +73,10 @@ def sync(config: Path, output: str, vendor: str, users: tuple[str, ...]) -> int:
 
     from . import telemetry  # noqa: PLC0415
 
-    if any(not user.strip() or len(user) > _ID_CHARS for user in users):
+    if any(not user.strip() or len(user) > ID_CHARS for user in users):
         raise click.BadParameter("a user id has 1 to 256 characters", param_hint="USER")
     telemetry.configure(level=logging.WARNING)
-    settings = _settings(config)
+    settings = settings_of(config)
     if not settings.accounts_of(vendor):
         known = ", ".join(one.id for one in settings.vendors)
         raise click.BadParameter(f"no such vendor in {config}; known: {known}", param_hint="VENDOR")
@@ -98,15 +85,15 @@ def sync(config: Path, output: str, vendor: str, users: tuple[str, ...]) -> int:
 
     ended: list[Synced] = []
     report = ended.append if output == "json" else _tell_synced
-    status = _run(partial(work.sync, settings, vendor, users, report=report))
+    status = run_async(partial(work.sync, settings, vendor, users, report=report))
     if output == "json":
-        _json(ended)
+        as_json(ended)
     return status
 
 
-@cli.command()
-@_config
-@_output
+@cli.command(epilog=examples("check", "check --online --output json"))
+@config_option
+@output_option
 @click.option("--online", is_flag=True, help="Ask Kafka, Sesamy and Make.as, too; nothing is written.")
 def check(config: Path, output: str, *, online: bool) -> int:
     """Say what is wrong with the settings, and (--online) with all that they name."""
@@ -120,16 +107,16 @@ def check(config: Path, output: str, *, online: bool) -> int:
     if online and settings is not None:
         from . import online as asking  # noqa: PLC0415
 
-        findings += _run(asking.online, settings)
+        findings += run_async(asking.online, settings)
     if output == "json":
-        _json(findings)
+        as_json(findings)
     else:
         _tell_findings(findings)
     return work.exit_status(findings)
 
 
-@cli.command()
-@_output
+@cli.command(epilog=examples("local --chaos", "local --broker jvm --serve"))
+@output_option
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Take the consumer's numbers from here.")
 @click.option(
     "--broker",
@@ -145,6 +132,9 @@ def local(config: Path | None, output: str, broker: str, *, serve: bool, chaos: 
     from .sandbox import local as work  # noqa: PLC0415
 
     return work.main(work.Options(broker=broker, serve=serve, chaos=chaos, output=output, config=config))
+
+
+cli.add_command(replay)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -172,18 +162,6 @@ def _invoke(argv: Sequence[str] | None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _settings(config: Path) -> "Settings":
-    from .settings_load import load  # noqa: PLC0415
-
-    return load(config, os.environ)
-
-
-def _run(work: Callable[..., Awaitable[_T]], *args: object) -> _T:
-    import anyio  # noqa: PLC0415
-
-    return anyio.run(work, *args)
-
-
 def _leave_no_core() -> None:
     """Keep secrets in memory from becoming secrets on a disk."""
     import resource  # noqa: PLC0415
@@ -194,29 +172,20 @@ def _leave_no_core() -> None:
 # ---- What is said ----
 
 
-def _json(data: object) -> None:
-    import msgspec  # noqa: PLC0415
-
-    click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2))
-
-
 def _tell_synced(one: "Synced") -> None:
     failed = ", ".join(f"{account}: {code}" for account, code in one.failed.items())
-    click.echo(f"{_printable(one.user)}  {one.outcome}" + (f"  ({failed})" if failed else ""))
+    reason = f": {one.reason}" if one.reason else ""
+    click.echo(f"{printable(one.user)}  {one.outcome}{reason}" + (f"  ({failed})" if failed else ""))
 
 
 def _tell_findings(findings: Sequence["Finding"]) -> None:
     width = max((len(one.path) for one in findings), default=0)
     for one in findings:
-        click.echo(f"{one.level:<8} {_printable(one.path):<{width}}  {one.what}")
+        click.echo(f"{one.level:<8} {printable(one.path):<{width}}  {one.what}")
         if one.cure:
             click.echo(f"{'':<8} {'':<{width}}  cure: {one.cure}")
     errors, warnings = (sum(one.level == level for one in findings) for level in ("error", "warning"))
     click.echo(f"{errors} to correct, {warnings} to think about", err=True)
-
-
-def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode("ascii") for one in text)
 
 
 def _tell_fatal(error: BaseException) -> int:

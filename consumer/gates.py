@@ -11,6 +11,9 @@ from .model import AccountId, Door, UserKey
 
 _STREAK = 5
 """So many users in a row failing at one upstream say that the fault is not theirs."""
+_TOO_MANY = "http-429"
+_LEAST_SHARE = 1 / 64
+"""However often a courteous process is told that it asks too much, it goes on at this part of its rate."""
 _PROBE_FIRST_S = 5.0
 _PROBE_MAX_S = 60.0
 SESAMY_CALLS = 3
@@ -39,7 +42,16 @@ class Gate:
     after 5 s and then doubling to 60 s, and only the probe's success opens it.
     """
 
-    def __init__(self, *, rate_per_s: float, burst: float, run_calls: int, places: int | None = None, hold_s: float = inf) -> None:
+    def __init__(
+        self,
+        *,
+        rate_per_s: float,
+        burst: float,
+        run_calls: int,
+        places: int | None = None,
+        hold_s: float = inf,
+        courteous: bool = False,
+    ) -> None:
         """
         Make an open gate with a full bucket.
 
@@ -49,7 +61,9 @@ class Gate:
             run_calls: what one run needs at once; a pod's burst is never below it.
             places: conversations at once; None: no bound.
             hold_s: how long it may hold users once shut, beyond the Retry-After then in force.
+            courteous: whether others go before us: a 429 halves our rate, and keeps us away for twice the Retry-After.
         """
+        self._courteous = courteous
         self._full_rate, self._full_burst, self._run_calls = rate_per_s, burst, run_calls
         self._places, self._hold_s = places, hold_s
         self._share = 1.0
@@ -153,9 +167,11 @@ class Gate:
         was_closed = self.closed(now=now)
         if isinstance(error, Held) and not isinstance(error, Denied):
             return False
+        if self._courteous and error.code == _TOO_MANY and not was_closed:
+            self.set_share(max(self._share / 2, _LEAST_SHARE), now=now)
         if isinstance(error, Retryable) and error.retry_after_s is not None:
             self._closed_at = self._closed_at if was_closed else now
-            self._retry_at = max(self._retry_at, now + error.retry_after_s)
+            self._retry_at = max(self._retry_at, now + error.retry_after_s * (2 if self._courteous else 1))
         if self._cause is not None:
             self._probe_failed(user, error, now=now)
             return False

@@ -27,6 +27,7 @@ NO_PERMISSION: Final = 77
 _LETTERS_KEPT_MS: Final = 14 * 24 * 3600 * 1000
 _REPLICAS: Final = 3
 _START_LIMIT_S: Final = 30.0
+_FETCH_BYTES: Final = 16 * 1024 * 1024
 
 
 def connection(kafka: KafkaSettings, *, suffix: str = "") -> dict[str, Any]:
@@ -51,7 +52,7 @@ def connection(kafka: KafkaSettings, *, suffix: str = "") -> dict[str, Any]:
 
 
 class Member(AIOKafkaConsumer):  # type: ignore[misc]  # the client has no types
-    """A consumer in a group, with the two things that the client keeps to itself."""
+    """A consumer in a group, with what the client keeps to itself."""
 
     @property
     def generation(self) -> int:
@@ -60,11 +61,16 @@ class Member(AIOKafkaConsumer):  # type: ignore[misc]  # the client has no types
 
     def position_now(self, tp: TopicPartition) -> int | None:
         """Return the next offset to be handed out, without waiting; None where it is not known yet."""
-        subscription = self._subscription.subscription
-        if subscription is None or subscription.assignment is None or tp not in subscription.assignment.tps:
-            return None
-        state = subscription.assignment.state_value(tp)
-        return int(state.position) if state.has_valid_position else None
+        return position_now(self, tp)
+
+
+def position_now(consumer: AIOKafkaConsumer, tp: TopicPartition) -> int | None:
+    """Return the next offset to be handed out, without waiting; None where it is not known yet."""
+    subscription = consumer._subscription.subscription  # noqa: SLF001 - position() waits
+    if subscription is None or subscription.assignment is None or tp not in subscription.assignment.tps:
+        return None
+    state = subscription.assignment.state_value(tp)
+    return int(state.position) if state.has_valid_position else None
 
 
 @asynccontextmanager
@@ -90,7 +96,7 @@ async def joined(
         heartbeat_interval_ms=int(min(3000, kafka.session_timeout_s * 1000 / 10)),
         rebalance_timeout_ms=int(kafka.rebalance_timeout_s * 1000),
         partition_assignment_strategy=(StickyPartitionAssignor,),
-        fetch_max_bytes=16 * 1024 * 1024,
+        fetch_max_bytes=_FETCH_BYTES,
     )
     made(member)
     try:
@@ -104,15 +110,43 @@ async def joined(
 
 
 @asynccontextmanager
-async def _reader(kafka: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:  # noqa: ANN401 - the client's own
-    reader = AIOKafkaConsumer(**connection(kafka, suffix="-start"), enable_auto_commit=False, auto_offset_reset="none", **options)
+async def reading(kafka: KafkaSettings, *, suffix: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:  # noqa: ANN401 - the client's own
+    """
+    Give a consumer without a group, which commits nothing.
+
+    Raises:
+        KafkaError, TimeoutError: no broker answers within 30 s, or it refuses us.
+    """
+    reader = AIOKafkaConsumer(**connection(kafka, suffix=suffix), enable_auto_commit=False, auto_offset_reset="none", **options)
     try:
         with anyio.fail_after(_START_LIMIT_S):
             await reader.start()
-            yield reader
+        yield reader
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(5):
             await reader.stop()
+
+
+@asynccontextmanager
+async def asking(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """
+    Give such a consumer to a command that ends where Kafka does not answer.
+
+    Raises:
+        Fatal: no broker (69), or no permission (77).
+    """
+    try:
+        async with reading(kafka, suffix=suffix, fetch_max_bytes=_FETCH_BYTES) as reader:
+            yield reader
+    except (KafkaError, TimeoutError, OSError) as error:
+        denied = fatal(error) if isinstance(error, KafkaError) else None
+        raise denied or unreachable(kafka, error) from error
+
+
+@asynccontextmanager
+async def _within(limit_s: float) -> AsyncIterator[None]:
+    with anyio.fail_after(limit_s):
+        yield
 
 
 async def partitions_of(kafka: KafkaSettings, reader: AIOKafkaConsumer) -> list[TopicPartition]:
@@ -140,7 +174,7 @@ async def pin_group(kafka: KafkaSettings) -> bool:
         Fatal: the topic is not there.
         KafkaError, TimeoutError: as the broker answers.
     """
-    async with _reader(kafka, group_id=kafka.group_id) as reader:
+    async with reading(kafka, suffix="-start", group_id=kafka.group_id) as reader, _within(_START_LIMIT_S):
         partitions = await partitions_of(kafka, reader)
         reader.assign(partitions)
         for partition in partitions:
@@ -162,7 +196,7 @@ async def ensure_letters_topic(kafka: KafkaSettings) -> None:
         Fatal: it is missing and may not be created (77), or can't be (69).
         KafkaError, TimeoutError: as the broker answers.
     """
-    async with _reader(kafka) as reader:
+    async with reading(kafka, suffix="-start") as reader, _within(_START_LIMIT_S):
         if kafka.dead_letter_topic in await reader.topics():
             return
     admin = AIOKafkaAdminClient(**connection(kafka, suffix="-start"))
@@ -185,6 +219,13 @@ async def ensure_letters_topic(kafka: KafkaSettings) -> None:
         code="no-dead-letter-topic",
         status=NO_PERMISSION if denied else UNAVAILABLE,
     )
+
+
+def unreachable(kafka: KafkaSettings, error: BaseException) -> Fatal:
+    """Return what the end of all patience means."""
+    where = ", ".join(kafka.bootstrap_servers)
+    text = f"Kafka at {where} does not answer ({type(error).__name__}): correct kafka.bootstrap_servers, or start it"
+    return Fatal(text, code="no-broker", status=UNAVAILABLE)
 
 
 def fatal(error: KafkaError) -> Fatal | None:

@@ -26,8 +26,14 @@ class Upstreams(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def upstreams(settings: Settings, metrics: Metrics, *, rate_share: float = 1.0) -> AsyncIterator[Upstreams]:
-    """Open the connections' pool; `rate_share`: the part of every limit that this process may use."""
+async def upstreams(settings: Settings, metrics: Metrics, *, rate_share: float = 1.0, courteous: bool = False) -> AsyncIterator[Upstreams]:
+    """
+    Open the connections' pool.
+
+    Args:
+        rate_share: the part of every limit that this process may use.
+        courteous: whether it makes way for others at a 429 (see `Gate`).
+    """
     connections = settings.workers.concurrency * SESAMY_CALLS + settings.makeas.max_in_flight * 2 * len(settings.accounts)
     async with http.session(connections=connections) as session:
 
@@ -57,10 +63,10 @@ async def upstreams(settings: Settings, metrics: Metrics, *, rate_share: float =
             vendors[vendor.id] = Vendor(
                 sesamy.Sesamy(api, token), {account.id: target(account) for account in settings.accounts_of(vendor.id)}
             )
-        yield Upstreams(vendors, gates(settings, rate_share=rate_share))
+        yield Upstreams(vendors, gates(settings, rate_share=rate_share, courteous=courteous))
 
 
-def gates(settings: Settings, *, rate_share: float = 1.0) -> Gates:
+def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False) -> Gates:
     """Return open gates with the settings' limits."""
     at_sesamy, at_makeas, hold_s = settings.sesamy, settings.makeas, settings.workers.hold_s
     return Gates(
@@ -70,6 +76,7 @@ def gates(settings: Settings, *, rate_share: float = 1.0) -> Gates:
                 burst=at_sesamy.burst * rate_share,
                 run_calls=SESAMY_CALLS,
                 hold_s=hold_s,
+                courteous=courteous,
             )
             for vendor in settings.vendors
         },
@@ -80,6 +87,7 @@ def gates(settings: Settings, *, rate_share: float = 1.0) -> Gates:
                 run_calls=MAKE_CALLS,
                 places=at_makeas.max_in_flight,
                 hold_s=hold_s,
+                courteous=courteous,
             )
             for account in settings.accounts
         },

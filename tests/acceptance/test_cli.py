@@ -16,6 +16,7 @@ import pytest
 from consumer import cli
 from consumer.errors import Fatal
 
+COMMANDS: Final = ["check", "local", "replay", "run", "sync"]
 CANARY: Final = "hunter2-canary"
 GOOD: Final = """
 [kafka]
@@ -61,15 +62,18 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     for flag in ("--help", "-h"):
         done = invoke(flag, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
-        assert re.findall(r"^  (\w+)  ", done.stdout.partition("Commands:")[2], re.MULTILINE) == ["check", "local", "run", "sync"]
+        assert re.findall(r"^  (\w+)  ", done.stdout.partition("Commands:")[2], re.MULTILINE) == COMMANDS
 
 
 def test_every_command_has_a_config_and_its_help(tmp_path: Path) -> None:
-    for command in ("run", "sync", "check", "local"):
+    for command in COMMANDS:
         done = invoke(command, "--help", cwd=tmp_path)
         assert done.returncode == 0
         assert "--config FILE" in done.stdout
         assert ("--output" in done.stdout) == (command != "run")
+        examples = done.stdout.partition("Examples:")[2].strip().splitlines()
+        assert len(examples) == 2
+        assert all(line.strip().startswith(f"sesamy-makeas {command}") for line in examples)
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:

@@ -13,10 +13,11 @@ import anyio
 import msgspec
 from anyio.abc import Process
 
+from consumer.batch import Batch
+from consumer.follow import Follow
 from consumer.model import UserKey
-from consumer.settings import Settings
+from consumer.settings import KafkaSettings, Settings
 from consumer.settings_load import load
-from consumer.sync import Batch
 from consumer.telemetry import Metrics
 from consumer.upstreams import upstreams
 
@@ -92,12 +93,27 @@ async def _in_turn(*calls: object) -> None:
         await call  # type: ignore[misc]
 
 
+class _NoTopic:
+    """Nobody else writes here, so there is nothing to be read."""
+
+    def __init__(self, _: KafkaSettings, follow: Follow) -> None:
+        self._follow = follow
+
+    async def ready(self) -> None:
+        pass
+
+    async def run(self) -> None:
+        while True:
+            self._follow.end_is(self._follow.asking(), {})
+            await anyio.sleep(0.01)
+
+
 async def _ours(url: str) -> float:
     with TemporaryDirectory() as name:
         settings = _settings(url, Path(name))
     metrics = Metrics(settings)
     async with upstreams(settings, metrics) as up:
-        batch = Batch(settings, up, metrics, report=lambda _: None)
+        batch = Batch(settings, up, metrics, report=lambda _: None, tail=_NoTopic)
         started = time.perf_counter()
         await batch.run([UserKey("v", f"u{number}") for number in range(_USERS)])
         return _USERS / (time.perf_counter() - started)

@@ -2,18 +2,20 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
 import anyio
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
-from anyio.abc import Process
+from anyio.abc import ByteReceiveStream, Process
 
 from consumer.sandbox.broker import Broker
 from consumer.sandbox.ports import free_port
@@ -85,6 +87,27 @@ class Pod:
         return self.log.read_text(encoding="utf-8", errors="replace")[-3000:] if self.log.exists() else ""
 
 
+class Said(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+async def _read_both(process: Process) -> tuple[str, str]:
+    read: dict[str, str] = {}
+
+    async def read_all(name: str, stream: ByteReceiveStream | None) -> None:
+        assert stream is not None
+        read[name] = b"".join([part async for part in stream]).decode()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read_all, "out", process.stdout)
+        tasks.start_soon(read_all, "err", process.stderr)
+    return read["out"], read["err"]
+
+
 class Stage:
     """Where a scenario plays."""
 
@@ -95,6 +118,24 @@ class Stage:
     def pod(self, *, rate_per_minute: int = 60_000, more: str = "") -> Pod:
         self.pods.append(Pod(self.town, self.kafka, self.topic, self.folder, rate_per_minute=rate_per_minute, more=more))
         return self.pods[-1]
+
+    async def command(self, *args: str, more: str = "", rate_per_minute: int = 60_000) -> "Said":
+        """Run another command of the consumer to its end."""
+        with anyio.fail_after(90):
+            process = await self.begin(*args, more=more, rate_per_minute=rate_per_minute)
+            try:
+                out, err = await _read_both(process)
+                return Said(await process.wait(), out, err)
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                await process.aclose()
+
+    async def begin(self, *args: str, more: str = "", rate_per_minute: int = 60_000) -> Process:
+        """Begin another command of the consumer."""
+        config = Pod(self.town, self.kafka, self.topic, self.folder, rate_per_minute=rate_per_minute, more=more).config
+        command = [sys.executable, "-m", "consumer", args[0], "--config", str(config), *args[1:]]
+        return await anyio.open_process(command, stdin=subprocess.DEVNULL)
 
     async def send(self, messages: Iterable[Message], *, partition: int | None = None) -> None:
         for message in messages:

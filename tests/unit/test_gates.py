@@ -192,3 +192,17 @@ def test_the_gates_of_a_process_answer_by_name() -> None:
     assert (gates.vendor_expired("v", now=0), gates.account_expired(AccountId("1"), now=0)) == (False, False)
     gates.set_share(0.5, now=0)
     assert vendor.state(now=0).share == 0.5
+
+
+def test_a_courteous_gate_halves_its_rate_and_stays_away_twice_as_long() -> None:
+    gate = Gate(rate_per_s=8, burst=8, run_calls=3, courteous=True)
+    too_many = Retryable("too many", code="http-429", retry_after_s=10)
+
+    gate.failed(UserKey("v", "ann"), too_many, now=0)
+    gate.failed(UserKey("v", "bo"), too_many, now=1)
+
+    assert gate.state(now=1).share == 0.5
+    assert not gate.admits(UserKey("v", "bo"), now=20.9)
+    assert gate.admits(UserKey("v", "bo"), now=21.1)
+    gate.failed(UserKey("v", "ann"), Retryable("too many", code="http-429"), now=30)
+    assert gate.state(now=30).share == 0.25

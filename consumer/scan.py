@@ -1,0 +1,142 @@
+"""Reads a range of the topic outside the group, and says whose events are in it."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final
+
+import anyio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from . import kafka
+from .errors import Fatal, Unreadable
+from .events import Ignored, decode
+from .settings import KafkaSettings
+from .span import Asked, Edges, Scanned, Span, spans
+
+_POLL_MS: Final = 500
+_MAX_RECORDS: Final = 5000
+_ASK_LIMIT_S: Final = 30.0
+_USAGE: Final = 64
+
+
+async def resolve(settings: KafkaSettings, asked: Asked) -> tuple[Span, ...]:
+    """
+    Return what the topic holds of a range.
+
+    Raises:
+        Fatal: no broker, no permission, no topic; or the range can't be (64).
+    """
+    async with kafka.asking(settings, suffix="-replay") as consumer:
+        partitions = await kafka.partitions_of(settings, consumer)
+        consumer.assign(partitions)
+        first, end = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        found, wrong = spans(
+            asked,
+            {tp.partition: Edges(first[tp], end[tp]) for tp in partitions},
+            await _at(consumer, partitions, asked.from_ms),
+            await _at(consumer, partitions, asked.to_ms),
+        )
+    if wrong:
+        raise Fatal("\n".join(wrong), code="range", status=_USAGE)
+    return found
+
+
+async def _at(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition], at_ms: int | None) -> dict[int, int | None]:
+    if at_ms is None:
+        return {}
+    with anyio.fail_after(_ASK_LIMIT_S):
+        found = await consumer.offsets_for_times(dict.fromkeys(partitions, at_ms))
+    return {tp.partition: one.offset if one is not None else None for tp, one in found.items()}
+
+
+async def scan(
+    settings: KafkaSettings, found: Collection[Span], *, vendors: Collection[str], asked: Asked, progress: Callable[[int, int], None]
+) -> Scanned:
+    """
+    Read `found` to its end.
+
+    Args:
+        vendors: those that the settings know.
+        asked: whom it is about.
+        progress: told now and then how many offsets are behind us, of how many.
+
+    Raises:
+        Fatal: no broker, or no permission.
+    """
+    started = anyio.current_time()
+    if not any(one.offsets for one in found):
+        return Scanned()
+    async with kafka.asking(settings, suffix="-replay") as consumer:
+        reading = _Reading(consumer, settings.topic, [one for one in found if one.offsets], frozenset(vendors), asked)
+        await reading.run(progress)
+    reading.scanned.took_s = anyio.current_time() - started
+    return reading.scanned
+
+
+class _Reading:
+    def __init__(self, consumer: AIOKafkaConsumer, topic: str, found: list[Span], vendors: frozenset[str], asked: Asked) -> None:
+        self._consumer, self._vendors, self._asked = consumer, vendors, asked
+        self._left = {TopicPartition(topic, one.partition): one for one in found}
+        self._next = {tp: one.start for tp, one in self._left.items()}
+        self._offsets = sum(one.offsets for one in found)
+        self._started = {tp: one.start for tp, one in self._left.items()}
+        self.scanned = Scanned()
+
+    async def run(self, progress: Callable[[int, int], None]) -> None:
+        self._consumer.assign(list(self._left))
+        for tp, start in self._next.items():
+            self._consumer.seek(tp, start)
+        while self._left:
+            try:
+                batches = await self._consumer.getmany(*self._left, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+            except OffsetOutOfRangeError as error:
+                await self._skip(list(error.args[0]))
+                continue
+            self._take(batches)
+            progress(sum(at - self._started[tp] for tp, at in self._next.items()), self._offsets)
+
+    def _take(self, batches: Mapping[TopicPartition, list[Any]]) -> None:
+        for tp, records in batches.items():
+            span = self._left.get(tp)
+            if span is None:
+                continue
+            count = 0
+            for record in records:
+                if record.offset >= span.end:
+                    break
+                count += 1
+                self._take_record(record.value)
+            self.scanned.records[tp.partition] = self.scanned.records.get(tp.partition, 0) + count
+            self._next[tp] = records[-1].offset + 1
+        for tp, span in list(self._left.items()):
+            # Behind the last record may stand control records, or nothing where the topic is compacted.
+            self._next[tp] = min(span.end, max(self._next[tp], kafka.position_now(self._consumer, tp) or 0))
+            if self._next[tp] >= span.end:
+                del self._left[tp]
+                self._consumer.pause(tp)
+
+    def _take_record(self, value: bytes | None) -> None:
+        scanned = self.scanned
+        try:
+            event = decode(value)
+        except Unreadable:
+            scanned.unreadable += 1
+            return
+        if isinstance(event, Ignored):
+            scanned.ignored += 1
+        elif not self._asked.wants(event.user):
+            return
+        elif event.user.vendor not in self._vendors:
+            scanned.unknown_vendors[event.user.vendor] = scanned.unknown_vendors.get(event.user.vendor, 0) + 1
+        else:
+            scanned.users.setdefault(event.user)
+
+    async def _skip(self, lost: list[TopicPartition]) -> None:
+        for tp, earliest in (await self._consumer.beginning_offsets(lost)).items():
+            start = min(max(earliest, self._next[tp]), self._left[tp].end)
+            self.scanned.gone[tp.partition] = self.scanned.gone.get(tp.partition, 0) + start - self._next[tp]
+            self._next[tp] = start
+            self._consumer.seek(tp, start)
+            if start >= self._left[tp].end:
+                del self._left[tp]
+                self._consumer.pause(tp)

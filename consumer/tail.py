@@ -1,0 +1,117 @@
+"""Reads the end of the topic outside the group: for commands that write beside the pods."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import anyio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from . import kafka
+from .errors import Unreadable
+from .events import Ignored, decode
+from .follow import Follow
+from .settings import KafkaSettings
+from .telemetry import log
+
+_log = log(__name__)
+_POLL_MS: Final = 100
+_MAX_RECORDS: Final = 2000
+_ASK_LIMIT_S: Final = 10.0
+_METADATA_MS: Final = 5000
+_WITHOUT_BROKER_S: Final = 600.0
+_AGAIN_S: Final = 1.0
+
+
+class Tail:
+    """
+    Follows the topic from its end on, and tells `Follow` what it reads.
+
+    It promises: nothing is read twice or left out, over the lives of several consumers; where records are gone
+    before they were read, `Follow` is told so. It joins no group and commits nothing.
+    """
+
+    def __init__(self, settings: KafkaSettings, follow: Follow) -> None:
+        """Take where the topic is, and whom to tell."""
+        self._settings, self._follow = settings, follow
+        self._positions: dict[int, int] = {}
+        self._ready = anyio.Event()
+        self._good_at = anyio.current_time()
+
+    async def ready(self) -> None:
+        """Return once every event from now on will be seen."""
+        await self._ready.wait()
+
+    async def run(self) -> None:
+        """
+        Follow for ever, with a new consumer wherever one is lost.
+
+        Raises:
+            Fatal: the topic is not there, no permission, or no broker: at the start at once, later after 10 minutes.
+        """
+        while True:
+            try:
+                async with kafka.reading(self._settings, suffix="-tail", metadata_max_age_ms=_METADATA_MS) as consumer:
+                    await self._follow_with(consumer)
+            except (KafkaError, TimeoutError, OSError) as error:
+                denied = kafka.fatal(error) if isinstance(error, KafkaError) else None
+                if denied is not None:
+                    raise denied from error
+                if not self._ready.is_set() or anyio.current_time() - self._good_at > _WITHOUT_BROKER_S:
+                    raise kafka.unreachable(self._settings, error) from error
+                _log.warning("Kafka does not answer", step="tail", error=type(error).__name__)
+                await anyio.sleep(_AGAIN_S)
+
+    async def _follow_with(self, consumer: AIOKafkaConsumer) -> None:
+        await self._assign(consumer)
+        self._ready.set()
+        while True:
+            if len(consumer.partitions_for_topic(self._settings.topic) or ()) > len(self._positions):
+                await self._assign(consumer)
+            try:
+                batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+            except OffsetOutOfRangeError as error:
+                await self._skip(consumer, list(error.args[0]))
+                continue
+            self._take(consumer, batches)
+            users = self._follow.asking()
+            if users:
+                with anyio.fail_after(_ASK_LIMIT_S):
+                    ends = await consumer.end_offsets(consumer.assignment())
+                self._follow.end_is(users, {tp.partition: end for tp, end in ends.items()})
+            self._good_at = anyio.current_time()
+
+    async def _assign(self, consumer: AIOKafkaConsumer) -> None:
+        """Take all partitions: new ones from their first record on, unless this is the start."""
+        partitions = await kafka.partitions_of(self._settings, consumer)
+        first = not self._positions
+        consumer.assign(partitions)
+        starts = await (consumer.end_offsets if first else consumer.beginning_offsets)(partitions)
+        for tp in partitions:
+            position = self._positions.setdefault(tp.partition, starts[tp])
+            consumer.seek(tp, position)
+            self._follow.read(tp.partition, position)
+
+    async def _skip(self, consumer: AIOKafkaConsumer, lost: list[TopicPartition]) -> None:
+        for tp, earliest in (await consumer.beginning_offsets(lost)).items():
+            _log.error("offset out of range", partition=tp.partition, next_offset=earliest)
+            self._follow.missed(tp.partition)
+            self._positions[tp.partition] = earliest
+            self._follow.read(tp.partition, earliest)
+            consumer.seek(tp, earliest)
+
+    def _take(self, consumer: AIOKafkaConsumer, batches: Mapping[TopicPartition, list[Any]]) -> None:
+        for tp, records in batches.items():
+            for record in records:
+                try:
+                    event = decode(record.value)
+                except Unreadable:
+                    continue
+                if not isinstance(event, Ignored):
+                    self._follow.seen(event.user, tp.partition, record.offset)
+        for partition in self._positions:
+            # Behind the last record may stand control records, which nobody hands out.
+            position = kafka.position_now(consumer, TopicPartition(self._settings.topic, partition))
+            if position is not None:
+                self._positions[partition] = position
+                self._follow.read(partition, position)
