@@ -11,6 +11,7 @@ The walk of one event:
       makeas      [read contact -> upsert contact with tags] beside [products], then [subscriptions]
       schedule    nothing owed -> close the tokens older than the run; else owed again, after a backoff
       commits     the oldest open token of each partition is the offset to commit
+      healing     what was parked is tried again: held letters by themselves, others when asked
 
 `DESIGN.md` beside this file says why.
 """

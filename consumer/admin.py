@@ -13,9 +13,12 @@ from prometheus_client.exposition import choose_encoder
 
 from .errors import Fatal
 from .page import STYLE_HASH, page
-from .status import Status
+from .status import Explanation, Status
 
 _UNAVAILABLE: Final = 69
+ID_CHARS: Final = 256
+Explain = Callable[[str, str], Explanation]
+"""Vendor and user -> why the user is not synced yet."""
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": f"default-src 'none'; style-src '{STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -26,7 +29,9 @@ _HEADERS: Final = {
 
 
 @asynccontextmanager
-async def serving(host: str, port: int, status: Callable[[], Status], registry: CollectorRegistry) -> AsyncIterator[int]:
+async def serving(
+    host: str, port: int, status: Callable[[], Status], registry: CollectorRegistry, explain: Explain | None = None
+) -> AsyncIterator[int]:
     """
     Serve while the block lasts; give the port.
 
@@ -36,11 +41,12 @@ async def serving(host: str, port: int, status: Callable[[], Status], registry: 
         port: 0 takes a free one; whether there is to be a server at all is the caller's business.
         status: gives the status of now.
         registry: what `/metrics` shows.
+        explain: says why a user is not synced yet.
 
     Raises:
         Fatal: the address can't be listened at (69).
     """
-    runner = web.AppRunner(_app(status, registry), access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0)
+    runner = web.AppRunner(_app(status, registry, explain), access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0)
     await runner.setup()
     try:
         try:
@@ -53,7 +59,7 @@ async def serving(host: str, port: int, status: Callable[[], Status], registry: 
         await runner.cleanup()
 
 
-def _app(status: Callable[[], Status], registry: CollectorRegistry) -> web.Application:
+def _app(status: Callable[[], Status], registry: CollectorRegistry, explain: Explain | None) -> web.Application:
     async def livez(_: web.Request) -> web.Response:
         return _probe(status().live, "live", ("not live: something that should move does not",))
 
@@ -71,8 +77,15 @@ def _app(status: Callable[[], Status], registry: CollectorRegistry) -> web.Appli
     async def as_page(_: web.Request) -> web.Response:
         return web.Response(text=page(status(), now=time.time()), content_type="text/html")
 
+    async def why(request: web.Request) -> web.Response:
+        vendor, user = request.query.get("vendor", ""), request.query.get("user", "")
+        if not (explain and 0 < len(vendor) <= ID_CHARS and 0 < len(user) <= ID_CHARS):
+            return web.Response(text="name a vendor and a user, each of 1 to 256 characters\n", status=HTTPStatus.BAD_REQUEST)
+        return web.Response(body=msgspec.json.encode(explain(vendor, user)), content_type="application/json")
+
     app = web.Application()
-    for path, answer in {"/livez": livez, "/readyz": readyz, "/metrics": metrics, "/status.json": as_json, "/": as_page}.items():
+    paths = {"/livez": livez, "/readyz": readyz, "/metrics": metrics, "/status.json": as_json, "/explain.json": why, "/": as_page}
+    for path, answer in paths.items():
         app.router.add_get(path, answer)
     app.on_response_prepare.append(_harden)
     return app

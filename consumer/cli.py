@@ -10,9 +10,21 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from . import __version__
-from .console import ID_CHARS, as_json, config_option, examples, output_option, printable, run_async, settings_of
+from .console import (
+    as_json,
+    check_users,
+    config_option,
+    examples,
+    output_option,
+    printable,
+    quiet_logs,
+    run_async,
+    settings_of,
+    vendor_settings,
+)
 from .errors import Fatal
-from .operate import replay
+from .operate import diff, explain, replay
+from .operate_letters import dead_letters
 
 if TYPE_CHECKING:
     from .batch import Synced
@@ -69,17 +81,9 @@ def run(config: Path) -> int:
 @click.argument("users", nargs=-1, required=True, metavar="USER...")
 def sync(config: Path, output: str, vendor: str, users: tuple[str, ...]) -> int:
     """Resync these users of VENDOR now."""
-    import logging  # noqa: PLC0415
-
-    from . import telemetry  # noqa: PLC0415
-
-    if any(not user.strip() or len(user) > ID_CHARS for user in users):
-        raise click.BadParameter("a user id has 1 to 256 characters", param_hint="USER")
-    telemetry.configure(level=logging.WARNING)
-    settings = settings_of(config)
-    if not settings.accounts_of(vendor):
-        known = ", ".join(one.id for one in settings.vendors)
-        raise click.BadParameter(f"no such vendor in {config}; known: {known}", param_hint="VENDOR")
+    quiet_logs()
+    check_users(users)
+    settings = vendor_settings(config, vendor)
 
     from . import sync as work  # noqa: PLC0415
 
@@ -134,7 +138,10 @@ def local(config: Path | None, output: str, broker: str, *, serve: bool, chaos: 
     return work.main(work.Options(broker=broker, serve=serve, chaos=chaos, output=output, config=config))
 
 
+cli.add_command(diff)
+cli.add_command(explain)
 cli.add_command(replay)
+cli.add_command(dead_letters)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,9 +1,10 @@
 """What all commands share: options, settings, and how data and progress are written."""
 
+import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -116,3 +117,25 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02} min"
     return f"{minutes} min {rest_s:02} s" if minutes else f"{rest_s} s"
+
+
+def quiet_logs() -> None:
+    """Let only what is wrong be logged: the data are on stdout."""
+    from . import telemetry  # noqa: PLC0415
+
+    telemetry.configure(level=logging.WARNING)
+
+
+def check_users(users: Iterable[str]) -> None:
+    """Refuse ids that can't be any (64)."""
+    if any(not user.strip() or len(user) > ID_CHARS for user in users):
+        raise click.BadParameter("a user id has 1 to 256 characters", param_hint="USER")
+
+
+def vendor_settings(config: Path, vendor: str) -> "Settings":
+    """Load the settings; refuse a vendor that they don't know (64)."""
+    settings = settings_of(config)
+    if not settings.accounts_of(vendor):
+        known = ", ".join(one.id for one in settings.vendors)
+        raise click.BadParameter(f"no such vendor in {config}; known: {known}", param_hint="VENDOR")
+    return settings

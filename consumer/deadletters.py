@@ -1,6 +1,6 @@
 """Parks what can't be delivered: letters to the dead-letter topic, ids only."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from .events import encode
+from .letterbook import MARKED, REPLACES, STATE, Place
 from .model import AccountId, Event, Letter, UserKey
 from .telemetry import Metrics, log
 
@@ -33,6 +34,16 @@ class Poison(Struct, frozen=True):
     letter: Letter
 
 
+class Written(Struct, frozen=True):
+    """A record of the dead-letter topic."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    partition: int | None = None
+    """None: where its key belongs."""
+
+
 class Parker:
     """
     Writes letters, beside all other work.
@@ -50,6 +61,7 @@ class Parker:
         addresses: Mapping[tuple[str, AccountId], Address],
         on_user: Callable[[UserKey], None],
         on_poison: Callable[[int, int], None],
+        replaced: Callable[[Sequence[Letter]], tuple[Place, ...]],
         metrics: Metrics,
     ) -> None:
         """
@@ -59,19 +71,22 @@ class Parker:
             addresses: by vendor and account.
             on_user: told when all letters of a user are written.
             on_poison: told the partition and offset of a record whose letter is written.
+            replaced: says which open letters a user's new ones take the place of.
         """
         self._producer, self._topic, self._source_topic = producer, topic, source_topic
         self._addresses, self._on_user, self._on_poison, self._metrics = addresses, on_user, on_poison, metrics
+        self._replaced = replaced
         # What is not written yet; a user or record is here until its letters are.
         self._users: dict[UserKey, tuple[Letter, ...]] = {}
         self._poison: dict[tuple[int, int], Poison] = {}
+        self._done: dict[Place, None] = {}
         self._work = anyio.Event()
         self.written = 0
         self.failing_since: float | None = None
         """When the topic stopped taking letters (loop's clock); None: it takes them, as far as we know."""
 
     def __len__(self) -> int:
-        return len(self._users) + len(self._poison)
+        return len(self._users) + len(self._poison) + len(self._done)
 
     @property
     def poison_count(self) -> int:
@@ -86,6 +101,11 @@ class Parker:
     def put_poison(self, poison: Poison) -> None:
         """Take an unreadable record's letter."""
         self._poison[poison.letter.partition, poison.letter.offset] = poison
+        self._work.set()
+
+    def put_done(self, place: Place) -> None:
+        """Take a letter that has been dealt with: that is written to the topic, too."""
+        self._done[place] = None
         self._work.set()
 
     def give_up(self, partitions: Collection[int]) -> dict[int, list[Poison]]:
@@ -106,7 +126,7 @@ class Parker:
         while True:
             await self._work.wait()
             self._work = anyio.Event()
-            while self._users or self._poison:
+            while len(self):
                 if await self._round():
                     self.failing_since = None
                     continue
@@ -118,33 +138,40 @@ class Parker:
         """Write some of what waits; return whether all of it was taken."""
         users = list(self._users.items())[:_AT_ONCE]
         poison = list(self._poison.items())[:_AT_ONCE]
+        done = list(self._done)[:_AT_ONCE]
+        sets = [self._of_user(letters) for _, letters in users]
+        sets += [[self._of_poison(one)] for _, one in poison] + [[mark(place, "done")] for place in done]
         taken: set[int] = set()
         async with anyio.create_task_group() as tasks:
-            for place, letters in enumerate([letters for _, letters in users]):
-                tasks.start_soon(self._send, place, [self._of_user(letter) for letter in letters], taken)
-            for place, (_, one) in enumerate(poison, start=len(users)):
-                tasks.start_soon(self._send, place, [self._of_poison(one)], taken)
-        for place, (key, letters) in enumerate(users):
-            if place in taken and self._users.get(key) is letters:
+            for number, letters in enumerate(sets):
+                tasks.start_soon(self._send, number, letters, taken)
+        for number, (key, parked) in enumerate(users):
+            if number in taken and self._users.get(key) is parked:
                 del self._users[key]
-                self._count(letters)
+                self._count(parked)
                 self._on_user(key)
-        for place, (where, one) in enumerate(poison, start=len(users)):
-            if place in taken and self._poison.get(where) is one:
+        for number, (where, one) in enumerate(poison, start=len(users)):
+            if number in taken and self._poison.get(where) is one:
                 del self._poison[where]
                 self._count((one.letter,))
                 self._on_poison(*where)
-        return len(taken) == len(users) + len(poison)
+        for number, place in enumerate(done, start=len(users) + len(poison)):
+            if number in taken:
+                del self._done[place]
+                self._metrics.dead_letters_done.inc()
+        return len(taken) == len(sets)
 
-    async def _send(self, place: int, letters: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]], taken: set[int]) -> None:
+    async def _send(self, number: int, letters: list[Written], taken: set[int]) -> None:
         try:
             with anyio.fail_after(_SEND_LIMIT_S):
-                for key, value, headers in letters:
-                    await self._producer.send_and_wait(self._topic, value=value, key=key, headers=headers)
+                for one in letters:
+                    await self._producer.send_and_wait(
+                        self._topic, value=one.value, key=one.key, headers=list(one.headers), partition=one.partition
+                    )
         except (KafkaError, TimeoutError) as error:
             _log.warning("letter not written", error=type(error).__name__)
             return
-        taken.add(place)
+        taken.add(number)
 
     def _count(self, letters: tuple[Letter, ...]) -> None:
         self.written += len(letters)
@@ -162,18 +189,25 @@ class Parker:
                 offset=letter.offset,
             )
 
-    def _of_user(self, letter: Letter) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+    def _of_user(self, letters: Sequence[Letter]) -> list[Written]:
+        headers = [self._user_headers(letter) for letter in letters]
+        replaced = self._replaced(letters)
+        if replaced:  # On the last: before it all others are there.
+            headers[-1][REPLACES] = ",".join(f"{partition}:{offset}" for partition, offset in replaced)
+        return [_written(letter, said) for letter, said in zip(letters, headers, strict=True)]
+
+    def _user_headers(self, letter: Letter) -> dict[str, str]:
         assert letter.user is not None
         headers = self._headers(letter)
         headers["attempts"] = str(letter.attempts)
         if letter.account is not None:
             address = self._addresses[letter.user.vendor, letter.account]
             headers |= {"makeas.account": address.user_id, "makeas.lists": ",".join(address.lists)}
-        value = encode(Event(letter.user, letter.type or ""))
-        return letter.key if letter.key is not None else usual_key(letter.user), value, _as_bytes(headers)
+        return headers
 
-    def _of_poison(self, poison: Poison) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
-        return poison.key, None, _as_bytes(self._headers(poison.letter))
+    def _of_poison(self, poison: Poison) -> Written:
+        # Not null: the client takes no record without both key and value.
+        return Written(poison.key, b"", _as_bytes(self._headers(poison.letter)))
 
     def _headers(self, letter: Letter) -> dict[str, str]:
         return {
@@ -182,7 +216,7 @@ class Parker:
             "source.topic": self._source_topic,
             "source.partition": str(letter.partition),
             "source.offset": str(letter.offset),
-            "parked_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "parked_at": _now(),
         }
 
 
@@ -191,5 +225,21 @@ def usual_key(user: UserKey) -> bytes:
     return f"{user.vendor}|{user.user}".encode()
 
 
-def _as_bytes(headers: Mapping[str, str]) -> list[tuple[str, bytes]]:
-    return [(name, value.encode()) for name, value in headers.items()]
+def _written(letter: Letter, headers: Mapping[str, str]) -> Written:
+    assert letter.user is not None
+    key = letter.key if letter.key is not None else usual_key(letter.user)
+    return Written(key, encode(Event(letter.user, letter.type or "")), _as_bytes(headers))
+
+
+def mark(place: Place, state: str) -> Written:
+    """Return the record that says something of a letter; it goes behind the letter, into its partition."""
+    headers = {MARKED: f"{place[0]}:{place[1]}", STATE: state, "marked_at": _now()}
+    return Written(headers[MARKED].encode(), b"", _as_bytes(headers), partition=place[0])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _as_bytes(headers: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
+    return tuple((name, value.encode()) for name, value in headers.items())

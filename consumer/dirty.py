@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from .model import SESAMY, AccountId, Letter, Result, UserKey, Verdict
+from .model import SESAMY, AccountId, Letter, Reopened, Result, UserKey, Verdict
 
 ABSENT_S: Final = 30.0
 """A user unknown to Sesamy is looked up again so much later: the event may be ahead of the API."""
@@ -63,6 +63,8 @@ class Rare(Struct):
     absent_since: float = inf
     key: bytes | None = None
     """The record's key, where it can't be made anew from the ids."""
+    source: tuple[int, int] | None = None
+    """Partition and offset of a letter that asks for the run, and no event does; None: events do."""
 
 
 class User(Struct, order=True, gc=False):
@@ -151,6 +153,8 @@ def cover(user: User, *, urgent: Collection[str]) -> tuple[tuple[int, int], ...]
         for partition, offset in rare.newer.items():
             take_token(user, partition, offset)
         user.type, user.since_ms = rare.newer_type or user.type, rare.newer_since_ms
+    if user.partition >= 0:
+        rare.source = None
     rare.newer.clear()
     rare.newer_type, rare.event_before = "", False
     return closed
@@ -163,6 +167,18 @@ def take_newer(rare: Rare, type_: str, partition: int, offset: int, *, since_ms:
     if not rare.newer_type or (type_ in urgent and rare.newer_type not in urgent):
         rare.newer_type = type_
     return rare.newer.setdefault(partition, offset) == offset
+
+
+def reopened(letter: Reopened) -> User:
+    """Return a user that only a letter asks for."""
+    user = User(inf, letter.user, inf, inf, letter.since_ms, letter.type, -1, -1)
+    user.rare = Rare(source=(letter.partition, letter.offset))
+    return user
+
+
+def only_by_letter(user: User) -> bool:
+    """Say whether no event asks for the user."""
+    return user.rare is not None and user.rare.source is not None
 
 
 # ---- Debts ----
@@ -216,17 +232,29 @@ def settle(user: User, account: AccountId, result: Result, rules: Rules, *, now:
 
 def letter(user: User, account: AccountId, code: str, attempts: int) -> Letter:
     """Write what is owed to one account (SESAMY: to all) as a letter."""
+    source = user.rare.source if user.rare is not None else None
+    partition, offset = source or (user.partition, user.offset)
     return Letter(
         code=code,
         stage="sesamy" if account == SESAMY else "makeas",
-        partition=user.partition,
-        offset=user.offset,
+        partition=partition,
+        offset=offset,
         user=user.key,
         type=user.type,
         account=None if account == SESAMY else account,
         attempts=attempts,
         key=user.rare.key if user.rare is not None else None,
     )
+
+
+def held_letters(user: User, gone: Collection[AccountId]) -> tuple[Letter, ...]:
+    """Write as letters what is owed to the accounts that are out (none named: the vendor is), and owe it no more."""
+    debts = rare_of(user).debts
+    if gone:
+        return tuple(letter(user, account, "held", debts.pop(account).attempts) for account in gone)
+    attempts = max((debt.attempts for debt in debts.values()), default=0)
+    debts.clear()
+    return (letter(user, SESAMY, "held", attempts),)
 
 
 def owed_by_account(users: Iterable[User], accounts: Mapping[str, tuple[AccountId, ...]]) -> dict[tuple[str, AccountId], tuple[int, int]]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from .errors import ConsumerError, Denied, Held, Retryable
+from .errors import ConsumerError, Denied, Held, Refused, Retryable
 from .model import AccountId, Door, UserKey
 
 _STREAK = 5
@@ -39,7 +39,8 @@ class Gate:
 
     It promises: no more than `burst` + rate x time calls are let in; a Retry-After shuts it for everybody; the fifth
     user in a row to fail shuts it whatever the reason, a 401 or 403 at once; shut, it admits one probe at a time,
-    after 5 s and then doubling to 60 s, and only the probe's success opens it.
+    after 5 s and then doubling to 60 s, and only the probe's success opens it (after a 401 or 403, also that it is refused
+    as a user: then the key is good).
     """
 
     def __init__(
@@ -172,6 +173,9 @@ class Gate:
         if isinstance(error, Retryable) and error.retry_after_s is not None:
             self._closed_at = self._closed_at if was_closed else now
             self._retry_at = max(self._retry_at, now + error.retry_after_s * (2 if self._courteous else 1))
+        if self._cause == "denied" and self._probe == user and isinstance(error, Refused):
+            self.succeeded(user)  # It says no to this user: so our key is good.
+            was_closed = False
         if self._cause is not None:
             self._probe_failed(user, error, now=now)
             return False

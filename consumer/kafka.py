@@ -149,18 +149,18 @@ async def _within(limit_s: float) -> AsyncIterator[None]:
         yield
 
 
-async def partitions_of(kafka: KafkaSettings, reader: AIOKafkaConsumer) -> list[TopicPartition]:
+async def partitions_of(reader: AIOKafkaConsumer, topic: str, setting: str = "kafka.topic") -> list[TopicPartition]:
     """
-    Return the partitions of the topic.
+    Return the partitions of a topic, which `setting` names.
 
     Raises:
         Fatal: the topic is not there.
     """
     cluster = await reader._client.fetch_all_metadata()  # noqa: SLF001 - topics() gives the names only
-    numbers = cluster.partitions_for_topic(kafka.topic)
+    numbers = cluster.partitions_for_topic(topic)
     if not numbers:
-        raise Fatal(f"topic {kafka.topic} is not there: create it, or correct kafka.topic", code="no-topic", status=UNAVAILABLE)
-    return [TopicPartition(kafka.topic, number) for number in sorted(numbers)]
+        raise Fatal(f"topic {topic} is not there: create it, or correct {setting}", code="no-topic", status=UNAVAILABLE)
+    return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
 async def pin_group(kafka: KafkaSettings) -> bool:
@@ -175,7 +175,7 @@ async def pin_group(kafka: KafkaSettings) -> bool:
         KafkaError, TimeoutError: as the broker answers.
     """
     async with reading(kafka, suffix="-start", group_id=kafka.group_id) as reader, _within(_START_LIMIT_S):
-        partitions = await partitions_of(kafka, reader)
+        partitions = await partitions_of(reader, kafka.topic)
         reader.assign(partitions)
         for partition in partitions:
             if await reader.committed(partition) is not None:

@@ -2,6 +2,7 @@
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from math import inf
 from typing import Final, Protocol
 
@@ -22,22 +23,37 @@ class Doors(Protocol):
         """Say whether a conversation with the account may begin."""
 
 
+class Rank(Enum):
+    """Who goes first."""
+
+    URGENT = 0
+    ROUTINE = 1
+    LAST = 2
+
+
 class Lane:
     """The due users of a vendor that owe to the same accounts, with the time each became due, in that order."""
 
-    __slots__ = ("accounts", "routine", "urgent")
+    __slots__ = ("accounts", "last", "routine", "urgent")
 
     def __init__(self, accounts: tuple[AccountId, ...]) -> None:
         self.accounts = accounts
         self.urgent: OrderedDict[UserKey, float] = OrderedDict()
         self.routine: OrderedDict[UserKey, float] = OrderedDict()
+        self.last: OrderedDict[UserKey, float] = OrderedDict()
+        """Whom only letters ask for."""
 
     def __len__(self) -> int:
-        return len(self.urgent) + len(self.routine)
+        return len(self.urgent) + len(self.routine) + len(self.last)
 
     def __iter__(self) -> Iterator[UserKey]:
         yield from self.urgent
         yield from self.routine
+        yield from self.last
+
+    def of(self, rank: Rank) -> OrderedDict[UserKey, float]:
+        """Return the users of a rank."""
+        return self.urgent if rank is Rank.URGENT else self.routine if rank is Rank.ROUTINE else self.last
 
 
 class Lanes:
@@ -45,7 +61,8 @@ class Lanes:
     All users that are due.
 
     It promises: vendors are served in turn, and where there are several one has at most half of the workers; within
-    a vendor urgent users come first, but every fourth pick is the longest due; a user is chosen only where his
+    a vendor urgent users come first, but every fourth pick is the longest due, and those of the last rank come where
+    nobody else could; a user is chosen only where his
     vendor's gate and one of the accounts he owes to let him; a probe is the user whose last try there is longest
     ago, never tried before all. Choosing costs O(lanes), a probe O(users tried there), however many users wait.
     """
@@ -75,18 +92,18 @@ class Lanes:
                 waiting.update({(vendor, account): len(lane) for account in (SESAMY, *accounts)})
         return waiting
 
-    def put(self, key: UserKey, accounts: tuple[AccountId, ...], *, urgent: bool, due_at: float) -> None:
+    def put(self, key: UserKey, accounts: tuple[AccountId, ...], *, rank: Rank, due_at: float) -> None:
         """Line a due user up behind those that owe to the same accounts."""
         lanes = self._lanes[key.vendor]
         lane = lanes.get(accounts)
         if lane is None:
             lane = lanes[accounts] = Lane(accounts)
-        (lane.urgent if urgent else lane.routine)[key] = due_at
+        lane.of(rank)[key] = due_at
 
     def remove(self, key: UserKey, accounts: tuple[AccountId, ...]) -> float:
         """Take a user out of the lane of `accounts`; return when he became due."""
         lane = self._lanes[key.vendor][accounts]
-        due_at = lane.urgent.pop(key) if key in lane.urgent else lane.routine.pop(key)
+        due_at = next(users.pop(key) for users in (lane.urgent, lane.routine, lane.last) if key in users)
         if not lane:
             del self._lanes[key.vendor][accounts]
         return due_at
@@ -149,10 +166,11 @@ class Lanes:
         return None if key is None else (key, _among(lane, opened))
 
     def _pick(self, vendor: str, opened: set[AccountId]) -> tuple[tuple[AccountId, ...], UserKey | None]:
-        urgent, urgent_due = _first(self.of(vendor), opened, urgent=True)
-        routine, routine_due = _first(self.of(vendor), opened, urgent=False)
+        urgent, urgent_due = _first(self.of(vendor), opened, Rank.URGENT)
+        routine, routine_due = _first(self.of(vendor), opened, Rank.ROUTINE)
         if urgent is None and routine is None:
-            return (), None
+            last, _ = _first(self.of(vendor), opened, Rank.LAST)
+            return (last.accounts, next(iter(last.last))) if last is not None else ((), None)
         self._picks[vendor] += 1
         longest_due = self._picks[vendor] % _LONGEST_DUE_EVERY == 0
         if urgent is None or (routine is not None and longest_due and routine_due < urgent_due):
@@ -177,11 +195,11 @@ class Lanes:
         return best
 
 
-def _first(lanes: Iterator[Lane], opened: set[AccountId], *, urgent: bool) -> tuple[Lane | None, float]:
-    """Return the lane whose first user of the class is the longest due of all that may enter, and since when."""
+def _first(lanes: Iterator[Lane], opened: set[AccountId], rank: Rank) -> tuple[Lane | None, float]:
+    """Return the lane whose first user of the rank is the longest due of all that may enter, and since when."""
     best, best_at = None, inf
     for lane in lanes:
-        users = lane.urgent if urgent else lane.routine
+        users = lane.of(rank)
         if users and not opened.isdisjoint(lane.accounts):
             at = next(iter(users.values()))
             if best is None or at < best_at:

@@ -1,7 +1,7 @@
 """Completions in any order -> the offset that is safe to commit."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from msgspec import Struct
 
@@ -33,7 +33,7 @@ class Ledger:
         self._pages: dict[int, Page] = {}
 
     @property
-    def partitions(self) -> Iterable[int]:
+    def partitions(self) -> Collection[int]:
         """Return the partitions that are ours."""
         return self._pages.keys()
 

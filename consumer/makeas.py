@@ -42,6 +42,16 @@ class Contact(Struct, frozen=True, kw_only=True):
     company: str | None = None
     external_id: str | int | None = None
     email_status: str | None = None
+    lists: object = None
+    """Assumption: ids, or objects with an `id`; where it is neither, it tells us nothing."""
+
+    @property
+    def list_ids(self) -> set[str] | None:
+        """Return the lists it is on; None: it does not say."""
+        if not isinstance(self.lists, list):
+            return None
+        ids = [one.get("id") if isinstance(one, dict) else one for one in self.lists]
+        return {str(one) for one in ids} if all(isinstance(one, int | str) for one in ids) else None
 
     @property
     def titles(self) -> list[str]:

@@ -199,6 +199,18 @@ class Letter(Struct, frozen=True, kw_only=True):
     """The record's key; None, for a user: `vendor|user`, as usual."""
 
 
+class Reopened(Struct, frozen=True, kw_only=True):
+    """What a letter said is owed, to be tried again: without a token, after all who are due."""
+
+    user: UserKey
+    type: str
+    accounts: tuple[AccountId, ...]
+    partition: int
+    offset: int
+    """Of the letter's source."""
+    since_ms: int
+
+
 # ---- A run. ----
 
 

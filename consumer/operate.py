@@ -1,18 +1,34 @@
 """The commands of an operator: replay, diff, explain, dead-letters. Options only, no logic."""
 
-import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .console import Progress, as_json, ask, config_option, duration, examples, output_option, printable, run_async, settings_of
+from .console import (
+    Progress,
+    as_json,
+    ask,
+    check_users,
+    config_option,
+    duration,
+    examples,
+    output_option,
+    printable,
+    quiet_logs,
+    run_async,
+    settings_of,
+    vendor_settings,
+)
 
 if TYPE_CHECKING:
+    from .diff import UserDiff
     from .replay import Options
     from .replay_files import Report
     from .span import Asked, Plan
+    from .status import Explanation
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _SHOWN: Final = 20
@@ -45,13 +61,6 @@ def _time_ms(text: str) -> int:
 
 OFFSET: Final = _Parsed("P:N", _offset)
 TIME: Final = _Parsed("TIME", _time_ms)
-
-
-def quiet_logs() -> None:
-    """Let only what is wrong be logged: the data are on stdout."""
-    from . import telemetry  # noqa: PLC0415
-
-    telemetry.configure(level=logging.WARNING)
 
 
 # ---- replay ----
@@ -187,3 +196,95 @@ def _plan_lines(plan: "Plan") -> Iterable[str]:
     for load in plan.loads:
         yield f"{load.upstream}: {load.calls:,} calls, {duration(load.takes_s)} at {plan.rate_share:g} of the limit"
     yield f"takes {duration(plan.takes_s)} at least"
+
+
+# ---- diff ----
+
+
+@click.command(epilog=examples('diff vendor_123 "auth0|5f7c"', "diff --mask --output json vendor_123 user-1 user-2"))
+@config_option
+@output_option
+@click.option("--mask", is_flag=True, help="Hide personal values.")
+@click.argument("vendor")
+@click.argument("users", nargs=-1, required=True, metavar="USER...")
+def diff(config: Path, output: str, vendor: str, users: tuple[str, ...], *, mask: bool) -> int:
+    """Show what a resync of these users of VENDOR would change; exit 1 where something would. Nothing is written."""
+    quiet_logs()
+    check_users(users)
+    settings = vendor_settings(config, vendor)
+
+    from . import diff as work  # noqa: PLC0415
+
+    found: list[UserDiff] = []
+
+    def tell(one: "UserDiff") -> None:
+        shown = work.masked(one) if mask else one
+        found.append(shown)
+        for line in _diff_lines(shown) if output != "json" else ():
+            click.echo(line)
+
+    status = run_async(partial(work.diff, settings, vendor, users, report=tell))
+    if output == "json":
+        as_json(found)
+    return status
+
+
+_SIGNS: Final = {"add": "+", "change": "~", "remove": "-", "same": "=", "keep": " ", "unknown": "?"}
+
+
+def _diff_lines(one: "UserDiff") -> Iterable[str]:
+    reason = f": {one.reason}" if one.reason else ""
+    yield f"{printable(one.user)}  {one.outcome}{reason}"
+    for account in one.accounts:
+        failed = f"  could not be asked: {account.failed}" if account.failed else ""
+        yield f"  account {account.account}, lists {', '.join(account.lists)}{failed}"
+        for change in account.changes:
+            values = [printable(value) for value in (change.now, change.wanted) if value is not None]
+            if change.action in {"same", "keep"}:
+                values = values[:1]
+            note = {"keep": "  (kept)", "unknown": "  (written, but can't be read back)"}.get(change.action, "")
+            yield f"    {_SIGNS[change.action]} {printable(change.field)}: {' -> '.join(values)}{note}"
+
+
+# ---- explain ----
+
+
+@click.command(epilog=examples('explain vendor_123 "auth0|5f7c"', "explain --url http://10.0.0.7:8080 vendor_123 user-1"))
+@config_option
+@output_option
+@click.option("--url", "urls", multiple=True, help="A pod's admin address; repeatable. Default: that of the settings.")
+@click.argument("vendor")
+@click.argument("user")
+def explain(config: Path, output: str, vendor: str, user: str, *, urls: tuple[str, ...]) -> int:
+    """Say why USER of VENDOR is not synced yet, asked of the running pods."""
+    quiet_logs()
+    check_users((user,))
+
+    from . import ask as work  # noqa: PLC0415
+
+    answer = run_async(work.explain, work.urls_of(settings_of(config), urls), vendor, user)
+    if output == "json":
+        as_json(answer)
+        return 0
+    for line in _explanation_lines(answer):
+        click.echo(line)
+    return 0
+
+
+def _explanation_lines(one: "Explanation") -> Iterable[str]:
+    yield f"{one.state}: {one.why}"
+    if one.since_s is not None:
+        yield f"  running for {duration(one.since_s)}"
+    if one.due_s is not None:
+        yield f"  due in {duration(one.due_s)}"
+    for owed in one.owed:
+        gate = "" if owed.gate == "open" else f"; its gate is {owed.gate} ({owed.gate_cause}), next try in {duration(owed.gate_next_try_s)}"
+        last = f", last error {owed.code}" if owed.code else ""
+        yield f"  owed to {owed.account}: {owed.attempts} attempts{last}, next try in {duration(owed.next_try_s)}{gate}"
+    for letter in one.letters:
+        how = "tried again by itself" if letter.heals else f"waits for: sesamy-makeas dead-letters requeue {letter.place}"
+        yield f"  parked at {letter.place}, for {letter.account or 'all accounts'}: {how}"
+    if one.tokens:
+        yield f"  oldest events not covered: {', '.join(one.tokens)}"
+    if one.partition is not None:
+        yield f"  its key belongs to partition {one.partition}, which is {'ours' if one.is_ours else 'not of this pod'}"

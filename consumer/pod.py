@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import anyio
@@ -13,6 +14,7 @@ from aiokafka.errors import KafkaError
 from . import kafka
 from .admin import serving
 from .errors import Fatal
+from .explain import explain
 from .pulse import pulse
 from .service import LEAVE_LIMIT_S, REBUILD_MAX_S, WITHOUT_BROKER_S, Service
 from .settings import Settings
@@ -74,6 +76,8 @@ async def run(settings: Settings) -> int:
             metrics,
             up,
             producer,
+            reading=lambda: kafka.reading(settings.kafka, suffix="-letters"),
+            partitions=lambda reader: kafka.partitions_of(reader, settings.kafka.dead_letter_topic, "kafka.dead_letter_topic"),
             join=lambda listener, made: kafka.joined(settings.kafka, listener, made, leave_limit_s=lambda: service.leave_limit_s),
         )
         async with _answering(service), anyio.create_task_group() as everything:
@@ -96,7 +100,7 @@ async def _answering(service: Service) -> AsyncIterator[None]:
     if admin.port == 0:
         yield
         return
-    async with serving(admin.host, admin.port, status, service.metrics.registry):
+    async with serving(admin.host, admin.port, status, service.metrics.registry, partial(explain, service)):
         yield
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from aiokafka import TopicPartition
 
+from .dirty import owed_by_account
 from .status import (
     GateStatus,
     GroupStatus,
@@ -65,7 +66,9 @@ def pulse(service: "Service", *, started_at: float) -> Status:
             )
             for vendor, (events, partition, offset) in service.unknown.seen.items()
         ),
-        dead_letters=LetterCounts(written=service.parker.written, waiting=len(service.parker), writable=writable),
+        dead_letters=LetterCounts(
+            written=service.parker.written, waiting=len(service.parker), writable=writable, open=len(service.healing.book)
+        ),
         recent_failures=tuple(service.resync.failures.values()),
         settings_fingerprint=settings.fingerprint(),
     )
@@ -125,7 +128,7 @@ def _gates(service: "Service", now: float) -> tuple[GateStatus, ...]:
 
 def _lists(service: "Service") -> tuple[ListStatus, ...]:
     wall = time.time()
-    owed = service.schedule.owed_by_account()
+    owed = owed_by_account(service.schedule.users.values(), service.up.account_ids)
     rows: list[ListStatus] = []
     for account in service.settings.accounts:
         last_at, freshness_s = service.resync.written.get((account.id, account.vendor), (None, None))

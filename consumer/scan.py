@@ -27,7 +27,7 @@ async def resolve(settings: KafkaSettings, asked: Asked) -> tuple[Span, ...]:
         Fatal: no broker, no permission, no topic; or the range can't be (64).
     """
     async with kafka.asking(settings, suffix="-replay") as consumer:
-        partitions = await kafka.partitions_of(settings, consumer)
+        partitions = await kafka.partitions_of(consumer, settings.topic)
         consumer.assign(partitions)
         first, end = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         found, wrong = spans(

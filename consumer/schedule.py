@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from heapq import heapify, heappop, heappush
 from itertools import islice
 from math import inf
 
@@ -17,19 +16,21 @@ from .dirty import (
     drop_token,
     due_accounts,
     fired,
-    letter,
+    held_letters,
+    only_by_letter,
     owe,
     owed,
-    owed_by_account,
     rare_of,
+    reopened,
     settle,
     take_newer,
     take_token,
     tokens,
     tried_at,
 )
-from .lanes import Doors, Lanes
-from .model import SESAMY, AccountId, Ended, Event, Job, Letter, Result, UserKey, Verdict
+from .lanes import Doors, Lanes, Rank
+from .model import SESAMY, AccountId, Ended, Event, Job, Letter, Reopened, Result, UserKey, Verdict
+from .timers import Timers
 
 Aside = list[tuple[int, User]]
 """Of a revoked partition: each token's offset and its user, with times and attempts."""
@@ -53,10 +54,7 @@ class Schedule:
         self._urgent = frozenset(urgent)
         self._users: dict[UserKey, User] = {}
         self._lanes = Lanes(accounts, concurrency=rules.concurrency)
-        # Every user whose events wait for quiet, and nobody twice; a user's place may be earlier than its due time.
-        self._debounce: list[User] = []
-        # One entry per debt whose time has not come.
-        self._backoff: list[tuple[float, UserKey, AccountId]] = []
+        self._timers = Timers()
         self._times = (-inf, -inf, -inf)
         self._busy = {Phase.RUNNING: 0, Phase.PARKING: 0}
 
@@ -71,14 +69,16 @@ class Schedule:
         if user is None:
             user = User(due_at, event.user, due_at, cap_at, since_ms, event.type, partition, offset)
             self._users[event.user] = user
-            heappush(self._debounce, user)
+            self._timers.add(user)
             return True
         rare = user.rare
         busy = rare is not None and rare.phase is not Phase.WAITING
+        if only_by_letter(user) and not busy:
+            self._ask_by_event(user, event.type, since_ms)
         if user.due_at == inf:
             user.due_at, user.cap_at = due_at, cap_at
             if not busy:
-                self._arm(user)
+                self._timers.arm(user)
         elif user.wake_at != inf or busy:
             user.due_at = min(due_at, user.cap_at)
         if rare is not None and busy:
@@ -93,14 +93,29 @@ class Schedule:
         """Remember the record's key of a dirty user, where it is none that can be made anew from the ids: for a letter."""
         rare_of(self._users[user]).key = key
 
+    def reopen(self, letter: Reopened, *, now: float) -> bool:
+        """Owe again what a letter says, after all who are due; return False where the user is busy: ask again later."""
+        user = self._users.get(letter.user)
+        if user is None:
+            user = self._users[letter.user] = reopened(letter)
+        elif rare_of(user).phase is not Phase.WAITING:
+            return False
+        if user.due_at == inf:  # Else the run to come covers it.
+            owe(rare_of(user), letter.accounts, now=now)
+            self._place(user, now=now)
+        return True
+
+    def _ask_by_event(self, user: User, type_: str, since_ms: int) -> None:
+        """Let a user whom only a letter asked for be as any other."""
+        rare_of(user).source, user.type, user.since_ms = None, type_, since_ms
+        if user.lane is not None:
+            self._line_up(user, user.lane, due_at=self._leave_lane(user))
+
     # ---- Runs ----
 
     def next_at(self) -> float:
         """Return when somebody becomes due next by time alone; inf: nobody."""
-        return min(
-            self._debounce[0].wake_at if self._debounce else inf,
-            self._backoff[0][0] if self._backoff else inf,
-        )
+        return self._timers.next_at()
 
     def take(self, doors: Doors, *, now: float) -> Job | None:
         """Start the run whose turn it is, where one may begin; `ended`, `abandon` ends it."""
@@ -166,10 +181,17 @@ class Schedule:
     def park_held(
         self, vendor_out: Callable[[str], bool], account_out: Callable[[AccountId], bool], doors: Doors, *, now: float, most: int
     ) -> list[Ended]:
-        """Start parking up to `most` due users that owe to nothing but upstreams that are out; each `Ended` is one user."""
+        """
+        Start parking up to `most` due users that owe to nothing but upstreams that are out; each `Ended` is one user.
+
+        Whom only a letter asks for, he is let go: his letter is still open.
+        """
         self._wake(now)
-        chosen = list(islice(self._lanes.held(vendor_out, account_out, doors, now=now), most))
-        return [self._hold(self._users[key], gone, now=now) for key, gone in chosen]
+        chosen = [(self._users[key], gone) for key, gone in islice(self._lanes.held(vendor_out, account_out, doors, now=now), most)]
+        for user, _ in chosen:
+            if only_by_letter(user):
+                self._drop(user)
+        return [self._hold(user, gone, now=now) for user, gone in chosen if user.lane is not None]
 
     def _hold(self, user: User, gone: tuple[AccountId, ...], *, now: float) -> Ended:
         self._leave_lane(user)
@@ -178,12 +200,7 @@ class Schedule:
             owe(rare, self._accounts[user.key.vendor], now=now)
             user.due_at = inf
         rare.event_before = user.due_at != inf
-        if gone:
-            letters = tuple(letter(user, account, "held", rare.debts.pop(account).attempts) for account in gone)
-        else:
-            letters = (letter(user, SESAMY, "held", max((debt.attempts for debt in rare.debts.values()), default=0)),)
-            rare.debts.clear()
-        return self._park(rare, letters)
+        return self._park(rare, held_letters(user, gone))
 
     # ---- Rebalance ----
 
@@ -202,17 +219,9 @@ class Schedule:
             for partition, offset in lost:
                 aside[partition].append((offset, user))
                 drop_token(user, partition)
-            if lost and user.partition < 0:
-                if user.lane is not None:
-                    self._leave_lane(user)
-                del self._users[user.key]
-        gone = [user for user in self._debounce if user.key not in self._users]
-        self._debounce = [user for user in self._debounce if user.key in self._users]
-        self._backoff = [entry for entry in self._backoff if entry[1] in self._users]
-        for user in gone:
-            user.wake_at = inf
-        heapify(self._debounce)
-        heapify(self._backoff)
+            if (lost or only_by_letter(user)) and user.partition < 0:
+                self._drop(user)
+        self._timers.keep(self._users)
         return aside, tuple(closed)
 
     def restore(self, partition: int, aside: Aside, *, now: float) -> None:
@@ -226,7 +235,7 @@ class Schedule:
                 for account in user.rare.debts if user.rare else ():
                     self._await_debt(user, account, now=now)
                 if user.due_at > now:
-                    self._arm(user)
+                    self._timers.arm(user)
                 self._place(user, now=now)
             take_token(user, partition, offset)
 
@@ -258,30 +267,19 @@ class Schedule:
         """Return, by vendor and account (SESAMY: any), how many due users would write there now; O(lanes)."""
         return self._lanes.by_account()
 
-    def owed_by_account(self) -> dict[tuple[str, AccountId], tuple[int, int]]:
-        """Return, by vendor and account, how many users are owed there and the oldest event's time (ms); O(dirty users)."""
-        return owed_by_account(self._users.values(), self._accounts)
+    @property
+    def users(self) -> Mapping[UserKey, User]:
+        """Return the dirty users, to be looked at only."""
+        return self._users
 
     # ---- Inside ----
 
     def _wake(self, now: float) -> None:
-        while self._debounce and self._debounce[0].wake_at <= now:
-            user = heappop(self._debounce)
-            if user.due_at > now:
-                user.wake_at = user.due_at
-                heappush(self._debounce, user)
-                continue
-            user.wake_at = inf
+        for user in self._timers.quiet(now):
             self._place(user, now=now)
-        while self._backoff and self._backoff[0][0] <= now:
-            key = heappop(self._backoff)[1]
+        for key in self._timers.reminded(now):
             if key in self._users:  # Its debt may be paid already.
                 self._place(self._users[key], now=now)
-
-    def _arm(self, user: User) -> None:
-        if user.wake_at == inf != user.due_at:
-            user.wake_at = user.due_at
-            heappush(self._debounce, user)
 
     def _place(self, user: User, *, now: float) -> None:
         """Line the user up for the accounts whose time has come."""
@@ -295,13 +293,19 @@ class Schedule:
 
     def _line_up(self, user: User, accounts: tuple[AccountId, ...], *, due_at: float) -> None:
         user.lane = accounts
-        self._lanes.put(user.key, accounts, urgent=user.type in self._urgent, due_at=due_at)
+        rank = Rank.LAST if only_by_letter(user) else Rank.URGENT if user.type in self._urgent else Rank.ROUTINE
+        self._lanes.put(user.key, accounts, rank=rank, due_at=due_at)
 
     def _leave_lane(self, user: User) -> float:
         assert user.lane is not None
         due_at = self._lanes.remove(user.key, user.lane)
         user.lane = None
         return due_at
+
+    def _drop(self, user: User) -> None:
+        if user.lane is not None:
+            self._leave_lane(user)
+        del self._users[user.key]
 
     def _end_run(self, user: User) -> Rare:
         rare = rare_of(user)
@@ -328,7 +332,7 @@ class Schedule:
     def _await_debt(self, user: User, account: AccountId, *, now: float) -> None:
         debt = rare_of(user).debts.get(account)
         if debt is not None and debt.not_before > now:
-            heappush(self._backoff, (debt.not_before, user.key, account))
+            self._timers.remind(debt.not_before, user.key, account)
 
     def _rest(self, user: User, *, now: float) -> tuple[tuple[int, int], ...]:
         """Sort the tokens out after a run or a parking, and let the user wait again or go; return the closed tokens."""
@@ -340,6 +344,6 @@ class Schedule:
         if not (rare.debts or rare.more or rare.key) and rare.absent_since == inf:
             user.rare = None
         if user.due_at > now:
-            self._arm(user)
+            self._timers.arm(user)
         self._place(user, now=now)
         return closed

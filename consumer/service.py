@@ -16,6 +16,7 @@ from .deadletters import Address, Parker
 from .dirty import Rules
 from .errors import Fatal
 from .events import URGENT
+from .healing import Healing, Partitions, Reading
 from .intake import Intake, UnknownVendors
 from .kafka import Member
 from .lease import Lease
@@ -61,6 +62,8 @@ class Service:
         producer: AIOKafkaProducer,
         *,
         join: Join,
+        reading: Reading,
+        partitions: Partitions,
         clock: Callable[[], float] = boot_clock,
         uniform: Callable[[], float] = random.random,
     ) -> None:
@@ -69,6 +72,8 @@ class Service:
 
         Args:
             join: makes us a member of the group, with our rebalance listener.
+            reading: gives a consumer without a group.
+            partitions: asks it for the partitions of the dead-letter topic.
             clock: the lease's (s); it runs while the machine is suspended.
             uniform: draws from [0, 1).
         """
@@ -97,6 +102,7 @@ class Service:
             addresses={(account.vendor, account.id): Address(account.user_id, account.lists) for account in settings.accounts},
             on_user=lambda key: self.workers.parked(key),  # noqa: PLW0108 - the workers come later
             on_poison=self.ledger.close,
+            replaced=lambda letters: self.healing.replaced(letters),  # noqa: PLW0108
             metrics=metrics,
         )
         self.workers = Workers(
@@ -105,6 +111,7 @@ class Service:
             up.gates,
             run=self.resync.run,
             park=self.parker.put_user,
+            hear=lambda *run: self.healing.ended(*run),  # noqa: PLW0108
             bell=self.bell,
             concurrency=workers.concurrency,
             max_dirty_users=workers.max_dirty_users,
@@ -130,6 +137,18 @@ class Service:
             taken_up=self._taken_up,
             metrics=metrics,
         )
+        self.healing = Healing(
+            topic=settings.kafka.dead_letter_topic,
+            schedule=self.schedule,
+            gates=up.gates,
+            accounts={vendor.id: settings.accounts_of(vendor.id) for vendor in settings.vendors},
+            owned=lambda: self.ledger.partitions if self.state == "consuming" else (),
+            epoch=lambda: self.assignment.epoch,
+            reading=reading,
+            partitions=partitions,
+            marks=self.parker,
+            ring=self.bell.ring,
+        )
         self.intake: Intake | None = None
         self.state: Literal["starting", "consuming", "draining"] = "starting"
         self.last_good_at = anyio.current_time()
@@ -146,6 +165,7 @@ class Service:
         """
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.parker.run)
+            tasks.start_soon(self.healing.run)
             tasks.start_soon(self.workers.work)
             tasks.start_soon(self.commits.run)
             tasks.start_soon(self._watch)

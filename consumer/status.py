@@ -95,6 +95,8 @@ class LetterCounts(Struct, frozen=True, kw_only=True):
     written: int = 0
     waiting: int = 0
     writable: bool = True
+    open: int = 0
+    """Letters of users in the topic that nothing has closed, of all pods' partitions."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -126,6 +128,53 @@ class Status(Struct, frozen=True, kw_only=True):
     dead_letters: LetterCounts = LetterCounts()
     recent_failures: tuple[Failure, ...] = ()
     settings_fingerprint: str = ""
+
+
+class OwedAccount(Struct, frozen=True, kw_only=True):
+    """What one user is owed at one upstream."""
+
+    account: str
+    """`sesamy`: the fetch itself failed."""
+    attempts: int = 0
+    code: str = ""
+    """Of the last error."""
+    next_try_s: float = 0.0
+    """Not before so many seconds from now."""
+    gate: Literal["open", "closed", "probing"] = "open"
+    gate_cause: str = ""
+    gate_next_try_s: float = 0.0
+
+
+class OpenLetterStatus(Struct, frozen=True, kw_only=True):
+    """An open letter of one user."""
+
+    place: str
+    """`P:N` in the dead-letter topic."""
+    account: str
+    """Make's user id; empty: owed to all accounts."""
+    heals: bool
+    """Whether it is tried again by itself, or was requeued."""
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """Why one user is not synced yet: ids only."""
+
+    vendor: str
+    user: str
+    state: Literal["clean", "waiting", "due", "running", "owed", "parking", "parked", "paused", "elsewhere", "unknown-vendor", "not-ready"]
+    why: str
+    """In words, for a person."""
+    since_s: float | None = None
+    """For how long the run goes on."""
+    due_s: float | None = None
+    """When the run is due."""
+    owed: tuple[OwedAccount, ...] = ()
+    tokens: tuple[str, ...] = ()
+    """`P:N` of the oldest events not covered."""
+    letters: tuple[OpenLetterStatus, ...] = ()
+    partition: int | None = None
+    """Where the usual key belongs, by Kafka's default partitioner; None: not known."""
+    is_ours: bool = False
 
 
 def shown(text: str, *, limit: int = _SHOWN) -> str:

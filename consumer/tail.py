@@ -83,7 +83,7 @@ class Tail:
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> None:
         """Take all partitions: new ones from their first record on, unless this is the start."""
-        partitions = await kafka.partitions_of(self._settings, consumer)
+        partitions = await kafka.partitions_of(consumer, self._settings.topic)
         first = not self._positions
         consumer.assign(partitions)
         starts = await (consumer.end_offsets if first else consumer.beginning_offsets)(partitions)

@@ -76,6 +76,7 @@ class Metrics:
         self.commits = count("commits", "Commits of offsets.", "result")
         self.rebalances = count("rebalances", "Partitions given or taken.", "kind")
         self.dead_letters = count("dead_letters", "Letters written.", "stage", "code")
+        self.dead_letters_done = count("dead_letters_done", "Letters closed: what they asked for is done.")
         self.offset_resets = count("offset_resets", "Partitions whose next record was gone.")
         self.offset_gap_records = count("offset_gap_records", "Records lost to retention before we read them.")
         self.fetch_errors = count("fetch_errors", "Failed reads of the topic.")
@@ -164,6 +165,7 @@ class StatusCollector(Collector):
         yield from _of_gates(status.upstreams)
         yield from _of_lists(status.lists, now=now)
         yield _gauge("dead_letters_waiting", "Users and records whose letters are not written yet.", value=status.dead_letters.waiting)
+        yield _gauge("dead_letters_open", "Letters of users that nothing has closed.", value=status.dead_letters.open)
         yield _gauge("dead_letters_writable", "1: the dead-letter topic takes letters.", value=float(status.dead_letters.writable))
         yield _gauge("unknown_vendors", "Vendors that events name and the settings don't.", value=len(status.unknown_vendors))
 

@@ -14,6 +14,7 @@ from .schedule import Schedule
 _PARK_AT_ONCE: Final = 200
 """Users whose letters are under way because a gate is shut; the rest wait their turn."""
 Run = Callable[[Job], Awaitable[tuple[Result, Mapping[AccountId, Result]]]]
+Hear = Callable[[Job, Result, Mapping[AccountId, Result], Ended], None]
 
 
 class Bell:
@@ -49,6 +50,7 @@ class Workers:
         *,
         run: Run,
         park: Callable[[UserKey, tuple[Letter, ...]], None],
+        hear: Hear = lambda *_: None,
         bell: Bell,
         concurrency: int,
         max_dirty_users: int,
@@ -61,11 +63,12 @@ class Workers:
         Args:
             run: makes one run; never raises one of our errors.
             park: takes a user's letters; `parked` is called when they are written.
+            hear: is told of each run that came to its end, before its letters are parked.
             may_run: whether runs may begin at all (the lease).
             uniform: draws from [0, 1).
         """
         self._schedule, self._ledger, self._gates = schedule, ledger, gates
-        self._run, self._park, self._bell = run, park, bell
+        self._run, self._park, self._hear, self._bell = run, park, hear, bell
         self._concurrency, self._max_dirty_users = concurrency, max_dirty_users
         self._may_run, self._uniform = may_run, uniform
         self._scopes: dict[UserKey, anyio.CancelScope] = {}
@@ -117,6 +120,10 @@ class Workers:
         """Note that the user's letters are written."""
         self._apply(key, self._schedule.parked(key, now=anyio.current_time()))
 
+    def since(self, key: UserKey) -> float | None:
+        """Return when the user's run began; None: none is going."""
+        return self._since.get(key)
+
     def longest_s(self, *, now: float) -> float:
         """Return for how long the longest run goes on (s)."""
         return max((now - at for at in self._since.values()), default=0.0)
@@ -152,6 +159,7 @@ class Workers:
             ended = self._schedule.abandon(job, now=now)
         else:
             ended = self._schedule.ended(job, *outcome, now=now, uniform=self._uniform())
+            self._hear(job, *outcome, ended)
         self._apply(job.user, ended)
         del self._scopes[job.user], self._since[job.user]
         if not self._scopes:

@@ -31,7 +31,7 @@ _OPTIONS: Final = {"month": "Månedlig", "year": "Årlig", "quarter": "Kvartal"}
 class Message(Struct, frozen=True):
     """A record for the topic."""
 
-    key: bytes
+    key: bytes | None
     value: bytes | None
 
 

@@ -16,7 +16,8 @@ import pytest
 from consumer import cli
 from consumer.errors import Fatal
 
-COMMANDS: Final = ["check", "local", "replay", "run", "sync"]
+COMMANDS: Final = ["check", "dead-letters", "diff", "explain", "local", "replay", "run", "sync"]
+LETTERS: Final = ("dead-letters list", "dead-letters show", "dead-letters requeue")
 CANARY: Final = "hunter2-canary"
 GOOD: Final = """
 [kafka]
@@ -62,18 +63,30 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     for flag in ("--help", "-h"):
         done = invoke(flag, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
-        assert re.findall(r"^  (\w+)  ", done.stdout.partition("Commands:")[2], re.MULTILINE) == COMMANDS
+        assert re.findall(r"^  ([\w-]+)  ", done.stdout.partition("Commands:")[2], re.MULTILINE) == COMMANDS
 
 
 def test_every_command_has_a_config_and_its_help(tmp_path: Path) -> None:
-    for command in COMMANDS:
-        done = invoke(command, "--help", cwd=tmp_path)
+    for command in (*COMMANDS, *LETTERS):
+        done = invoke(*command.split(), "--help", cwd=tmp_path)
         assert done.returncode == 0
-        assert "--config FILE" in done.stdout
-        assert ("--output" in done.stdout) == (command != "run")
+        if command != "dead-letters":
+            assert "--config FILE" in done.stdout
+            assert ("--output" in done.stdout) == (command != "run")
         examples = done.stdout.partition("Examples:")[2].strip().splitlines()
         assert len(examples) == 2
         assert all(line.strip().startswith(f"sesamy-makeas {command}") for line in examples)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_commands(tmp_path: Path, shell: str) -> None:
+    """As the README says: the script is made by the command itself, and what it asks back is answered."""
+    source = {"_SESAMY_MAKEAS_COMPLETE": f"{shell}_source"}
+    number = "dead" if shell == "fish" else "1"
+    asked = {"_SESAMY_MAKEAS_COMPLETE": f"{shell}_complete", "COMP_WORDS": "sesamy-makeas dead", "COMP_CWORD": number}
+
+    assert "_SESAMY_MAKEAS_COMPLETE" in invoke(cwd=tmp_path, environ=source).stdout
+    assert "dead-letters" in invoke(cwd=tmp_path, environ=asked).stdout
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:

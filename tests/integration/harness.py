@@ -134,7 +134,8 @@ class Stage:
     async def begin(self, *args: str, more: str = "", rate_per_minute: int = 60_000) -> Process:
         """Begin another command of the consumer."""
         config = Pod(self.town, self.kafka, self.topic, self.folder, rate_per_minute=rate_per_minute, more=more).config
-        command = [sys.executable, "-m", "consumer", args[0], "--config", str(config), *args[1:]]
+        words = 2 if args[0] == "dead-letters" else 1
+        command = [sys.executable, "-m", "consumer", *args[:words], "--config", str(config), *args[words:]]
         return await anyio.open_process(command, stdin=subprocess.DEVNULL)
 
     async def send(self, messages: Iterable[Message], *, partition: int | None = None) -> None:

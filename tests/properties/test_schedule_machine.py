@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from consumer.dirty import ABSENT_S, Rules
 from consumer.lease import Lease
 from consumer.ledger import Ledger, Page
-from consumer.model import SESAMY, AccountId, Door, Ended, Event, Job, Letter, Result, UserKey, Verdict
+from consumer.model import SESAMY, AccountId, Door, Ended, Event, Job, Letter, Reopened, Result, UserKey, Verdict
 from consumer.schedule import Aside, Schedule
 
 RULES: Final = Rules(quiet_s=2, max_wait_s=8, concurrency=4, max_attempts=3, backoff_s=1, backoff_max_s=4)
@@ -61,6 +61,8 @@ class Dirty:
     waited: bool = False
     """Whether an event waited for quiet while that began."""
     unsent: tuple[Letter, ...] = ()
+    by_letter: bool = False
+    """Whether no event asks for the user, but a letter does."""
 
     @property
     def owed(self) -> set[AccountId]:
@@ -121,6 +123,7 @@ class Machine(RuleBasedStateMachine):
             self.ledger.open(partition, offset, since_ms=offset)
         self.ledger.read(partition, offset + 1)
         man = self.men.setdefault(event.user, Dirty())
+        man.by_letter = False
         man.uncovered.add((partition, offset))
         if man.due_at == inf:
             man.due_at, man.cap_at = self.now + RULES.quiet_s, self.now + RULES.max_wait_s
@@ -256,6 +259,21 @@ class Machine(RuleBasedStateMachine):
             self.men[job.user].debts.setdefault(account, [self.now, 0])
         self._rest(job.user, self.schedule.abandon(job, now=self.now))
 
+    # ---- Letters ----
+
+    @rule(user=st.sampled_from(USERS), data=st.data())
+    def reopen(self, user: UserKey, data: st.DataObject) -> None:
+        """Owe again what a letter says; a user who is busy is asked later."""
+        accounts = tuple(data.draw(st.sets(st.sampled_from(ACCOUNTS[user.vendor]), min_size=1)))
+        letter = Reopened(user=user, type=ROUTINE, accounts=accounts, partition=0, offset=7, since_ms=0)
+        man = self.men.get(user)
+        assert self.schedule.reopen(letter, now=self.now) == (man is None or man.phase == "waiting")
+        if man is None:
+            man = self.men[user] = Dirty(by_letter=True)
+        if man.phase == "waiting" and man.due_at == inf:
+            for account in accounts:
+                man.debts.setdefault(account, [self.now, 0])
+
     # ---- Parking ----
 
     @precondition(lambda self: any(man.phase == "parking" for man in self.men.values()))
@@ -271,13 +289,16 @@ class Machine(RuleBasedStateMachine):
         self.doors.states[out] = Door.SHUT
         waiting = {key for key, man in self.men.items() if (may := man.may(key.vendor, self.now)) and self._stuck(key, may, out)}
         ended = self.schedule.park_held(lambda vendor: vendor == out, lambda account: account == out, self.doors, now=self.now, most=most)
-        assert len(ended) == min(most, len(waiting))
+        let_go = {key for key in waiting if self.men[key].by_letter and key not in self.schedule}
+        for key in let_go:
+            del self.men[key]
+        assert len(ended) + len(let_go) == min(most, len(waiting))
         for one in ended:
-            key = one.letters[0].user
-            assert key in waiting
-            man = self.men[key]
+            parked = one.letters[0].user
+            assert parked in waiting
+            man = self.men[parked]
             if man.fired:
-                for account in ACCOUNTS[key.vendor]:
+                for account in ACCOUNTS[parked.vendor]:
                     man.debts.setdefault(account, [self.now, 0])
                 man.due_at, man.fired = inf, False
             if out in ACCOUNTS:
@@ -324,6 +345,7 @@ class Machine(RuleBasedStateMachine):
                 if not man.uncovered:
                     del self.men[key]
                     man.fired = False
+        self.men = {key: man for key, man in self.men.items() if not man.by_letter}
 
     def _vendor_of(self, man: Dirty) -> str:
         return next(key.vendor for key, other in self.men.items() if other is man)

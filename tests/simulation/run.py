@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import looptime
+from aiokafka import TopicPartition
 from anyio.abc import TaskGroup
 
 from consumer.model import AccountId, UserKey
@@ -18,11 +19,15 @@ from consumer.telemetry import Metrics
 from consumer.upstreams import Upstreams, gates
 from tests.simulation.settings import SETTINGS
 from tests.simulation.topic import Group, Member, Topic, joined
-from tests.simulation.world import Broken, FakeMakeAs, FakeProducer, FakeSesamy, World
+from tests.simulation.world import LETTERS, Broken, FakeMakeAs, FakeProducer, FakeSesamy, World, reading
 
 _TYPES = ["userVendor.1#new", "userVendor.1#update", "contract.1#purchased", "contract.1#update", "entitlement.1#new"]
 _TROUBLE = ["500", "429", "401", "hang"]
 _PARTITIONS = 3
+
+
+async def _letters_partitions(_: object) -> list[TopicPartition]:
+    return [LETTERS]
 
 
 class Pod:
@@ -53,6 +58,8 @@ class Pod:
                 Metrics(self._settings),
                 Upstreams(vendors, gates(self._settings)),
                 FakeProducer(world),
+                reading=lambda: reading(world),
+                partitions=_letters_partitions,
                 join=lambda listener, made: joined(self._group, self._tasks, listener, self._made(made)),  # type: ignore[arg-type,return-value]
                 clock=anyio.current_time,
                 uniform=world.chance.random,
@@ -101,7 +108,7 @@ async def life(seed: int) -> World:
         start()
         await _storm(chance, world, accounts, pods, start)
         _heal(world, pods, start)
-        await _settle(group)
+        await _settle(group, world)
         world.at_the_end()
         tasks.cancel_scope.cancel()
     return world
@@ -132,6 +139,8 @@ async def _storm(
                 start()
         elif draw < 0.97 and (member := chance.choice(pods).member) is not None:
             member.cut = not member.cut
+        elif draw < 0.98:
+            world.requeue()
         else:
             world.announce_poison(chance.randrange(_PARTITIONS))
 
@@ -157,11 +166,13 @@ def _heal(world: World, pods: list[Pod], start: Callable[[], None]) -> None:
         start()
 
 
-async def _settle(group: Group) -> None:
-    """Wait until the group has committed to the end of the topic."""
+async def _settle(group: Group, world: World) -> None:
+    """Wait until the group has committed to the end of the topic, and the held letters have healed."""
     with anyio.move_on_after(900):
-        while any(group.offsets[p] < len(log) for p, log in enumerate(group.topic.partitions)):
+        while world.held_open() or any(group.offsets[p] < len(log) for p, log in enumerate(group.topic.partitions)):
             await anyio.sleep(1)
+    if world.held_open():
+        raise Broken(f"H2: held letters are still open after 15 minutes of health: {sorted(world.held_open())}")
     behind = {p: (group.offsets[p], len(log)) for p, log in enumerate(group.topic.partitions) if group.offsets[p] < len(log)}
     if behind:
         raise Broken(f"I8: not at the end of the topic after 15 minutes: {behind}")

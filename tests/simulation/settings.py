@@ -22,7 +22,7 @@ def _list(user_id: str, list_id: str) -> ListSettings:
 SETTINGS = Settings(
     kafka=KafkaSettings(topic=TOPIC, session_timeout_s=10.0, rebalance_timeout_s=30.0),
     debounce=DebounceSettings(quiet_s=1.0, max_wait_s=5.0),
-    workers=WorkerSettings(concurrency=4, max_attempts=6, backoff_s=0.5, backoff_max_s=8.0, hold_s=60.0, drain_s=5.0),
+    workers=WorkerSettings(concurrency=4, max_attempts=6, backoff_s=0.5, backoff_max_s=8.0, hold_s=20.0, drain_s=5.0),
     sesamy=SesamySettings(requests_per_minute=3000),
     makeas=MakeAsSettings(requests_per_second=50.0, max_in_flight=3),
     vendors=(

@@ -1,16 +1,20 @@
 """Sesamy, Make.as and the dead-letter topic as the simulation knows them, and the referee that watches every write and commit."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import anyio
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from consumer.errors import Denied, Refused, Retryable
 from consumer.makeas import Written
 from consumer.model import AccountId, Contract, Documents, Item, Profile, Snapshot, UserKey
 from tests.simulation.topic import Topic
+
+LETTERS = TopicPartition("letters", 0)
 
 
 class Broken(AssertionError):
@@ -32,6 +36,7 @@ class World:
     I1: whatever is committed has been written at least as new, or parked. I2: at the end all is written or parked.
     I5: no write is older than one before it, and no two writes of one (user, account) overlap.
     I9: nobody calls an account that has just told him to stay away.
+    H1: a letter is closed only when what it asked for is done. H2: held letters heal by themselves.
     """
 
     def __init__(self, chance: random.Random, topic: Topic, accounts: dict[str, tuple[AccountId, ...]]) -> None:
@@ -43,6 +48,7 @@ class World:
         self.written: dict[tuple[AccountId, UserKey], int] = {}
         self.parked: dict[tuple[AccountId | None, UserKey], float] = {}
         self.parked_records: set[tuple[int, int]] = set()
+        self.letters: list[Parked] = []
         self.poison: set[tuple[int, int]] = set()
         self.writing: set[tuple[AccountId, UserKey]] = set()
         self.trouble: dict[str, str] = {}
@@ -59,6 +65,37 @@ class World:
 
     def announce_poison(self, partition: int) -> None:
         self.poison.add((partition, self.topic.append(partition, b"\x00{")))
+
+    def check_done(self, offset: int) -> None:
+        """See that a letter is closed only when what it asked for is done."""
+        letter = self.letters[offset]
+        if letter.user is None:
+            raise Broken(f"H1: record {offset} is no user's letter, and was closed")
+        for account in self.accounts_of(letter):
+            if self.written.get((account, letter.user), 0) < letter.version and letter.user not in self.absent:
+                raise Broken(f"H1: letter {offset} of {letter.user} was closed, and {account} has not what it asked for")
+
+    def requeue(self) -> None:
+        """Let an operator ask for some letter once more."""
+        letters = [letter for letter in self.letters if letter.user is not None]
+        if letters:
+            headers = [("letter", f"0:{self.chance.choice(letters).offset}".encode()), ("state", b"requeue")]
+            self.letters.append(Parked(len(self.letters), int(anyio.current_time() * 1000), headers, None, None, None, 0))
+
+    def held_open(self) -> set[int]:
+        """Return the held letters that nothing has closed, but for readers who can't be written at all."""
+        closed: set[int] = set()
+        for letter in self.letters:
+            done = letter.said.get("letter", "") if letter.said.get("state") == "done" else ""
+            places = letter.said.get("replaces", done)
+            closed.update(int(place.partition(":")[2]) for place in places.split(",") if place)
+        held = [letter for letter in self.letters if letter.said.get("error.code") == "held" and letter.offset not in closed]
+        return {letter.offset for letter in held if not any((account, letter.user) in self.refused for account in self.accounts_of(letter))}
+
+    def accounts_of(self, letter: "Parked") -> tuple[AccountId, ...]:
+        """Return whom a letter is about."""
+        assert letter.user is not None
+        return (letter.account,) if letter.account is not None else self.accounts[letter.user.vendor]
 
     def covered(self, sent: Sent, account: AccountId) -> bool:
         newest = self.written.get((account, sent.user), 0)
@@ -179,24 +216,89 @@ async def _fail(world: World, upstream: str) -> None:
         raise Retryable("cut", code="cut")
 
 
+class Parked(NamedTuple):
+    """A record of the dead-letter topic, and what the referee knows of it."""
+
+    offset: int
+    timestamp: int
+    headers: list[tuple[str, bytes]]
+    value: bytes | None
+    user: UserKey | None
+    account: AccountId | None
+    version: int
+    """Of the user's state when it was parked."""
+
+    @property
+    def said(self) -> dict[str, str]:
+        return {name: text.decode() for name, text in self.headers}
+
+
 class FakeProducer:
-    """The dead-letter topic."""
+    """The dead-letter topic, as it is written."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def send_and_wait(self, topic: str, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]]) -> Any:
+    async def send_and_wait(
+        self, topic: str, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]], partition: int | None
+    ) -> Any:
         assert topic
+        assert partition in {None, 0}
+        assert key is not None or value is not None, "the client sends no record without both"
         world = self._world
         await anyio.sleep(world.chance.uniform(0.005, 0.05))
         if world.trouble.get("letters"):
             raise KafkaError("no")
         said = {name: text.decode() for name, text in headers}
-        if value is None:
+        user = account = None
+        if value and key is not None:
+            vendor, _, name = key.decode().partition("|")
+            user = UserKey(vendor, name)
+            account = AccountId(said["makeas.account"]) if "makeas.account" in said else None
+            # A letter covers what the failing run could see, so no later than the moment it is written.
+            world.parked[account, user] = anyio.current_time()
+        elif "letter" in said:
+            world.check_done(int(said["letter"].partition(":")[2]))
+        else:
             world.parked_records.add((int(said["source.partition"]), int(said["source.offset"])))
-            return
-        assert key is not None
-        vendor, _, user = key.decode().partition("|")
-        account = AccountId(said["makeas.account"]) if "makeas.account" in said else None
-        # A letter covers what the failing run could see, so no later than the moment it is written.
-        world.parked[account, UserKey(vendor, user)] = anyio.current_time()
+        version = world.versions.get(user, 0) if user is not None else 0
+        world.letters.append(Parked(len(world.letters), int(anyio.current_time() * 1000), headers, value, user, account, version))
+
+
+class FakeReader:
+    """The dead-letter topic, as it is read."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._next = world, 0
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        pass
+
+    def assignment(self) -> list[TopicPartition]:
+        return [LETTERS]
+
+    def seek(self, _: TopicPartition, offset: int) -> None:
+        self._next = offset
+
+    async def position(self, _: TopicPartition) -> int:
+        return self._next
+
+    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, len(self._world.letters))
+
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Parked]]:
+        await anyio.sleep(timeout_ms / 1000)
+        if self._world.trouble.get("letters"):
+            raise KafkaError("no")
+        found = self._world.letters[self._next : self._next + max_records]
+        self._next += len(found)
+        return {LETTERS: found} if found else {}
+
+
+@asynccontextmanager
+async def reading(world: World) -> AsyncIterator[FakeReader]:
+    """Give a reader of the dead-letter topic."""
+    yield FakeReader(world)

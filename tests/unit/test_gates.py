@@ -206,3 +206,13 @@ def test_a_courteous_gate_halves_its_rate_and_stays_away_twice_as_long() -> None
     assert gate.admits(UserKey("v", "bo"), now=21.1)
     gate.failed(UserKey("v", "ann"), Retryable("too many", code="http-429"), now=30)
     assert gate.state(now=30).share == 0.25
+
+
+def test_after_a_401_a_probe_that_is_refused_as_a_user_shows_that_the_key_is_good() -> None:
+    gate = Gate(rate_per_s=100, burst=100, run_calls=3)
+    ann, bo = UserKey("v", "ann"), UserKey("v", "bo")
+    gate.failed(ann, Denied("no", code="http-401"), now=0)
+    gate.enter(bo, now=5)
+
+    assert gate.failed(bo, Refused("no such field", code="http-422"), now=6), "it counts against the user"
+    assert gate.state(now=6).state == "open"

@@ -1,0 +1,147 @@
+"""Every letter of the dead-letter topic, and what became of it. Pure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from .errors import Unreadable
+from .events import Ignored, decode
+from .letterbook import MARKED, REPLACES, Headers, Place, fields, mark_of, places
+
+State = Literal["open", "requeued", "done", "replaced"]
+
+
+class Entry(Struct, kw_only=True):
+    """One letter: ids only. What is not known is empty."""
+
+    place: str
+    """`P:N` in the dead-letter topic."""
+    state: State = "open"
+    vendor: str = ""
+    user: str = ""
+    type: str = ""
+    account: str = ""
+    """Make's user id; empty: owed to all accounts."""
+    lists: str = ""
+    code: str = ""
+    stage: str = ""
+    attempts: str = ""
+    source: str = ""
+    """`P:N` in the source topic."""
+    source_topic: str = ""
+    parked_at: str = ""
+    requeued_at: str = ""
+    closed_at: str = ""
+    replaced_by: str = ""
+    can_be_requeued: bool = False
+    """False: it has no value, since its record could not be read."""
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether something is still owed."""
+        return self.state in {"open", "requeued"}
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """Which letters; what is empty selects all. Times as ISO 8601 text, as `parked_at` has it."""
+
+    places: tuple[Place, ...] = ()
+    vendor: str = ""
+    user: str = ""
+    account: str = ""
+    code: str = ""
+    since: str = ""
+    until: str = ""
+
+    @property
+    def is_everything(self) -> bool:
+        """Say whether nothing was selected by name."""
+        return self == Selection()
+
+    def takes(self, entry: Entry) -> bool:
+        """Say whether a letter is among them."""
+        return (
+            (not self.places or place_of(entry.place) in self.places)
+            and all(not wanted or wanted == said for wanted, said in self._pairs(entry))
+            and (not self.since or entry.parked_at >= self.since)
+            and (not self.until or entry.parked_at < self.until)
+        )
+
+    def _pairs(self, entry: Entry) -> Iterable[tuple[str, str]]:
+        return (self.vendor, entry.vendor), (self.user, entry.user), (self.account, entry.account), (self.code, entry.code)
+
+
+class History:
+    """
+    All letters.
+
+    It promises: the order in which partitions are read means nothing; a letter that a newer one took the place of
+    says which.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[Place, Entry] = {}
+        # Of letters that are not read yet.
+        self._ahead: dict[Place, list[tuple[State, str, str]]] = {}
+
+    def entries(self) -> Sequence[Entry]:
+        """Return all, the oldest first."""
+        return sorted(self._entries.values(), key=lambda entry: (entry.parked_at, place_of(entry.place)))
+
+    def get(self, place: Place) -> Entry | None:
+        """Return the letter at a place; None: none is there."""
+        return self._entries.get(place)
+
+    def read(self, place: Place, headers: Headers, value: bytes | None) -> None:
+        """Take a record in."""
+        said = fields(headers)
+        here = f"{place[0]}:{place[1]}"
+        mark = mark_of(said) if MARKED in said else None
+        if mark is not None:
+            self._turn(mark.place, "done" if mark.state == "done" else "requeued", said.get("marked_at", ""), "")
+        if MARKED in said or "error.code" not in said:
+            return
+        for replaced in places(said.get(REPLACES, "")):
+            self._turn(replaced, "replaced", said.get("parked_at", ""), here)
+        self._entries[place] = _entry(here, said, value)
+        for turned in self._ahead.pop(place, ()):
+            self._turn(place, *turned)
+
+    def _turn(self, place: Place, state: State, at: str, by: str) -> None:
+        entry = self._entries.get(place)
+        if entry is None:
+            self._ahead.setdefault(place, []).append((state, at, by))
+        elif state == "requeued":
+            entry.requeued_at = at
+            if entry.state == "open":
+                entry.state = state
+        elif entry.is_open:
+            entry.state, entry.closed_at, entry.replaced_by = state, at, by
+
+
+def _entry(here: str, said: dict[str, str], value: bytes | None) -> Entry:
+    entry = Entry(
+        place=here,
+        account=said.get("makeas.account", ""),
+        lists=said.get("makeas.lists", ""),
+        code=said["error.code"],
+        stage=said.get("error.stage", ""),
+        attempts=said.get("attempts", ""),
+        source=f"{said.get('source.partition', '?')}:{said.get('source.offset', '?')}",
+        source_topic=said.get("source.topic", ""),
+        parked_at=said.get("parked_at", ""),
+    )
+    try:
+        event = decode(value) if value else None
+    except Unreadable:
+        event = None
+    if event is not None and not isinstance(event, Ignored):
+        entry.vendor, entry.user, entry.type, entry.can_be_requeued = event.user.vendor, event.user.user, event.type, True
+    return entry
+
+
+def place_of(text: str) -> Place:
+    """Return the place of `P:N`."""
+    partition, _, offset = text.partition(":")
+    return int(partition), int(offset)

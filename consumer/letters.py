@@ -1,0 +1,118 @@
+"""Lists what was parked, shows it, and asks the pods to try it again."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import anyio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from . import kafka
+from .deadletters import mark
+from .history import Entry, History, Selection, place_of
+from .letterbook import Place
+from .settings import KafkaSettings, Settings
+
+_POLL_MS: Final = 500
+_MAX_RECORDS: Final = 5000
+_SEND_LIMIT_S: Final = 30.0
+
+
+class Letters:
+    """
+    The dead-letter topic, read to its end, and on from there.
+
+    Use it as a context; it joins no group and commits nothing.
+    """
+
+    def __init__(self, settings: KafkaSettings, consumer: AIOKafkaConsumer) -> None:
+        """Take a consumer of `kafka.asking`."""
+        self._settings, self._consumer = settings, consumer
+        self.history = History()
+
+    async def read_all(self) -> None:
+        """
+        Read to the end of now.
+
+        Raises:
+            Fatal: the topic is not there.
+        """
+        consumer = self._consumer
+        partitions = await kafka.partitions_of(consumer, self._settings.dead_letter_topic, "kafka.dead_letter_topic")
+        consumer.assign(partitions)
+        first, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        for tp in partitions:
+            consumer.seek(tp, first[tp])
+        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+            await self.read_more()
+
+    async def read_more(self) -> None:
+        """Read what comes within half a second."""
+        try:
+            batches = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        except OffsetOutOfRangeError as error:
+            for tp, offset in (await self._consumer.beginning_offsets(list(error.args[0]))).items():
+                self._consumer.seek(tp, offset)
+            return
+        for tp, records in batches.items():
+            self._take(tp, records)
+
+    def _take(self, tp: TopicPartition, records: Sequence[Any]) -> None:
+        for record in records:
+            self.history.read((tp.partition, record.offset), record.headers, record.value)
+
+
+async def find(settings: Settings, selection: Selection, *, all_states: bool) -> list[Entry]:
+    """
+    Return the letters selected; only open ones, unless all states are asked for.
+
+    Raises:
+        Fatal: no broker (69), no permission (77), no such topic (69).
+    """
+    async with kafka.asking(settings.kafka, suffix="-dead-letters") as consumer:
+        letters = Letters(settings.kafka, consumer)
+        await letters.read_all()
+    return [entry for entry in letters.history.entries() if (all_states or entry.is_open) and selection.takes(entry)]
+
+
+async def requeue(settings: Settings, entries: Sequence[Entry]) -> None:
+    """
+    Ask the pods to try letters again; what has been asked stays asked, whatever becomes of us.
+
+    Raises:
+        Fatal: no broker (69), or no permission (77).
+    """
+    topic = settings.kafka.dead_letter_topic
+    producer = AIOKafkaProducer(**kafka.connection(settings.kafka, suffix="-dead-letters"), acks="all")
+    try:
+        with anyio.fail_after(_SEND_LIMIT_S):
+            await producer.start()
+        for entry in entries:
+            one = mark(place_of(entry.place), "requeue")
+            with anyio.fail_after(_SEND_LIMIT_S):
+                await producer.send_and_wait(topic, value=one.value, key=one.key, headers=list(one.headers), partition=one.partition)
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise (kafka.fatal(error) if isinstance(error, KafkaError) else None) or kafka.unreachable(settings.kafka, error) from error
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+            await producer.stop()
+
+
+async def wait(settings: Settings, entries: Sequence[Entry], *, progress: Callable[[int, int], None]) -> list[Entry]:
+    """
+    Wait until each of `entries` is done or was refused again; return them as they are then.
+
+    Raises:
+        Fatal: no broker (69), or no permission (77).
+    """
+    wanted: list[Place] = [place_of(entry.place) for entry in entries]
+    async with kafka.asking(settings.kafka, suffix="-dead-letters") as consumer:
+        letters = Letters(settings.kafka, consumer)
+        await letters.read_all()
+        while True:
+            now = [entry for place in wanted if (entry := letters.history.get(place)) is not None]
+            closed = sum(not entry.is_open for entry in now)
+            progress(closed, len(wanted))
+            if closed == len(now):
+                return now
+            await letters.read_more()

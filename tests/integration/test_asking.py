@@ -1,0 +1,215 @@
+"""diff and explain: what would change, and why a user is not synced yet, asked of real parts; nothing is written by either."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import anyio
+import pytest_asyncio
+
+from consumer.sandbox.broker import Broker
+from consumer.sandbox.faults import Fault
+from consumer.sandbox.publishers import event
+from consumer.sandbox.town import PLACES, VENDORS, town
+from tests.integration.harness import Pod, Stage, staged, until
+
+FIRST, SECOND, THIRD = (place.account for place in PLACES)
+TYPE = "contract.1#update"
+WRITES = ("upsert", "update", "products", "subscriptions")
+
+
+@pytest_asyncio.fixture
+async def stage(kafka: Broker, topic: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with town(tmp_path, readers=30) as here, staged(here, kafka, topic, tmp_path) as made:
+        yield made
+
+
+def readers(stage: Stage) -> list[str]:
+    return [user for user in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], user)]
+
+
+async def diffed(stage: Stage, *args: str) -> tuple[int, list[dict[str, Any]]]:
+    said = await stage.command("diff", "--output", "json", VENDORS[0], *args)
+    assert said.out, said
+    return said.status, json.loads(said.out)
+
+
+# ---- diff ----
+
+
+async def test_diff_says_what_a_sync_then_changes_and_nothing_after_it(stage: Stage) -> None:
+    users = readers(stage)
+    status, before = await diffed(stage, *users)
+    assert status == 1
+    assert {one["outcome"] for one in before} == {"drift"}
+    assert not any(stage.town.makeas.calls[account, op] for account in (FIRST, SECOND) for op in WRITES)
+
+    assert (await stage.command("sync", VENDORS[0], *users)).status == 0
+    status, after = await diffed(stage, *users)
+
+    changes = [change for one in after for of in one["accounts"] for change in of["changes"]]
+    assert (status, {one["outcome"] for one in after}) == (0, {"same"})
+    assert not {"add", "change", "remove"} & {change["action"] for change in changes}
+    unknown = {change["field"].split()[0] for change in changes if change["action"] == "unknown"}
+    assert unknown == {"product", "subscription"}
+
+
+async def test_diff_sees_each_field(stage: Stage) -> None:
+    user = readers(stage)[0]
+    profile = stage.town.sesamy.users[VENDORS[0]][user]["profile"]
+    stage.town.sesamy.users[VENDORS[0]][user]["profile"] = profile | {"firstName": "Kari", "lastName": "Nordmann", "company": "Fjord AS"}
+    assert (await stage.command("sync", VENDORS[0], user)).status == 0
+    contact = stage.town.account(PLACES[0]).contacts[profile["email"].lower()]
+    contact["tags"] += ["sesamy_tag_stale", "Quiz"]
+    for field, value, action in (
+        ("firstname", "Other", "change"),
+        ("lastname", "", "add"),
+        ("company", "Other", "change"),
+        ("external_id", "other", "change"),
+        ("tag", None, "remove"),
+        ("list", None, "add"),
+    ):
+        kept = {name: list(value) if isinstance(value, list) else value for name, value in contact.items()}
+        if field == "list":
+            contact["lists"] = []
+        elif field != "tag":
+            contact[field] = value
+        status, (found,) = await diffed(stage, user)
+        changes = {(change["field"], change["action"]) for change in found["accounts"][0]["changes"]}
+        assert status == 1
+        assert (field, action) in changes
+        assert ("tag", "keep") in changes
+        contact.update(kept)
+    contact["email_status"] = "unsubscribed"
+    contact["tags"].remove("sesamy_tag_stale")
+    status, (found,) = await diffed(stage, user)
+    assert status == 0
+    assert ("list", "keep") in {(change["field"], change["action"]) for change in found["accounts"][0]["changes"]}
+
+
+async def test_diff_hides_what_is_personal_where_asked_and_names_who_can_not_be_asked(stage: Stage) -> None:
+    user = readers(stage)[0]
+    profile = stage.town.sesamy.users[VENDORS[0]][user]["profile"]
+
+    clear = await stage.command("diff", VENDORS[0], user)
+    masked = await stage.command("diff", "--mask", VENDORS[0], user)
+    assert profile["email"].lower() in clear.out.lower()
+    assert profile["email"].lower() not in (masked.out + masked.err + clear.err).lower()
+
+    skipped = next(one for one in sorted(stage.town.readers(VENDORS[0])) if stage.town.is_skipped(VENDORS[0], one))
+    status, (found,) = await diffed(stage, skipped)
+    assert (status, found["outcome"]) == (0, "skipped")
+    stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, status=503))
+    status, (found,) = await diffed(stage, user)
+    assert (status, found["outcome"], found["accounts"][1]["failed"]) == (69, "failed", "http-503")
+    assert (await stage.command("diff", "nobody", user)).status == 64
+
+
+# ---- explain ----
+
+
+async def explained(stage: Stage, pod: Pod, user: str, *more: str, vendor: str = VENDORS[0]) -> dict[str, Any]:
+    said = await stage.command("explain", "--output", "json", "--url", f"http://127.0.0.1:{pod.port}", *more, vendor, user)
+    assert said.status == 0, said
+    found: dict[str, Any] = json.loads(said.out)
+    return found
+
+
+async def becomes(stage: Stage, pod: Pod, user: str, state: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    async def is_so() -> bool:
+        found.update(await explained(stage, pod, user))
+        return bool(found["state"] == state)
+
+    await until(is_so, what=lambda: f"{state}, but {found}", within_s=30)
+    return found
+
+
+async def test_explain_names_each_state(stage: Stage) -> None:
+    ann, bo = readers(stage)[:2]
+    numbers = "[debounce]\nquiet_s = 6.0\nmax_wait_s = 9.0\n[workers]\nhold_s = 3.0\nbackoff_s = 0.2\nbackoff_max_s = 1.0\n"
+    pod = Pod(stage.town, stage.kafka, stage.topic, stage.folder, rate_per_minute=60_000, more="")
+    pod.config.write_text(
+        pod.config.read_text()
+        .replace("[debounce]\nquiet_s = 0.3\nmax_wait_s = 2.0\n", "")
+        .replace("[workers]\nbackoff_s = 0.2\nbackoff_max_s = 2.0\n", numbers)
+    )
+    stage.pods.append(pod)
+    await pod.start()
+
+    clean = await explained(stage, pod, ann)
+    assert (clean["state"], clean["is_ours"]) == ("clean", True)
+    assert (await explained(stage, pod, ann, vendor="nobody"))["state"] == "unknown-vendor"
+
+    hang = stage.town.makeas.faults.add(Fault(kind="delay", upstream=FIRST, delay_s=3.0))
+    down = stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, status=503))
+    await stage.send([event(VENDORS[0], ann, TYPE)])
+    waiting = await becomes(stage, pod, ann, "waiting")
+    assert 0 < waiting["due_s"] <= 6
+    assert waiting["tokens"] == [f"{clean['partition']}:0"]
+    running = await becomes(stage, pod, ann, "running")
+    assert running["since_s"] >= 0
+    owed = await becomes(stage, pod, ann, "owed")
+    assert [(one["account"], one["code"]) for one in owed["owed"]] == [(SECOND, "http-503")]
+    assert owed["owed"][0]["attempts"] >= 1
+    stage.town.makeas.faults.remove(hang)
+
+    email = stage.town.sesamy.users[VENDORS[0]][bo]["profile"]["email"].lower()
+    stage.town.makeas.faults.remove(down)
+    stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
+    await stage.send([event(VENDORS[0], bo, TYPE)])
+    parked = await becomes(stage, pod, bo, "parked")
+    assert [(one["account"], one["heals"]) for one in parked["letters"]] == [(SECOND, False)]
+    told = await stage.command("explain", "--url", f"http://127.0.0.1:{pod.port}", VENDORS[0], bo)
+    assert f"dead-letters requeue {parked['letters'][0]['place']}" in told.out
+    assert email not in told.out + json.dumps(parked)
+
+
+async def test_explain_asks_the_pod_that_knows(stage: Stage) -> None:
+    first, second = await stage.pod().start(), await stage.pod().start()
+
+    async def shared() -> bool:
+        held = [await pod.status() for pod in (first, second)]
+        return all(status is not None and len(status.partitions) == 2 and status.ready for status in held)
+
+    await until(shared, what=lambda: "each has half of the partitions", within_s=40)
+    user = readers(stage)[0]
+    states = {pod.port: (await explained(stage, pod, user))["state"] for pod in (first, second)}
+    assert sorted(states.values()) == ["clean", "elsewhere"]
+    other = next(pod for pod in (first, second) if states[pod.port] == "elsewhere")
+    both = await explained(stage, other, user, "--url", f"http://127.0.0.1:{(second if other is first else first).port}")
+    assert (both["state"], both["is_ours"]) == ("clean", True)
+    gone = await stage.command("explain", "--url", "http://127.0.0.1:1", VENDORS[0], user)
+    assert (gone.status, "is a pod running there" in gone.err) == (69, True), gone
+
+
+async def test_explain_is_one_request_of_a_pod_with_many_dirty_users(stage: Stage) -> None:
+    """Beside 50,000 others the answer costs no more than beside none."""
+    pod = await stage.pod(more="[workers]\nconcurrency = 1\n").start()
+    stage.town.sesamy.faults.add(Fault(kind="hang"))
+
+    async def asked_s() -> float:
+        async with aiohttp.ClientSession() as session:
+            started = time.perf_counter()
+            for _ in range(50):
+                async with session.get(f"http://127.0.0.1:{pod.port}/explain.json?vendor={VENDORS[0]}&user=u") as answer:
+                    assert answer.status == 200
+            return (time.perf_counter() - started) / 50
+
+    await asked_s()
+    alone_s = await asked_s()
+    await stage.send(event(VENDORS[0], f"u{number}", TYPE) for number in range(50_000))
+
+    async def many() -> bool:
+        status = await pod.status()
+        return status is not None and status.users.dirty >= 50_000
+
+    await until(many, what=lambda: "all are dirty", within_s=60)
+    await anyio.sleep(3)
+    print(f"explain: {alone_s * 1000:.2f} ms alone, {await asked_s() * 1000:.2f} ms beside 50,000 dirty users")
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{pod.port}/explain.json?vendor=&user=u") as answer:
+        assert answer.status == 400

@@ -1,0 +1,176 @@
+"""What was parked, on a real Kafka: listed, shown, tried again when asked, and healed by itself where a gate held it."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest_asyncio
+
+from consumer.sandbox.broker import Broker
+from consumer.sandbox.faults import Fault
+from consumer.sandbox.publishers import Message, event, poison
+from consumer.sandbox.town import PLACES, VENDORS, town
+from tests.integration.harness import Stage, staged, until
+
+FIRST, SECOND, THIRD = (place.account for place in PLACES)
+NUMBERS = "[workers]\nbackoff_s = 0.2\nbackoff_max_s = 1.0\nhold_s = 2.0\nmax_attempts = 3\n"
+TYPE = "contract.1#update"
+
+
+@pytest_asyncio.fixture
+async def stage(kafka: Broker, topic: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with town(tmp_path, readers=30) as here, staged(here, kafka, topic, tmp_path) as made:
+        yield made
+
+
+def somebody(stage: Stage, number: int = 0) -> tuple[str, str]:
+    """Return a reader of the first publisher that is to be written, and his address."""
+    users = [user for user in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], user)]
+    return users[number], stage.town.sesamy.users[VENDORS[0]][users[number]]["profile"]["email"].lower()
+
+
+async def listed(stage: Stage, *args: str) -> list[dict[str, Any]]:
+    said = await stage.command("dead-letters", "list", "--output", "json", *args)
+    assert said.status == 0, said
+    found: list[dict[str, Any]] = json.loads(said.out)
+    return found
+
+
+async def all_closed(stage: Stage, *, within_s: float = 60.0) -> None:
+    async def closed() -> bool:
+        return not await listed(stage)
+
+    await until(closed, what=lambda: f"all letters are closed; {[pod.said() for pod in stage.pods]}", within_s=within_s)
+
+
+async def test_a_refused_reader_is_tried_again_when_asked(stage: Stage) -> None:
+    user, email = somebody(stage)
+    refusal = stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
+    pod = await stage.pod(more=NUMBERS).start()
+    await stage.touch_all()
+    await stage.agree(accounts=[FIRST, THIRD])
+    await stage.idle(pod)
+
+    (letter,) = await listed(stage, "--account", SECOND, "--code", "http-422", "--vendor", VENDORS[0], "--user", user)
+    assert await listed(stage, "--account", FIRST) == await listed(stage, "--until", "2020-01-01") == []
+    shown = await stage.command("dead-letters", "show", letter["place"])
+    for word in (user, "http-422", SECOND, "2001", "makeas", letter["source"], "open"):
+        assert word in shown.out
+    assert email not in shown.out + shown.err
+
+    again = await stage.command("dead-letters", "requeue", letter["place"], "--yes", "--wait", "--output", "json")
+    (ended,) = json.loads(again.out)
+    assert (again.status, ended["state"]) == (1, "replaced"), again
+    (newer,) = await listed(stage)
+    assert (newer["place"], newer["user"], newer["source"]) == (ended["replaced_by"], user, letter["source"])
+
+    stage.town.makeas.faults.remove(refusal)
+    calls = stage.town.makeas.calls[FIRST, "upsert"]
+    again = await stage.command("dead-letters", "requeue", "--all", "--yes", "--wait")
+    assert (again.status, "1 done, 0 refused again" in again.out) == (0, True), again
+    assert stage.town.wrong(PLACES[1]) == {}
+    assert calls == stage.town.makeas.calls[FIRST, "upsert"], "the other account was owed nothing"
+    states = {one["place"]: one["state"] for one in await listed(stage, "--all-states")}
+    assert states == {letter["place"]: "replaced", newer["place"]: "done"}
+    twice = await stage.command("dead-letters", "requeue", newer["place"], "--yes")
+    assert (twice.status, "closed already" in twice.err, "nothing to requeue" in twice.err) == (0, True, True), twice
+    await stage.idle(pod)
+
+
+async def test_a_later_success_closes_a_letter_that_nobody_asked_for(stage: Stage) -> None:
+    user, email = somebody(stage)
+    refusal = stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
+    await stage.pod(more=NUMBERS).start()
+    await stage.send([event(VENDORS[0], user, TYPE)])
+    await stage.letters(1)
+    stage.town.makeas.faults.remove(refusal)
+    await anyio.sleep(1)
+
+    await stage.send([event(VENDORS[0], user, TYPE)])
+
+    await all_closed(stage)
+
+
+async def test_poison_is_shown_and_not_requeued(stage: Stage) -> None:
+    pod = await stage.pod().start()
+    await stage.send([poison()[0], Message(None, b"{")], partition=1)
+    await stage.letters(2)
+    await stage.idle(pod)
+
+    letters = await listed(stage)
+    assert sorted((one["source"], one["can_be_requeued"], one["user"]) for one in letters) == [("1:0", False, ""), ("1:1", False, "")]
+    shown = await stage.command("dead-letters", "show", letters[0]["place"])
+    assert (shown.status, "no value" in shown.err) == (0, True), shown
+    asked = await stage.command("dead-letters", "requeue", "--all", "--yes")
+    assert (asked.status, "2 have no value" in asked.err, "nothing to requeue" in asked.err) == (0, True, True), asked
+    assert len(await stage.letters(3, within_s=1)) == 2
+
+
+async def test_what_a_gate_held_heals_by_itself_through_kills_and_with_two_pods(stage: Stage) -> None:
+    """An outage longer than `hold_s` needs nobody."""
+    outage = stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, status=503))
+    first, second = await stage.pod(more=NUMBERS).start(), await stage.pod(more=NUMBERS).start()
+    await stage.touch_all()
+    await stage.agree(accounts=[FIRST, THIRD])
+
+    async def all_held() -> bool:
+        return len(await listed(stage, "--code", "held")) >= len(stage.town.wrong(PLACES[1])) > 10
+
+    await until(all_held, what=lambda: f"all are held; {first.said()}", within_s=60)
+    await stage.idle(first)
+    await stage.idle(second)
+    await first.kill()
+    await first.start()
+    stage.town.makeas.faults.remove(outage)
+    await anyio.sleep(3)
+    await second.kill()
+
+    await stage.agree(within_s=90)
+    await all_closed(stage)
+    await second.start()
+    await stage.idle(first)
+    assert stage.town.violations() == []
+
+
+async def test_a_requeue_survives_a_kill(stage: Stage) -> None:
+    user, email = somebody(stage)
+    refusal = stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
+    pod = await stage.pod(more=NUMBERS).start()
+    await stage.send([event(VENDORS[0], user, TYPE)])
+    await stage.letters(1)
+    await stage.idle(pod)
+    await pod.kill()
+    stage.town.makeas.faults.remove(refusal)
+
+    for _ in range(2):
+        asked = await stage.command("dead-letters", "requeue", "--user", user, "--yes")
+        assert (asked.status, "1 letters requeued" in asked.out) == (0, True), asked
+    (letter,) = await listed(stage)
+    assert letter["state"] == "requeued"
+    await pod.start()
+
+    await all_closed(stage)
+    assert stage.town.wrong(PLACES[1], {user}) == {}
+
+
+async def test_usage(stage: Stage) -> None:
+    pod = await stage.pod().start()
+    for args, word in (
+        (["requeue"], "say which"),
+        (["requeue", "--all", "0:1"], "not both"),
+        (["requeue", "0:7"], "no letter is at 0:7"),
+        (["show", "0:7"], "no letter is there"),
+        (["show", "seven"], "write P:N"),
+    ):
+        said = await stage.command("dead-letters", *args)
+        assert (said.status, word in said.err) == (64, True), said
+    user, email = somebody(stage)
+    stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
+    await stage.send([event(VENDORS[0], user, TYPE)])
+    await stage.letters(1)
+    said = await stage.command("dead-letters", "requeue", "--all")
+    assert (said.status, "add --yes" in said.err) == (64, True), said
+    assert len(await stage.letters(2, within_s=1)) == 1
+    await stage.idle(pod)
