@@ -90,7 +90,8 @@ class Healing:
         self._closing: set[Place] = set()
         self._closing_epoch = -1
         self._positions: dict[int, int] = {}
-        self._caught_up = False
+        self.caught_up = False
+        """Whether all that was in the topic at the start has been read."""
 
     async def run(self) -> None:
         """Follow the topic for ever, with a new consumer wherever one is lost."""
@@ -114,10 +115,10 @@ class Healing:
                 await self._prune(consumer, [tp.partition for tp in error.args[0]], seek=True)
                 continue
             self._take(batches)
-            if not self._caught_up and not batches:
+            if not self.caught_up and not batches:
                 ends = await consumer.end_offsets(consumer.assignment())
-                self._caught_up = all([await consumer.position(tp) >= end for tp, end in ends.items()])
-            if self._caught_up:
+                self.caught_up = all([await consumer.position(tp) >= end for tp, end in ends.items()])
+            if self.caught_up:
                 self.offer()
             if anyio.current_time() - pruned_at > _PRUNE_S:
                 pruned_at = anyio.current_time()

@@ -5,9 +5,16 @@ import sys
 
 import anyio
 
-from tests.benchmarks import memory, merging, resyncs, scan
+from tests.benchmarks import letters, memory, merging, replay, resyncs, scan
 
-_ALL = {"memory": memory.main, "merging": merging.main, "scan": scan.main, "resyncs": resyncs.main}
+_ALL = {
+    "memory": memory.main,
+    "merging": merging.main,
+    "scan": scan.main,
+    "resyncs": resyncs.main,
+    "replay": replay.main,
+    "letters": letters.main,
+}
 
 
 async def main(names: list[str]) -> None:

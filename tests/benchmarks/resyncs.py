@@ -5,13 +5,14 @@ import base64
 import os
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import aiohttp
 import anyio
 import msgspec
-from anyio.abc import Process
 
 from consumer.batch import Batch
 from consumer.follow import Follow
@@ -26,19 +27,21 @@ _BASIC = {"Authorization": "Basic " + base64.b64encode(b"1:k").decode()}
 
 
 async def main() -> None:
+    async with serving() as url:
+        for _ in range(_ROUNDS):
+            await _round(url)
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[str]:
+    """Serve both stand-ins in a process of their own; give the address."""
     server = await anyio.open_process([sys.executable, "-m", "tests.benchmarks.servers"], stderr=None)
     try:
         assert server.stdout is not None
-        url = (await server.stdout.receive()).decode().strip()
-        for _ in range(_ROUNDS):
-            await _round(url)
+        yield (await server.stdout.receive()).decode().strip()
     finally:
-        await _end(server)
-
-
-async def _end(server: Process) -> None:
-    server.terminate()
-    await server.wait()
+        server.terminate()
+        await server.wait()
 
 
 async def _round(url: str) -> None:

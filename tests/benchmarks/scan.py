@@ -20,7 +20,7 @@ from consumer.schedule import Schedule
 from consumer.telemetry import Metrics
 from tests.simulation.settings import SETTINGS
 
-_RECORDS, _USERS, _PARTITIONS, _ROUNDS = 1_000_000, 10_000, 4, 3
+RECORDS, USERS, PARTITIONS, _ROUNDS = 1_000_000, 10_000, 4, 3
 
 
 class Wire(msgspec.Struct):
@@ -44,40 +44,40 @@ class NoPoison:
 
 async def main() -> None:
     async with broker("jvm", report=lambda _: None) as kafka:
-        await create_topic(kafka.bootstrap, "scan", partitions=_PARTITIONS)
-        await anyio.to_thread.run_sync(_produce, kafka.bootstrap)
+        await create_topic(kafka.bootstrap, "scan", partitions=PARTITIONS)
+        await anyio.to_thread.run_sync(produce, kafka.bootstrap)
         for _ in range(_ROUNDS):
-            bare, ours = await _bare(kafka.bootstrap), await _ours(kafka.bootstrap)
-            print(f"  bare getmany + decode {bare:,.0f} records/s; scan {ours:,.0f} records/s; ratio {ours / bare:.2f}")
+            alone, ours = await bare(kafka.bootstrap), await _ours(kafka.bootstrap)
+            print(f"  bare getmany + decode {alone:,.0f} records/s; scan {ours:,.0f} records/s; ratio {ours / alone:.2f}")
 
 
-def _produce(bootstrap: str) -> None:
+def produce(bootstrap: str) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 2_000_000})
-    messages = [event("vendor_123", f"email|{number:024d}", "contract.1#update") for number in range(_USERS)]
-    for number in range(_RECORDS):
-        message = messages[number * 7919 % _USERS]
-        producer.produce("scan", value=message.value, key=message.key, partition=number % _PARTITIONS)
+    messages = [event("vendor_123", f"email|{number:024d}", "contract.1#update") for number in range(USERS)]
+    for number in range(RECORDS):
+        message = messages[number * 7919 % USERS]
+        producer.produce("scan", value=message.value, key=message.key, partition=number % PARTITIONS)
     producer.flush()
 
 
 async def _consumer(bootstrap: str) -> Member:
     consumer = Member(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
-    consumer.assign([TopicPartition("scan", number) for number in range(_PARTITIONS)])
-    for number in range(_PARTITIONS):
+    consumer.assign([TopicPartition("scan", number) for number in range(PARTITIONS)])
+    for number in range(PARTITIONS):
         consumer.seek(TopicPartition("scan", number), 0)
     return consumer
 
 
-async def _bare(bootstrap: str) -> float:
+async def bare(bootstrap: str) -> float:
     consumer, decode, seen = await _consumer(bootstrap), msgspec.json.Decoder(Wire).decode, 0
     started = time.perf_counter()
-    while seen < _RECORDS:
+    while seen < RECORDS:
         for records in (await consumer.getmany(timeout_ms=500, max_records=2000)).values():
             for record in records:
                 decode(record.value or b"")
             seen += len(records)
-    rate = _RECORDS / (time.perf_counter() - started)
+    rate = RECORDS / (time.perf_counter() - started)
     await consumer.stop()
     return rate
 
@@ -86,11 +86,11 @@ async def _ours(bootstrap: str) -> float:
     consumer, ledger, done = await _consumer(bootstrap), Ledger(), anyio.Event()
     rules = Rules(quiet_s=2.0, max_wait_s=30.0, concurrency=32, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
     schedule = Schedule(rules, {"vendor_123": (AccountId("1"),)}, urgent=URGENT)
-    for number in range(_PARTITIONS):
+    for number in range(PARTITIONS):
         ledger.begin(number, 0)
 
     def ring() -> None:
-        if all(ledger.next_offset(number) >= _RECORDS // _PARTITIONS for number in range(_PARTITIONS)):
+        if all(ledger.next_offset(number) >= RECORDS // PARTITIONS for number in range(PARTITIONS)):
             done.set()
 
     steady: Any = Steady()
@@ -112,7 +112,7 @@ async def _ours(bootstrap: str) -> float:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(intake.run)
         await done.wait()
-        rate = _RECORDS / (time.perf_counter() - started)
+        rate = RECORDS / (time.perf_counter() - started)
         tasks.cancel_scope.cancel()
     await consumer.stop()
     return rate

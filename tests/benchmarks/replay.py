@@ -1,0 +1,74 @@
+"""A replay of many records of few users: its scan beside a bare `getmany` with a decode, its resyncs, and what it keeps in memory."""
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import anyio
+import msgspec
+
+from consumer.sandbox.broker import broker, create_topic
+from tests.benchmarks import scan
+from tests.benchmarks.resyncs import serving
+
+_RECORDS, _USERS = scan.RECORDS, scan.USERS
+
+
+async def main() -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        async with broker("jvm", report=lambda _: None) as kafka, serving() as url:
+            await create_topic(kafka.bootstrap, "scan", partitions=scan.PARTITIONS)
+            await anyio.to_thread.run_sync(scan.produce, kafka.bootstrap)
+            config = _settings(folder, kafka.bootstrap, url)
+            bare = await scan.bare(kafka.bootstrap)
+            dry_s, _ = await _run(config, "--dry-run")
+            empty_s, _ = await _run(config, "--dry-run", "--to-offset", "0:1")
+            ours = _RECORDS / max(dry_s - empty_s, 0.001)
+            print(f"  bare getmany + decode {bare:,.0f} records/s; scan of a replay {ours:,.0f} records/s; ratio {ours / bare:.2f}")
+            took_s, peak_mib = await _run(config, "--yes", "--rate-share", "1", "--report", str(folder / "report.json"))
+            report = msgspec.json.decode((folder / "report.json").read_bytes())
+            print(
+                f"  {_RECORDS:,} records of {report['users']:,} users: {report['resyncs'] / report['users']:.3f} resyncs per user, "
+                f"{report['failed']} failed, {took_s:.0f} s, at most {peak_mib:.0f} MiB"
+            )
+
+
+async def _run(config: Path, *args: str) -> tuple[float, float]:
+    """Run a replay as a process; return its seconds and its greatest memory (MiB)."""
+    begin = () if "--to-offset" in args else ("--from-time", "2020-01-01")
+    code = (
+        "import resource, sys; from consumer.cli import main; status = main(sys.argv[1:]); "
+        "print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(status)"
+    )
+    started = time.perf_counter()
+    done = await anyio.run_process([sys.executable, "-c", code, "replay", "--config", str(config), *begin, *args])
+    return time.perf_counter() - started, int(done.stderr.split()[-1]) / 1024
+
+
+def _settings(folder: Path, bootstrap: str, url: str) -> Path:
+    path = folder / "consumer.toml"
+    path.write_text(
+        f"""
+[kafka]
+bootstrap_servers = ["{bootstrap}"]
+topic = "scan"
+[sesamy]
+base_url = "{url}"
+token_url = "{url}/oauth/token"
+requests_per_minute = 1000000
+burst = 1000000
+[makeas]
+base_url = "{url}/make"
+requests_per_second = 1000000
+burst = 1000000
+max_in_flight = 64
+[[vendors]]
+id = "vendor_123"
+sesamy = {{ client_id = "c", client_secret = "s" }}
+makeas = [ {{ userId = "1", apiKey = "k", listId = "1" }}, {{ userId = "2", apiKey = "k", listId = "2" }} ]
+""",
+        encoding="utf-8",
+    )
+    return path
