@@ -1,18 +1,20 @@
 """How every client of ours reaches Kafka, and the two things done there before a group is joined."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import anyio
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
     GroupAuthorizationFailedError,
     IllegalStateError,
+    KafkaConnectionError,
     KafkaError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
@@ -49,6 +51,30 @@ def connection(kafka: KafkaSettings, *, suffix: str = "") -> dict[str, Any]:
         options["sasl_plain_username"] = kafka.sasl_username
         options["sasl_plain_password"] = kafka.sasl_password.read() if kafka.sasl_password else None
     return options
+
+
+async def say_why(options: Mapping[str, Any]) -> None:
+    """
+    Ask the brokers one by one why none let us in: the client itself says only that.
+
+    Raises:
+        KafkaError: what the first to answer has against us.
+    """
+    names = (
+        "security_protocol",
+        "ssl_context",
+        "sasl_mechanism",
+        "sasl_plain_username",
+        "sasl_plain_password",
+        "client_id",
+        "request_timeout_ms",
+    )
+    rest = {name: options[name] for name in names if name in options}
+    for host, port, _ in collect_hosts(options["bootstrap_servers"]):
+        with suppress(OSError, TimeoutError):
+            conn = await create_conn(host, port, **rest)
+            conn.close()
+            return
 
 
 class Member(AIOKafkaConsumer):  # type: ignore[misc]  # the client has no types
@@ -117,10 +143,15 @@ async def reading(kafka: KafkaSettings, *, suffix: str, **options: Any) -> Async
     Raises:
         KafkaError, TimeoutError: no broker answers within 30 s, or it refuses us.
     """
-    reader = AIOKafkaConsumer(**connection(kafka, suffix=suffix), enable_auto_commit=False, auto_offset_reset="none", **options)
+    options |= connection(kafka, suffix=suffix)
+    reader = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="none")
     try:
         with anyio.fail_after(_START_LIMIT_S):
-            await reader.start()
+            try:
+                await reader.start()
+            except KafkaConnectionError:
+                await say_why(options)
+                raise
         yield reader
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(5):

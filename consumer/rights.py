@@ -1,12 +1,11 @@
 """Asks Kafka what we may do, with requests that change nothing."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import anyio
 from aiokafka.client import AIOKafkaClient
-from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
@@ -190,22 +189,12 @@ async def asking(settings: KafkaSettings) -> AsyncIterator[Rights]:
             try:
                 await client.bootstrap()
             except KafkaConnectionError:
-                await _say_why(options)
+                await kafka.say_why(options)
                 raise
             yield Rights(client)
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(5):
             await client.close()
-
-
-async def _say_why(options: Mapping[str, Any]) -> None:
-    """Raise what the first broker to answer has against us; the client itself says only that nobody let it in."""
-    rest = {name: value for name, value in options.items() if name != "bootstrap_servers"}
-    for host, port, _ in collect_hosts(options["bootstrap_servers"]):
-        with suppress(OSError, TimeoutError):
-            connection = await create_conn(host, port, **rest)
-            connection.close()
-            return
 
 
 def _name(code: int) -> str:

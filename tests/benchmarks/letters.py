@@ -30,7 +30,7 @@ async def main() -> None:
             took_s, kept = time.perf_counter() - started, tracemalloc.get_traced_memory()[0]
             tracemalloc.stop()
             print(
-                f"  {_LETTERS:,} letters, {closed:,} closed: read in {took_s:.2f} s (traced); {kept / 2**20:.1f} MiB for {len(healing.book):,} open"
+                f"  {_LETTERS:,} letters, {closed:,} closed: read in {took_s:.2f} s; {kept / 2**20:.1f} MiB for {len(healing.book):,} open"
             )
 
 
