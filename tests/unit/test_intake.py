@@ -1,0 +1,188 @@
+"""What the intake does about fetches that fail, and when too many users are dirty, with a consumer that fails to order."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NamedTuple
+
+import anyio
+import looptime
+from aiokafka import TopicPartition
+from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError
+
+from consumer.dirty import Rules
+from consumer.events import URGENT
+from consumer.intake import Intake, UnknownVendors
+from consumer.ledger import Ledger
+from consumer.model import AccountId
+from consumer.schedule import Schedule
+from consumer.telemetry import Metrics
+from tests.simulation.settings import SETTINGS
+
+_EVENT = b'{"eventType":"contract.1#update","vendorId":"v1","userId":"%d-%d"}'
+
+
+class Record(NamedTuple):
+    offset: int
+    value: bytes
+    key: bytes | None = None
+    timestamp: int = 0
+
+
+class Consumer:
+    """Partitions of a list each; a bad one fails whatever fetch it is in, and the positions move all the same."""
+
+    def __init__(self, partitions: int, records: int) -> None:
+        self.logs = {
+            p: [Record(n, b'{"eventType":"contract.1#update","vendorId":"v1","userId":"%d-%d"}' % (p, n)) for n in range(records)]
+            for p in range(partitions)
+        }
+        self.positions = dict.fromkeys(self.logs, 0)
+        self.bad: set[int] = set()
+        self.out_of_range: set[int] = set()
+        self.stopped: set[int] = set()
+        self.first = dict.fromkeys(self.logs, 0)
+
+    def assignment(self) -> list[TopicPartition]:
+        return [TopicPartition("t", p) for p in self.logs]
+
+    def position_now(self, tp: TopicPartition) -> int:
+        return self.positions[tp.partition]
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self.positions[tp.partition] = offset
+
+    def pause(self, *tps: TopicPartition) -> None:
+        self.stopped |= {tp.partition for tp in tps}
+
+    def resume(self, *tps: TopicPartition) -> None:
+        self.stopped -= {tp.partition for tp in tps}
+
+    def paused(self) -> set[TopicPartition]:
+        return {TopicPartition("t", p) for p in self.stopped}
+
+    async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {tp: self.first[tp.partition] for tp in tps}
+
+    async def getmany(self, *tps: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
+        assert max_records
+        await anyio.sleep(timeout_ms / 1000)
+        found: dict[TopicPartition, list[Record]] = {}
+        asked = {tp.partition for tp in tps} or set(self.logs)
+        lost = {TopicPartition("t", p): self.positions[p] for p in asked & self.out_of_range if self.positions[p] < self.first[p]}
+        if lost:
+            raise OffsetOutOfRangeError(lost)
+        for p in sorted(asked - self.stopped):
+            records = self.logs[p][self.positions[p] : self.positions[p] + 2]
+            self.positions[p] += len(records)
+            if records and p in self.bad:
+                raise CorruptRecordException
+            if records:
+                found[TopicPartition("t", p)] = records
+        return found
+
+
+class Steady:
+    epoch = 0
+
+    def check(self) -> None:
+        """Find nothing wrong."""
+
+
+class Letters:
+    poison_count = 0
+
+    def give_up_poison(self, partition: int) -> None:
+        """Have none."""
+
+
+def virtually(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Run a test on a virtual clock."""
+
+    @functools.wraps(test)
+    def run() -> None:
+        with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+            runner.run(test())
+
+    del run.__wrapped__
+    return run
+
+
+class Desk:
+    """An intake and what it fills."""
+
+    def __init__(self, consumer: Consumer, *, max_dirty_users: int = 1000) -> None:
+        rules = Rules(quiet_s=2.0, max_wait_s=30.0, concurrency=4, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
+        self.schedule, self.ledger = Schedule(rules, {"v1": (AccountId("1"),)}, urgent=URGENT), Ledger()
+        for partition in consumer.logs:
+            self.ledger.begin(partition, 0)
+        steady: Any = Steady()
+        letters: Any = Letters()
+        taken: Any = consumer
+        self.intake = Intake(
+            taken,
+            steady,
+            topic="t",
+            schedule=self.schedule,
+            ledger=self.ledger,
+            parker=letters,
+            vendors=["v1"],
+            unknown=UnknownVendors(),
+            ring=lambda: None,
+            max_dirty_users=max_dirty_users,
+            metrics=Metrics(SETTINGS),
+        )
+
+    async def run_for(self, seconds: float) -> Mapping[int, int]:
+        with anyio.move_on_after(seconds):
+            await self.intake.run()
+        return {partition: self.ledger.next_offset(partition) for partition in self.ledger.partitions}
+
+
+@virtually
+async def test_a_partition_that_fails_three_times_is_left_out_and_tried_every_minute_while_others_go_on() -> None:
+    consumer = Consumer(3, 10)
+    consumer.bad = {1}
+    desk = Desk(consumer)
+
+    assert await desk.run_for(40) == {0: 10, 1: 0, 2: 10}
+    assert list(desk.intake.out) == [1]
+    assert consumer.stopped == {1}
+    consumer.bad.clear()
+    assert await desk.run_for(90) == {0: 10, 1: 10, 2: 10}
+    assert desk.intake.out == {}
+    assert len(desk.schedule) == 30
+
+
+@virtually
+async def test_one_bad_fetch_skips_nothing() -> None:
+    consumer = Consumer(2, 6)
+    consumer.bad = {0}
+    desk = Desk(consumer)
+    await desk.run_for(1.2)
+    consumer.bad.clear()
+
+    assert await desk.run_for(20) == {0: 6, 1: 6}
+    assert len(desk.schedule) == 12
+
+
+@virtually
+async def test_what_retention_took_is_a_gap_and_the_rest_is_read() -> None:
+    consumer = Consumer(2, 6)
+    consumer.out_of_range, consumer.first[1] = {1}, 4
+    desk = Desk(consumer)
+
+    assert await desk.run_for(20) == {0: 6, 1: 6}
+    assert len(desk.schedule) == 8
+
+
+@virtually
+async def test_above_the_limit_of_dirty_users_nothing_is_fetched_until_some_are_clean() -> None:
+    consumer = Consumer(1, 20)
+    desk = Desk(consumer, max_dirty_users=6)
+    assert await desk.run_for(20) == {0: 6}
+    assert desk.intake.paused
+    assert consumer.stopped == {0}
+
+    desk.schedule.set_aside([0], now=anyio.current_time())
+    assert (await desk.run_for(1.2))[0] > 6
