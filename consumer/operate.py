@@ -238,12 +238,15 @@ def _diff_lines(one: "UserDiff") -> Iterable[str]:
     for account in one.accounts:
         failed = f"  could not be asked: {account.failed}" if account.failed else ""
         yield f"  account {account.account}, lists {', '.join(account.lists)}{failed}"
-        for change in account.changes:
+        unknown = [change for change in account.changes if change.action == "unknown"]
+        for change in [change for change in account.changes if change.action != "unknown"] + unknown[:_SHOWN]:
             values = [printable(value) for value in (change.now, change.wanted) if value is not None]
             if change.action in {"same", "keep"}:
                 values = values[:1]
             note = {"keep": "  (kept)", "unknown": "  (written, but can't be read back)"}.get(change.action, "")
             yield f"    {_SIGNS[change.action]} {printable(change.field)}: {' -> '.join(values)}{note}"
+        if len(unknown) > _SHOWN:
+            yield f"    ? and {len(unknown) - _SHOWN:,} more that can't be read back: --output json has all of them"
 
 
 # ---- explain ----

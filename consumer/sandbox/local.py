@@ -218,7 +218,15 @@ async def _sit(sitting: Local) -> int:
 
 async def _serve(sitting: Local) -> None:
     """Leave it running, with a little traffic, until interrupted."""
-    sys.stderr.write(f"running until interrupted: {sitting.admin_url}/\n")
+    user = min(sitting.here.readers(VENDORS[0]))
+    ask = f"{sys.executable} -m consumer"
+    sys.stderr.write(
+        f"running until interrupted: {sitting.admin_url}/\nits settings: {sitting.config}\nin another terminal, from this folder:\n"
+        f"  {ask} explain --config {sitting.config} {VENDORS[0]} '{user}'\n"
+        f"  {ask} diff --config {sitting.config} {VENDORS[0]} '{user}'\n"
+        f"  {ask} replay --config {sitting.config} --from-time 2020-01-01 --dry-run\n"
+        f"  {ask} dead-letters list --config {sitting.config}\n"
+    )
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_trickle, sitting)
