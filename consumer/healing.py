@@ -90,6 +90,7 @@ class Healing:
         self._closing: set[Place] = set()
         self._closing_epoch = -1
         self._positions: dict[int, int] = {}
+        self._ends: Mapping[TopicPartition, int] = {}
         self.caught_up = False
         """Whether all that was in the topic at the start has been read."""
 
@@ -115,9 +116,8 @@ class Healing:
                 await self._prune(consumer, [tp.partition for tp in error.args[0]], seek=True)
                 continue
             self._take(batches)
-            if not self.caught_up and not batches:
-                ends = await consumer.end_offsets(consumer.assignment())
-                self.caught_up = all([await consumer.position(tp) >= end for tp, end in ends.items()])
+            if not self.caught_up:
+                self.caught_up = all([await consumer.position(tp) >= end for tp, end in self._ends.items()])
             if self.caught_up:
                 self.offer()
             if anyio.current_time() - pruned_at > _PRUNE_S:
@@ -129,6 +129,7 @@ class Healing:
         partitions = await self._partitions(consumer)
         consumer.assign(partitions)
         first = await consumer.beginning_offsets(partitions)
+        self._ends = await consumer.end_offsets(partitions)
         for tp in partitions:
             consumer.seek(tp, self._positions.setdefault(tp.partition, first[tp]))
 

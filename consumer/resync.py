@@ -101,8 +101,9 @@ class Resync:
             return Result(Verdict.SKIPPED, wanted.reason), {}, wanted.reason
         results: dict[AccountId, Result] = {}
         async with anyio.create_task_group() as tasks:
-            for account in job.accounts:
+            for account in job.accounts[:-1]:
                 tasks.start_soon(self._write, user, account, wanted, taken_at, results)
+            await self._write(user, job.accounts[-1], wanted, taken_at, results)
         return Result(Verdict.DONE), results, ""
 
     async def _write(self, user: UserKey, account: AccountId, wanted: Documents, taken_at: float, results: dict[AccountId, Result]) -> None:

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 
 from msgspec import Struct
+from prometheus_client import Counter, Histogram
 
 from . import http, makeas, sesamy
 from .gates import MAKE_CALLS, SESAMY_CALLS, Gate, Gates
@@ -38,9 +40,14 @@ async def upstreams(settings: Settings, metrics: Metrics, *, rate_share: float =
     async with http.session(connections=connections) as session:
 
         def client(name: str, base_url: str, timeout_s: float, refuses: Collection[int]) -> http.Http:
+            @cache  # Looking a child up by its labels costs more than counting.
+            def children(op: str, code: str) -> tuple[Counter, Histogram]:
+                return metrics.upstream_requests.labels(name, op, code), metrics.upstream_request_seconds.labels(name, op)
+
             def observe(op: str, code: str, seconds: float) -> None:
-                metrics.upstream_requests.labels(upstream=name, op=op, code=code).inc()
-                metrics.upstream_request_seconds.labels(upstream=name, op=op).observe(seconds)
+                requests, lasted = children(op, code)
+                requests.inc()
+                lasted.observe(seconds)
 
             return http.Http(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe)
 

@@ -23,10 +23,11 @@ async def main() -> None:
             await anyio.to_thread.run_sync(scan.produce, kafka.bootstrap)
             config = _settings(folder, kafka.bootstrap, url)
             bare = await scan.bare(kafka.bootstrap)
-            dry_s, _ = await _run(config, "--dry-run")
-            empty_s, _ = await _run(config, "--dry-run", "--to-offset", "0:1")
+            dry_s, dry_mib = await _run(config, "--dry-run")
+            empty_s, empty_mib = await _run(config, "--dry-run", "--to-offset", "0:1")
             ours = _RECORDS / max(dry_s - empty_s, 0.001)
             print(f"  bare getmany + decode {bare:,.0f} records/s; scan of a replay {ours:,.0f} records/s; ratio {ours / bare:.2f}")
+            print(f"  at most {empty_mib:.0f} MiB with nothing to read, {dry_mib:.0f} MiB for the scan")
             took_s, peak_mib = await _run(config, "--yes", "--rate-share", "1", "--report", str(folder / "report.json"))
             report = msgspec.json.decode((folder / "report.json").read_bytes())
             print(
