@@ -63,7 +63,7 @@ def _head(status: Status, *, now: float) -> str:
         f"<p>generation {status.group.generation}, lease {status.group.lease_left_s:.0f} s{up}</p>"
         f"<p>{users.dirty:,} of at most {users.limit:,} users dirty: {users.waiting:,} waiting, {users.due:,} due, "
         f"{users.running:,} running, {users.parking:,} being parked</p>"
-        f'<p class="{letters_tone}">{letters.written:,} letters written, {letters.waiting:,} waiting'
+        f'<p class="{letters_tone}">{letters.open:,} letters open; {letters.written:,} written by this pod, {letters.waiting:,} waiting'
         f"{'' if letters.writable else ': the dead-letter topic takes none'}</p>"
     )
 

@@ -3,12 +3,15 @@
 import json
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import anyio
+import pytest
 import pytest_asyncio
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from consumer.sandbox.broker import Broker
 from consumer.sandbox.faults import Fault
@@ -213,3 +216,53 @@ async def test_explain_is_one_request_of_a_pod_with_many_dirty_users(stage: Stag
     print(f"explain: {alone_s * 1000:.2f} ms alone, {await asked_s() * 1000:.2f} ms beside 50,000 dirty users")
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{pod.port}/explain.json?vendor=&user=u") as answer:
         assert answer.status == 400
+
+
+async def test_explain_names_who_waits_for_a_worker_and_who_is_not_read(stage: Stage) -> None:
+    first, second, third = readers(stage)[:3]
+    stage.town.sesamy.faults.add(Fault(kind="hang"))
+    pod = await stage.pod(more="[workers]\nconcurrency = 1\nmax_dirty_users = 2\n").start()
+    await stage.send([event(VENDORS[0], first, TYPE), event(VENDORS[0], second, TYPE)])
+
+    running = await becomes(stage, pod, first, "running")
+    due = await becomes(stage, pod, second, "due")
+    await stage.send([event(VENDORS[0], third, TYPE)])
+    paused = await becomes(stage, pod, third, "paused")
+    assert (running["is_ours"], due["due_s"], paused["tokens"]) == (True, 0, [])
+
+
+@pytest.mark.timeout(240)
+async def test_without_a_dead_letter_topic_others_go_on_and_the_pod_says_so(stage: Stage) -> None:
+    """Letters wait, nothing is committed past them, readiness turns red; with the topic there again all ends well."""
+    ann, bo = readers(stage)[:2]
+    email = stage.town.sesamy.users[VENDORS[0]][ann]["profile"]["email"].lower()
+    stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
+    pod = await stage.pod().start()
+    letters = f"{stage.topic}.dead-letter"
+    admin = AIOKafkaAdminClient(bootstrap_servers=stage.kafka.bootstrap)
+    await admin.start()
+    await admin.delete_topics([letters])
+    await stage.send([event(VENDORS[0], ann, TYPE)], partition=0)
+
+    parking = await becomes(stage, pod, ann, "parking")
+    assert parking["tokens"] == ["0:0"]
+    await stage.send([event(VENDORS[0], bo, TYPE)], partition=0)
+    await until(partial(_written, stage, bo), what=lambda: "the other is written", within_s=20)
+    await until(partial(_is_red, pod), what=lambda: "it is red", within_s=60)
+    assert (await stage.committed())[0] in {0, None}
+
+    await admin.create_topics([NewTopic(letters, 1, 1)])
+    await admin.close()
+    await stage.idle(pod, within_s=90)
+    parked = await becomes(stage, pod, ann, "parked")
+    assert [one["account"] for one in parked["letters"]] == [SECOND]
+    assert (await stage.committed())[0] == 2
+
+
+async def _written(stage: Stage, user: str) -> bool:
+    return not stage.town.wrong(PLACES[0], {user})
+
+
+async def _is_red(pod: Pod) -> bool:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{pod.port}/readyz") as answer:
+        return answer.status == 503 and "dead-letter" in await answer.text()
