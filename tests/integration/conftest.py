@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from consumer.sandbox.broker import Broker, Unavailable, broker, create_topic
 
-_TIMEOUT_S = 120
+_TIMEOUT_S = 240
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -480,4 +481,4 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(max_examples=250, stateful_step_count=60)
-TestScheduleLedgerAndLease = Machine.TestCase
+TestScheduleLedgerAndLease = pytest.mark.timeout(300)(Machine.TestCase)
