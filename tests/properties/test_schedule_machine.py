@@ -481,4 +481,4 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(max_examples=250, stateful_step_count=60)
-TestScheduleLedgerAndLease = pytest.mark.timeout(300)(Machine.TestCase)
+TestScheduleLedgerAndLease = pytest.mark.timeout(1200)(Machine.TestCase)

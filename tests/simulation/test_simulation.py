@@ -12,7 +12,7 @@ _SEEDS = int(os.environ.get("SIMULATION_SEEDS", "200"))
 _BLOCK = 10
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("first", range(0, _SEEDS, _BLOCK))
 def test_no_invariant_breaks(first: int) -> None:
     """Whatever happens, nothing is lost, nothing older is written over newer, and all ends up written or parked."""
@@ -21,7 +21,7 @@ def test_no_invariant_breaks(first: int) -> None:
         assert world.writes > 0, f"seed {seed} wrote nothing"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_committing_the_newest_offset_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The referee is awake: with a broken rule some early seed fails."""
     monkeypatch.setattr(Page, "watermark", property(lambda page: page.next_offset))
