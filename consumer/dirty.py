@@ -201,10 +201,10 @@ def tried_at(user: User, upstream: AccountId) -> float:
     return debt.tried_at if debt is not None else -inf
 
 
-def owe(rare: Rare, accounts: Iterable[AccountId], *, now: float) -> None:
+def owe(rare: Rare, accounts: Iterable[AccountId], *, now: float, tried_at: float = -inf) -> None:
     """Owe to `accounts` from now on; what is owed already keeps its time and attempts."""
     for account in accounts:
-        rare.debts.setdefault(account, Debt(now))
+        rare.debts.setdefault(account, Debt(now, tried_at=tried_at))
 
 
 def settle(user: User, account: AccountId, result: Result, rules: Rules, *, now: float, uniform: float) -> Letter | None:

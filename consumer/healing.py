@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
+from math import inf
 from typing import Any, Final, Protocol
 
 import anyio
@@ -86,6 +87,8 @@ class Healing:
         self._taken: dict[Place, Upstream] = {}
         # Of letters that some run was about: the accounts that have not had what is asked for.
         self._left: dict[Place, set[AccountId]] = {}
+        # When a run was last made for a letter: the probe of a gate is who was tried longest ago.
+        self._tried: dict[Place, float] = {}
         # What is being closed: `done`, or the letter that takes its place, is on its way to the topic and back to us.
         self._closing: set[Place] = set()
         self._closing_epoch = -1
@@ -172,6 +175,7 @@ class Healing:
             self._closing.clear()
         self._closing = {place for place in self._closing if place in self.book}
         self._left = {place: left for place, left in self._left.items() if place in self.book}
+        self._tried = {place: at for place, at in self._tried.items() if place in self.book}
         for place, upstream in list(self._taken.items()):
             if place not in self.book:
                 del self._taken[place]
@@ -194,7 +198,7 @@ class Healing:
             if room <= 0:
                 return
             letter = self.book[place]
-            if letter.partition in owned and self._schedule.reopen(self._reopened(place), now=now):
+            if letter.partition in owned and self._may_end(place, now) and self._schedule.reopen(self._reopened(place), now=now):
                 del waiting[place]
                 self._taken[place] = upstream
                 room -= 1
@@ -212,6 +216,10 @@ class Healing:
             return 0
         return (1 if Door.PROBE in doors else _AT_ONCE) - taken
 
+    def _may_end(self, place: Place, now: float) -> bool:
+        """Say whether one of the accounts that are still owed lets somebody in."""
+        return any(self._gates.account(account, now=now) is not Door.SHUT for account in self._left_of(place) or ())
+
     def _reopened(self, place: Place) -> Reopened:
         letter = self.book[place]
         return Reopened(
@@ -221,6 +229,7 @@ class Healing:
             partition=letter.partition,
             offset=letter.offset,
             since_ms=letter.parked_ms,
+            tried_at=self._tried.get(place, -inf),
         )
 
     # ---- What comes of it ----
@@ -231,6 +240,7 @@ class Healing:
         skipped = sesamy.verdict in {Verdict.SKIPPED, Verdict.ABSENT} and not ended.owed and not ended.letters
         for place in self.book.of_user(job.user):
             left = self._left_of(place)
+            self._tried[place] = job.started_at
             if left is None or self.book[place].read_at > job.started_at:
                 continue
             left -= left if skipped else done

@@ -209,6 +209,8 @@ class Reopened(Struct, frozen=True, kw_only=True):
     offset: int
     """Of the letter's source."""
     since_ms: int
+    tried_at: float
+    """When a run was last made for it; -inf: never."""
 
 
 # ---- A run. ----

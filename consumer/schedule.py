@@ -101,7 +101,7 @@ class Schedule:
         elif rare_of(user).phase is not Phase.WAITING:
             return False
         if user.due_at == inf:  # Else the run to come covers it.
-            owe(rare_of(user), letter.accounts, now=now)
+            owe(rare_of(user), letter.accounts, now=now, tried_at=letter.tried_at)
             self._place(user, now=now)
         return True
 

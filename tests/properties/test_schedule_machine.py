@@ -266,7 +266,7 @@ class Machine(RuleBasedStateMachine):
     def reopen(self, user: UserKey, data: st.DataObject) -> None:
         """Owe again what a letter says; a user who is busy is asked later."""
         accounts = tuple(data.draw(st.sets(st.sampled_from(ACCOUNTS[user.vendor]), min_size=1)))
-        letter = Reopened(user=user, type=ROUTINE, accounts=accounts, partition=0, offset=7, since_ms=0)
+        letter = Reopened(user=user, type=ROUTINE, accounts=accounts, partition=0, offset=7, since_ms=0, tried_at=-inf)
         man = self.men.get(user)
         assert self.schedule.reopen(letter, now=self.now) == (man is None or man.phase == "waiting")
         if man is None:
