@@ -48,7 +48,7 @@ image: ## Build the image: IMAGE=name:tag ARGS="--build-arg BASE=..."
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	@$(BIN)/python -m venv --clear .venv/lock && .venv/lock/bin/pip install --quiet 'uv>=0.9'
-	@set -eu; pin() { .venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	@set -eu; pin() { .venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml "$$@"; }; \
 		pin --output-file requirements.txt; pin --extra local --group dev --output-file requirements-dev.txt
 
