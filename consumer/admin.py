@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from .errors import Fatal
-from .page import STYLE_HASH, page
+from .page import POLICY, page
 from .status import Explanation, Status
 
 _UNAVAILABLE: Final = 69
@@ -21,7 +21,7 @@ Explain = Callable[[str, str], Explanation]
 """Vendor and user -> why the user is not synced yet."""
 _HEADERS: Final = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": f"default-src 'none'; style-src '{STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
     "Server": "sesamy-makeas",
     "X-Content-Type-Options": "nosniff",

@@ -1,32 +1,46 @@
-"""Asks running pods over HTTP: why is this user not synced yet."""
+"""Asks running pods over HTTP: what they say of themselves, and why a user is not synced yet."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
 
 import aiohttp
+import anyio
 import msgspec
 
 from .errors import Fatal
 from .settings import Settings
-from .status import Explanation
+from .status import Explanation, Status
 
 _LIMIT_S: Final = 5.0
-_CAP_BYTES: Final = 1024 * 1024
+_CAP_BYTES: Final = 4 * 1024 * 1024
 _UNAVAILABLE: Final = 69
 _OK: Final = 200
 # A pod that knows the user, before one that would know him, before one that does not.
 _WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown-vendor": 1}
 
+_Answer = TypeVar("_Answer", Status, Explanation)
 
-def urls_of(settings: Settings, urls: Sequence[str]) -> list[str]:
+
+def named(urls: Sequence[str]) -> list[str]:
     """
-    Return where to ask: what was named, else the admin address of the settings.
+    Return the addresses that were named, each once.
 
     Raises:
-        Fatal: no address is known (64).
+        Fatal: one is none (64).
     """
-    if urls:
-        return [url.rstrip("/") for url in urls]
+    for url in urls:
+        if not url.startswith(("http://", "https://")):
+            raise Fatal("--url wants an address like http://10.0.0.7:8080", code="no-address", status=64)
+    return list(dict.fromkeys(url.rstrip("/") for url in urls))
+
+
+def urls_of(settings: Settings) -> list[str]:
+    """
+    Return the admin address of the settings.
+
+    Raises:
+        Fatal: there is none (64).
+    """
     if settings.admin.port == 0:
         raise Fatal("admin.port is 0 in the settings: name the pods with --url", code="no-address", status=64)
     host = "127.0.0.1" if settings.admin.host in {"0.0.0.0", "::", ""} else settings.admin.host  # noqa: S104 - it is compared, not bound
@@ -41,16 +55,45 @@ async def explain(urls: Sequence[str], vendor: str, user: str) -> Explanation:
         Fatal: one does not answer (69).
     """
     answers = []
-    timeout = aiohttp.ClientTimeout(total=_LIMIT_S)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with _session() as session:
         for url in urls:
-            try:
-                async with session.get(f"{url}/explain.json", params={"vendor": vendor, "user": user}, allow_redirects=False) as answer:
-                    body = await answer.content.read(_CAP_BYTES)
-                    if answer.status != _OK:
-                        raise Fatal(f"{url}: status {answer.status}: is it a pod of this version?", code="pod", status=_UNAVAILABLE)
-                answers.append(msgspec.json.decode(body, type=Explanation))
-            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError) as error:
-                text = f"{url}: no usable answer ({type(error).__name__}): is a pod running there? name others with --url"
-                raise Fatal(text, code="pod", status=_UNAVAILABLE) from None
+            answer = await _ask(session, url, "/explain.json", {"vendor": vendor, "user": user}, Explanation)
+            if isinstance(answer, Fatal):
+                raise answer
+            answers.append(answer)
     return min(answers, key=lambda one: _WEIGHT.get(one.state, 0))
+
+
+async def statuses(urls: Sequence[str]) -> dict[str, Status | Fatal]:
+    """Ask all pods at once; return, by address, what each says, or that it says nothing."""
+    found: dict[str, Status | Fatal] = {}
+
+    async def one(session: aiohttp.ClientSession, url: str) -> None:
+        found[url] = await _ask(session, url, "/status.json", {}, Status)
+
+    async with _session() as session, anyio.create_task_group() as tasks:
+        for url in urls:
+            tasks.start_soon(one, session, url)
+    return {url: found[url] for url in urls}
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_LIMIT_S))
+
+
+async def _ask(
+    session: aiohttp.ClientSession, url: str, path: str, params: Mapping[str, str], answer_type: type[_Answer]
+) -> _Answer | Fatal:
+    try:
+        async with session.get(url + path, params=params, allow_redirects=False) as answer:
+            if answer.status != _OK:
+                return Fatal(f"{url}: status {answer.status}: is it a pod of this version?", code="pod", status=_UNAVAILABLE)
+            body = bytearray()
+            async for chunk in answer.content.iter_any():
+                body += chunk
+                if len(body) > _CAP_BYTES:
+                    return Fatal(f"{url}: more than {_CAP_BYTES} bytes: is it a pod?", code="pod", status=_UNAVAILABLE)
+        return msgspec.json.decode(bytes(body), type=answer_type)
+    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError) as error:
+        text = f"{url}: no usable answer ({type(error).__name__}): is a pod running there? name others with --url"
+        return Fatal(text, code="pod", status=_UNAVAILABLE)

@@ -63,6 +63,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         self.epoch = 0
         """Changes whenever partitions go or come: what was polled before belongs to nobody."""
         self.joined = False
+        self.of_topic = 0
+        """How many partitions the topic has; 0: not known yet."""
 
     def use(self, consumer: Member) -> None:
         """Work with a new consumer from now on."""
@@ -101,8 +103,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         self.joined = True
         assert self._consumer is not None
         topic = next(iter(assigned)).topic if assigned else None
-        of_topic = self._consumer.partitions_for_topic(topic) if topic else None
-        await self._taken_up(len(of_topic or ()))
+        if topic is not None:
+            self.of_topic = len(self._consumer.partitions_for_topic(topic) or ())
+        await self._taken_up(self.of_topic)
         self.epoch += 1
 
     def set_aside(self) -> None:

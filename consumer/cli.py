@@ -25,6 +25,7 @@ from .console import (
 from .errors import Fatal
 from .operate import diff, explain, replay
 from .operate_letters import dead_letters
+from .operate_status import status
 
 if TYPE_CHECKING:
     from .batch import Synced
@@ -142,6 +143,7 @@ cli.add_command(diff)
 cli.add_command(explain)
 cli.add_command(replay)
 cli.add_command(dead_letters)
+cli.add_command(status)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """One dirty user: what waits, what is owed to whom, and which tokens stand for it. Pure."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
 from math import inf
 from typing import Final
@@ -255,15 +255,3 @@ def held_letters(user: User, gone: Collection[AccountId]) -> tuple[Letter, ...]:
     attempts = max((debt.attempts for debt in debts.values()), default=0)
     debts.clear()
     return (letter(user, SESAMY, "held", attempts),)
-
-
-def owed_by_account(users: Iterable[User], accounts: Mapping[str, tuple[AccountId, ...]]) -> dict[tuple[str, AccountId], tuple[int, int]]:
-    """Return, by vendor and account, how many of `users` are owed there and the time of the oldest event (ms)."""
-    rows: dict[tuple[str, AccountId], tuple[int, int]] = {}
-    for user in users:
-        rare, vendor = user.rare, user.key.vendor
-        only_debts = rare is not None and user.due_at == inf and rare.phase is Phase.WAITING
-        for account in owed(rare) if rare is not None and only_debts else accounts[vendor]:
-            count, oldest_ms = rows.get((vendor, account), (0, user.since_ms))
-            rows[vendor, account] = count + 1, min(oldest_ms, user.since_ms)
-    return rows

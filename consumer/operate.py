@@ -265,7 +265,7 @@ def explain(config: Path, output: str, vendor: str, user: str, *, urls: tuple[st
 
     from . import ask as work  # noqa: PLC0415
 
-    answer = run_async(work.explain, work.urls_of(settings_of(config), urls), vendor, user)
+    answer = run_async(work.explain, work.named(urls) or work.urls_of(settings_of(config)), vendor, user)
     if output == "json":
         as_json(answer)
         return 0

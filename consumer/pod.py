@@ -1,6 +1,7 @@
 """One process of the group: starts the parts in order, answers the probes, and ends by signals."""
 
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,10 +16,9 @@ from . import kafka
 from .admin import serving
 from .errors import Fatal
 from .explain import explain
-from .pulse import pulse
+from .pulse import Pulse
 from .service import LEAVE_LIMIT_S, REBUILD_MAX_S, WITHOUT_BROKER_S, Service
 from .settings import Settings
-from .status import Status
 from .telemetry import Metrics, StatusCollector, log
 from .upstreams import upstreams
 
@@ -91,11 +91,8 @@ async def run(settings: Settings) -> int:
 @asynccontextmanager
 async def _answering(service: Service) -> AsyncIterator[None]:
     """Serve the probes, the metrics and the page, where a port is set."""
-    started_at, admin = time.time(), service.settings.admin
-
-    def status() -> Status:
-        return pulse(service, started_at=started_at)
-
+    admin = service.settings.admin
+    status = Pulse(service, started_at=time.time(), host=socket.gethostname()).status
     service.metrics.registry.register(StatusCollector(status, clock=time.time))
     if admin.port == 0:
         yield

@@ -31,6 +31,7 @@ from .workers import Bell, Workers
 _log = log(__name__)
 _COMMIT_LIMIT_S: Final = 5.0
 LEAVE_LIMIT_S: Final = 5.0
+_LISTEN_S: Final = 0.5
 WITHOUT_BROKER_S: Final = 600.0
 REBUILD_MAX_S: Final = 30.0
 
@@ -169,6 +170,7 @@ class Service:
             tasks.start_soon(self.workers.work)
             tasks.start_soon(self.commits.run)
             tasks.start_soon(self._watch)
+            tasks.start_soon(self._listen_to_the_loop)
             tasks.start_soon(self.consume)
 
     @property
@@ -253,6 +255,13 @@ class Service:
             elif anyio.current_time() - seen_at > limit_s:
                 self._consuming.cancel()
                 seen_at = anyio.current_time()
+
+    async def _listen_to_the_loop(self) -> None:
+        """Measure how late the loop wakes a sleeper: nothing else tells that something holds it up."""
+        while True:
+            due_at = anyio.current_time() + _LISTEN_S
+            await anyio.sleep(_LISTEN_S)
+            self.metrics.loop_lag.observe(max(0.0, anyio.current_time() - due_at))
 
     async def _store(self, offsets: Mapping[int, int]) -> None:
         if self.consumer is None:

@@ -13,7 +13,8 @@ class GroupStatus(Struct, frozen=True, kw_only=True):
     generation: int = -1
     """-1: not a member."""
     lease_left_s: float = 0.0
-    members: int | None = None
+    topic_partitions: int = 0
+    """Of all pods together; 0: not known yet."""
 
 
 class PartitionStatus(Struct, frozen=True, kw_only=True):
@@ -35,16 +36,24 @@ class PartitionStatus(Struct, frozen=True, kw_only=True):
         return max(0, self.end - self.committed) if min(self.end, self.committed) >= 0 else 0
 
 
+class CauseStatus(Struct, frozen=True, kw_only=True):
+    """Why some users are still dirty."""
+
+    cause: Literal["debounce", "backoff", "held", "ready", "running", "parking"]
+    """See `survey.Survey`."""
+    users: int = 0
+    oldest_s: float | None = None
+    """Age of their oldest event; None: there are none."""
+
+
 class UserCounts(Struct, frozen=True, kw_only=True):
     """How many users are dirty, and why they still are."""
 
     dirty: int = 0
-    waiting: int = 0
-    """Not due yet: a burst that goes on, or a backoff."""
-    due: int = 0
-    running: int = 0
-    parking: int = 0
     limit: int = 0
+    """Where partitions are paused."""
+    causes: tuple[CauseStatus, ...] = ()
+    """Looked at now and then: may lag behind `dirty` by some seconds where very many are dirty."""
 
 
 class GateStatus(Struct, frozen=True, kw_only=True):
@@ -58,6 +67,7 @@ class GateStatus(Struct, frozen=True, kw_only=True):
     closed_s: float = 0.0
     next_try_s: float = 0.0
     waiting_users: int = 0
+    """Users who are due and owed here."""
     rate_share: float = 1.0
     in_use: int = 0
 
@@ -113,6 +123,8 @@ class Status(Struct, frozen=True, kw_only=True):
     """All of it."""
 
     build: str = ""
+    host: str = ""
+    """The pod's name."""
     state: Literal["starting", "consuming", "draining"] = "starting"
     ready: bool = False
     not_ready: tuple[str, ...] = ()

@@ -35,6 +35,7 @@ __all__ = [
 _PREFIX: Final = "sesamy_makeas"
 _HTTP_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 30, 60)
 _FRESHNESS_BUCKETS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
+_LAG_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 RECORD_OUTCOMES: Final = ("user", "poison", "unknown_type", "unknown_vendor", "tombstone")
 RESYNC_OUTCOMES: Final = ("synced", "partial", "failed", "cancelled", "skipped_no_email", "skipped_guest", "skipped_absent")
 COMMIT_RESULTS: Final = ("ok", "refused", "failed")
@@ -43,7 +44,7 @@ STAGES: Final = ("intake", "sesamy", "makeas")
 SESAMY_OPS: Final = ("token", "user", "contracts", "entitlements")
 MAKEAS_OPS: Final = ("contact", "upsert", "update", "products", "subscriptions", "list")
 _POISON_CODES: Final = ("too-large", "not-json", "no-ids")
-_GATE_STATES: Final = ("open", "closed", "probing")
+_GATE_CAUSES: Final = ("breaker", "denied", "retry-after")
 
 
 def version() -> str:
@@ -72,7 +73,7 @@ class Metrics:
         self.upstream_request_seconds = seconds(
             "upstream_request_duration_seconds", "Time an HTTP request took.", _HTTP_BUCKETS, "upstream", "op"
         )
-        self.retries = count("retries", "Second tries within a run.", "upstream", "code")
+        self.retries = count("retries", "Second tries within a run, at once.", "upstream", "code")
         self.commits = count("commits", "Commits of offsets.", "result")
         self.rebalances = count("rebalances", "Partitions given or taken.", "kind")
         self.dead_letters = count("dead_letters", "Letters written.", "stage", "code")
@@ -81,6 +82,7 @@ class Metrics:
         self.offset_gap_records = count("offset_gap_records", "Records lost to retention before we read them.")
         self.fetch_errors = count("fetch_errors", "Failed reads of the topic.")
         self.consent_kept = count("consent_kept", "Writes that left an opted-out contact out of the lists.", "account")
+        self.loop_lag = seconds("loop_lag_seconds", "How late the event loop woke a sleeper.", _LAG_BUCKETS)
         self._begin_at_zero(settings)
         self.registry.register(_Process(settings.fingerprint()))
 
@@ -159,8 +161,7 @@ class StatusCollector(Collector):
         status, now = self._status(), self._clock()
         yield _gauge("ready", "1: the pod does its work.", value=float(status.ready))
         yield _gauge("lease_remaining_seconds", "Time for which our partitions are surely ours.", value=status.group.lease_left_s)
-        yield _gauge("group_generation", "Generation of the consumer group; -1: not a member.", value=status.group.generation)
-        yield from _of_users(status.users)
+        yield from _of_users(status.users, now=now)
         yield from _of_partitions(status.partitions)
         yield from _of_gates(status.upstreams)
         yield from _of_lists(status.lists, now=now)
@@ -174,20 +175,25 @@ def _gauge(name: str, text: str, *, value: float | None = None, labels: Iterable
     return GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value, labels=None if value is not None else tuple(labels))
 
 
-def _of_users(users: UserCounts) -> Iterator[Metric]:
-    by_state = _gauge("dirty_users", "Users with an event that no resync has covered.", labels=["state"])
-    for state in ("waiting", "due", "running", "parking"):
-        by_state.add_metric([state], getattr(users, state))
-    yield by_state
-    yield _gauge("dirty_users_limit", "Where partitions are paused.", value=users.limit)
+def _of_users(users: UserCounts, *, now: float) -> Iterator[Metric]:
+    by_cause = _gauge("dirty_users", "Users with an event that no resync has covered, by what they wait for.", labels=["cause"])
+    oldest = _gauge("oldest_dirty_timestamp_seconds", "Time of their oldest event; absent: there are none.", labels=["cause"])
+    for one in users.causes:
+        by_cause.add_metric([one.cause], one.users)
+        if one.oldest_s is not None:
+            oldest.add_metric([one.cause], now - one.oldest_s)
+    yield from (by_cause, oldest)
+    yield _gauge("dirty_users_limit", "Dirty users at which partitions are paused.", value=users.limit)
 
 
 def _of_partitions(partitions: Iterable[PartitionStatus]) -> Iterator[Metric]:
     rows: tuple[tuple[GaugeMetricFamily, Callable[[PartitionStatus], float | None]], ...] = (
         (_gauge("partition_position_offset", "Next record to read.", labels=["partition"]), lambda one: one.position),
-        (_gauge("partition_end_offset", "Next record to be written.", labels=["partition"]), lambda one: one.end),
         (_gauge("partition_committed_offset", "Next record after a crash.", labels=["partition"]), lambda one: one.committed),
-        (_gauge("partition_lag_records", "Records from the committed one to the end.", labels=["partition"]), lambda one: one.lag),
+        (
+            _gauge("partition_lag_records", "Records from the committed offset to the partition's end.", labels=["partition"]),
+            lambda one: one.lag,
+        ),
         (_gauge("partition_open_users", "Users with an uncovered event here.", labels=["partition"]), lambda one: one.open),
         (_gauge("partition_paused", "1: not read for now.", labels=["partition"]), lambda one: one.paused),
         (
@@ -204,17 +210,15 @@ def _of_partitions(partitions: Iterable[PartitionStatus]) -> Iterator[Metric]:
 
 
 def _of_gates(gates: Iterable[GateStatus]) -> Iterator[Metric]:
-    state = _gauge("gate_state", "1 at the state the gate is in.", labels=["upstream", "state"])
-    closed = _gauge("gate_closed_seconds", "How long it has been closed.", labels=["upstream"])
-    waiting = _gauge("gate_waiting_users", "Users who wait for it.", labels=["upstream"])
+    closed = _gauge("gate_closed", "1 at the cause for which the gate is shut.", labels=["upstream", "cause"])
+    waiting = _gauge("gate_waiting_users", "Users who are due and owed there.", labels=["upstream"])
     share = _gauge("gate_rate_share_ratio", "Our part of its limits.", labels=["upstream"])
     for one in gates:
-        for name in _GATE_STATES:
-            state.add_metric([one.name, name], float(one.state == name))
-        closed.add_metric([one.name], one.closed_s)
+        for cause in _GATE_CAUSES:
+            closed.add_metric([one.name, cause], float(one.cause == cause))
         waiting.add_metric([one.name], one.waiting_users)
         share.add_metric([one.name], one.rate_share)
-    yield from (state, closed, waiting, share)
+    yield from (closed, waiting, share)
 
 
 def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:

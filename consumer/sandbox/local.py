@@ -222,6 +222,7 @@ async def _serve(sitting: Local) -> None:
     ask = f"{sys.executable} -m consumer"
     sys.stderr.write(
         f"running until interrupted: {sitting.admin_url}/\nits settings: {sitting.config}\nin another terminal, from this folder:\n"
+        f"  {ask} status --config {sitting.config} --watch\n"
         f"  {ask} explain --config {sitting.config} {VENDORS[0]} '{user}'\n"
         f"  {ask} diff --config {sitting.config} {VENDORS[0]} '{user}'\n"
         f"  {ask} replay --config {sitting.config} --from-time 2020-01-01 --dry-run\n"

@@ -16,7 +16,7 @@ import pytest
 from consumer import cli
 from consumer.errors import Fatal
 
-COMMANDS: Final = ["check", "dead-letters", "diff", "explain", "local", "replay", "run", "sync"]
+COMMANDS: Final = ["check", "dead-letters", "diff", "explain", "local", "replay", "run", "status", "sync"]
 LETTERS: Final = ("dead-letters list", "dead-letters show", "dead-letters requeue")
 CANARY: Final = "hunter2-canary"
 GOOD: Final = """

@@ -1,5 +1,7 @@
 """The admin server: five addresses, nothing else, and nothing personal."""
 
+import base64
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,9 +13,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from consumer.admin import serving
+from consumer.board import age
 from consumer.errors import Fatal
-from consumer.page import age, page
+from consumer.page import POLICY, page
 from consumer.status import (
+    CauseStatus,
     Failure,
     GateStatus,
     GroupStatus,
@@ -38,9 +42,10 @@ def busy(*, evil: str = "vendor") -> Status:
         ready=False,
         not_ready=("the dead-letter topic takes no letters",),
         started_at=900.0,
-        group=GroupStatus(generation=3, lease_left_s=21.5),
+        group=GroupStatus(generation=3, lease_left_s=21.5, topic_partitions=4),
+        host="pod-a",
         partitions=(PartitionStatus(partition=2, position=9, end=12, committed=5, open=2, paused=True, oldest_open_at=700.0),),
-        users=UserCounts(dirty=1234, due=3, limit=250_000),
+        users=UserCounts(dirty=1234, limit=250_000, causes=(CauseStatus(cause="held", users=1234, oldest_s=7300.0),)),
         upstreams=(GateStatus(name=evil, kind="sesamy", state="closed", cause="denied", closed_s=7, next_try_s=3, waiting_users=4),),
         lists=(ListStatus(vendor=evil, account="1001", list="7", last_write_at=880.0, oldest_pending_s=7300.0, owed_users=4),),
         unknown_vendors=(
@@ -100,7 +105,7 @@ async def test_metrics_in_both_formats(pod: Pod) -> None:
         openmetrics = await other.text()
 
     assert answer.content_type == "text/plain"
-    assert 'sesamy_makeas_dirty_users{state="due"} 3.0' in text
+    assert 'sesamy_makeas_dirty_users{cause="held"} 1234.0' in text
     assert openmetrics.endswith("# EOF\n")
 
 
@@ -123,7 +128,7 @@ async def test_head_answers_without_a_body(pod: Pod) -> None:
 async def test_every_answer_is_hardened(pod: Pod) -> None:
     for path in ("/", "/livez", "/metrics", "/status.json", "/nowhere"):
         headers = (await ask(pod, path))[2].headers
-        assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+        assert headers["Content-Security-Policy"] == POLICY
         assert (headers["X-Content-Type-Options"], headers["Cache-Control"], headers["Server"]) == ("nosniff", "no-store", "sesamy-makeas")
 
 
@@ -172,7 +177,10 @@ async def test_the_page_shows_it_all(pod: Pod) -> None:
     for expected in (
         "not ready",
         "the dead-letter topic takes no letters",
-        "1,234 of at most 250,000",
+        "1,234 users dirty, at most 250,000",
+        "pod-a: generation 3",
+        "1 of 4 partitions: 100% of every limit",
+        "held shut gates, and nothing else",
         "denied",
         "replay --from-offset 0:17",
         "http-500",
@@ -182,12 +190,20 @@ async def test_the_page_shows_it_all(pod: Pod) -> None:
         assert expected in words
 
 
-def test_the_page_has_no_foreign_assets_and_no_script() -> None:
-    parsed = Parsed(page(busy(), now=1000.0))
+def test_the_page_has_no_foreign_assets() -> None:
+    """Its script and style are in it, and the policy lets these two run and nothing else."""
+    text = page(busy(), now=1000.0)
+    parsed = Parsed(text)
 
-    assert not {"script", "img", "link", "iframe", "object", "form"} & set(parsed.tags)
+    assert not {"img", "link", "iframe", "object", "form"} & set(parsed.tags)
     assert {value for name, value in parsed.attributes if name in {"href", "src"}} == {"/status.json", "/metrics"}
-    assert ("http-equiv", "refresh") in parsed.attributes
+    assert not {name for name, _ in parsed.attributes if name.startswith("on") or name == "style"}
+    for tag in ("style", "script"):
+        assert parsed.tags.count(tag) == 1
+        body = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+        digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in POLICY
+    assert {"default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(POLICY.split("; "))
 
 
 def test_every_value_is_escaped() -> None:
@@ -213,4 +229,7 @@ def test_ages_for_people(seconds: float | None, expected: str) -> None:
 
 
 def test_the_refresh_is_not_hectic() -> None:
-    assert re.search(r'http-equiv="refresh" content="5"', page(Status(), now=0.0))
+    """Without JavaScript the browser loads it anew; with it, the script asks as often."""
+    text = page(Status(), now=0.0)
+    assert re.search(r'<noscript><meta http-equiv="refresh" content="5"></noscript>', text)
+    assert "}, 5000);" in text

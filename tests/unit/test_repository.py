@@ -90,7 +90,7 @@ def test_every_requirement_is_pinned_with_hashes(name: str) -> None:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
 
     assert lines != []
-    pinned = re.compile(r"[a-z0-9][a-z0-9._-]*==[^ ;]+( ; [^\\]+?)?( +--hash=sha256:[0-9a-f]{64})+")
+    pinned = re.compile(r"[a-z0-9][a-z0-9._-]*(\[[a-z0-9,-]+\])?==[^ ;]+( ; [^\\]+?)?( +--hash=sha256:[0-9a-f]{64})+")
     assert [line[:60] for line in lines if pinned.fullmatch(line) is None] == []
 
 

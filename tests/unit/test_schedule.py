@@ -1,13 +1,15 @@
 """Each promise of the schedule, by example."""
 
+from collections.abc import Collection
 from math import inf
 
 import pytest
 
-from consumer.dirty import Rules, owed_by_account
+from consumer.dirty import Rules
 from consumer.events import URGENT
 from consumer.model import AccountId, Door, Ended, Event, Job, Result, UserKey, Verdict
 from consumer.schedule import Schedule
+from consumer.survey import CAUSES, Survey, survey
 
 A, B, C = AccountId("a"), AccountId("b"), AccountId("c")
 ANN, BOB, CID, DAN = (UserKey("v", name) for name in ("ann", "bob", "cid", "dan"))
@@ -378,7 +380,47 @@ def test_counts_and_what_is_owed(bench: Bench) -> None:
     assert ANN in bench.schedule
     assert bench.schedule.counts() == {"waiting": 0, "due": 2, "running": 0, "parking": 1}
     assert bench.schedule.due_by_account()["v", A] == 1
-    assert owed_by_account(bench.schedule.users.values(), {"v": (A, B), "w": (C,)})["w", C] == (1, 0)
+    assert surveyed(bench).owed["w", C] == (1, 0)
+
+
+def surveyed(bench: Bench, *, out_vendors: Collection[str] = (), out_accounts: Collection[AccountId] = ()) -> Survey:
+    accounts = {"v": (A, B), "w": (C,)}
+    return survey(bench.schedule.users.values(), accounts, out_vendors=out_vendors, out_accounts=out_accounts)
+
+
+def causes_of(seen: Survey) -> dict[str, int]:
+    assert tuple(seen.causes) == CAUSES
+    return {cause: users for cause, users in seen.causes.items() if users}
+
+
+def test_each_dirty_user_has_one_cause(bench: Bench) -> None:
+    """A burst that goes on, a run, a wait after a failure, letters on their way; and nobody: nothing."""
+    assert causes_of(surveyed(bench)) == {}
+    bench.event(ANN, 0)
+    assert causes_of(surveyed(bench)) == {"debounce": 1}
+    job = bench.take(2)
+    assert causes_of(surveyed(bench)) == {"running": 1}
+    bench.end(job, 2, b=RETRY)
+    seen = surveyed(bench)
+    assert causes_of(seen) == {"backoff": 1}
+    assert (seen.owed, seen.since_ms) == ({("v", B): (1, 0)}, {"backoff": 0})
+    bench.event(EVE, 3)
+    bench.end(bench.take(5), 5, c=REFUSED)
+    seen = surveyed(bench)
+    assert (seen.causes["parking"], seen.since_ms["parking"]) == (1, 3000)
+
+
+def test_a_due_user_waits_for_a_worker_or_for_shut_gates_alone(bench: Bench) -> None:
+    """Held is only who is kept by every gate that stands before him: with one open, he waits for a worker."""
+    bench.event(ANN, 0)
+    bench.event(EVE, 0)
+    bench.doors.by_name = {"v": Door.SHUT, "w": Door.SHUT}
+    assert bench.idle(9)
+
+    assert causes_of(surveyed(bench)) == {"ready": 2}
+    assert causes_of(surveyed(bench, out_accounts={A})) == {"ready": 2}
+    assert causes_of(surveyed(bench, out_accounts={A, B})) == {"ready": 1, "held": 1}
+    assert causes_of(surveyed(bench, out_vendors={"v", "w"})) == {"held": 2}
 
 
 def test_an_odd_key_goes_into_the_letter(bench: Bench) -> None:

@@ -19,7 +19,7 @@ from consumer import logs
 from consumer.logs import Repeats, counts, handler, log
 from consumer.secret import Secret
 from consumer.settings import ListSettings, SesamyCredentials, Settings, VendorSettings
-from consumer.status import GateStatus, ListStatus, PartitionStatus, Status, UserCounts, shown
+from consumer.status import CauseStatus, GateStatus, ListStatus, PartitionStatus, Status, UserCounts, shown
 from consumer.telemetry import Metrics, StatusCollector
 
 CANARY = "ann.canary@example.com"
@@ -269,7 +269,7 @@ def test_two_metrics_stand_side_by_side() -> None:
 def test_the_state_is_pulled_as_gauges() -> None:
     status = Status(
         ready=True,
-        users=UserCounts(dirty=6, waiting=3, due=2, running=1, limit=10),
+        users=UserCounts(dirty=6, limit=10, causes=(CauseStatus(cause="debounce", users=6, oldest_s=100.0), CauseStatus(cause="held"))),
         partitions=(
             PartitionStatus(partition=0, position=9, end=12, committed=5, open=2, paused=True, oldest_open_at=950.0),
             PartitionStatus(partition=1),
@@ -288,12 +288,13 @@ def test_the_state_is_pulled_as_gauges() -> None:
         return found.get((f"sesamy_makeas_{name}", tuple(sorted(labels.items()))))
 
     assert value("ready") == 1
-    assert [value("dirty_users", state=state) for state in ("waiting", "due", "running", "parking")] == [3, 2, 1, 0]
+    assert [value("dirty_users", cause=cause) for cause in ("debounce", "held")] == [6, 0]
+    assert [value("oldest_dirty_timestamp_seconds", cause=cause) for cause in ("debounce", "held")] == [900, None]
     assert (value("partition_lag_records", partition="0"), value("partition_lag_records", partition="1")) == (7, 0)
     assert value("partition_paused", partition="0") == 1
     assert value("partition_oldest_open_timestamp_seconds", partition="0") == 950
     assert value("partition_oldest_open_timestamp_seconds", partition="1") is None
-    assert [value("gate_state", upstream="1001", state=state) for state in ("open", "closed", "probing")] == [0, 1, 0]
+    assert [value("gate_closed", upstream="1001", cause=cause) for cause in ("breaker", "denied", "retry-after")] == [0, 1, 0]
     assert value("list_oldest_pending_timestamp_seconds", vendor="a", account="1001", list="7") == 940
     assert value("list_oldest_pending_timestamp_seconds", vendor="a", account="1001", list="8") is None
     assert value("list_last_write_timestamp_seconds", vendor="a", account="1001", list="7") == 900

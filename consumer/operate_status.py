@@ -1,0 +1,121 @@
+"""The command `status`: what a pod's page shows, on a terminal."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from .console import as_json, config_option, examples, output_option, printable, quiet_logs, run_async, settings_of
+
+if TYPE_CHECKING:
+    from .board import Cell, Table
+    from .errors import Fatal
+    from .status import Status
+
+_COLOURS: Final = {"good": "green", "mild": "yellow", "bad": "red"}
+_CLEAR: Final = "\x1b[H\x1b[2J"
+_GAP: Final = "  "
+
+
+@click.command(
+    epilog=examples("status --url http://10.0.0.7:8080 --url http://10.0.0.8:8080", "status --watch --config /etc/consumer.toml")
+)
+@config_option
+@output_option
+@click.option("--url", "urls", multiple=True, help="A pod's admin address; repeatable. Default: that of the settings.")
+@click.option("--watch", is_flag=True, help="Go on until stopped.")
+@click.option("--every", "every_s", type=click.FloatRange(0.5, 3600), default=5.0, show_default=True, metavar="S", help="With --watch.")
+def status(config: Path, output: str, *, urls: tuple[str, ...], watch: bool, every_s: float) -> int:
+    """Show what the pods say of themselves: lists, what waits and why, gates, partitions, failures."""
+    quiet_logs()
+
+    from . import ask as work  # noqa: PLC0415
+
+    addresses = work.named(urls) or work.urls_of(settings_of(config))
+    return run_async(partial(_show, addresses, output=output, every_s=every_s if watch else None))
+
+
+async def _show(urls: list[str], *, output: str, every_s: float | None) -> int:
+    """Show it once, or for ever; return 69 where a pod did not answer."""
+    import anyio  # noqa: PLC0415
+
+    from . import ask as work  # noqa: PLC0415
+
+    while True:
+        found = await work.statuses(urls)
+        silent = _tell(found, output=output, fresh_screen=every_s is not None)
+        if every_s is None:
+            return silent
+        await anyio.sleep(every_s)
+
+
+def _tell(found: "Mapping[str, Status | Fatal]", *, output: str, fresh_screen: bool) -> int:
+    from .errors import Fatal  # noqa: PLC0415
+
+    answered = {url: one for url, one in found.items() if not isinstance(one, Fatal)}
+    silent = [one for one in found.values() if isinstance(one, Fatal)]
+    if output == "json":
+        _tell_json(answered, one_line=fresh_screen)
+    else:
+        text = "\n\n".join("\n".join(_lines(url, one)) for url, one in answered.items())
+        clear = _CLEAR if fresh_screen and sys.stdout.isatty() else ""
+        click.echo(f"{clear}{text}" + ("\n" if fresh_screen else ""))
+    for one in silent:
+        click.echo(f"sesamy-makeas: {one}", err=True)
+    return max((one.status for one in silent), default=0)
+
+
+def _tell_json(answered: "Mapping[str, Status]", *, one_line: bool) -> None:
+    import msgspec  # noqa: PLC0415
+
+    data = [{"url": url, "status": one} for url, one in answered.items()]
+    if one_line:  # A stream: one document a line.
+        click.echo(msgspec.json.encode(data))
+    else:
+        as_json(data)
+
+
+# ---- What is drawn ----
+
+
+def _lines(url: str, one: "Status") -> Iterator[str]:
+    import time  # noqa: PLC0415
+
+    from .board import board  # noqa: PLC0415
+
+    shown = board(one, now=time.time())
+    yield f"{_drawn(shown.state)}  {printable(url)}"
+    yield from (_drawn(line) for line in shown.lines)
+    for table in shown.tables:
+        yield from _table(table)
+    yield f"\n{printable(shown.foot)}"
+
+
+def _table(table: "Table") -> Iterator[str]:
+    if not table.rows:
+        if table.empty:
+            yield f"\n{table.title}: {table.empty}"
+        return
+    heads = [head.rstrip("#") for head in table.heads]
+    widths = [max(len(head), *(len(printable(row[i].text)) for row in table.rows)) for i, head in enumerate(heads)]
+    right = [head.endswith("#") for head in table.heads]
+    yield f"\n{click.style(table.title, bold=True)}"
+    yield _columns((_placed(head, width, is_right=side) for head, width, side in zip(heads, widths, right, strict=True)))
+    for row in table.rows:
+        yield _columns((_drawn(cell, width, is_right=side) for cell, width, side in zip(row, widths, right, strict=True)))
+
+
+def _columns(parts: Iterable[str]) -> str:
+    return _GAP.join(parts).rstrip()
+
+
+def _placed(text: str, width: int, *, is_right: bool) -> str:
+    return text.rjust(width) if is_right else text.ljust(width)
+
+
+def _drawn(cell: "Cell", width: int = 0, *, is_right: bool = False) -> str:
+    text = _placed(printable(cell.text), width, is_right=is_right)
+    return click.style(text, fg=_COLOURS[cell.tone]) if cell.tone and cell.text else text
