@@ -10,7 +10,7 @@ IMAGE := sesamy-makeas:dev
 ARGS :=
 CURE := install Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt-get install python3-venv), then try again
 
-.PHONY: help local test test-long check format readme bench image lock clean
+.PHONY: help local test test-long check format generated bench image lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,21 +24,20 @@ test: $(READY) ## Run every test that this machine can: ARGS="-k gates"
 test-long: $(READY) ## Run the slow sweeps, with random examples
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -m long $(ARGS)
 
-check: $(READY) ## Check style, types, imports, spelling and the README's table of settings
+check: $(READY) ## Check style, types, imports, spelling and that what is made from the code is fresh
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
-	@$(BIN)/python -c 'import sys; from tests.settings_table import README, fresh; text = README.read_text("utf-8"); \
-		sys.exit(None if fresh(text) == text else "README.md: the table of settings is stale; cure: make readme")'
+	@$(BIN)/python -m tests.generated --check
 
 format: $(READY) ## Put the code in its form, and mend what can be mended
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-readme: $(READY) ## Write the README's table of settings anew
-	@$(BIN)/python -m tests.settings_table
+generated: $(READY) ## Write anew what is made from the code: tables, dashboard, PrometheusRule
+	@$(BIN)/python -m tests.generated
 
 bench: $(READY) ## Measure speed and memory beside a bare peer: ARGS="scan"
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -188,7 +188,6 @@ def _of_users(users: UserCounts, *, now: float) -> Iterator[Metric]:
 
 def _of_partitions(partitions: Iterable[PartitionStatus]) -> Iterator[Metric]:
     rows: tuple[tuple[GaugeMetricFamily, Callable[[PartitionStatus], float | None]], ...] = (
-        (_gauge("partition_position_offset", "Next record to read.", labels=["partition"]), lambda one: one.position),
         (_gauge("partition_committed_offset", "Next record after a crash.", labels=["partition"]), lambda one: one.committed),
         (
             _gauge("partition_lag_records", "Records from the committed offset to the partition's end.", labels=["partition"]),

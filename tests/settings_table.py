@@ -1,4 +1,4 @@
-"""Writes the README's table of settings from the structs: `python -m tests.settings_table`."""
+"""Writes the README's table of settings from the structs."""
 
 import ast
 import inspect
@@ -65,7 +65,3 @@ def fresh(text: str) -> str:
     _, end, after = rest.partition(_END)
     assert end, "the README has lost its marks for the settings"
     return f"{before}{_BEGIN}\n\n{block()}\n\n{_END}{after}"
-
-
-if __name__ == "__main__":
-    README.write_text(fresh(README.read_text(encoding="utf-8")), encoding="utf-8")

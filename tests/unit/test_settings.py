@@ -495,7 +495,7 @@ def test_the_fingerprint_follows_the_settings_but_no_secret(tmp_path: Path) -> N
 
 
 def test_the_readme_has_every_setting_as_it_is() -> None:
-    """`python -m tests.settings_table` writes it anew."""
+    """`make generated` writes it anew."""
     text = README.read_text(encoding="utf-8")
 
     assert text == fresh(text)

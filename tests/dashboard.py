@@ -1,0 +1,235 @@
+"""Writes the Grafana dashboard, `deploy/monitoring/dashboard.json`."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+_M: Final = "sesamy_makeas_"
+_JOB: Final = 'job=~"$job"'
+_WIDTH: Final = 24
+_HEIGHT: Final = 8
+
+Query = tuple[str, str]
+"""PromQL and legend."""
+
+
+def _rate(metric: str, by: str, more: str = "") -> str:
+    return f"sum by ({by}) (rate({_M}{metric}{{{_JOB}{more}}}[$__rate_interval]))"
+
+
+def _quantile(q: float, metric: str, by: str) -> str:
+    return f"histogram_quantile({q}, {_rate(f'{metric}_bucket', f'{by}, le' if by else 'le')})"
+
+
+def _gauge(metric: str, by: str, *, how: str = "sum", more: str = "") -> str:
+    return f"{how} by ({by}) ({_M}{metric}{{{_JOB}{more}}})"
+
+
+_ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...]], ...]] = (
+    (
+        "Are the lists fresh?",
+        (
+            (
+                "Oldest event that waits, by list",
+                "Paging begins at 30 minutes without a write. Nothing is drawn where nothing waits.",
+                "s",
+                ((f"time() - {_gauge('list_oldest_pending_timestamp_seconds', 'vendor, list', how='min')}", "{{vendor}} {{list}}"),),
+            ),
+            (
+                "From event to list, 95 of 100",
+                "The debounce is part of it.",
+                "s",
+                ((_quantile(0.95, "freshness_seconds", "account, list"), "{{account}} {{list}}"),),
+            ),
+            ("Users owed, by list", "", "short", ((_gauge("list_owed_users", "vendor, list"), "{{vendor}} {{list}}"),)),
+        ),
+    ),
+    (
+        "What waits, and for what?",
+        (
+            (
+                "Dirty users, by cause",
+                "debounce: a burst may go on. backoff: after a failure. held: shut gates alone. ready: a worker or a rate.",
+                "short",
+                ((_gauge("dirty_users", "cause"), "{{cause}}"), (_gauge("dirty_users_limit", "job"), "limit")),
+            ),
+            (
+                "Oldest event, by cause",
+                "",
+                "s",
+                ((f"time() - {_gauge('oldest_dirty_timestamp_seconds', 'cause', how='min')}", "{{cause}}"),),
+            ),
+            ("Gates shut", "", "short", ((_gauge("gate_closed", "upstream, cause", how="max") + " > 0", "{{upstream}} {{cause}}"),)),
+            ("Users due, by gate", "", "short", ((_gauge("gate_waiting_users", "upstream"), "{{upstream}}"),)),
+        ),
+    ),
+    (
+        "Work",
+        (
+            (
+                "Records and resyncs",
+                "Their ratio is what the debounce saves.",
+                "ops",
+                ((_rate("records_total", "outcome"), "records: {{outcome}}"), (_rate("events_merged_total", "job"), "merged")),
+            ),
+            ("Resyncs, by outcome", "", "ops", ((_rate("resyncs_total", "vendor, outcome"), "{{vendor}} {{outcome}}"),)),
+            ("Time of a resync, 95 of 100", "", "s", ((_quantile(0.95, "resync_duration_seconds", ""), "resync"),)),
+            ("Opted-out contacts left out", "", "ops", ((_rate("consent_kept_total", "account"), "{{account}}"),)),
+        ),
+    ),
+    (
+        "Upstreams",
+        (
+            ("Requests, by code", "", "ops", ((_rate("upstream_requests_total", "upstream, code"), "{{upstream}} {{code}}"),)),
+            (
+                "Time of a request, 95 of 100",
+                "",
+                "s",
+                ((_quantile(0.95, "upstream_request_duration_seconds", "upstream"), "{{upstream}}"),),
+            ),
+            ("Second tries", "", "ops", ((_rate("retries_total", "upstream, code") + " or vector(0)", "{{upstream}} {{code}}"),)),
+            ("Share of the limits", "", "percentunit", ((_gauge("gate_rate_share_ratio", "instance", how="min"), "{{instance}}"),)),
+        ),
+    ),
+    (
+        "Letters",
+        (
+            ("Open letters", "", "short", ((_gauge("dead_letters_open", "job", how="max"), "open"),)),
+            (
+                "Written and closed",
+                "",
+                "ops",
+                ((_rate("dead_letters_total", "stage, code"), "{{stage}} {{code}}"), (_rate("dead_letters_done_total", "job"), "closed")),
+            ),
+            (
+                "Letters that wait, and whether they can be written",
+                "",
+                "short",
+                (
+                    (_gauge("dead_letters_waiting", "job"), "waiting"),
+                    (_gauge("dead_letters_writable", "job", how="min"), "writable"),
+                ),
+            ),
+            ("Unknown vendors", "", "short", ((_gauge("unknown_vendors", "job", how="max"), "vendors"),)),
+        ),
+    ),
+    (
+        "Kafka",
+        (
+            (
+                "Lag in records",
+                "Held back on purpose by the debounce: see the causes above.",
+                "short",
+                ((_gauge("partition_lag_records", "partition"), "{{partition}}"),),
+            ),
+            (
+                "Oldest event not covered, by partition",
+                "",
+                "s",
+                ((f"time() - {_gauge('partition_oldest_open_timestamp_seconds', 'partition', how='min')}", "{{partition}}"),),
+            ),
+            ("Open users, by partition", "", "short", ((_gauge("partition_open_users", "partition"), "{{partition}}"),)),
+            (
+                "Committed, in records a second",
+                "",
+                "ops",
+                ((f"sum by (partition) (rate({_M}partition_committed_offset{{{_JOB}}}[$__rate_interval]))", "{{partition}}"),),
+            ),
+            ("Partitions paused", "", "short", ((_gauge("partition_paused", "job"), "paused"),)),
+            ("Lease left", "", "s", ((_gauge("lease_remaining_seconds", "instance", how="min"), "{{instance}}"),)),
+            ("Commits", "", "ops", ((_rate("commits_total", "result"), "{{result}}"),)),
+            (
+                "Rebalances, resets and failed reads",
+                "",
+                "ops",
+                (
+                    (_rate("rebalances_total", "kind"), "{{kind}}"),
+                    (_rate("offset_resets_total", "job"), "resets"),
+                    (_rate("fetch_errors_total", "job"), "failed reads"),
+                ),
+            ),
+        ),
+    ),
+    (
+        "Pods",
+        (
+            ("Ready", "", "short", ((_gauge("ready", "instance", how="max"), "{{instance}}"),)),
+            ("Lateness of the event loop, 99 of 100", "", "s", ((_quantile(0.99, "loop_lag_seconds", "instance"), "{{instance}}"),)),
+            ("Log lines", "", "ops", ((_rate("log_lines_total", "level"), "{{level}}"),)),
+            (
+                "Build and settings",
+                "",
+                "short",
+                (
+                    (_gauge("build_info", "version, python", how="count"), "{{version}}, Python {{python}}"),
+                    (_gauge("settings_info", "fingerprint", how="count"), "settings {{fingerprint}}"),
+                ),
+            ),
+        ),
+    ),
+)
+
+
+def queries() -> Iterable[tuple[str, str]]:
+    """Give each panel's title and query."""
+    return ((title, expr) for _, panels in _ROWS for title, _, _, asked in panels for expr, _ in asked)
+
+
+def fresh(_: str = "") -> str:
+    """Return the dashboard as Grafana imports it."""
+    source = {"type": "prometheus", "uid": "$datasource"}
+    panels: list[dict[str, Any]] = []
+    y = 0
+    for row, (heading, shown) in enumerate(_ROWS):
+        panels.append(
+            {"type": "row", "id": 100 * (row + 1), "title": heading, "gridPos": {"h": 1, "w": _WIDTH, "x": 0, "y": y}, "panels": []}
+        )
+        y += 1
+        width = _WIDTH // min(len(shown), 4)
+        for number, (title, about, unit, asked) in enumerate(shown):
+            x = number * width % _WIDTH
+            y += _HEIGHT if number and x == 0 else 0
+            panels.append(
+                {
+                    "type": "timeseries",
+                    "id": 100 * (row + 1) + number + 1,
+                    "title": title,
+                    "description": about,
+                    "datasource": source,
+                    "gridPos": {"h": _HEIGHT, "w": width, "x": x, "y": y},
+                    "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
+                    "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
+                    "targets": [
+                        {"refId": chr(ord("A") + index), "datasource": source, "expr": expr, "legendFormat": legend}
+                        for index, (expr, legend) in enumerate(asked)
+                    ],
+                }
+            )
+        y += _HEIGHT
+    made = {
+        "uid": "sesamy-makeas",
+        "title": "sesamy-makeas",
+        "tags": ["sesamy-makeas"],
+        "schemaVersion": 39,
+        "editable": True,
+        "graphTooltip": 1,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "templating": {
+            "list": [
+                {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"},
+                {
+                    "name": "job",
+                    "type": "query",
+                    "label": "job",
+                    "datasource": source,
+                    "query": f"label_values({_M}build_info, job)",
+                    "refresh": 2,
+                    "includeAll": True,
+                    "multi": True,
+                },
+            ]
+        },
+        "panels": panels,
+    }
+    return json.dumps(made, indent=1) + "\n"
