@@ -35,6 +35,7 @@ _NAME: Final = "sesamy-makeas"
 _USAGE: Final = 64
 _BUG: Final = 70
 _CUT_OFF: Final = 75
+_PURPOSES: Final = click.Choice(["run", "replay", "dead-letters"])
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
@@ -100,7 +101,8 @@ def sync(config: Path, output: str, vendor: str, users: tuple[str, ...]) -> int:
 @config_option
 @output_option
 @click.option("--online", is_flag=True, help="Ask Kafka, Sesamy and Make.as, too; nothing is written.")
-def check(config: Path, output: str, *, online: bool) -> int:
+@click.option("--for", "purpose", type=_PURPOSES, default="run", show_default=True, help="Whose rights to ask for.")
+def check(config: Path, output: str, purpose: str, *, online: bool) -> int:
     """Say what is wrong with the settings, and (--online) with all that they name."""
     import logging  # noqa: PLC0415
 
@@ -112,7 +114,7 @@ def check(config: Path, output: str, *, online: bool) -> int:
     if online and settings is not None:
         from . import online as asking  # noqa: PLC0415
 
-        findings += run_async(asking.online, settings)
+        findings += run_async(asking.online, settings, purpose)
     if output == "json":
         as_json(findings)
     else:

@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import anyio
 from aiokafka.errors import KafkaError
@@ -28,12 +28,16 @@ _AT_ONCE: Final = 8
 _Ask = Callable[[str], Awaitable[Finding]]
 
 
-async def online(settings: Settings) -> list[Finding]:
-    """Ask everybody; return what is wrong, unwise and fine."""
+Purpose = Literal["run", "replay", "dead-letters"]
+"""Whose rights are looked at; `sync` needs what `replay` does."""
+
+
+async def online(settings: Settings, purpose: Purpose = "run") -> list[Finding]:
+    """Ask everybody; return what is wrong, unwise and fine for this purpose."""
     kafka: list[Finding] = []
     others: list[Finding] = []
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_kafka, settings, kafka)
+        tasks.start_soon(_kafka, settings, kafka, purpose)
         tasks.start_soon(_upstreams, settings, others)
     return [*kafka, *others]
 
@@ -41,18 +45,22 @@ async def online(settings: Settings) -> list[Finding]:
 # ---- Kafka ----
 
 
-async def _kafka(settings: Settings, found: list[Finding]) -> None:
+async def _kafka(settings: Settings, found: list[Finding], purpose: Purpose) -> None:
     kafka = settings.kafka
-    names = [kafka.topic, kafka.dead_letter_topic]
+    wants_topic, wants_letters = purpose != "dead-letters", purpose != "replay"
+    names = [kafka.topic] * wants_topic + [kafka.dead_letter_topic] * wants_letters
     try:
         async with asking(kafka) as rights:
             found.append(fine("kafka.bootstrap_servers", "reached"))
             topics, cluster = await rights.topics(names)
-            found.append(_source(topics[kafka.topic]))
-            found.append(_group(await rights.group(kafka.group_id)))
-            found.append(_letters(topics[kafka.dead_letter_topic], cluster))
-            if not topics[kafka.dead_letter_topic].error:
-                found += _kept(await rights.configuration(kafka.dead_letter_topic))
+            if wants_topic:
+                found.append(_source(topics[kafka.topic]))
+            if purpose == "run":
+                found.append(_group(await rights.group(kafka.group_id)))
+            if wants_letters:
+                found.append(_letters(topics[kafka.dead_letter_topic], cluster))
+                if not topics[kafka.dead_letter_topic].error:
+                    found += _kept(await rights.configuration(kafka.dead_letter_topic))
     except ssl.SSLError:
         found.append(wrong("kafka", "no TLS with the brokers", "correct kafka.ssl_* and kafka.security_protocol", _UNAVAILABLE))
     except (KafkaError, OSError, TimeoutError, NotImplementedError) as error:

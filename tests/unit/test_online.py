@@ -149,7 +149,7 @@ async def test_no_broker_is_69_and_no_secret_shows() -> None:
         sasl_password=Secret("text", "hunter2-canary"),
     )
     found: list[Finding] = []
-    await _kafka(Settings(vendors=(), kafka=kafka), found)
+    await _kafka(Settings(vendors=(), kafka=kafka), found, "run")
 
     assert [(finding.path, *brief(finding)) for finding in found] == [("kafka.bootstrap_servers", "error", 69)]
     assert "hunter2-canary" not in repr(found)

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Grants the least rights with which `run`, `replay` (and `sync`) and `dead-letters` work. Reading and writing include describing.
+#   BOOTSTRAP=kafka-1:9092 [COMMAND_CONFIG=admin.properties] deploy/kafka/acls.sh
+# A principal may be the same for all three: set RUN, REPLAY and LETTERS to one name.
+set -eu
+
+: "${BOOTSTRAP:?say where Kafka is: BOOTSTRAP=host:port}"
+tool=${KAFKA_ACLS:-kafka-acls.sh}
+topic=${TOPIC:-sesamy.events}
+letters=${DEAD_LETTERS:-$topic.dead-letter}
+group=${GROUP:-sesamy-makeas}
+
+allow() {
+    principal=$1
+    shift
+    "$tool" --bootstrap-server "$BOOTSTRAP" ${COMMAND_CONFIG:+--command-config "$COMMAND_CONFIG"} --add \
+        --allow-principal "User:$principal" "$@"
+}
+
+# run: reads the topic as a member of the group; parks letters, and follows them to try again by itself what a gate has held.
+allow "${RUN:-sesamy-makeas}" --operation Read --topic "$topic"
+allow "${RUN:-sesamy-makeas}" --operation Read --group "$group"
+allow "${RUN:-sesamy-makeas}" --operation Read --topic "$letters"
+allow "${RUN:-sesamy-makeas}" --operation Write --topic "$letters"
+
+# replay, sync: read the topic; join no group, park nothing.
+allow "${REPLAY:-sesamy-makeas-replay}" --operation Read --topic "$topic"
+
+# dead-letters: reads the letters, and asks the pods there to try again.
+allow "${LETTERS:-sesamy-makeas-letters}" --operation Read --topic "$letters"
+allow "${LETTERS:-sesamy-makeas-letters}" --operation Write --topic "$letters"

@@ -1,0 +1,246 @@
+"""The rights that `deploy/kafka` grants are enough, and not one too many: on a broker with TLS, SCRAM and an authorizer."""
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import anyio
+import pytest
+import pytest_asyncio
+import trustme
+import yaml
+from aiokafka import AIOKafkaProducer
+from aiokafka.helpers import create_ssl_context
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ConfigResource,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from consumer.sandbox.broker import Broker, broker
+from consumer.sandbox.faults import Fault
+from consumer.sandbox.town import PLACES, VENDORS, town
+from tests.generated import ROOT
+from tests.integration.harness import Said, Stage, until
+from tests.integration.kafka_tools import remove
+
+TOPIC, LETTERS, GROUP = "sesamy.events", "sesamy.events.dead-letter", "readers-of-sesamy.events"
+PASSWORD: Final = "scram-canary"
+PRINCIPALS: Final = {"run": "sesamy-makeas", "replay": "sesamy-makeas-replay", "dead-letters": "sesamy-makeas-letters"}
+FIRST: Final = PLACES[0].account
+
+
+def overrides(folder: Path) -> dict[str, str]:
+    """Return a broker's settings: TLS to all, a login for all, and an authorizer that allows nobody anything but its own."""
+    authority = trustme.CA()
+    own = authority.issue_cert("127.0.0.1")
+    own.private_key_and_cert_chain_pem.write_to_path(str(folder / "broker.pem"))
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    # Kafka reads keys as PKCS 8 alone.
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+    key = serialization.load_pem_private_key(own.private_key_pem.bytes(), None).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "broker.pem").write_bytes(key + b"".join(one.bytes() for one in own.cert_chain_pems))
+    return {
+        "listener.security.protocol.map": "PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "listener.name.plaintext.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule required "
+        'username="admin" password="a" user_admin="a";',
+        "listener.name.plaintext.scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(folder / "broker.pem"),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(folder / "ca.pem"),
+        "ssl.endpoint.identification.algorithm": "",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        # The controller's own listener is this process's alone, and has no login.
+        "super.users": "User:admin;User:ANONYMOUS",
+        "allow.everyone.if.no.acl.found": "false",
+    }
+
+
+class Guarded:
+    """A broker that lets in three principals, and lets them do what they have been granted."""
+
+    def __init__(self, found: Broker, folder: Path) -> None:
+        self.broker, self.folder, self.ca = found, folder, str(folder / "ca.pem")
+        login = {"security.protocol": "SASL_SSL", "ssl.ca.location": self.ca, "sasl.mechanism": "PLAIN"}
+        self._login = login | {"sasl.username": "admin", "sasl.password": "a"}
+        self.admin = AdminClient({"bootstrap.servers": found.bootstrap} | self._login)
+
+    def set_up(self) -> None:
+        users = [
+            UserScramCredentialUpsertion(name, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), PASSWORD.encode())
+            for name in PRINCIPALS.values()
+        ]
+        for future in self.admin.alter_user_scram_credentials(users).values():
+            future.result(30)
+
+    async def apply(self, script: str, **more: str) -> None:
+        """Run a script of `deploy/kafka` as it is."""
+        config = self.folder / "admin.properties"
+        config.write_text("".join(f"{name}={value}\n" for name, value in self._login.items()), encoding="utf-8")
+        shim = self.folder / f"kafka-{script}"
+        command = f"{sys.executable} -m tests.integration.kafka_tools {script.removesuffix('.sh')}"
+        shim.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+        shim.chmod(0o755)
+        given = {"BOOTSTRAP": self.broker.bootstrap, "COMMAND_CONFIG": str(config), "GROUP": GROUP, **more}
+        environ = {**os.environ, **given, "PATH": f"{self.folder}:{os.environ['PATH']}"}
+        done = await anyio.run_process([str(ROOT / "deploy/kafka" / script)], env=environ, cwd=ROOT, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+
+    def granted(self) -> list[AclBinding]:
+        everything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY)
+        return sorted(self.admin.describe_acls(everything).result(30), key=str)
+
+    def grant(self, one: AclBinding) -> None:
+        (future,) = self.admin.create_acls([one]).values()
+        future.result(30)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def guarded(session_broker: Broker | str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
+    if isinstance(session_broker, str) or session_broker.kind != "jvm":
+        pytest.skip("it needs a broker on the JVM")
+    folder = tmp_path_factory.mktemp("guarded")
+    async with broker("jvm", report=lambda _: None, overrides=overrides(folder)) as found:
+        made = Guarded(found, folder)
+        made.set_up()
+        await made.apply("topics.sh", REPLICAS="1", MIN_INSYNC="1", PARTITIONS="4")
+        await made.apply("acls.sh")
+        yield made
+
+
+@pytest_asyncio.fixture
+async def stage(guarded: Guarded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    secured = {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "SCRAM-SHA-512", "SASL_PASSWORD": PASSWORD, "SSL_CAFILE": guarded.ca}
+    for name, value in secured.items():
+        monkeypatch.setenv(f"KAFKA_{name}", value)
+    login(monkeypatch, "run")
+    producer = AIOKafkaProducer(
+        bootstrap_servers=guarded.broker.bootstrap,
+        security_protocol="SASL_SSL",
+        ssl_context=create_ssl_context(cafile=guarded.ca),
+        sasl_mechanism="PLAIN",
+        sasl_plain_username="admin",
+        sasl_plain_password="a",
+    )
+    await producer.start()
+    async with town(tmp_path, readers=6) as here:
+        made = Stage(here, guarded.broker, TOPIC, tmp_path, producer)
+        try:
+            yield made
+        finally:
+            for pod in made.pods:
+                await pod.kill()
+            await producer.stop()
+
+
+def login(monkeypatch: pytest.MonkeyPatch, purpose: str) -> None:
+    monkeypatch.setenv("KAFKA_SASL_USERNAME", PRINCIPALS[purpose])
+
+
+async def check(stage: Stage, purpose: str) -> Said:
+    return await stage.command("check", "--online", "--for", purpose, "--output", "json")
+
+
+async def test_the_topics_are_as_the_script_says(guarded: Guarded) -> None:
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in (TOPIC, LETTERS)]
+    found = {resource.name: future.result(30) for resource, future in guarded.admin.describe_configs(resources).items()}
+
+    assert {name: (one["cleanup.policy"].value, int(one["retention.ms"].value) // 86_400_000) for name, one in found.items()} == {
+        TOPIC: ("delete", 30),
+        LETTERS: ("delete", 14),
+    }
+    await guarded.apply("acls.sh")  # Once more does no harm.
+
+
+async def test_run_replay_and_requeue_work_with_these_rights_alone(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pod parks what a list refuses, a replay runs beside it, and a requeue heals it, each with its own login."""
+    user = next(user for user in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], user))
+    email = stage.town.sesamy.users[VENDORS[0]][user]["profile"]["email"].lower()
+    stage.town.makeas.faults.add(Fault(kind="status", upstream=FIRST, user=email, status=422))
+    pod = await stage.pod().start()
+    await stage.touch_all()
+
+    async def parked() -> bool:
+        status = await pod.status()
+        return status is not None and status.dead_letters.open > 0 and status.users.dirty == 0
+
+    await until(parked, what=pod.said, within_s=60)
+    stage.town.makeas.faults.clear()
+
+    login(monkeypatch, "replay")
+    replayed = await stage.command("replay", "--from-time", "2020-01-01", "--yes")
+    assert replayed.status == 0, replayed
+    login(monkeypatch, "dead-letters")
+    listed = await stage.command("dead-letters", "list", "--output", "json")
+    assert json.loads(listed.out), listed
+    requeued = await stage.command("dead-letters", "requeue", "--all", "--yes", "--wait")
+    assert requeued.status == 0, requeued
+    await stage.agree()
+    await stage.idle(pod)
+    assert await pod.stop() == 0
+
+
+@pytest.mark.parametrize("purpose", list(PRINCIPALS))
+async def test_each_right_that_is_missing_is_named(stage: Stage, guarded: Guarded, monkeypatch: pytest.MonkeyPatch, purpose: str) -> None:
+    login(monkeypatch, purpose)
+    said = await check(stage, purpose)
+    assert said.status == 0, said
+    mine = [one for one in guarded.granted() if one.principal == f"User:{PRINCIPALS[purpose]}"]
+    assert len(mine) == {"run": 4, "replay": 1, "dead-letters": 2}[purpose]
+
+    for one in mine:
+        remove(guarded.admin, one)
+        try:
+            said = await check(stage, purpose)
+        finally:
+            guarded.grant(one)
+        assert said.status == 77, (one, said)
+        path = {TOPIC: "kafka.topic", LETTERS: "kafka.dead_letter_topic", GROUP: "kafka.group_id"}[one.name]
+        (finding,) = [found for found in json.loads(said.out) if found["level"] == "error"]
+        assert (finding["path"], one.operation.name in finding["cure"]) == (path, True), (one, finding)
+
+
+async def test_a_stranger_to_the_brokers_certificate_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A broker whose certificate nobody of ours vouches for gets no password from us."""
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    monkeypatch.setenv("KAFKA_SSL_CAFILE", str(tmp_path / "other.pem"))
+    said = await check(stage, "run")
+
+    assert said.status == 69, said
+    assert "kafka.ssl_" in said.out or "security_protocol" in said.out
+    assert PASSWORD not in said.out + said.err
+
+
+def test_the_strimzi_user_has_the_same_rights(guarded: Guarded) -> None:
+    """What the operator grants is what the script grants to `run`."""
+    path = ROOT / "deploy/kustomize/components/strimzi-user/kafkauser.yaml"
+    user = yaml.safe_load(path.read_text(encoding="utf-8"))
+    theirs = {
+        (acl["resource"]["type"], acl["resource"]["name"].replace("sesamy-makeas", GROUP), operation.upper())
+        for acl in user["spec"]["authorization"]["acls"]
+        for operation in acl["operations"]
+    }
+    ours = {
+        (one.restype.name.lower(), one.name, one.operation.name)
+        for one in guarded.granted()
+        if one.principal == f"User:{PRINCIPALS['run']}"
+    }
+    assert theirs == ours
