@@ -5,15 +5,17 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 READY := .venv/.ready
+DEPLOY := .venv/deploy
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3 python
+GO_TOOLS := sigs.k8s.io/kustomize/kustomize/v5@v5.8.1 github.com/zegl/kube-score/cmd/kube-score@v1.20.0
 IMAGE := sesamy-makeas:dev
 ARGS :=
 CURE := install Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt-get install python3-venv), then try again
 
-.PHONY: help local test test-long check format generated bench image lock clean
+.PHONY: help local test test-long check format generated bench deploy-check image lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 local: $(READY) ## Run the whole thing on this machine and check the end state: ARGS="--chaos", "--serve", "--help"
 	@$(BIN)/sesamy-makeas local $(ARGS)
@@ -42,6 +44,9 @@ generated: $(READY) ## Write anew what is made from the code: tables, dashboard,
 bench: $(READY) ## Measure speed and memory beside a bare peer: ARGS="scan"
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+deploy-check: $(DEPLOY)/.ready ## Look at deploy/ as far as that goes without a cluster
+	@$(DEPLOY)/bin/python deploy/check.py
+
 image: ## Build the image: IMAGE=name:tag ARGS="--build-arg BASE=..."
 	docker build --file deploy/docker/Dockerfile --tag $(IMAGE) $(ARGS) .
 
@@ -49,7 +54,8 @@ lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	@$(BIN)/python -m venv --clear .venv/lock && .venv/lock/bin/pip install --quiet 'uv>=0.9'
 	@set -eu; pin() { .venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml "$$@"; }; \
-		pin --output-file requirements.txt; pin --extra local --group dev --output-file requirements-dev.txt
+		pin --output-file requirements.txt; pin --extra local --group dev --output-file requirements-dev.txt; \
+		pin --group pyproject.toml:deploy --output-file requirements-deploy.txt
 
 clean: ## Remove .venv and all that was made
 	@rm -rf .venv .coverage .hypothesis .*_cache build dist
@@ -65,3 +71,11 @@ $(READY): requirements-dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
 	touch $@
+
+$(DEPLOY)/.ready: $(READY) requirements-deploy.txt Makefile
+	@echo "making $(DEPLOY), once" >&2
+	@$(BIN)/python -m venv $(DEPLOY)
+	@$(DEPLOY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-deploy.txt
+	@set -eu; for module in $(GO_TOOLS); do GOBIN="$(CURDIR)/$(DEPLOY)/bin" GOFLAGS= go install "$$module" 2>"$(DEPLOY)/go.log" \
+		|| { cat "$(DEPLOY)/go.log" >&2; echo "make: $$module could not be built; cure: install Go 1.23 or newer" >&2; exit 1; }; done
+	@touch $@

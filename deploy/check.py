@@ -1,0 +1,89 @@
+"""Looks at everything under deploy/ as far as that goes without a cluster: `make deploy-check`. Exit status 1: something is wrong."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import yaml
+
+DEPLOY = Path(__file__).parent
+ROOT = DEPLOY.parent
+BIN = Path(sys.prefix) / "bin"
+# Kubernetes as of which all that is used here is stable: podFailurePolicy (1.31), unhealthyPodEvictionPolicy (1.31).
+KUBERNETES = ("1.31", "1.35")
+SCORE = (
+    "--ignore-container-cpu-limit",
+    # A pinned image need not be pulled again.
+    *("--ignore-test", "container-image-pull-policy"),
+)
+
+
+def tool(name: str) -> str:
+    """Return where a tool is: our own first."""
+    found = str(BIN / name) if (BIN / name).exists() else shutil.which(name)
+    if found is None:
+        raise SystemExit(f"deploy-check: {name} is missing; cure: on Debian apt-get install prometheus (for promtool) and Go 1.23 or newer")
+    return found
+
+
+def ran(name: str, *arguments: str, said: str = "") -> tuple[str, list[str]]:
+    """Run a tool; return its output, and what is wrong."""
+    done = subprocess.run([tool(name), *arguments], input=said, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
+    return done.stdout, [] if done.returncode == 0 else [f"{name} {' '.join(arguments[:2])}: {done.stdout}{done.stderr}".strip()]
+
+
+def overlays() -> Iterator[str]:
+    """Build every overlay, and look at what comes out."""
+    schemas = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (DEPLOY / "schemas").glob("*.json")}
+    for overlay in sorted((DEPLOY / "kustomize/overlays").iterdir()):
+        text, wrong = ran("kustomize", "build", str(overlay.relative_to(ROOT)))
+        yield from wrong
+        documents = [one for one in yaml.safe_load_all(text) if one]
+        for one in documents:
+            for error in shape(one, schemas):
+                yield f"{overlay.name}: {one['kind']} {one['metadata']['name']}: {error}"
+        own = [one for one in documents if one["kind"] not in schemas]
+        yield from (f"{overlay.name}: {error}" for error in ran("kube-score", "score", *SCORE, "-", said=yaml.safe_dump_all(own))[1])
+        print(f"{overlay.name}: {len(documents)} objects")
+
+
+def shape(document: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
+    """Compare one object with its schema; a field that the schema lacks is an error."""
+    kind = document["kind"]
+    if kind in schemas:
+        validator = jsonschema.Draft7Validator(schemas[kind])
+        for error in validator.iter_errors(document):
+            yield f"{'.'.join(map(str, error.absolute_path))}: {error.message[:200]}"
+        return
+    for version in KUBERNETES:
+        try:
+            kubernetes_validate.validate(document, version, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            yield f"Kubernetes {version}: {'.'.join(map(str, error.path))}: {error.message[:200]}"
+
+
+def files() -> Iterator[str]:
+    """Look at the files as they are."""
+    yield from ran("yamllint", "--strict", "--config-file", ".yamllint.yaml", "deploy")[1]
+    yield from ran("hadolint", "deploy/docker/Dockerfile")[1]
+    scripts = [str(path.relative_to(ROOT)) for path in DEPLOY.rglob("*.sh")]
+    yield from ran("shellcheck", *scripts, ".ci/run", ".ci/kafka-image")[1]
+    yield from ran("promtool", "check", "rules", "--lint=all", "--lint-fatal", "deploy/monitoring/rules.yaml")[1]
+    yield from ran("promtool", "test", "rules", "deploy/monitoring/rules_test.yaml")[1]
+
+
+def main() -> int:
+    """Look at all of it; say everything that is wrong."""
+    found = [*overlays(), *files()]
+    print("\n".join(found) if found else "deploy/ is fine, as far as that can be seen without a cluster", file=sys.stderr)
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
