@@ -9,6 +9,7 @@ DEPLOY := .venv/deploy
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3 python
 GO_TOOLS := sigs.k8s.io/kustomize/kustomize/v5@v5.8.1 github.com/zegl/kube-score/cmd/kube-score@v1.20.0
 IMAGE := sesamy-makeas:dev
+BASE := python:3.13-slim-bookworm
 ARGS :=
 CURE := install Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt-get install python3-venv), then try again
 
@@ -47,14 +48,19 @@ bench: $(READY) ## Measure speed and memory beside a bare peer: ARGS="scan"
 deploy-check: $(DEPLOY)/.ready ## Look at deploy/ as far as that goes without a cluster
 	@$(DEPLOY)/bin/python deploy/check.py
 
-image: ## Build the image: IMAGE=name:tag ARGS="--build-arg BASE=..."
-	docker build --file deploy/docker/Dockerfile --tag $(IMAGE) $(ARGS) .
+image: ## Build the image: IMAGE=name:tag BASE=python:3.13-slim-bookworm ARGS="--network host"
+	@set -eu; base=$(BASE); \
+	if timeout 300 docker pull --quiet "$$base" >/dev/null 2>&1; then base=$$(docker image inspect --format '{{index .RepoDigests 0}}' "$$base"); fi; \
+	docker build --file deploy/docker/Dockerfile --tag $(IMAGE) --build-arg BASE="$$base" \
+		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS) . && \
+	docker image inspect --format '{{index .RepoTags 0}}: {{.Size}} bytes, of '"$$base" $(IMAGE)
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	@$(BIN)/python -m venv --clear .venv/lock && .venv/lock/bin/pip install --quiet 'uv>=0.9'
 	@set -eu; pin() { .venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml "$$@"; }; \
-		pin --output-file requirements.txt; pin --extra local --group dev --output-file requirements-dev.txt; \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' "$$@"; }; \
+		pin pyproject.toml --output-file requirements.txt; pin pyproject.toml --extra local --group dev --output-file requirements-dev.txt; \
+		pin --group pyproject.toml:build --output-file requirements-build.txt; \
 		pin --group pyproject.toml:deploy --output-file requirements-deploy.txt
 
 clean: ## Remove .venv and all that was made

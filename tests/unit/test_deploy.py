@@ -1,0 +1,100 @@
+"""What the manifests promise about the program, held against the program."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from consumer import service
+from consumer.cli import cli
+from consumer.settings import AdminSettings, KafkaSettings, MakeAsSettings, SesamySettings, WorkerSettings
+from consumer.settings_load import load
+from tests.generated import ROOT
+
+KUSTOMIZE: Final = ROOT / "deploy/kustomize"
+JOB: Final = "components/replay-job/job.yaml"
+OVERLAYS: Final = ("staging", "production")
+
+
+def manifest(name: str) -> dict[str, Any]:
+    return dict(next(yaml.safe_load_all((KUSTOMIZE / name).read_text(encoding="utf-8"))))
+
+
+def pod_of(name: str) -> dict[str, Any]:
+    return dict(manifest(name)["spec"]["template"]["spec"])
+
+
+@pytest.mark.parametrize("name", ["base/deployment.yaml", JOB])
+def test_the_grace_period_outlasts_a_drain(name: str) -> None:
+    """The drain, a request that is under way at its end, the last letters and commit, leaving the group, closing the producer."""
+    request_s = max(MakeAsSettings().timeout_s, SesamySettings().timeout_s)
+    needed_s = WorkerSettings().drain_s + request_s + 2 * service._COMMIT_LIMIT_S + 2 * service.LEAVE_LIMIT_S
+
+    assert pod_of(name)["terminationGracePeriodSeconds"] > needed_s
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_settings_of_an_overlay_can_be_loaded_and_fit_the_pod(overlay: str, tmp_path: Path) -> None:
+    """Every file it names lies in a folder that the pod mounts."""
+    text = (KUSTOMIZE / "overlays" / overlay / "consumer.toml").read_text(encoding="utf-8")
+    files = re.findall(r'"(/[^"]+)"', text)
+    mounts = {mount["mountPath"] for mount in pod_of("base/deployment.yaml")["containers"][0]["volumeMounts"]}
+    assert {str(Path(path).parent) for path in files} == mounts
+
+    for path in files:
+        (tmp_path / Path(path).name).write_text("secret", encoding="utf-8")
+        text = text.replace(path, str(tmp_path / Path(path).name))
+    (tmp_path / "consumer.toml").write_text(text, encoding="utf-8")
+    settings = load(tmp_path / "consumer.toml", {})
+    assert settings.workers.drain_s <= WorkerSettings().drain_s
+    assert max(settings.makeas.timeout_s, settings.sesamy.timeout_s) <= MakeAsSettings().timeout_s
+
+
+def test_probes_and_ports_are_those_of_the_program() -> None:
+    container = pod_of("base/deployment.yaml")["containers"][0]
+
+    assert [port["containerPort"] for port in container["ports"]] == [AdminSettings().port]
+    paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
+    assert paths == {"startup": "/readyz", "liveness": "/livez", "readiness": "/readyz"}
+    startup = container["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 2 * KafkaSettings().rebalance_timeout_s
+    assert container["args"][0] in cli.commands
+
+
+def test_a_rollout_adds_no_pod_and_a_secret_is_a_folder() -> None:
+    deployment = manifest("base/deployment.yaml")["spec"]
+    pod = deployment["template"]["spec"]
+
+    assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert not pod["automountServiceAccountToken"]
+    for one in (pod, pod_of(JOB)):
+        assert [mount for container in one["containers"] for mount in container["volumeMounts"] if "subPath" in mount] == []
+        assert [container["env"] for container in one["containers"] if "env" in container] == []
+
+
+def test_a_replay_fails_for_good_where_trying_again_is_no_use() -> None:
+    """What an upstream (69) or a cut-off (75) ended goes on; all other statuses of ours do not."""
+    rules = manifest(JOB)["spec"]["podFailurePolicy"]["rules"]
+    (fails,) = [rule["onExitCodes"]["values"] for rule in rules if rule["action"] == "FailJob"]
+    documented = set(map(int, re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)))
+
+    assert documented - set(fails) == {0, 69, 75}
+    options = {name for param in cli.commands["replay"].params for name in param.opts}
+    assert {word for word in pod_of(JOB)["containers"][0]["args"] if word.startswith("--")} <= options
+
+
+def test_the_policy_by_name_lets_through_the_upstreams_and_no_other() -> None:
+    rules = manifest("components/network-policy-by-name/ciliumnetworkpolicy.yaml")["spec"]["egress"]
+    names = {one["matchName"] for rule in rules for one in rule.get("toFQDNs", ())}
+
+    assert names == {urlsplit(url).hostname for url in (SesamySettings().base_url, SesamySettings().token_url, MakeAsSettings().base_url)}
+
+
+def test_the_shares_of_memory_hold_the_dirty_users() -> None:
+    """At the limit of dirty users, at 400 bytes each, a pod needs no more than half of what it may have."""
+    limit = pod_of("base/deployment.yaml")["containers"][0]["resources"]["limits"]["memory"]
+    assert limit == "512Mi"
+    assert WorkerSettings().max_dirty_users * 400 < 512 * 2**20 / 2
