@@ -59,8 +59,11 @@ lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	@$(BIN)/python -m venv --clear .venv/lock && .venv/lock/bin/pip install --quiet 'uv>=0.9'
 	@set -eu; pin() { .venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' "$$@"; }; \
-		pin pyproject.toml --output-file requirements.txt; pin pyproject.toml --extra local --group dev --output-file requirements-dev.txt; \
-		pin --group pyproject.toml:build --output-file requirements-build.txt; \
+		pin pyproject.toml --extra local --extra otel --group dev --output-file requirements-dev.txt; \
+		as_tested() { pin --constraint requirements-dev.txt "$$@"; }; \
+		as_tested pyproject.toml --output-file requirements.txt; \
+		as_tested pyproject.toml --extra otel --output-file requirements-otel.txt; \
+		as_tested --group pyproject.toml:build --output-file requirements-build.txt; \
 		pin --group pyproject.toml:deploy --output-file requirements-deploy.txt
 
 clean: ## Remove .venv and all that was made

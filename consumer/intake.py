@@ -21,6 +21,7 @@ from .ledger import Ledger
 from .model import Letter
 from .schedule import Schedule
 from .telemetry import Metrics, log
+from .traces import Traces
 
 _log = log(__name__)
 _POLL_MS: Final = 500
@@ -79,12 +80,13 @@ class Intake:
         ring: Callable[[], None],
         max_dirty_users: int,
         metrics: Metrics,
+        traces: Traces | None = None,
     ) -> None:
         """Take a consumer that listens to `assignment`, and what it fills; `ring` wakes the workers."""
         self._consumer, self._assignment, self._topic = consumer, assignment, topic
         self._schedule, self._ledger, self._parker = schedule, ledger, parker
         self._vendors, self._unknown = frozenset(vendors), unknown
-        self._ring, self._max_dirty_users, self._metrics = ring, max_dirty_users, metrics
+        self._ring, self._max_dirty_users, self._metrics, self._traces = ring, max_dirty_users, metrics, traces
         self._paused = False
         self._stopped = False
         self.polled_at = anyio.current_time()
@@ -244,6 +246,8 @@ class Intake:
                 self._unknown.note(event.user.vendor, partition, offset)
             else:
                 taken += 1
+                if self._traces is not None:
+                    self._traces.event(event.user, record.headers)
                 if record.timestamp != since_ms:  # Equal times are one object.
                     since_ms = record.timestamp
                 if submit(event, partition, offset, since_ms=since_ms, now=now):

@@ -1,5 +1,6 @@
 """One process of the group: starts the parts in order, answers the probes, and ends by signals."""
 
+import os
 import signal
 import socket
 import time
@@ -20,6 +21,7 @@ from .pulse import Pulse
 from .service import LEAVE_LIMIT_S, REBUILD_MAX_S, WITHOUT_BROKER_S, Service
 from .settings import Settings
 from .telemetry import Metrics, StatusCollector, log
+from .traces import Traces, tracing
 from .upstreams import upstreams
 
 _log = log(__name__)
@@ -67,10 +69,15 @@ async def run(settings: Settings) -> int:
     Returns the exit status: 0 a clean drain, 75 a run was cut off.
 
     Raises:
-        Fatal: see `until_broker`.
+        Fatal: see `until_broker` and `tracing`.
     """
+    with tracing(settings, os.environ) as traces:
+        return await _run(settings, traces)
+
+
+async def _run(settings: Settings, traces: Traces | None) -> int:
     metrics = Metrics(settings)
-    async with upstreams(settings, metrics) as up, _producing(settings) as producer:
+    async with upstreams(settings, metrics, traces=traces) as up, _producing(settings) as producer:
         service = Service(
             settings,
             metrics,

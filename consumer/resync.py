@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Final
 
 import anyio
@@ -16,6 +17,7 @@ from .sesamy import Sesamy
 from .settings import Account
 from .status import Failure
 from .telemetry import Metrics, log
+from .traces import Traces
 
 _log = log(__name__)
 _SNAPSHOT_S: Final = 30.0
@@ -57,6 +59,7 @@ class Resync:
         closing: Callable[[], anyio.Event],
         uniform: Callable[[], float],
         metrics: Metrics,
+        traces: Traces | None = None,
     ) -> None:
         """
         Take what it works with.
@@ -68,7 +71,7 @@ class Resync:
         """
         self._vendors, self._gates = vendors, gates
         self._lease_left_s, self._closing, self._uniform = lease_left_s, closing, uniform
-        self._metrics = metrics
+        self._metrics, self._traces = metrics, traces
         self.written: dict[tuple[AccountId, str], tuple[float, float]] = {}
         """Per account and vendor: wall time of the last write, and how long its event took to get there (s)."""
 
@@ -78,8 +81,9 @@ class Resync:
     async def run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
         """Make one run; every one of our errors ends as a result."""
         started = anyio.current_time()
-        sesamy, accounts, skip = await self._run(job)
-        self._note(job, sesamy, accounts, skip, took_s=anyio.current_time() - started)
+        with nullcontext() if self._traces is None else self._traces.resync(job.user):
+            sesamy, accounts, skip = await self._run(job)
+            self._note(job, sesamy, accounts, skip, took_s=anyio.current_time() - started)
         return sesamy, accounts
 
     async def _run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result], str]:
@@ -191,6 +195,8 @@ class Resync:
         outcome = _outcome(sesamy, accounts, skip)
         self._metrics.resyncs.labels(vendor=vendor, outcome=outcome).inc()
         self._metrics.resync_seconds.observe(took_s)
+        if self._traces is not None:
+            self._traces.ended(outcome)
         codes = {account: result.code for account, result in accounts.items() if result.code}
         _log.info(
             "resync",

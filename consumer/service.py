@@ -95,6 +95,7 @@ class Service:
             closing=lambda: self.workers.closing,
             uniform=uniform,
             metrics=metrics,
+            traces=up.traces,
         )
         self.parker = Parker(
             producer,
@@ -226,6 +227,7 @@ class Service:
                 ring=self.bell.ring,
                 max_dirty_users=self.settings.workers.max_dirty_users,
                 metrics=self.metrics,
+                traces=self.up.traces,
             )
             try:
                 with anyio.CancelScope() as self._consuming:

@@ -13,6 +13,7 @@ from .model import AccountId
 from .resync import Target, Vendor
 from .settings import Account, Settings
 from .telemetry import Metrics
+from .traces import Traces
 
 
 class Upstreams(Struct, frozen=True):
@@ -20,6 +21,8 @@ class Upstreams(Struct, frozen=True):
 
     vendors: Mapping[str, Vendor]
     gates: Gates
+    traces: Traces | None = None
+    """None: off."""
 
     @property
     def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
@@ -28,11 +31,14 @@ class Upstreams(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def upstreams(settings: Settings, metrics: Metrics, *, rate_share: float = 1.0, courteous: bool = False) -> AsyncIterator[Upstreams]:
+async def upstreams(
+    settings: Settings, metrics: Metrics, *, traces: Traces | None = None, rate_share: float = 1.0, courteous: bool = False
+) -> AsyncIterator[Upstreams]:
     """
     Open the connections' pool.
 
     Args:
+        traces: where each call is to be seen, too.
         rate_share: the part of every limit that this process may use.
         courteous: whether it makes way for others at a 429 (see `Gate`).
     """
@@ -48,6 +54,8 @@ async def upstreams(settings: Settings, metrics: Metrics, *, rate_share: float =
                 requests, lasted = children(op, code)
                 requests.inc()
                 lasted.observe(seconds)
+                if traces is not None:
+                    traces.call(name, op, code, seconds)
 
             return http.Http(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe)
 
@@ -70,7 +78,7 @@ async def upstreams(settings: Settings, metrics: Metrics, *, rate_share: float =
             vendors[vendor.id] = Vendor(
                 sesamy.Sesamy(api, token), {account.id: target(account) for account in settings.accounts_of(vendor.id)}
             )
-        yield Upstreams(vendors, gates(settings, rate_share=rate_share, courteous=courteous))
+        yield Upstreams(vendors, gates(settings, rate_share=rate_share, courteous=courteous), traces)
 
 
 def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False) -> Gates:

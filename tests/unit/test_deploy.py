@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from consumer import service
+from consumer import service, traces
 from consumer.cli import cli
 from consumer.settings import AdminSettings, KafkaSettings, MakeAsSettings, SesamySettings, WorkerSettings
 from consumer.settings_load import load
@@ -31,7 +31,7 @@ def pod_of(name: str) -> dict[str, Any]:
 def test_the_grace_period_outlasts_a_drain(name: str) -> None:
     """The drain, a request that is under way at its end, the last letters and commit, leaving the group, closing the producer."""
     request_s = max(MakeAsSettings().timeout_s, SesamySettings().timeout_s)
-    needed_s = WorkerSettings().drain_s + request_s + 2 * service._COMMIT_LIMIT_S + 2 * service.LEAVE_LIMIT_S
+    needed_s = WorkerSettings().drain_s + request_s + 2 * service._COMMIT_LIMIT_S + 2 * service.LEAVE_LIMIT_S + traces.LAST_SPANS_S
 
     assert pod_of(name)["terminationGracePeriodSeconds"] > needed_s
 

@@ -12,7 +12,7 @@ import yaml
 
 ROOT: Final = Path(__file__).parents[2]
 _TOP: Final = {"README.md", "LICENSE", "CHANGELOG.md", "Makefile", "pyproject.toml", "consumer", "tests", "deploy"}
-_REQUIREMENTS: Final = ("requirements.txt", "requirements-dev.txt")
+_REQUIREMENTS: Final = tuple(f"requirements{part}.txt" for part in ("", "-otel", "-build", "-dev", "-deploy"))
 
 # In parts, so that this file does not hold what it looks for.
 _FORBIDDEN: Final = {
@@ -100,23 +100,27 @@ def _pins(name: str) -> dict[str, str]:
 
 
 def test_what_is_tested_is_what_runs() -> None:
-    """The runtime's pins stand in the development's, in the same versions."""
-    runtime, development = (_pins(name) for name in _REQUIREMENTS)
-
-    assert runtime == {name: development.get(name) for name in runtime}
+    """The runtime's pins, with traces and without, stand in the development's, in the same versions; so does what builds the wheel."""
+    development = _pins("requirements-dev.txt")
+    for name in ("requirements.txt", "requirements-otel.txt", "requirements-build.txt"):
+        pins = _pins(name)
+        assert pins == {one: development.get(one) for one in pins}, name
 
 
 def test_every_declared_dependency_is_pinned() -> None:
     """A dependency added to pyproject.toml without `make lock` is found."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    runtime = project["project"]["dependencies"]
-    everything = [*runtime, *project["project"]["optional-dependencies"]["local"], *project["dependency-groups"]["dev"]]
+    runtime, extras, groups = project["project"]["dependencies"], project["project"]["optional-dependencies"], project["dependency-groups"]
+    everything = [*runtime, *extras["local"], *extras["otel"], *groups["dev"]]
 
     def missing(declared: list[str], name: str) -> set[str]:
         return {re.split(r"[<>=!~;\[ ]", one)[0].lower() for one in declared} - set(_pins(name))
 
     assert missing(runtime, "requirements.txt") == set()
     assert missing(everything, "requirements-dev.txt") == set()
+    assert missing([*runtime, *extras["otel"]], "requirements-otel.txt") == set()
+    for group in ("build", "deploy"):
+        assert missing(groups[group], f"requirements-{group}.txt") == set()
 
 
 def test_pre_commit_runs_what_is_pinned() -> None:
