@@ -217,6 +217,16 @@ def test_an_absent_user_is_looked_up_again_after_30_s_and_no_event_hurries_it(be
     assert len(bench.schedule) == 0
 
 
+def test_who_was_found_in_between_is_absent_anew(bench: Bench) -> None:
+    """A user whom Sesamy knows, then not: he is looked up again, however long ago he was absent before."""
+    bench.event(ANN, 0)
+    bench.end(bench.take(2), 2, sesamy=ABSENT)
+    bench.end(bench.take(32), 32, b=RETRY)
+    assert bench.end(bench.take(40), 40, sesamy=ABSENT).closed == ()
+    assert bench.idle(69)
+    assert bench.end(bench.take(70), 70, sesamy=ABSENT).closed == ((0, 0),)
+
+
 def test_a_skipped_user_owes_nothing_anywhere(bench: Bench) -> None:
     bench.event(ANN, 0)
     bench.end(bench.take(2), 2, b=RETRY)
@@ -354,13 +364,16 @@ def test_a_user_with_a_token_elsewhere_stays(bench: Bench) -> None:
 
 
 def test_a_parking_that_is_interrupted_is_owed_again_and_parked_at_the_next_failure(bench: Bench) -> None:
+    """The tries before it still count: one more is the last, not the first of three."""
     bench.event(ANN, 0)
-    bench.end(bench.take(2), 2, b=REFUSED)
-    aside, _ = bench.schedule.set_aside([0], now=3)
-    bench.schedule.restore(0, aside[0], now=4)
-    job = bench.take(4)
+    for now in (2, 10, 20):
+        ended = bench.end(bench.take(now), now, b=RETRY)
+    assert len(ended.letters) == 1
+    aside, _ = bench.schedule.set_aside([0], now=21)
+    bench.schedule.restore(0, aside[0], now=22)
+    job = bench.take(22)
     assert job.accounts == (B,)
-    assert len(bench.end(job, 4, b=REFUSED).letters) == 1
+    assert len(bench.end(job, 22, b=RETRY).letters) == 1
 
 
 def test_tokens_of_a_log_that_is_gone_are_forgotten_and_the_user_stays_due(bench: Bench) -> None:
