@@ -75,6 +75,24 @@ def test_a_rollout_adds_no_pod_and_a_secret_is_a_folder() -> None:
         assert [container["env"] for container in one["containers"] if "env" in container] == []
 
 
+def test_every_pod_gets_the_password_that_strimzi_makes() -> None:
+    """Its patch reaches the folder of secrets in both, and an overlay lists the replay before it."""
+    patches = manifest("components/strimzi-user/kustomization.yaml")["patches"]
+    assert {one["target"]["kind"] for one in patches} == {"Deployment", "Job"}
+    for name in ("base/deployment.yaml", JOB):
+        assert "projected" in pod_of(name)["volumes"][1]
+    listed = manifest("overlays/everything/kustomization.yaml")["components"]
+    assert listed.index("../../components/replay-job") < listed.index("../../components/strimzi-user")
+
+
+def test_the_budget_counts_pods_of_the_deployment_alone() -> None:
+    """A Job has no scale: one of its pods among them, and Kubernetes refuses every eviction."""
+    budget = manifest("base/poddisruptionbudget.yaml")["spec"]["selector"]["matchLabels"]
+
+    assert budget.items() <= manifest("base/deployment.yaml")["spec"]["template"]["metadata"]["labels"].items()
+    assert not budget.items() <= manifest(JOB)["spec"]["template"]["metadata"]["labels"].items()
+
+
 def test_a_replay_fails_for_good_where_trying_again_is_no_use() -> None:
     """What an upstream (69) or a cut-off (75) ended goes on; all other statuses of ours do not."""
     rules = manifest(JOB)["spec"]["podFailurePolicy"]["rules"]
