@@ -37,7 +37,7 @@ _SCRIPT: Final = f"""
   let answered = Date.now();
   const refresh = async () => {{
     try {{
-      const answer = await fetch("/", {{ cache: "no-store", signal: AbortSignal.timeout(4000) }});
+      const answer = await fetch(location.href, {{ cache: "no-store", signal: AbortSignal.timeout(4000) }});
       if (!answer.ok) throw new Error(String(answer.status));
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       document.title = fresh.title;
@@ -81,7 +81,7 @@ def page(status: Status, *, now: float) -> str:
 
 def _main(shown: Board) -> str:
     lines = "".join(f"<p>{_toned(line)}</p>" for line in shown.lines)
-    links = '<a href="/status.json">status.json</a> · <a href="/metrics">metrics</a>'
+    links = '<a href="status.json">status.json</a> · <a href="metrics">metrics</a>'
     return (
         f"<main><h1>sesamy-makeas {_toned(shown.state)}</h1>{lines}{''.join(map(_table, shown.tables))}"
         f"<footer>{escape(shown.foot)} · {links}</footer></main>"
