@@ -101,7 +101,8 @@ def _lines(status: Status, *, now: float) -> Iterable[Cell]:
         yield Cell(f"{mine} of {group.topic_partitions} partitions: {share:.0%} of every limit")
     full = users.limit > 0 and users.dirty >= users.limit
     yield Cell(f"{users.dirty:,} users dirty, at most {users.limit:,}{': nothing is read for now' if full else ''}", "bad" if full else "")
-    said = f"{letters.open:,} letters open; {letters.written:,} written by this pod, {letters.waiting:,} waiting"
+    again = f", {letters.to_retry:,} of this pod's to be tried again" if letters.to_retry else ""
+    said = f"{letters.open:,} letters open{again}; {letters.written:,} written by this pod, {letters.waiting:,} waiting"
     yield Cell(f"{said}{'' if letters.writable else ': the dead-letter topic takes none'}", "" if letters.writable else "bad")
 
 

@@ -1,7 +1,7 @@
 """Follows the dead-letter topic and lets what was parked be tried again: what was held by itself, the rest when asked."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from math import inf
@@ -106,6 +106,15 @@ class Healing:
             except (KafkaError, TimeoutError, OSError) as error:
                 _log.warning("dead letters not followed", error=type(error).__name__)
             await anyio.sleep(_AGAIN_S)
+
+    def waiting(self) -> Iterator[tuple[str, Collection[AccountId], int]]:
+        """Give the letters of our partitions that will be tried again, of users who are not in the schedule, as `survey` takes them."""
+        owned = self._owned()
+        for place, letter in self.book.items():
+            if (letter.held or letter.requeued) and letter.partition in owned and letter.user not in self._schedule:
+                left = self._left.get(place)
+                asked = account_of(letter, self._accounts.get(letter.user.vendor, ())) if left is None else left
+                yield letter.user.vendor, asked, letter.parked_ms
 
     # ---- The topic ----
 

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -19,7 +20,7 @@ from .status import (
     UserCounts,
     shown,
 )
-from .survey import Survey, survey
+from .survey import Owed, Survey, survey
 from .telemetry import version
 
 if TYPE_CHECKING:
@@ -63,7 +64,11 @@ class Pulse:
             lists=_lists(service, seen),
             unknown_vendors=_unknown(service),
             dead_letters=LetterCounts(
-                written=service.parker.written, waiting=len(service.parker), writable=writable, open=len(service.healing.book)
+                written=service.parker.written,
+                waiting=len(service.parker),
+                writable=writable,
+                open=len(service.healing.book),
+                to_retry=seen.letters,
             ),
             recent_failures=tuple(sorted(service.resync.failures.values(), key=lambda one: -one.last_at)),
             settings_fingerprint=self._fingerprint,
@@ -79,10 +84,15 @@ class Pulse:
                 service.up.account_ids,
                 out_vendors={vendor for vendor, gate in gates.vendors.items() if gate.closed(now=now)},
                 out_accounts={account for account, gate in gates.accounts.items() if gate.closed(now=now)},
+                letters=service.healing.waiting(),
             )
             ended = time.perf_counter()
             self._survey_again_at = ended + (ended - began) * _SURVEY_REST
         return self._survey
+
+
+def _age_s(at_ms: float, wall: float) -> float | None:
+    return None if at_ms == inf else round(max(0.0, wall - at_ms / 1000), 3)
 
 
 def _not_ready(service: "Service", *, writable: bool) -> tuple[str, ...]:
@@ -112,7 +122,7 @@ def _users(service: "Service", seen: Survey) -> UserCounts:
             CauseStatus(
                 cause=cause,  # type: ignore[arg-type]
                 users=users,
-                oldest_s=None if cause not in seen.since_ms else round(max(0.0, wall - seen.since_ms[cause] / 1000), 3),
+                oldest_s=_age_s(seen.since_ms.get(cause, inf), wall),
             )
             for cause, users in seen.causes.items()
         ),
@@ -188,7 +198,7 @@ def _lists(service: "Service", seen: Survey) -> tuple[ListStatus, ...]:
     rows: list[ListStatus] = []
     for account in service.settings.accounts:
         last_at, freshness_s = service.resync.written.get((account.id, account.vendor), (None, None))
-        users, oldest_ms = seen.owed.get((account.vendor, account.id), (0, None))
+        debt = seen.owed.get((account.vendor, account.id), Owed())
         rows.extend(
             ListStatus(
                 vendor=account.vendor,
@@ -196,8 +206,9 @@ def _lists(service: "Service", seen: Survey) -> tuple[ListStatus, ...]:
                 list=list_id,
                 last_write_at=last_at,
                 freshness_last_s=None if freshness_s is None else round(freshness_s, 3),
-                oldest_pending_s=None if oldest_ms is None else round(max(0.0, wall - oldest_ms / 1000), 3),
-                owed_users=users,
+                oldest_pending_s=_age_s(debt.since_ms, wall),
+                oldest_due_s=_age_s(debt.due_since_ms, wall),
+                owed_users=debt.users,
             )
             for list_id in account.lists
         )

@@ -83,7 +83,9 @@ class ListStatus(Struct, frozen=True, kw_only=True):
     freshness_last_s: float | None = None
     """How long the last write's event took to get there."""
     oldest_pending_s: float | None = None
-    """Age of the oldest event not covered yet; None: nothing pending."""
+    """Age of the oldest event not covered yet, or of the oldest letter that will be tried again; None: nothing pending."""
+    oldest_due_s: float | None = None
+    """The same, without users who wait for the end of a burst and for nothing else."""
     owed_users: int = 0
 
 
@@ -107,6 +109,8 @@ class LetterCounts(Struct, frozen=True, kw_only=True):
     writable: bool = True
     open: int = 0
     """Letters of users in the topic that nothing has closed, of all pods' partitions."""
+    to_retry: int = 0
+    """Of this pod's partitions, those that will be tried again: by themselves once a gate is open, or since an operator asked."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Why users are dirty and what each list is owed, of all of them at once. Pure; O(dirty users)."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from math import inf
 from typing import Final
@@ -10,7 +10,26 @@ from msgspec import Struct, field
 from .dirty import Phase, User, owed
 from .model import AccountId
 
+Waiting = tuple[str, Collection[AccountId], int]
+"""Of a letter that will be tried again: its vendor, the accounts it asks for, and when it was parked (ms)."""
 CAUSES: Final = ("debounce", "backoff", "held", "ready", "running", "parking")
+
+
+class Owed(Struct):
+    """What one account is owed."""
+
+    users: int = 0
+    since_ms: float = inf
+    """Time of the oldest event, or of the oldest letter that will be tried again (ms)."""
+    due_since_ms: float = inf
+    """The same, without users who wait for the end of a burst and for nothing else; inf: there are no others."""
+
+    def add(self, at_ms: int, *, is_due: bool) -> None:
+        """Count one user."""
+        self.users += 1
+        self.since_ms = min(self.since_ms, at_ms)
+        if is_due:
+            self.due_since_ms = min(self.due_since_ms, at_ms)
 
 
 class Survey(Struct, frozen=True):
@@ -23,8 +42,9 @@ class Survey(Struct, frozen=True):
     """
     since_ms: Mapping[str, int] = field(default_factory=dict)
     """By cause, the time of the oldest event (ms); a cause without users is absent."""
-    owed: Mapping[tuple[str, AccountId], tuple[int, int]] = field(default_factory=dict)
-    """By vendor and account, how many users are owed there, and the time of the oldest event (ms)."""
+    owed: Mapping[tuple[str, AccountId], Owed] = field(default_factory=dict)
+    """By vendor and account; one that is owed nothing is absent."""
+    letters: int = 0
 
 
 def survey(
@@ -33,9 +53,10 @@ def survey(
     *,
     out_vendors: Collection[str],
     out_accounts: Collection[AccountId],
+    letters: Iterable[Waiting] = (),
 ) -> Survey:
     """
-    Look at every dirty user once.
+    Look at every dirty user once, and at every letter that waits to be tried again: its user is owed as much.
 
     Args:
         accounts: each vendor's accounts.
@@ -44,18 +65,23 @@ def survey(
     """
     causes: Counter[str] = Counter(dict.fromkeys(CAUSES, 0))
     since_ms: dict[str, int] = {}
-    rows: dict[tuple[str, AccountId], tuple[int, int]] = {}
+    rows: defaultdict[tuple[str, AccountId], Owed] = defaultdict(Owed)
     for user in users:
         rare, vendor, at_ms = user.rare, user.key.vendor, user.since_ms
         cause = _cause(user, out_vendors, out_accounts)
         causes[cause] += 1
         if at_ms < since_ms.get(cause, inf):
             since_ms[cause] = at_ms
+        debts = owed(rare) if rare is not None else ()
         only_debts = rare is not None and user.due_at == inf and rare.phase is Phase.WAITING
-        for account in owed(rare) if rare is not None and only_debts else accounts[vendor]:
-            count, oldest_ms = rows.get((vendor, account), (0, at_ms))
-            rows[vendor, account] = count + 1, min(oldest_ms, at_ms)
-    return Survey(causes, since_ms, rows)
+        for account in debts if only_debts else accounts[vendor]:
+            rows[vendor, account].add(at_ms, is_due=cause != "debounce" or account in debts)
+    number = 0
+    for vendor, named, at_ms in letters:
+        number += 1
+        for account in named:
+            rows[vendor, account].add(at_ms, is_due=True)
+    return Survey(causes, since_ms, dict(rows), number)
 
 
 def _cause(user: User, out_vendors: Collection[str], out_accounts: Collection[AccountId]) -> str:

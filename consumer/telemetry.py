@@ -84,7 +84,7 @@ class Metrics:
         self.consent_kept = count("consent_kept", "Writes that left an opted-out contact out of the lists.", "account")
         self.loop_lag = seconds("loop_lag_seconds", "How late the event loop woke a sleeper.", _LAG_BUCKETS)
         self._begin_at_zero(settings)
-        self.registry.register(_Process(settings.fingerprint()))
+        self.registry.register(_Process(settings))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, namespace=_PREFIX, registry=self.registry)
@@ -119,10 +119,10 @@ class Metrics:
 
 
 class _Process(Collector):
-    """What belongs to the process: the build, the settings' fingerprint, the logs' own counts."""
+    """What belongs to the process: the build, the settings, the logs' own counts."""
 
-    def __init__(self, fingerprint: str) -> None:
-        self._fingerprint = fingerprint
+    def __init__(self, settings: Settings) -> None:
+        self._fingerprint, self._max_wait_s = settings.fingerprint(), settings.debounce.max_wait_s
 
     def describe(self) -> Iterable[Metric]:
         return ()
@@ -131,6 +131,7 @@ class _Process(Collector):
         build = {"version": version(), "python": platform.python_version()}
         yield InfoMetricFamily(f"{_PREFIX}_build", "What runs.", value=build)
         yield InfoMetricFamily(f"{_PREFIX}_settings", "The settings it runs with.", value={"fingerprint": self._fingerprint})
+        yield _gauge("debounce_max_wait_seconds", "The longest that the end of a burst is waited for.", value=self._max_wait_s)
         lines = CounterMetricFamily(f"{_PREFIX}_log_lines", "Log lines written.", labels=["level"])
         for level, number in counts.lines.items():
             lines.add_metric([level], number)
@@ -223,7 +224,10 @@ def _of_gates(gates: Iterable[GateStatus]) -> Iterator[Metric]:
 def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
     names = ["vendor", "account", "list"]
     written = _gauge("list_last_write_timestamp_seconds", "Time of the last write; 0: none since the start.", labels=names)
-    pending = _gauge("list_oldest_pending_timestamp_seconds", "Time of the oldest uncovered event; absent: none.", labels=names)
+    pending = _gauge(
+        "list_oldest_pending_timestamp_seconds", "Time of the oldest uncovered event, or held letter; absent: none.", labels=names
+    )
+    due = _gauge("list_oldest_due_timestamp_seconds", "The same, without users whose burst may go on.", labels=names)
     owed = _gauge("list_owed_users", "Users owed to the list.", labels=names)
     for one in lists:
         values = [one.vendor, one.account, one.list]
@@ -231,4 +235,6 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
         owed.add_metric(values, one.owed_users)
         if one.oldest_pending_s is not None:
             pending.add_metric(values, now - one.oldest_pending_s)
-    yield from (written, pending, owed)
+        if one.oldest_due_s is not None:
+            due.add_metric(values, now - one.oldest_due_s)
+    yield from (written, pending, due, owed)

@@ -109,7 +109,7 @@ async def test_poison_is_shown_and_not_requeued(stage: Stage) -> None:
 
 
 async def test_what_a_gate_held_heals_by_itself_through_kills_and_with_two_pods(stage: Stage) -> None:
-    """An outage longer than `hold_s` needs nobody."""
+    """An outage longer than `hold_s` needs nobody; all the while the pods say that the list is owed, though no user is dirty."""
     outage = stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, status=503))
     first, second = await stage.pod(more=NUMBERS).start(), await stage.pod(more=NUMBERS).start()
     await stage.touch_all()
@@ -121,6 +121,18 @@ async def test_what_a_gate_held_heals_by_itself_through_kills_and_with_two_pods(
     await until(all_held, what=lambda: f"all are held; {first.said()}", within_s=60)
     await stage.idle(first)
     await stage.idle(second)
+    wrong = len(stage.town.wrong(PLACES[1]))
+
+    async def still_owed() -> bool:
+        rows = [row for pod in (first, second) if (status := await pod.status()) is not None for row in status.lists if row.owed_users]
+        return (
+            {row.account for row in rows} == {SECOND}
+            and sum(row.owed_users for row in rows) >= wrong
+            and all(row.oldest_due_s for row in rows)
+        )
+
+    await until(still_owed, what=lambda: f"{SECOND} is owed to {wrong}; {first.said()}", within_s=20)
+    assert f'list_oldest_due_timestamp_seconds{{account="{SECOND}"' in await first.metrics()
     await first.kill()
     await first.start()
     stage.town.makeas.faults.remove(outage)
@@ -131,6 +143,9 @@ async def test_what_a_gate_held_heals_by_itself_through_kills_and_with_two_pods(
     await all_closed(stage)
     await second.start()
     await stage.idle(first)
+    status = await first.status()
+    assert status is not None
+    assert [(row.account, row.owed_users) for row in status.lists if row.owed_users or row.oldest_due_s is not None] == []
     assert stage.town.violations() == []
 
 

@@ -9,7 +9,7 @@ from consumer.dirty import Rules
 from consumer.events import URGENT
 from consumer.model import AccountId, Door, Ended, Event, Job, Result, UserKey, Verdict
 from consumer.schedule import Schedule
-from consumer.survey import CAUSES, Survey, survey
+from consumer.survey import CAUSES, Owed, Survey, Waiting, survey
 
 A, B, C = AccountId("a"), AccountId("b"), AccountId("c")
 ANN, BOB, CID, DAN = (UserKey("v", name) for name in ("ann", "bob", "cid", "dan"))
@@ -393,12 +393,14 @@ def test_counts_and_what_is_owed(bench: Bench) -> None:
     assert ANN in bench.schedule
     assert bench.schedule.counts() == {"waiting": 0, "due": 2, "running": 0, "parking": 1}
     assert bench.schedule.due_by_account()["v", A] == 1
-    assert surveyed(bench).owed["w", C] == (1, 0)
+    assert surveyed(bench).owed["w", C] == Owed(1, 0, 0)
 
 
-def surveyed(bench: Bench, *, out_vendors: Collection[str] = (), out_accounts: Collection[AccountId] = ()) -> Survey:
+def surveyed(
+    bench: Bench, *, out_vendors: Collection[str] = (), out_accounts: Collection[AccountId] = (), letters: Collection[Waiting] = ()
+) -> Survey:
     accounts = {"v": (A, B), "w": (C,)}
-    return survey(bench.schedule.users.values(), accounts, out_vendors=out_vendors, out_accounts=out_accounts)
+    return survey(bench.schedule.users.values(), accounts, out_vendors=out_vendors, out_accounts=out_accounts, letters=letters)
 
 
 def causes_of(seen: Survey) -> dict[str, int]:
@@ -416,11 +418,29 @@ def test_each_dirty_user_has_one_cause(bench: Bench) -> None:
     bench.end(job, 2, b=RETRY)
     seen = surveyed(bench)
     assert causes_of(seen) == {"backoff": 1}
-    assert (seen.owed, seen.since_ms) == ({("v", B): (1, 0)}, {"backoff": 0})
+    assert (seen.owed, seen.since_ms) == ({("v", B): Owed(1, 0, 0)}, {"backoff": 0})
     bench.event(EVE, 3)
     bench.end(bench.take(5), 5, c=REFUSED)
     seen = surveyed(bench)
     assert (seen.causes["parking"], seen.since_ms["parking"]) == (1, 3000)
+
+
+def test_a_burst_is_pending_and_not_due_until_its_end(bench: Bench) -> None:
+    """What a user in a burst is owed from before, is due all the same."""
+    bench.event(ANN, 1)
+    assert surveyed(bench).owed == {("v", A): Owed(1, 1000), ("v", B): Owed(1, 1000)}
+    bench.end(bench.take(3), 3, b=RETRY)
+    bench.event(ANN, 4)
+    seen = surveyed(bench)
+    assert causes_of(seen) == {"debounce": 1}
+    assert seen.owed == {("v", A): Owed(1, 1000), ("v", B): Owed(1, 1000, 1000)}
+
+
+def test_a_letter_that_will_be_tried_again_is_owed_as_a_user_is(bench: Bench) -> None:
+    bench.event(EVE, 9)
+    seen = surveyed(bench, letters=[("w", (C,), 7000), ("v", {A}, 5000)])
+    assert (seen.letters, causes_of(seen)) == (2, {"debounce": 1})
+    assert seen.owed == {("w", C): Owed(2, 7000, 7000), ("v", A): Owed(1, 5000, 5000)}
 
 
 def test_a_due_user_waits_for_a_worker_or_for_shut_gates_alone(bench: Bench) -> None:
