@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import anyio
@@ -58,7 +58,7 @@ async def say_why(options: Mapping[str, Any]) -> None:
     Ask the brokers one by one why none let us in: the client itself says only that.
 
     Raises:
-        KafkaError: what the first to answer has against us.
+        KafkaError, ssl.SSLError: what the first to answer has against us, or we against it.
     """
     names = (
         "security_protocol",
@@ -71,10 +71,14 @@ async def say_why(options: Mapping[str, Any]) -> None:
     )
     rest = {name: options[name] for name in names if name in options}
     for host, port, _ in collect_hosts(options["bootstrap_servers"]):
-        with suppress(OSError, TimeoutError):
+        try:
             conn = await create_conn(host, port, **rest)
-            conn.close()
-            return
+        except ssl.SSLError:
+            raise
+        except (OSError, TimeoutError):
+            continue
+        conn.close()
+        return
 
 
 class Member(AIOKafkaConsumer):  # type: ignore[misc]  # the client has no types
@@ -255,6 +259,9 @@ async def ensure_letters_topic(kafka: KafkaSettings) -> None:
 def unreachable(kafka: KafkaSettings, error: BaseException) -> Fatal:
     """Return what the end of all patience means."""
     where = ", ".join(kafka.bootstrap_servers)
+    if isinstance(error, ssl.SSLError):
+        text = f"no TLS with Kafka at {where} ({type(error).__name__}): correct kafka.ssl_* and kafka.security_protocol"
+        return Fatal(text, code="no-broker", status=UNAVAILABLE)
     text = f"Kafka at {where} does not answer ({type(error).__name__}): correct kafka.bootstrap_servers, or start it"
     return Fatal(text, code="no-broker", status=UNAVAILABLE)
 

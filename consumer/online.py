@@ -68,7 +68,9 @@ async def _kafka(settings: Settings, found: list[Finding], purpose: Purpose) -> 
         if any(word in name for word in _DENIED_WORDS):
             found.append(wrong("kafka", f"refuses us ({name})", "correct kafka.sasl_*, or grant the rights", _NO_PERMISSION))
         else:
-            cure = "start it, open the network, or correct kafka.bootstrap_servers and kafka.security_protocol"
+            # Who misses a certificate of ours hangs up without a word.
+            certificate = ", and kafka.ssl_certfile where the brokers ask for one" if "SSL" in kafka.security_protocol else ""
+            cure = f"start it, open the network, or correct kafka.bootstrap_servers and kafka.security_protocol{certificate}"
             found.append(wrong("kafka.bootstrap_servers", f"no broker answers as it should ({name})", cure, _UNAVAILABLE))
 
 

@@ -1,6 +1,6 @@
 """Stands in for `kafka-acls.sh` and `kafka-topics.sh`, which are in no jar that a broker needs: same options, same effect.
 
-Run as a program it speaks to the broker of `--bootstrap-server`, logged in as `--command-config` says.
+Run as a program it speaks to the broker of `--bootstrap-server`, logged in as `--command-config` says. Makes certificates, too.
 """
 
 import argparse
@@ -18,6 +18,35 @@ from confluent_kafka.admin import (
     ResourcePatternType,
     ResourceType,
 )
+
+
+def certificates(folder: Path) -> dict[str, str]:
+    """
+    Leave in `folder` an authority (ca.pem), a broker's certificate with its key (broker.pem) and a client's (client.pem, client.key).
+
+    Returns the broker's settings that name them.
+    """
+    # Imported here: as a program this needs neither.
+    import trustme  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    own = authority.issue_cert("127.0.0.1")
+    # Kafka reads keys as PKCS 8 alone.
+    key = form.load_pem_private_key(own.private_key_pem.bytes(), None)
+    text = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+    (folder / "broker.pem").write_bytes(text + b"".join(one.bytes() for one in own.cert_chain_pems))
+    client = authority.issue_cert("reader@example.com", common_name="reader")
+    client.private_key_pem.write_to_path(str(folder / "client.key"))
+    (folder / "client.pem").write_bytes(b"".join(one.bytes() for one in client.cert_chain_pems))
+    return {
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(folder / "broker.pem"),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(folder / "ca.pem"),
+        "ssl.endpoint.identification.algorithm": "",
+    }
 
 
 def bindings(arguments: argparse.Namespace) -> list[AclBinding]:

@@ -17,6 +17,7 @@ from consumer.sandbox.faults import Fault
 from consumer.sandbox.publishers import event, happen, poison
 from consumer.sandbox.town import PLACES, VENDORS, town
 from consumer.status import Status
+from tests.integration.conftest import lacking
 from tests.integration.harness import PARTITIONS, Stage, staged, until
 
 FIRST, SECOND, THIRD = (place.account for place in PLACES)
@@ -284,7 +285,7 @@ async def test_the_broker_is_killed_and_started_again(
 def own_broker(kafka: Broker) -> "Callable[[], AbstractAsyncContextManager[Broker]]":
     """Give brokers to break; where there is a session's broker on the JVM there may be another."""
     if kafka.kind != "jvm":
-        pytest.skip("killing a broker needs one on the JVM")
+        lacking("killing a broker needs one on the JVM")
     return lambda: broker("jvm", report=lambda _: None)
 
 

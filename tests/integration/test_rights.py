@@ -32,8 +32,9 @@ from consumer.sandbox.broker import Broker, broker
 from consumer.sandbox.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.generated import ROOT
+from tests.integration.conftest import lacking
 from tests.integration.harness import Said, Stage, until
-from tests.integration.kafka_tools import remove
+from tests.integration.kafka_tools import certificates, finish, remove
 
 TOPIC, LETTERS, GROUP = "sesamy.events", "sesamy.events.dead-letter", "readers-of-sesamy.events"
 PASSWORD: Final = "scram-canary"
@@ -43,30 +44,15 @@ FIRST: Final = PLACES[0].account
 
 def overrides(folder: Path) -> dict[str, str]:
     """Return a broker's settings: TLS to all, a login for all, and an authorizer that allows nobody anything but its own."""
-    authority = trustme.CA()
-    own = authority.issue_cert("127.0.0.1")
-    own.private_key_and_cert_chain_pem.write_to_path(str(folder / "broker.pem"))
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    # Kafka reads keys as PKCS 8 alone.
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-
-    key = serialization.load_pem_private_key(own.private_key_pem.bytes(), None).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "broker.pem").write_bytes(key + b"".join(one.bytes() for one in own.cert_chain_pems))
-    return {
+    return certificates(folder) | {
         "listener.security.protocol.map": "PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT",
         "inter.broker.listener.name": "PLAINTEXT",
-        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
         "sasl.mechanism.inter.broker.protocol": "PLAIN",
         "listener.name.plaintext.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule required "
-        'username="admin" password="a" user_admin="a";',
+        f'username="admin" password="a" user_admin="a" user_{PRINCIPALS["run"]}="{PASSWORD}";',
+        "listener.name.plaintext.scram-sha-256.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
         "listener.name.plaintext.scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
-        "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(folder / "broker.pem"),
-        "ssl.truststore.type": "PEM",
-        "ssl.truststore.location": str(folder / "ca.pem"),
-        "ssl.endpoint.identification.algorithm": "",
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         # The controller's own listener is this process's alone, and has no login.
         "super.users": "User:admin;User:ANONYMOUS",
@@ -84,12 +70,11 @@ class Guarded:
         self.admin = AdminClient({"bootstrap.servers": found.bootstrap} | self._login)
 
     def set_up(self) -> None:
-        users = [
-            UserScramCredentialUpsertion(name, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), PASSWORD.encode())
-            for name in PRINCIPALS.values()
-        ]
-        for future in self.admin.alter_user_scram_credentials(users).values():
-            future.result(30)
+        for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
+            users = [
+                UserScramCredentialUpsertion(name, ScramCredentialInfo(mechanism, 4096), PASSWORD.encode()) for name in PRINCIPALS.values()
+            ]
+            finish(self.admin.alter_user_scram_credentials(users))
 
     async def apply(self, script: str, **more: str) -> None:
         """Run a script of `deploy/kafka` as it is."""
@@ -116,7 +101,7 @@ class Guarded:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def guarded(session_broker: Broker | str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
     if isinstance(session_broker, str) or session_broker.kind != "jvm":
-        pytest.skip("it needs a broker on the JVM")
+        lacking("this needs a broker on the JVM")
     folder = tmp_path_factory.mktemp("guarded")
     async with broker("jvm", report=lambda _: None, overrides=overrides(folder)) as found:
         made = Guarded(found, folder)
@@ -218,6 +203,19 @@ async def test_each_right_that_is_missing_is_named(stage: Stage, guarded: Guarde
         assert (finding["path"], one.operation.name in finding["cure"]) == (path, True), (one, finding)
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_each_mechanism_lets_us_in_with_the_right_password_alone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, mechanism: str
+) -> None:
+    monkeypatch.setenv("KAFKA_SASL_MECHANISM", mechanism)
+    said = await check(stage, "run")
+    assert said.status == 0, said
+
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", "another")
+    said = await check(stage, "run")
+    assert (said.status, "kafka.sasl_" in said.out) == (77, True), said
+
+
 async def test_a_stranger_to_the_brokers_certificate_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A broker whose certificate nobody of ours vouches for gets no password from us."""
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
@@ -225,7 +223,7 @@ async def test_a_stranger_to_the_brokers_certificate_is_told(stage: Stage, monke
     said = await check(stage, "run")
 
     assert said.status == 69, said
-    assert "kafka.ssl_" in said.out or "security_protocol" in said.out
+    assert "correct kafka.ssl_*" in said.out
     assert PASSWORD not in said.out + said.err
 
 
