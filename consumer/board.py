@@ -110,7 +110,7 @@ def _lines(status: Status, *, now: float) -> Iterable[Cell]:
 
 _LISTS: Final = ("vendor", "account", "list", "last write", "fresh after", "oldest pending", "users owed#")
 _WAITS: Final = ("cause", "waits for", "users#", "oldest event")
-_UPSTREAMS: Final = ("upstream", "gate", "why", "shut for", "next try in", "users due#", "in use#", "share of limits#")
+_UPSTREAMS: Final = ("upstream", "gate", "why", "shut for", "next try in", "held#", "users due#", "in use#", "share of limits#")
 _PARTITIONS: Final = ("partition#", "next#", "end#", "committed#", "lag#", "open users#", "oldest open", "")
 _FAILURES: Final = ("upstream", "code", "times#", "last")
 _UNKNOWN: Final = ("vendor", "events#", "first at", "once it is in the settings")
@@ -158,6 +158,7 @@ def _gate(one: GateStatus) -> tuple[Cell, ...]:
         Cell(f"{one.cause}: {_GATES[one.cause]}" if one.cause else ""),
         Cell(age(one.closed_s) if shut else ""),
         Cell(age(one.next_try_s) if shut else ""),
+        _n(one.held_users),
         _n(one.waiting_users),
         _n(one.in_use),
         Cell(f"{one.rate_share:.0%}"),

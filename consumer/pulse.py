@@ -2,12 +2,14 @@
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 import anyio
 from aiokafka import TopicPartition
 
+from .model import AccountId
 from .status import (
     CauseStatus,
     GateStatus,
@@ -60,7 +62,7 @@ class Pulse:
             group=_group(service),
             partitions=_partitions(service),
             users=_users(service, seen),
-            upstreams=_gates(service, now),
+            upstreams=_gates(service, seen, now),
             lists=_lists(service, seen),
             unknown_vendors=_unknown(service),
             dead_letters=LetterCounts(
@@ -168,11 +170,8 @@ def _partitions(service: "Service") -> tuple[PartitionStatus, ...]:
     return tuple(rows)
 
 
-def _gates(service: "Service", now: float) -> tuple[GateStatus, ...]:
-    due = service.schedule.due_by_account()
-    waiting: Counter[str] = Counter()
-    for (vendor, account), users in due.items():
-        waiting[account or f"sesamy:{vendor}"] += users
+def _gates(service: "Service", seen: Survey, now: float) -> tuple[GateStatus, ...]:
+    waiting, held = _by_gate(service.schedule.due_by_account()), _by_gate(seen.held)
     rows = []
     for kind, prefix, gates in (("sesamy", "sesamy:", service.up.gates.vendors), ("makeas", "", service.up.gates.accounts)):
         for name, gate in gates.items():
@@ -186,11 +185,19 @@ def _gates(service: "Service", now: float) -> tuple[GateStatus, ...]:
                     closed_s=round(state.closed_s, 3),
                     next_try_s=round(state.next_try_s, 3),
                     waiting_users=waiting[f"{prefix}{name}"],
+                    held_users=held[f"{prefix}{name}"],
                     rate_share=state.share,
                     in_use=state.in_use,
                 )
             )
     return tuple(rows)
+
+
+def _by_gate(users: Mapping[tuple[str, AccountId], int]) -> Counter[str]:
+    named: Counter[str] = Counter()
+    for (vendor, account), number in users.items():
+        named[account or f"sesamy:{vendor}"] += number
+    return named
 
 
 def _lists(service: "Service", seen: Survey) -> tuple[ListStatus, ...]:

@@ -68,6 +68,8 @@ class GateStatus(Struct, frozen=True, kw_only=True):
     next_try_s: float = 0.0
     waiting_users: int = 0
     """Users who are due and owed here."""
+    held_users: int = 0
+    """Users, and letters that will be tried again, that wait for nothing but this gate to open."""
     rate_share: float = 1.0
     in_use: int = 0
 

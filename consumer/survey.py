@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from .dirty import Phase, User, owed
-from .model import AccountId
+from .model import SESAMY, AccountId
 
 Waiting = tuple[str, Collection[AccountId], int]
 """Of a letter that will be tried again: its vendor, the accounts it asks for, and when it was parked (ms)."""
@@ -44,7 +44,10 @@ class Survey(Struct, frozen=True):
     """By cause, the time of the oldest event (ms); a cause without users is absent."""
     owed: Mapping[tuple[str, AccountId], Owed] = field(default_factory=dict)
     """By vendor and account; one that is owed nothing is absent."""
+    held: Mapping[tuple[str, AccountId], int] = field(default_factory=dict)
+    """By vendor and account (SESAMY: the vendor's own gate), how many users and letters wait for nothing but that gate to open."""
     letters: int = 0
+    """How many letters wait to be tried again."""
 
 
 def survey(
@@ -65,11 +68,14 @@ def survey(
     """
     causes: Counter[str] = Counter(dict.fromkeys(CAUSES, 0))
     since_ms: dict[str, int] = {}
+    held: Counter[tuple[str, AccountId]] = Counter()
     rows: defaultdict[tuple[str, AccountId], Owed] = defaultdict(Owed)
     for user in users:
         rare, vendor, at_ms = user.rare, user.key.vendor, user.since_ms
         cause = _cause(user, out_vendors, out_accounts)
         causes[cause] += 1
+        if cause == "held":
+            held.update((vendor, gate) for gate in _shut(vendor, user.lane or (), out_vendors, out_accounts))
         if at_ms < since_ms.get(cause, inf):
             since_ms[cause] = at_ms
         debts = owed(rare) if rare is not None else ()
@@ -79,9 +85,10 @@ def survey(
     number = 0
     for vendor, named, at_ms in letters:
         number += 1
+        held.update((vendor, gate) for gate in _shut(vendor, named, out_vendors, out_accounts))
         for account in named:
             rows[vendor, account].add(at_ms, is_due=True)
-    return Survey(causes, since_ms, dict(rows), number)
+    return Survey(causes, since_ms, dict(rows), held, number)
 
 
 def _cause(user: User, out_vendors: Collection[str], out_accounts: Collection[AccountId]) -> str:
@@ -90,6 +97,13 @@ def _cause(user: User, out_vendors: Collection[str], out_accounts: Collection[Ac
         return "running" if phase is Phase.RUNNING else "parking"
     if user.lane is None:
         return "debounce" if user.wake_at != inf else "backoff"
-    if user.key.vendor in out_vendors or all(account in out_accounts for account in user.lane):
-        return "held"
-    return "ready"
+    return "held" if _shut(user.key.vendor, user.lane, out_vendors, out_accounts) else "ready"
+
+
+def _shut(
+    vendor: str, accounts: Collection[AccountId], out_vendors: Collection[str], out_accounts: Collection[AccountId]
+) -> Collection[AccountId]:
+    """Return the gates that keep who owes to `accounts`: the vendor's, or all of theirs; none, where one of theirs is open."""
+    if vendor in out_vendors:
+        return (SESAMY,)
+    return accounts if all(account in out_accounts for account in accounts) else ()

@@ -212,13 +212,15 @@ def _of_partitions(partitions: Iterable[PartitionStatus]) -> Iterator[Metric]:
 def _of_gates(gates: Iterable[GateStatus]) -> Iterator[Metric]:
     closed = _gauge("gate_closed", "1 at the cause for which the gate is shut.", labels=["upstream", "cause"])
     waiting = _gauge("gate_waiting_users", "Users who are due and owed there.", labels=["upstream"])
+    held = _gauge("gate_held_users", "Users and letters that wait for nothing but this gate to open.", labels=["upstream"])
     share = _gauge("gate_rate_share_ratio", "Our part of its limits.", labels=["upstream"])
     for one in gates:
         for cause in _GATE_CAUSES:
             closed.add_metric([one.name, cause], float(one.cause == cause))
         waiting.add_metric([one.name], one.waiting_users)
+        held.add_metric([one.name], one.held_users)
         share.add_metric([one.name], one.rate_share)
-    yield from (closed, waiting, share)
+    yield from (closed, waiting, held, share)
 
 
 def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:

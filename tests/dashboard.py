@@ -60,7 +60,15 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
                 ((f"time() - {_gauge('oldest_dirty_timestamp_seconds', 'cause', how='min')}", "{{cause}}"),),
             ),
             ("Gates shut", "", "short", ((_gauge("gate_closed", "upstream, cause", how="max") + " > 0", "{{upstream}} {{cause}}"),)),
-            ("Users due, by gate", "", "short", ((_gauge("gate_waiting_users", "upstream"), "{{upstream}}"),)),
+            (
+                "Users due and users held, by gate",
+                "Held: they, and letters, wait for nothing but this gate to open.",
+                "short",
+                (
+                    (_gauge("gate_waiting_users", "upstream"), "{{upstream}} due"),
+                    (_gauge("gate_held_users", "upstream"), "{{upstream}} held"),
+                ),
+            ),
         ),
     ),
     (

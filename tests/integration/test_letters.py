@@ -132,6 +132,9 @@ async def test_what_a_gate_held_heals_by_itself_through_kills_and_with_two_pods(
         )
 
     await until(still_owed, what=lambda: f"{SECOND} is owed to {wrong}; {first.said()}", within_s=20)
+    status = await first.status()
+    assert status is not None
+    assert {gate.name for gate in status.upstreams if gate.held_users} == {SECOND}
     assert f'list_oldest_due_timestamp_seconds{{account="{SECOND}"' in await first.metrics()
     await first.kill()
     await first.start()

@@ -85,6 +85,9 @@ async def test_a_refused_key_is_seen_and_so_is_its_healing(stage: Stage, browser
     await until(reads(page, SECOND, "closed", "denied: the key is refused"), what=pod.said, within_s=40)
     waits = page.locator("section, main").get_by_text("shut gates, and nothing else").first
     await until(waits.is_visible, what=pod.said, within_s=40)
+    status = await pod.status()
+    assert status is not None
+    assert [gate.name for gate in status.upstreams if gate.held_users] == [SECOND]
     if javascript:
         await shot(page, "refused-light")
         await page.emulate_media(color_scheme="dark")

@@ -7,7 +7,7 @@ import pytest
 
 from consumer.dirty import Rules
 from consumer.events import URGENT
-from consumer.model import AccountId, Door, Ended, Event, Job, Result, UserKey, Verdict
+from consumer.model import SESAMY, AccountId, Door, Ended, Event, Job, Result, UserKey, Verdict
 from consumer.schedule import Schedule
 from consumer.survey import CAUSES, Owed, Survey, Waiting, survey
 
@@ -451,9 +451,14 @@ def test_a_due_user_waits_for_a_worker_or_for_shut_gates_alone(bench: Bench) -> 
     assert bench.idle(9)
 
     assert causes_of(surveyed(bench)) == {"ready": 2}
-    assert causes_of(surveyed(bench, out_accounts={A})) == {"ready": 2}
-    assert causes_of(surveyed(bench, out_accounts={A, B})) == {"ready": 1, "held": 1}
-    assert causes_of(surveyed(bench, out_vendors={"v", "w"})) == {"held": 2}
+    seen = surveyed(bench, out_accounts={A})
+    assert (causes_of(seen), seen.held) == ({"ready": 2}, {})
+    seen = surveyed(bench, out_accounts={A, B})
+    assert (causes_of(seen), seen.held) == ({"ready": 1, "held": 1}, {("v", A): 1, ("v", B): 1})
+    letters = [("w", (C,), 0), ("w", (C,), 0), ("v", (A,), 0)]
+    seen = surveyed(bench, out_vendors={"v", "w"}, letters=letters)
+    assert (causes_of(seen), seen.held) == ({"held": 2}, {("v", SESAMY): 2, ("w", SESAMY): 3})
+    assert surveyed(bench, out_accounts={A, C}, letters=letters).held == {("v", A): 1, ("w", C): 3}
 
 
 def test_an_odd_key_goes_into_the_letter(bench: Bench) -> None:
