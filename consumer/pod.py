@@ -20,7 +20,7 @@ from .explain import explain
 from .pulse import Pulse
 from .service import LEAVE_LIMIT_S, REBUILD_MAX_S, WITHOUT_BROKER_S, Service
 from .settings import Settings
-from .telemetry import Metrics, StatusCollector, log
+from .telemetry import Metrics, log
 from .traces import Traces, tracing
 from .upstreams import upstreams
 
@@ -100,7 +100,6 @@ async def _answering(service: Service) -> AsyncIterator[None]:
     """Serve the probes, the metrics and the page, where a port is set."""
     admin = service.settings.admin
     status = Pulse(service, started_at=time.time(), host=socket.gethostname()).status
-    service.metrics.registry.register(StatusCollector(status, clock=time.time))
     if admin.port == 0:
         yield
         return

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 
 from msgspec import Struct
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 
 from . import http, makeas, sesamy
 from .gates import MAKE_CALLS, SESAMY_CALLS, Gate, Gates
@@ -47,12 +47,13 @@ async def upstreams(
 
         def client(name: str, base_url: str, timeout_s: float, refuses: Collection[int]) -> http.Http:
             @cache  # Looking a child up by its labels costs more than counting.
-            def children(op: str, code: str) -> tuple[Counter, Histogram]:
-                return metrics.upstream_requests.labels(name, op, code), metrics.upstream_request_seconds.labels(name, op)
+            def requests(op: str, code: str) -> Counter:
+                return metrics.upstream_requests.labels(name, op, code)
+
+            lasted = metrics.upstream_request_seconds.labels(name)
 
             def observe(op: str, code: str, seconds: float) -> None:
-                requests, lasted = children(op, code)
-                requests.inc()
+                requests(op, code).inc()
                 lasted.observe(seconds)
                 if traces is not None:
                     traces.call(name, op, code, seconds)

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from consumer.secret import Secret
 from consumer.settings import ListSettings, SesamyCredentials, Settings, VendorSettings
 from consumer.status import Status
-from consumer.telemetry import Metrics, StatusCollector
+from consumer.telemetry import Metrics, gauges
 
 _BEGIN: Final = "<!-- metrics -->"
 _END: Final = "<!-- /metrics -->"
@@ -25,7 +25,6 @@ def one_of_each() -> Settings:
 def metrics() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     """Give name, kind, labels and sentence of every metric, as a scrape names them."""
     made = Metrics(one_of_each())
-    made.registry.register(StatusCollector(Status, clock=lambda: 0.0))
     labels: dict[str, tuple[str, ...]] = {}
     families: list[Any] = []
     collectors: list[Collector] = list(made.registry._collector_to_names)
@@ -33,6 +32,9 @@ def metrics() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
         for family in collector.collect():
             families.append(family)
             labels[family.name] = tuple(getattr(collector, "_labelnames", None) or getattr(family, "_labelnames", None) or ())
+    for family in gauges(Status(), now=0.0):
+        families.append(family)
+        labels[family.name] = tuple(getattr(family, "_labelnames", ()))
     for family in sorted(families, key=lambda one: one.name):
         suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
         yield family.name + suffix, family.type, labels[family.name], family.documentation

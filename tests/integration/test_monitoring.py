@@ -19,7 +19,7 @@ from anyio.abc import Process
 from prometheus_client import generate_latest
 
 from consumer.sandbox.ports import free_port
-from consumer.telemetry import Metrics, StatusCollector
+from consumer.telemetry import Metrics, Scrape
 from tests import dashboard, generated
 from tests.integration.conftest import lacking
 from tests.metrics_table import metrics, one_of_each
@@ -56,18 +56,15 @@ def test_what_is_made_from_the_code_is_fresh() -> None:
 
 
 def test_the_names_pass_promtool() -> None:
-    made = Metrics(one_of_each())
-    made.registry.register(StatusCollector(busy, clock=lambda: 1000.0))
+    made = Scrape(Metrics(one_of_each()).registry, busy(), now=1000.0)
 
-    done = promtool("check", "metrics", said=generate_latest(made.registry))
+    done = promtool("check", "metrics", said=generate_latest(made))
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
 def test_label_values_come_from_the_settings_and_closed_sets_alone() -> None:
     """What a record or a foreign vendor brings stands in no label: neither a name nor an address."""
-    made = Metrics(one_of_each())
-    made.registry.register(StatusCollector(lambda: busy(evil="v"), clock=lambda: 1000.0))
-    before = generate_latest(made.registry)
+    before = generate_latest(Scrape(Metrics(one_of_each()).registry, busy(evil="v"), now=1000.0))
     assert EVIL.encode() not in before
     assert b"@" not in before
     values = set(re.findall(rb'[{,](\w+)="', before))

@@ -1,17 +1,26 @@
 """The admin server: five addresses, nothing else, and nothing personal."""
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import re
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 import aiohttp
+import anyio
 import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
+from consumer import admin
 from consumer.admin import serving
 from consumer.board import age
 from consumer.errors import Fatal
@@ -29,7 +38,7 @@ from consumer.status import (
     UserCounts,
     shown,
 )
-from consumer.telemetry import Metrics, StatusCollector
+from consumer.telemetry import Metrics
 from tests.unit.test_telemetry import settings
 
 EVIL = '<img src=x onerror=alert(1)>"&\n'
@@ -69,7 +78,6 @@ class Pod:
 async def pod() -> AsyncIterator[Pod]:
     made = Pod()
     registry = Metrics(settings()).registry
-    registry.register(StatusCollector(lambda: made.status, clock=lambda: 1000.0))
     async with serving("127.0.0.1", 0, lambda: made.status, registry) as port:
         made.base = f"http://127.0.0.1:{port}"
         yield made
@@ -107,6 +115,103 @@ async def test_metrics_in_both_formats(pod: Pod) -> None:
     assert answer.content_type == "text/plain"
     assert 'sesamy_makeas_dirty_users{cause="held"} 1234.0' in text
     assert openmetrics.endswith("# EOF\n")
+
+
+class Counted(Collector):
+    """Says how often it was asked; is as large as one likes, and as slow."""
+
+    def __init__(self, *, rows: int = 1) -> None:
+        self.rows, self.asked = rows, 0
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def collect(self) -> Iterator[Metric]:
+        self.asked += 1
+        self.go_on.wait(10)
+        family = GaugeMetricFamily("canned", "Rows.", labels=["row"])
+        for row in range(self.rows):
+            family.add_metric([str(row)], 1.0)
+        yield family
+
+
+@asynccontextmanager
+async def scraped(collector: Counted, status: Callable[[], Status] = Status) -> AsyncIterator[Pod]:
+    registry = CollectorRegistry()
+    registry.register(collector)
+    collector.asked = 0
+    async with serving("127.0.0.1", 0, status, registry) as port:
+        yield Pod(base=f"http://127.0.0.1:{port}")
+
+
+async def test_a_probe_is_answered_while_a_scrape_is_being_written() -> None:
+    """It is written in a thread; the status is asked where it lives."""
+    collector, threads = Counted(), set()
+
+    def status() -> Status:
+        threads.add(threading.current_thread())
+        return Status()
+
+    async with scraped(collector, status) as pod, anyio.create_task_group() as tasks:
+        collector.go_on.clear()
+        tasks.start_soon(ask, pod, "/metrics")
+        with anyio.fail_after(10):
+            while not collector.asked:
+                await anyio.sleep(0.01)
+            assert (await ask(pod, "/livez"))[:2] == (200, "live\n")
+        collector.go_on.set()
+    assert threads == {threading.main_thread()}
+
+
+async def test_all_who_scrape_within_a_second_get_one_text() -> None:
+    collector = Counted()
+    async with scraped(collector) as pod, anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(ask, pod, "/metrics")
+    assert collector.asked <= 2
+
+
+async def test_a_format_that_is_none_gets_the_plain_one(pod: Pod) -> None:
+    accept = {"Accept": "application/openmetrics-text; version=abc"}
+    async with aiohttp.ClientSession(headers=accept) as session, session.get(pod.base + "/metrics") as answer:
+        assert (answer.status, answer.content_type) == (200, "text/plain")
+
+
+async def test_too_many_connections_are_hung_up_on_and_the_others_are_served(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "_CONNECTIONS", 2)
+    host, port = pod.base.removeprefix("http://").split(":")
+    held = [await asyncio.open_connection(host, port) for _ in range(2)]
+    try:
+        for _, writer in held:  # Both are taken in before the next one comes.
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert [(await reader.readline()).split()[1] for reader, _ in held] == [b"200", b"200"]
+        with pytest.raises(aiohttp.ClientError):
+            await ask(pod, "/livez")
+    finally:
+        for _, writer in held:
+            writer.close()
+            await writer.wait_closed()
+    with anyio.fail_after(10):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                assert (await ask(pod, "/livez"))[0] == 200
+                break
+
+
+async def test_who_does_not_read_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "_SEND_S", 0.3)
+    async with scraped(Counted(rows=300_000)) as pod:
+        host, port = pod.base.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, port, limit=1024)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(re.search(rb"Content-Length: (\d+)", head)[1])  # type: ignore[index]
+        await anyio.sleep(1.5)
+        got = 0
+        with anyio.fail_after(10), contextlib.suppress(ConnectionError):
+            while part := await reader.read(65_536):
+                got += len(part)
+        writer.close()
+        assert got < length
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
