@@ -140,7 +140,8 @@ def _app(status: Callable[[], Status], registry: CollectorRegistry, explain: Exp
         return web.Response(body=msgspec.json.encode(status()), content_type="application/json")
 
     async def as_page(_: web.Request) -> web.Response:
-        return web.Response(text=page(status(), now=time.time()), content_type="text/html")
+        now = status()
+        return web.Response(text=page(now, now=now.at), content_type="text/html")
 
     async def why(request: web.Request) -> web.Response:
         vendor, user = request.query.get("vendor", ""), request.query.get("user", "")

@@ -40,6 +40,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
     def __init__(
         self,
         *,
+        topic: str,
         schedule: Schedule,
         ledger: Ledger,
         parker: Parker,
@@ -55,6 +56,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
             hand_over: ends all runs, and commits; called before anything is set aside.
             taken_up: called with the number of the topic's partitions once new ones are ours.
         """
+        self._topic = topic
         self._schedule, self._ledger, self._parker, self._commits = schedule, ledger, parker, commits
         self._hand_over, self._taken_up, self._metrics = hand_over, taken_up, metrics
         self._consumer: Member | None = None
@@ -102,9 +104,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         self._metrics.rebalances.labels(kind="assigned").inc()
         self.joined = True
         assert self._consumer is not None
-        topic = next(iter(assigned)).topic if assigned else None
-        if topic is not None:
-            self.of_topic = len(self._consumer.partitions_for_topic(topic) or ())
+        self.of_topic = len(self._consumer.partitions_for_topic(self._topic) or ())
         await self._taken_up(self.of_topic)
         self.epoch += 1
 

@@ -9,6 +9,7 @@ from .status import CauseStatus, GateStatus, ListStatus, PartitionStatus, Status
 
 Tone = Literal["", "good", "mild", "bad"]
 _AGE_STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_NAMED: Final = 5
 _LATE_S: Final = 900.0
 """An event that waits for longer is shown as trouble."""
 _CAUSES: Final = {
@@ -58,7 +59,7 @@ def board(status: Status, *, now: float) -> Board:
         state=_state(status),
         lines=tuple(_lines(status, now=now)),
         tables=(
-            _table("Lists", _LISTS, (_list(one, now=now) for one in status.lists), empty="none in the settings"),
+            _table("Lists", _LISTS, _lists(status, now=now), empty="none in the settings"),
             _table("What waits, and for what", _WAITS, (_wait(one) for one in status.users.causes if one.users), empty="nobody waits"),
             _table("Gates", _UPSTREAMS, (_gate(one) for one in status.upstreams), empty="none in the settings"),
             _table("Partitions", _PARTITIONS, (_partition(one, now=now) for one in status.partitions), empty="none of this pod"),
@@ -77,6 +78,10 @@ def age(seconds: float | None) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
+
+
+def _named(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _ago(at: float, *, now: float) -> str:
@@ -99,6 +104,7 @@ def _lines(status: Status, *, now: float) -> Iterable[Cell]:
         mine = len(status.partitions)
         share = min((gate.rate_share for gate in status.upstreams), default=1.0)
         yield Cell(f"{mine} of {group.topic_partitions} partitions: {share:.0%} of every limit")
+    yield from _trouble(status)
     full = users.limit > 0 and users.dirty >= users.limit
     yield Cell(f"{users.dirty:,} users dirty, at most {users.limit:,}{': nothing is read for now' if full else ''}", "bad" if full else "")
     again = f", {letters.to_retry:,} of this pod's to be tried again" if letters.to_retry else ""
@@ -106,14 +112,31 @@ def _lines(status: Status, *, now: float) -> Iterable[Cell]:
     yield Cell(f"{said}{'' if letters.writable else ': the dead-letter topic takes none'}", "" if letters.writable else "bad")
 
 
+def _trouble(status: Status) -> Iterable[Cell]:
+    """Give what one must not miss, however long the tables are."""
+    shut = [one.name for one in status.upstreams if one.state != "open"]
+    if shut:
+        yield Cell(f"{_named(len(shut), 'gate')} not open: {_some(shut)}", "bad")
+    late = [f"{one.vendor} {one.list}" for one in status.lists if (one.oldest_due_s or 0.0) > _LATE_S]
+    if late:
+        yield Cell(f"{_named(len(late), 'list')} with an event that has waited for more than {age(_LATE_S)}: {_some(late)}", "bad")
+    if status.unknown_vendors:
+        yield Cell(f"{_named(len(status.unknown_vendors), 'vendor')} that the settings don't know, below", "mild")
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
 # ---- Tables ----
 
-_LISTS: Final = ("vendor", "account", "list", "last write", "fresh after", "oldest pending", "users owed#")
+_LISTS: Final = ("vendor", "account", "list", "last write", "fresh after", "oldest pending", "users owed#", "gate")
 _WAITS: Final = ("cause", "waits for", "users#", "oldest event")
 _UPSTREAMS: Final = ("upstream", "gate", "why", "shut for", "next try in", "held#", "users due#", "in use#", "share of limits#")
 _PARTITIONS: Final = ("partition#", "next#", "end#", "committed#", "lag#", "open users#", "oldest open", "")
 _FAILURES: Final = ("upstream", "code", "times#", "last")
-_UNKNOWN: Final = ("vendor", "events#", "first at", "once it is in the settings")
+_UNKNOWN: Final = ("vendor", "events#", "first at", "makes good, once known")
 
 
 def _table(title: str, heads: tuple[str, ...], rows: Iterable[tuple[Cell, ...]], *, empty: str = "") -> Table:
@@ -130,6 +153,20 @@ def _offset(number: int) -> Cell:
 
 def _late(seconds: float | None) -> Cell:
     return Cell(age(seconds), "bad" if seconds is not None and seconds > _LATE_S else "")
+
+
+def _lists(status: Status, *, now: float) -> Iterable[tuple[Cell, ...]]:
+    gates = {one.name: one for one in status.upstreams}
+    for one in status.lists:
+        yield *_list(one, now=now), _way(gates.get(f"sesamy:{one.vendor}"), gates.get(one.account))
+
+
+def _way(*gates: GateStatus | None) -> Cell:
+    """Say which gate on the way to a list is not open."""
+    shut = [one for one in gates if one is not None and one.state != "open"]
+    words = (f"{one.name} {one.state}" if one.kind == "sesamy" else one.state for one in shut)
+    tone: Tone = "good" if not shut else "bad" if any(one.state == "closed" for one in shut) else "mild"
+    return Cell("; ".join(words) or "open", tone)
 
 
 def _list(one: ListStatus, *, now: float) -> tuple[Cell, ...]:

@@ -20,6 +20,7 @@ from .kafka import Member
 from .ledger import Ledger
 from .model import Letter
 from .schedule import Schedule
+from .strangers import UnknownVendors
 from .telemetry import Metrics, log
 from .traces import Traces
 
@@ -31,29 +32,12 @@ _ANSWER_S: Final = 1.0
 """A partition that is asked alone and gives no error for so long has answered: nothing is there."""
 _FAILURES: Final = 3
 _OUT_S: Final = 60.0
-_UNKNOWN_VENDORS: Final = 100
 
 # What a damaged batch raises in the client, its decompressors among it.
 _DAMAGED = (CorruptRecordException, RecordTooLargeError, ValueError, LookupError, EOFError, OSError, struct.error, zlib.error)
 
 
 Batches = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
-
-
-class UnknownVendors:
-    """Vendors that the settings don't know: how many events, and where the first stood. Bounded."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, tuple[int, int, int]] = {}
-        """Vendor -> events, partition and offset of the first."""
-
-    def note(self, vendor: str, partition: int, offset: int) -> None:
-        """Count one event; log a vendor's first."""
-        events, *first = self.seen.get(vendor, (0, partition, offset))
-        if events or len(self.seen) < _UNKNOWN_VENDORS:
-            self.seen[vendor] = (events + 1, first[0], first[1])
-        if not events and vendor in self.seen:
-            _log.warning("unknown vendor", vendor=vendor, partition=partition, offset=offset)
 
 
 class Intake:
@@ -243,7 +227,7 @@ class Intake:
                 self._metrics.records.labels(outcome=event.reason.replace("-", "_")).inc()
             elif event.user.vendor not in self._vendors:
                 self._metrics.records.labels(outcome="unknown_vendor").inc()
-                self._unknown.note(event.user.vendor, partition, offset)
+                self._unknown.note(event.user.vendor, partition, offset, at_ms=record.timestamp)
             else:
                 taken += 1
                 if self._traces is not None:

@@ -9,6 +9,7 @@ from .board import Board, Cell, Table, board
 from .status import Status
 
 REFRESH_S: Final = 5
+_UNSEEN: Final = 12
 _STYLE: Final = """
 :root { color-scheme: light dark; --line: #d0d7de; --soft: #59636e; --good: #1a7f37; --bad: #c4121d; --mild: #7d4e00; }
 @media (prefers-color-scheme: dark) {
@@ -18,39 +19,50 @@ body { font: 15px/1.45 system-ui, sans-serif; max-width: 72rem; margin: 1.2rem a
 h1 { font-size: 1.3rem; margin: 0 0 .4rem; } h2 { font-size: 1rem; margin: 1.6rem 0 .3rem; }
 p { margin: .2rem 0; overflow-wrap: anywhere; } .soft, footer { color: var(--soft); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; overflow-wrap: anywhere; }
+th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; overflow-wrap: break-word; }
 th, td { border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 500; } .n { text-align: right; }
+td:first-child { overflow-wrap: anywhere; min-width: 12rem; }
+th { color: var(--soft); font-weight: 500; } .n { text-align: right; white-space: nowrap; }
 .good { color: var(--good); } .mild { color: var(--mild); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
 footer { margin: 2rem 0; font-size: .85rem; }
-@media (max-width: 44rem) {
-  thead { display: none; } table, tbody, tr { display: block; }
+#late { position: sticky; top: 0; margin: 0; padding: .3rem 0; background: Canvas; } #late[hidden] { display: none; } .old { opacity: .55; }
+@media (max-width: 62rem) {
+  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); } table, tbody, tr { display: block; }
   tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
-  td { display: flex; justify-content: space-between; gap: 1rem; border: 0; padding: .1rem 0; text-align: right; }
-  td::before { content: attr(data-head); color: var(--soft); text-align: left; flex: none; } td:empty { display: none; }
+  td { display: flex; justify-content: space-between; gap: 1rem; border: 0; padding: .1rem 0; text-align: right; overflow-wrap: anywhere; }
+  td::before { content: attr(data-head); color: var(--soft); text-align: left; min-width: 7rem; } td:empty { display: none; }
 }
 """
-# A refreshed page keeps its place on the screen; where the pod does not answer, the last one stays, and says so.
+# A refreshed page keeps its place on the screen, and waits while something of it is selected; where the pod does not answer, the last
+# one stays, and says so. One that nobody sees asks once a minute, for its title.
 _SCRIPT: Final = f"""
 "use strict";
 (() => {{
-  let answered = Date.now();
+  const late = document.getElementById("late");
+  let answered = new Date(), unseen = 0, busy = false;
   const refresh = async () => {{
+    const chosen = getSelection();
+    if (busy || (!chosen.isCollapsed && chosen.containsNode(document.querySelector("main"), true))) return;
+    busy = true;
     try {{
       const answer = await fetch(location.href, {{ cache: "no-store", signal: AbortSignal.timeout(4000) }});
       if (!answer.ok) throw new Error(String(answer.status));
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      document.title = fresh.title;
       document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
-      answered = Date.now();
-      document.getElementById("late").hidden = true;
+      document.getElementById("build").textContent = fresh.getElementById("build").textContent;
+      document.title = fresh.title;
+      answered = new Date();
+      late.hidden = true;
     }} catch {{
-      const late = document.getElementById("late");
-      late.textContent = "no answer from the pod for " + Math.round((Date.now() - answered) / 1000) + " s: what follows is old";
+      document.title = "no answer · sesamy-makeas";
+      document.querySelector("main").className = "old";
+      if (late.hidden) late.textContent = "no answer from the pod since " + answered.toLocaleTimeString() + ": what follows is old";
       late.hidden = false;
+    }} finally {{
+      busy = false;
     }}
   }};
-  setInterval(() => {{ if (!document.hidden) refresh(); }}, {REFRESH_S * 1000});
+  setInterval(() => {{ if (!document.hidden || ++unseen % {_UNSEEN} === 0) refresh(); }}, {REFRESH_S * 1000});
   document.addEventListener("visibilitychange", () => {{ if (!document.hidden) refresh(); }});
 }})();
 """
@@ -75,17 +87,18 @@ def page(status: Status, *, now: float) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<noscript><meta http-equiv="refresh" content="{REFRESH_S}"></noscript>'
         f"<title>{escape(shown.state.text)} · sesamy-makeas</title><style>{_STYLE}</style></head>"
-        f'<body><p id="late" class="bad" role="status" hidden></p>{_main(shown)}<script>{_SCRIPT}</script></body></html>\n'
+        f'<body><p id="late" class="bad" role="status" hidden></p>{_main(shown)}{_footer(shown)}<script>{_SCRIPT}</script></body></html>\n'
     )
 
 
 def _main(shown: Board) -> str:
     lines = "".join(f"<p>{_toned(line)}</p>" for line in shown.lines)
+    return f"<main><h1>sesamy-makeas {_toned(shown.state)}</h1>{lines}{''.join(map(_table, range(len(shown.tables)), shown.tables))}</main>"
+
+
+def _footer(shown: Board) -> str:
     links = '<a href="status.json">status.json</a> · <a href="metrics">metrics</a>'
-    return (
-        f"<main><h1>sesamy-makeas {_toned(shown.state)}</h1>{lines}{''.join(map(_table, shown.tables))}"
-        f"<footer>{escape(shown.foot)} · {links}</footer></main>"
-    )
+    return f'<footer><span id="build">{escape(shown.foot)}</span> · {links}</footer>'
 
 
 def _toned(cell: Cell) -> str:
@@ -93,17 +106,20 @@ def _toned(cell: Cell) -> str:
     return f'<span class="{cell.tone}">{text}</span>' if cell.tone and text else text
 
 
-def _table(table: Table) -> str:
-    title = f"<h2>{escape(table.title)}</h2>"
+def _table(number: int, table: Table) -> str:
+    """Draw a table; its roles are said, since on a phone it is laid out as none."""
+    title = f'<h2 id="t{number}">{escape(table.title)}</h2>'
     if not table.rows:
         return f'{title}<p class="soft">{escape(table.empty)}</p>' if table.empty else ""
     names = [head.rstrip("#") for head in table.heads]
-    right = [' class="n"' if head.endswith("#") else "" for head in table.heads]
-    head = "".join(f'<th scope="col"{side}>{escape(name)}</th>' for name, side in zip(names, right, strict=True))
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td{side} data-head="{escape(name)}">{_toned(cell)}</td>' for name, side, cell in zip(names, right, row, strict=True))
-        + "</tr>"
-        for row in table.rows
+    sides = [' class="n"' if head.endswith("#") else "" for head in table.heads]
+    head = "".join(f'<th scope="col" role="columnheader"{side}>{escape(name)}</th>' for name, side in zip(names, sides, strict=True))
+    body = "".join(f'<tr role="row">{"".join(map(_cell, names, sides, row))}</tr>' for row in table.rows)
+    return (
+        f'{title}<table role="table" aria-labelledby="t{number}"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{body}</tbody></table>'
     )
-    return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(name: str, side: str, cell: Cell) -> str:
+    return f'<td role="cell"{side} data-head="{escape(name)}">{_toned(cell)}</td>'

@@ -3,7 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from math import inf
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -22,6 +24,7 @@ from .status import (
     UserCounts,
     shown,
 )
+from .strangers import Stranger
 from .survey import Owed, Survey, survey
 from .telemetry import version
 
@@ -54,6 +57,7 @@ class Pulse:
         return Status(
             build=version(),
             host=self._host,
+            at=time.time(),
             state=service.state,
             ready=not not_ready,
             not_ready=not_ready,
@@ -135,12 +139,20 @@ def _unknown(service: "Service") -> tuple[UnknownVendor, ...]:
     return tuple(
         UnknownVendor(
             vendor=shown(vendor),
-            events=events,
-            first_offset=f"{partition}:{offset}",
-            replay=f"sesamy-makeas replay --from-offset {partition}:{offset}",
+            events=one.events,
+            first_offset=f"{one.first[0]}:{one.first[1]}",
+            replay=f"sesamy-makeas replay --vendor {quote(shown(vendor))} {_from(one)}",
         )
-        for vendor, (events, partition, offset) in service.unknown.seen.items()
+        for vendor, one in service.unknown.seen.items()
     )
+
+
+def _from(one: Stranger) -> str:
+    """Return where to begin, on every partition: other pods have seen events of theirs."""
+    if one.since_ms < 0:
+        return f"--from-offset {one.first[0]}:{one.first[1]}"
+    at = datetime.fromtimestamp(one.since_ms / 1000, tz=UTC)
+    return f"--from-time {at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
 
 
 def _live(service: "Service", now: float) -> bool:
@@ -171,6 +183,7 @@ def _partitions(service: "Service") -> tuple[PartitionStatus, ...]:
 
 
 def _gates(service: "Service", seen: Survey, now: float) -> tuple[GateStatus, ...]:
+    owns = bool(service.ledger.partitions)
     waiting, held = _by_gate(service.schedule.due_by_account()), _by_gate(seen.held)
     rows = []
     for kind, prefix, gates in (("sesamy", "sesamy:", service.up.gates.vendors), ("makeas", "", service.up.gates.accounts)):
@@ -186,7 +199,7 @@ def _gates(service: "Service", seen: Survey, now: float) -> tuple[GateStatus, ..
                     next_try_s=round(state.next_try_s, 3),
                     waiting_users=waiting[f"{prefix}{name}"],
                     held_users=held[f"{prefix}{name}"],
-                    rate_share=state.share,
+                    rate_share=state.share if owns else 0.0,
                     in_use=state.in_use,
                 )
             )

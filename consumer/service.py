@@ -17,13 +17,14 @@ from .dirty import Rules
 from .errors import Fatal
 from .events import URGENT
 from .healing import Healing, Partitions, Reading
-from .intake import Intake, UnknownVendors
+from .intake import Intake
 from .kafka import Member
 from .lease import Lease
 from .ledger import Ledger
 from .resync import Resync
 from .schedule import Schedule
 from .settings import Settings
+from .strangers import UnknownVendors
 from .telemetry import Metrics, log
 from .upstreams import Upstreams
 from .workers import Bell, Workers
@@ -131,6 +132,7 @@ class Service:
             metrics=metrics,
         )
         self.assignment = Assignment(
+            topic=settings.kafka.topic,
             schedule=self.schedule,
             ledger=self.ledger,
             parker=self.parker,

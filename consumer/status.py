@@ -100,7 +100,7 @@ class UnknownVendor(Struct, frozen=True, kw_only=True):
     first_offset: str
     """`P:N`."""
     replay: str
-    """The command that makes good for it, once it is in the settings."""
+    """The command that makes good for it, on all partitions, once it is in the settings."""
 
 
 class LetterCounts(Struct, frozen=True, kw_only=True):
@@ -131,6 +131,8 @@ class Status(Struct, frozen=True, kw_only=True):
     build: str = ""
     host: str = ""
     """The pod's name."""
+    at: float = 0.0
+    """Wall time (s) of all this, by the pod's clock: ages are told by it, not by the reader's."""
     state: Literal["starting", "consuming", "draining"] = "starting"
     ready: bool = False
     not_ready: tuple[str, ...] = ()

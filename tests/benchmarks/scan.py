@@ -10,13 +10,14 @@ from confluent_kafka import Producer
 
 from consumer.dirty import Rules
 from consumer.events import URGENT
-from consumer.intake import Intake, UnknownVendors
+from consumer.intake import Intake
 from consumer.kafka import Member
 from consumer.ledger import Ledger
 from consumer.model import AccountId
 from consumer.sandbox.broker import broker, create_topic
 from consumer.sandbox.publishers import event
 from consumer.schedule import Schedule
+from consumer.strangers import UnknownVendors
 from consumer.telemetry import Metrics
 from tests.simulation.settings import SETTINGS
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -270,3 +271,26 @@ async def test_without_a_broker_nothing_is_written(stage: Stage) -> None:
         said = await stage.command(*args, more=wrong)
         assert (said.status, "does not answer" in said.err) == (69, True), said
     assert stage.town.sesamy.calls.total() == 0
+
+
+async def test_what_a_pod_passed_over_is_made_good_by_the_command_it_shows(stage: Stage) -> None:
+    """Events of a vendor that the settings lack, on every partition; then it is there, and the command finds all its readers."""
+    pod = stage.pod()
+    text = pod.config.read_text(encoding="utf-8")
+    others = text.index(f'[[vendors]]\nid = "{VENDORS[1]}"')
+    pod.config.write_text(text[:others], encoding="utf-8")
+    await pod.start()
+    users = sorted(stage.town.readers(VENDORS[1]))
+    await stage.touch_all()
+
+    async def counted() -> bool:
+        status = await pod.status()
+        return status is not None and [one.events for one in status.unknown_vendors] == [len(users)]
+
+    await until(counted, what=pod.said, within_s=30)
+    status = await pod.status()
+    assert status is not None
+    (stranger,) = status.unknown_vendors
+    program, *words = shlex.split(stranger.replay)
+    said = await stage.command(*words, "--dry-run")
+    assert (program, said.status, f"{len(users)} users" in said.out) == ("sesamy-makeas", 0, True), (stranger, said)

@@ -7,16 +7,30 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 import pytest
 import pytest_asyncio
+from msgspec import structs
 from playwright.async_api import Browser, Page, async_playwright
 from prometheus_client import CollectorRegistry
 
 from consumer.admin import serving
+from consumer.page import REFRESH_S
 from consumer.sandbox.broker import Broker
 from consumer.sandbox.publishers import event
 from consumer.sandbox.town import PLACES, VENDORS, town
-from consumer.status import GateStatus, ListStatus, Status
+from consumer.status import (
+    CauseStatus,
+    Failure,
+    GateStatus,
+    GroupStatus,
+    LetterCounts,
+    ListStatus,
+    PartitionStatus,
+    Status,
+    UnknownVendor,
+    UserCounts,
+)
 from tests.integration.conftest import lacking
 from tests.integration.harness import Stage, staged, until
 
@@ -113,9 +127,11 @@ async def test_a_page_that_gets_no_answer_says_so(stage: Stage, browser: Browser
     late = page.locator("#late")
     await until(late.is_visible, what=pod.said, within_s=30)
     assert "what follows is old" in await late.inner_text()
+    assert (await page.title(), await page.locator("main").get_attribute("class")) == ("no answer · sesamy-makeas", "old")
 
     await pod.start()
     await until(late.is_hidden, what=pod.said, within_s=30)
+    assert (await page.title(), await page.locator("main").get_attribute("class")) == ("consuming · sesamy-makeas", None)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -140,6 +156,108 @@ async def test_a_vendor_named_like_a_script_is_only_a_name(browser: Browser, *, 
         ink, _ = await page.evaluate(styles)
         assert (sum(json.loads(ink.replace("rgb(", "[").replace(")", "]"))) > 380) == (scheme == "dark")
     assert complaints == []
+
+
+_BROKEN_WORDS: Final = """() => [...document.querySelectorAll("th, td, h1")].filter(cell => {
+  const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+  for (let text; (text = texts.nextNode());) {
+    for (const word of text.data.matchAll(/[^ -]+/g)) {
+      const range = document.createRange();
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      if (range.getClientRects().length > 1) return true;
+    }
+  }
+  return false;
+}).map(cell => cell.textContent)"""
+
+
+def crowded() -> Status:
+    """Return a state with large numbers, usual ids and every kind of trouble."""
+    at = 1_800_000_000.0
+    partitions = [
+        PartitionStatus(
+            partition=p, position=18_234_567, end=18_234_570, committed=18_134_567, open=800, paused=p == 3, oldest_open_at=at - 7300
+        )
+        for p in range(6)
+    ]
+    causes = [CauseStatus(cause="debounce", users=12, oldest_s=3.0), CauseStatus(cause="held", users=48_000, oldest_s=7300.0)]
+    return Status(
+        build="0.1.0",
+        host="sesamy-makeas-7c9f8d6b5-x2k4q",
+        at=at,
+        state="consuming",
+        ready=True,
+        started_at=at - 86_400 * 3,
+        group=GroupStatus(generation=12, lease_left_s=27.0, topic_partitions=12),
+        users=UserCounts(dirty=48_213, limit=250_000, causes=tuple(causes)),
+        partitions=tuple(partitions),
+        upstreams=(
+            GateStatus(name="sesamy:morgenposten", kind="sesamy", rate_share=0.5, waiting_users=3),
+            GateStatus(
+                name="100123456", kind="makeas", state="closed", cause="denied", closed_s=7200.0, next_try_s=44.0, held_users=48_000
+            ),
+            GateStatus(name="account-335c6689", kind="makeas", state="probing", cause="breaker", closed_s=70.0, in_use=1, rate_share=0.5),
+        ),
+        lists=(
+            ListStatus(
+                vendor="morgenposten", account="100123456", list="1466", oldest_pending_s=7300.0, oldest_due_s=7300.0, owed_users=48_000
+            ),
+            ListStatus(
+                vendor="vendor_5f7c1a2b3c4d", account="account-335c6689", list="20456", last_write_at=at - 40, freshness_last_s=3700.0
+            ),
+        ),
+        dead_letters=LetterCounts(written=5, waiting=2, writable=False, open=1312, to_retry=7),
+        recent_failures=(Failure(code="http-401", upstream="100123456", count=203, last_at=at - 4),),
+        unknown_vendors=(
+            UnknownVendor(
+                vendor="klassekampen",
+                events=5210,
+                first_offset="7:18234567",
+                replay="sesamy-makeas replay --vendor klassekampen --from-time 2026-11-24T08:00:00.000Z",
+            ),
+        ),
+        settings_fingerprint="938a51fad4cc",
+    )
+
+
+@pytest.mark.parametrize("width", [1200, 900, 760, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_no_word_is_broken_and_nothing_overflows(browser: Browser, *, width: int, scheme: str) -> None:
+    async with serving("127.0.0.1", 0, crowded, CollectorRegistry()) as port:
+        page = await opened(browser, f"http://127.0.0.1:{port}/", [], viewport={"width": width, "height": 844}, color_scheme=scheme)
+        await shot(page, f"crowded-{width}-{scheme}")
+        assert await page.evaluate(_BROKEN_WORDS) == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_what_is_selected_stays_so_until_it_is_copied(browser: Browser) -> None:
+    """The page does not take itself away from under one's hands, and goes on as soon as it may."""
+    moving = crowded()
+    async with serving("127.0.0.1", 0, lambda: moving, CollectorRegistry()) as port:
+        page = await opened(browser, f"http://127.0.0.1:{port}/", [], viewport=WIDE)
+        await page.get_by_role("link", name="metrics").focus()
+        await page.get_by_text("--from-time").select_text()
+        moving = structs.replace(crowded(), ready=False, not_ready=("draining",))
+        await anyio.sleep(2.5 * REFRESH_S)
+        assert "--from-time" in await page.evaluate("getSelection().toString()")
+        assert await page.title() == "consuming · sesamy-makeas"
+
+        await page.evaluate("getSelection().removeAllRanges()")
+
+        async def goes_on() -> bool:
+            return (await page.title()).startswith("not ready")
+
+        await until(goes_on, what=lambda: "the page goes on", within_s=4 * REFRESH_S)
+        assert await page.evaluate("document.activeElement.textContent") == "metrics"
+
+
+async def test_a_phone_reads_tables_as_tables_to_those_who_listen(browser: Browser) -> None:
+    async with serving("127.0.0.1", 0, crowded, CollectorRegistry()) as port:
+        page = await opened(browser, f"http://127.0.0.1:{port}/", [], viewport=PHONE)
+        lists = page.get_by_role("table", name="Lists")
+        assert await lists.get_by_role("columnheader").all_inner_texts() != []
+        assert await lists.get_by_role("row").count() == 3
 
 
 # ---- On a terminal ----

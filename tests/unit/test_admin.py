@@ -56,9 +56,18 @@ def busy(*, evil: str = "vendor") -> Status:
         partitions=(PartitionStatus(partition=2, position=9, end=12, committed=5, open=2, paused=True, oldest_open_at=700.0),),
         users=UserCounts(dirty=1234, limit=250_000, causes=(CauseStatus(cause="held", users=1234, oldest_s=7300.0),)),
         upstreams=(GateStatus(name=evil, kind="sesamy", state="closed", cause="denied", closed_s=7, next_try_s=3, waiting_users=4),),
-        lists=(ListStatus(vendor=evil, account="1001", list="7", last_write_at=880.0, oldest_pending_s=7300.0, owed_users=4),),
+        lists=(
+            ListStatus(
+                vendor=evil, account="1001", list="7", last_write_at=880.0, oldest_pending_s=7300.0, oldest_due_s=7300.0, owed_users=4
+            ),
+        ),
         unknown_vendors=(
-            UnknownVendor(vendor=shown(evil), events=3, first_offset="0:17", replay="sesamy-makeas replay --from-offset 0:17"),
+            UnknownVendor(
+                vendor=shown(evil),
+                events=3,
+                first_offset="0:17",
+                replay="sesamy-makeas replay --vendor v --from-time 2026-11-24T08:00:00.000Z",
+            ),
         ),
         dead_letters=LetterCounts(written=5, waiting=2, writable=False),
         recent_failures=(Failure(code="http-500", upstream=evil, count=9, last_at=990.0),),
@@ -287,7 +296,10 @@ async def test_the_page_shows_it_all(pod: Pod) -> None:
         "1 of 4 partitions: 100% of every limit",
         "held shut gates, and nothing else",
         "denied",
-        "replay --from-offset 0:17",
+        "replay --vendor v --from-time 2026-11-24T08:00:00.000Z",
+        "1 gate not open: vendor",
+        "1 list with an event that has waited for more than 15 min: vendor 7",
+        "1 vendor that the settings don't know",
         "http-500",
         "abcdef012345",
         "paused",
@@ -316,7 +328,7 @@ def test_every_value_is_escaped() -> None:
 
     assert "<img" not in text
     assert "img" not in Parsed(text).tags
-    assert text.count("&lt;img") == 4
+    assert text.count("&lt;img") == 6
 
 
 def test_the_page_of_a_pod_that_has_just_begun() -> None:

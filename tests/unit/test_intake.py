@@ -12,10 +12,11 @@ from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError
 
 from consumer.dirty import Rules
 from consumer.events import URGENT
-from consumer.intake import Intake, UnknownVendors
+from consumer.intake import Intake
 from consumer.ledger import Ledger
 from consumer.model import AccountId
 from consumer.schedule import Schedule
+from consumer.strangers import UnknownVendors
 from consumer.telemetry import Metrics
 from tests.simulation.settings import SETTINGS
 
