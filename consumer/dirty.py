@@ -56,6 +56,8 @@ class Rare(Struct):
     """Tokens on further partitions."""
     event_before: bool = False
     """Whether events waited for quiet when the run (of a debt) began: it does not cover them."""
+    events_since_ms: int = -1
+    """Time of the oldest event that waits, where an older one is owed to some accounts alone; -1: the user's `since_ms` is of all."""
     # Of the events that came during the run or the parking.
     newer: dict[int, int] = field(default_factory=dict)
     newer_type: str = ""
@@ -77,6 +79,7 @@ class User(Struct, order=True, gc=False):
     """When the events that wait are due; inf: none waits. May be later than `wake_at`, never earlier."""
     cap_at: float
     since_ms: int
+    """Time of the oldest event that some account has not had (ms); see `owed_since_ms`."""
     type: str
     """Of the most urgent event that waits."""
     partition: int
@@ -146,13 +149,17 @@ def cover(user: User, *, urgent: Collection[str]) -> tuple[tuple[int, int], ...]
         closed = tuple((p, o) for p, o in rare.newer.items() if not take_token(user, p, o))
         if rare.newer_type in urgent and user.type not in urgent:
             user.type = rare.newer_type
+        if not owed(rare) and rare.events_since_ms >= 0:
+            user.since_ms, rare.events_since_ms = rare.events_since_ms, -1
+        elif not rare.event_before:
+            rare.events_since_ms = rare.newer_since_ms if rare.newer_type else -1
     else:
         closed = tuple(tokens(user))
         user.partition, user.offset = -1, -1
         rare.more.clear()
         for partition, offset in rare.newer.items():
             take_token(user, partition, offset)
-        user.type, user.since_ms = rare.newer_type or user.type, rare.newer_since_ms
+        user.type, user.since_ms, rare.events_since_ms = rare.newer_type or user.type, rare.newer_since_ms, -1
     if user.partition >= 0:
         rare.source = None
     rare.newer.clear()
@@ -193,6 +200,14 @@ def due_accounts(user: User, every: tuple[AccountId, ...], *, now: float) -> tup
     if SESAMY in debts and debts[SESAMY].not_before > now:
         return ()
     return tuple(account for account in every if (debts[account].not_before <= now if account in debts else event))
+
+
+def owed_since_ms(user: User, account: AccountId) -> int:
+    """Return the time of the oldest event that an account has not had (ms)."""
+    rare = user.rare
+    if rare is None or rare.events_since_ms < 0 or account in rare.debts:
+        return user.since_ms
+    return rare.events_since_ms
 
 
 def tried_at(user: User, upstream: AccountId) -> float:

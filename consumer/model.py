@@ -1,5 +1,6 @@
 """The nouns that every room shares: plain, frozen, without behaviour."""
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final, Literal, NewType
 
@@ -245,8 +246,8 @@ class Job(Struct, frozen=True, kw_only=True):
     user: UserKey
     accounts: tuple[AccountId, ...]
     started_at: float
-    since_ms: int
-    """Event time of the oldest event that no run has covered."""
+    since_ms: Mapping[AccountId, int]
+    """By account, the time of the oldest event that it has not had (ms)."""
 
 
 class Ended(Struct, frozen=True, kw_only=True):

@@ -187,11 +187,11 @@ class Resync:
         """Write the one line of a resync, and count it."""
         vendor, now = job.user.vendor, time.time()
         done = [account for account, result in accounts.items() if result.verdict is Verdict.DONE]
-        freshness_s = max(0.0, now - job.since_ms / 1000)
+        fresh_after_s = {account: max(0.0, now - since_ms / 1000) for account, since_ms in job.since_ms.items()}
         for account in done:
-            self.written[account, vendor] = (now, freshness_s)
+            self.written[account, vendor] = (now, fresh_after_s[account])
             for list_id in self._vendors[vendor].targets[account].account.lists:
-                self._metrics.freshness.labels(account=account, list=list_id).observe(freshness_s)
+                self._metrics.freshness.labels(account=account, list=list_id).observe(fresh_after_s[account])
         outcome = _outcome(sesamy, accounts, skip)
         self._metrics.resyncs.labels(vendor=vendor, outcome=outcome).inc()
         self._metrics.resync_seconds.observe(took_s)
@@ -207,7 +207,7 @@ class Resync:
             accounts_done=len(done),
             accounts_owed=",".join(f"{account}:{code}" for account, code in codes.items()),
             took_s=round(took_s, 3),
-            freshness_s=round(freshness_s, 3),
+            freshness_s=round(max(fresh_after_s.values()), 3),
         )
 
 

@@ -20,6 +20,7 @@ from .dirty import (
     only_by_letter,
     owe,
     owed,
+    owed_since_ms,
     rare_of,
     reopened,
     settle,
@@ -78,6 +79,7 @@ class Schedule:
         if user.due_at == inf:
             user.due_at, user.cap_at = due_at, cap_at
             if not busy:
+                rare_of(user).events_since_ms = since_ms
                 self._timers.arm(user)
         elif user.wake_at != inf or busy:
             user.due_at = min(due_at, user.cap_at)
@@ -134,7 +136,7 @@ class Schedule:
         rare.phase = Phase.RUNNING
         self._busy[Phase.RUNNING] += 1
         self._lanes.started(user.key.vendor)
-        return Job(user=user.key, accounts=accounts, started_at=now, since_ms=user.since_ms)
+        return Job(user=user.key, accounts=accounts, started_at=now, since_ms={one: owed_since_ms(user, one) for one in accounts})
 
     def ended(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], *, now: float, uniform: float) -> Ended:
         """
@@ -205,11 +207,7 @@ class Schedule:
     # ---- Rebalance ----
 
     def set_aside(self, partitions: Collection[int], *, now: float) -> tuple[dict[int, Aside], tuple[tuple[int, int], ...]]:
-        """
-        Give partitions up; no run may be going. Users with a token elsewhere stay.
-
-        Returns what `restore` takes, and tokens that are covered by older ones of their user (to be closed first).
-        """
+        """Give partitions up, while no run goes; return what `restore` takes, and tokens that older ones cover (to be closed first)."""
         aside: dict[int, Aside] = {partition: [] for partition in partitions}
         closed: list[tuple[int, int]] = []
         for user in list(self._users.values()):
@@ -219,7 +217,7 @@ class Schedule:
             for partition, offset in lost:
                 aside[partition].append((offset, user))
                 drop_token(user, partition)
-            if (lost or only_by_letter(user)) and user.partition < 0:
+            if (lost or only_by_letter(user)) and user.partition < 0:  # Else he has a token elsewhere, and stays.
                 self._drop(user)
         self._timers.keep(self._users)
         return aside, tuple(closed)
@@ -260,8 +258,8 @@ class Schedule:
 
     def counts(self) -> dict[str, int]:
         """Return how many users wait (for quiet or a backoff), are due, run, are being parked."""
-        due, busy = len(self._lanes), {"running": self._busy[Phase.RUNNING], "parking": self._busy[Phase.PARKING]}
-        return {"waiting": len(self._users) - due - sum(busy.values()), "due": due, **busy}
+        due, running, parking = len(self._lanes), self._busy[Phase.RUNNING], self._busy[Phase.PARKING]
+        return {"waiting": len(self._users) - due - running - parking, "due": due, "running": running, "parking": parking}
 
     def due_by_account(self) -> Counter[tuple[str, AccountId]]:
         """Return, by vendor and account (SESAMY: any), how many due users would write there now; O(lanes)."""

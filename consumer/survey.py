@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from .dirty import Phase, User, owed
+from .dirty import Phase, User, owed, owed_since_ms
 from .model import SESAMY, AccountId
 
 Waiting = tuple[str, Collection[AccountId], int]
@@ -81,7 +81,7 @@ def survey(
         debts = owed(rare) if rare is not None else ()
         only_debts = rare is not None and user.due_at == inf and rare.phase is Phase.WAITING
         for account in debts if only_debts else accounts[vendor]:
-            rows[vendor, account].add(at_ms, is_due=cause != "debounce" or account in debts)
+            rows[vendor, account].add(owed_since_ms(user, account), is_due=cause != "debounce" or account in debts)
     number = 0
     for vendor, named, at_ms in letters:
         number += 1

@@ -382,6 +382,44 @@ def test_tokens_of_a_log_that_is_gone_are_forgotten_and_the_user_stays_due(bench
     assert bench.end(bench.take(2), 3).closed == ()
 
 
+# ---- Since when ----
+
+
+def test_what_one_account_is_owed_does_not_age_what_others_are(bench: Bench) -> None:
+    """A user with an old debt at B: A, which has had everything, is owed the new event alone, and is as fresh as that."""
+    bench.event(ANN, 1)
+    job = bench.take(3)
+    assert job.since_ms == {A: 1000, B: 1000}
+    bench.end(job, 3, b=RETRY)
+    bench.event(ANN, 50)
+    bench.event(ANN, 51)
+    assert surveyed(bench).owed == {("v", A): Owed(1, 50_000), ("v", B): Owed(1, 1000, 1000)}
+    bench.doors.by_name = {B: Door.SHUT}
+    job = bench.take(60)
+    assert job.since_ms == {A: 50_000}
+    bench.end(job, 60)
+    assert surveyed(bench).owed == {("v", B): Owed(1, 1000, 1000)}
+
+
+def test_an_event_during_a_run_that_leaves_a_debt_is_as_old_as_itself(bench: Bench) -> None:
+    bench.event(ANN, 1)
+    job = bench.take(3)
+    bench.event(ANN, 4)
+    bench.end(job, 5, b=RETRY)
+    assert bench.take(20).since_ms == {A: 4000, B: 1000}
+
+
+def test_once_the_debt_is_paid_the_event_that_waits_is_the_oldest(bench: Bench) -> None:
+    bench.event(ANN, 1)
+    bench.end(bench.take(3), 3, b=RETRY, uniform=0.1)
+    bench.event(ANN, 3.05)
+    job = bench.take(4)
+    assert job.since_ms == {B: 1000}
+    bench.end(job, 4)
+    assert bench.schedule.users[ANN].since_ms == 3050
+    assert bench.take(6).since_ms == {A: 3050, B: 3050}
+
+
 # ---- Looking ----
 
 
@@ -433,7 +471,7 @@ def test_a_burst_is_pending_and_not_due_until_its_end(bench: Bench) -> None:
     bench.event(ANN, 4)
     seen = surveyed(bench)
     assert causes_of(seen) == {"debounce": 1}
-    assert seen.owed == {("v", A): Owed(1, 1000), ("v", B): Owed(1, 1000, 1000)}
+    assert seen.owed == {("v", A): Owed(1, 4000), ("v", B): Owed(1, 1000, 1000)}
 
 
 def test_a_letter_that_will_be_tried_again_is_owed_as_a_user_is(bench: Bench) -> None:
