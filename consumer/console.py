@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -47,16 +48,31 @@ def run_async(work: Callable[..., Awaitable[_T]], *args: object) -> _T:
     return anyio.run(work, *args)
 
 
-def as_json(data: object) -> None:
-    """Write data to stdout as JSON."""
+def as_json(data: object, *, one_line: bool = False) -> None:
+    """
+    Write data to stdout as JSON; what could speak to the terminal is escaped, and is the same value.
+
+    Args:
+        one_line: one document a line, for a stream.
+    """
     import msgspec  # noqa: PLC0415
 
-    click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2))
+    encoded = msgspec.json.encode(data)
+    lines = [encoded] if one_line else msgspec.json.format(encoded, indent=2).split(b"\n")
+    click.echo(b"\n".join(_escaped(line.decode(), _json_escape).encode() for line in lines))
 
 
 def printable(text: str) -> str:
     """Escape what could speak to the terminal."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode("ascii") for one in text)
+    return _escaped(text, lambda one: one.encode("unicode_escape", "surrogatepass").decode("ascii"))
+
+
+def _escaped(text: str, escape: Callable[[str], str]) -> str:
+    return text if text.isprintable() else "".join(one if one.isprintable() else escape(one) for one in text)
+
+
+def _json_escape(one: str) -> str:
+    return "".join(f"\\u{unit.hex()}" for unit in re.findall(b"(?s)..", one.encode("utf-16-be")))
 
 
 def examples(*lines: str) -> str:

@@ -1,5 +1,6 @@
 """The commands of an operator: replay, diff, explain, dead-letters. Options only, no logic."""
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _SHOWN: Final = 20
+_PLACE: Final = re.compile("[0-9]+:[0-9]+")
 
 
 class _Parsed(click.ParamType[Any]):
@@ -270,7 +272,7 @@ def explain(config: Path, output: str, vendor: str, user: str, *, urls: tuple[st
         as_json(answer)
         return 0
     for line in _explanation_lines(answer):
-        click.echo(line)
+        click.echo(printable(line))
     return 0
 
 
@@ -285,9 +287,16 @@ def _explanation_lines(one: "Explanation") -> Iterable[str]:
         last = f", last error {owed.code}" if owed.code else ""
         yield f"  owed to {owed.account}: {owed.attempts} attempts{last}, next try in {duration(owed.next_try_s)}{gate}"
     for letter in one.letters:
-        how = "tried again by itself" if letter.heals else f"waits for: sesamy-makeas dead-letters requeue {letter.place}"
+        how = "tried again by itself" if letter.heals else _requeue(letter.place)
         yield f"  parked at {letter.place}, for {letter.account or 'all accounts'}: {how}"
     if one.tokens:
         yield f"  oldest events not covered: {', '.join(one.tokens)}"
     if one.partition is not None:
         yield f"  its key belongs to partition {one.partition}, which is {'ours' if one.is_ours else 'not of this pod'}"
+
+
+def _requeue(place: str) -> str:
+    """Return the command that is to be pasted into a shell, never with what a pod made up."""
+    if not _PLACE.fullmatch(place):
+        return "waits for a requeue; see: sesamy-makeas dead-letters list"
+    return f"waits for: sesamy-makeas dead-letters requeue {place}"

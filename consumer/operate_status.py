@@ -69,13 +69,7 @@ def _tell(found: "Mapping[str, Status | Fatal]", *, output: str, fresh_screen: b
 
 
 def _tell_json(answered: "Mapping[str, Status]", *, one_line: bool) -> None:
-    import msgspec  # noqa: PLC0415
-
-    data = [{"url": url, "status": one} for url, one in answered.items()]
-    if one_line:  # A stream: one document a line.
-        click.echo(msgspec.json.encode(data))
-    else:
-        as_json(data)
+    as_json([{"url": url, "status": one} for url, one in answered.items()], one_line=one_line)
 
 
 # ---- What is drawn ----

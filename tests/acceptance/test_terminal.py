@@ -1,0 +1,61 @@
+"""Commands that show what pods say, as processes: on a terminal, in a pipe, and where a pod is none of ours."""
+
+import json
+import re
+from typing import Final
+
+from consumer.status import Explanation, GateStatus, OpenLetterStatus, OwedAccount, Status
+from tests.pods import answering
+from tests.terminal import piped
+
+EVIL: Final = "\x1b]0;taken\x07\r\n\x85\x9b31m\u202e"
+STATUS: Final = Status(
+    state="consuming",
+    ready=True,
+    host="pod-a",
+    upstreams=tuple(GateStatus(name=f"account-{number}-{'x' * 40}", kind="makeas") for number in range(30)),
+)
+
+
+# ---- What a pod says is only text ----
+
+EVIL_PLACE: Final = f"0:17; touch taken{EVIL}"
+TOLD: Final = Explanation(
+    vendor="v",
+    user="u",
+    state="parked",
+    why=EVIL,
+    owed=(OwedAccount(account=EVIL, code=EVIL, gate="closed", gate_cause=EVIL),),
+    tokens=(EVIL,),
+    letters=(
+        OpenLetterStatus(place=EVIL_PLACE, account=EVIL, heals=False),
+        OpenLetterStatus(place="--all", account=EVIL, heals=False),
+        OpenLetterStatus(place="0:21", account=EVIL, heals=False),
+    ),
+    partition=3,
+    is_ours=True,
+)
+
+
+async def test_what_is_explained_does_not_speak_to_the_terminal() -> None:
+    async with answering({"/explain.json": TOLD}) as url:
+        text = await piped("explain", "--url", url, "v", "u")
+        data = await piped("explain", "--url", url, "--output", "json", "v", "u")
+
+    assert (text.status, data.status, text.err + data.err) == (0, 0, "")
+    assert all(one.isprintable() for one in (text.out + data.out).replace("\n", ""))
+    assert len(text.out.splitlines()) == 1 + 1 + 3 + 1 + 1
+    assert re.findall("dead-letters requeue.*", text.out) == ["dead-letters requeue 0:21"]
+    assert json.loads(data.out)["why"] == EVIL
+
+
+async def test_json_is_the_same_value_with_what_does_not_print_escaped() -> None:
+    host = f"{EVIL}\x7f\u2028\xa0\U000e0001 æøå 🎉"
+    async with answering({"/status.json": Status(host=host)}) as url:
+        said = await piped("status", "--url", url, "--output", "json", LANG="C")
+
+    assert all(one.isprintable() for one in said.out.replace("\n", ""))
+    assert r"\u0085" in said.out
+    assert r"\u202e" in said.out
+    assert r"\udb40\udc01 æøå 🎉" in said.out
+    assert json.loads(said.out)[0]["status"]["host"] == host
