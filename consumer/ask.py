@@ -1,7 +1,9 @@
 """Asks running pods over HTTP: what they say of themselves, and why a user is not synced yet."""
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 import anyio
@@ -18,6 +20,9 @@ _OK: Final = 200
 # A pod that knows the user, before one that would know him, before one that does not.
 _WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown-vendor": 1}
 
+_LIKE: Final = "wants an address like http://10.0.0.7:8080, with a path where a proxy has one before the pod"
+_IPV4: Final = 4
+
 _Answer = TypeVar("_Answer", Status, Explanation)
 
 
@@ -26,12 +31,25 @@ def named(urls: Sequence[str]) -> list[str]:
     Return the addresses that were named, each once.
 
     Raises:
-        Fatal: one is none (64).
+        Fatal: one is none, or says more than where a pod is (64); the text does not quote it.
     """
     for url in urls:
-        if not url.startswith(("http://", "https://")):
-            raise Fatal("--url wants an address like http://10.0.0.7:8080", code="no-address", status=64)
+        if wrong := _wrong(url):
+            raise Fatal(f"--url {wrong}", code="no-address", status=64)
     return list(dict.fromkeys(url.rstrip("/") for url in urls))
+
+
+def _wrong(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_one = parts.port != 0 and parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return _LIKE
+    if "@" in parts.netloc:
+        return "takes no user and no password: leave out what stands before the @"
+    if "?" in url or "#" in url:
+        return "takes no query and no fragment: end it before the ? or the #"
+    return "" if is_one and url.isprintable() and " " not in url else _LIKE
 
 
 def urls_of(settings: Settings) -> list[str]:
@@ -43,8 +61,19 @@ def urls_of(settings: Settings) -> list[str]:
     """
     if settings.admin.port == 0:
         raise Fatal("admin.port is 0 in the settings: name the pods with --url", code="no-address", status=64)
-    host = "127.0.0.1" if settings.admin.host in {"0.0.0.0", "::", ""} else settings.admin.host  # noqa: S104 - it is compared, not bound
+    host = _reached_at(settings.admin.host)
     return [f"http://{f'[{host}]' if ':' in host else host}:{settings.admin.port}"]
+
+
+def _reached_at(host: str) -> str:
+    """Return where to ask on this machine a server that listens at `host`."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host or "127.0.0.1"
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == _IPV4 else "::1"
 
 
 async def explain(urls: Sequence[str], vendor: str, user: str) -> Explanation:

@@ -59,3 +59,14 @@ async def test_json_is_the_same_value_with_what_does_not_print_escaped() -> None
     assert r"\u202e" in said.out
     assert r"\udb40\udc01 æøå 🎉" in said.out
     assert json.loads(said.out)[0]["status"]["host"] == host
+
+
+# ---- Pods that are silent ----
+
+
+async def test_a_password_in_an_address_is_not_said() -> None:
+    said = await piped("status", "--url", "http://ann:hunter2-canary@127.0.0.1:9")
+
+    assert (said.status, said.out) == (64, "")
+    assert "leave out" in said.err
+    assert "hunter2-canary" not in said.err
