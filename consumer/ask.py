@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import anyio
 import msgspec
+from msgspec import Struct
 
 from .errors import Fatal
 from .settings import Settings
@@ -20,10 +21,26 @@ _OK: Final = 200
 # A pod that knows the user, before one that would know him, before one that does not.
 _WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown-vendor": 1}
 
+_AT_WORK: Final = frozenset({"waiting", "due", "running", "owed", "parking"})
+"""States that only the pod of the user's partition can be in."""
 _LIKE: Final = "wants an address like http://10.0.0.7:8080, with a path where a proxy has one before the pod"
 _IPV4: Final = 4
 
 _Answer = TypeVar("_Answer", Status, Explanation)
+
+
+class Explained(Struct, frozen=True, kw_only=True):
+    """What the pods say of one user."""
+
+    best: Explanation
+    """Of the pod that knows most."""
+    silent: tuple[Fatal, ...] = ()
+    """Why others gave no answer."""
+
+    @property
+    def is_known(self) -> bool:
+        """Say whether the user is the pod's own: no other can know more."""
+        return _is_own(self.best)
 
 
 def named(urls: Sequence[str]) -> list[str]:
@@ -76,29 +93,39 @@ def _reached_at(host: str) -> str:
     return "127.0.0.1" if address.version == _IPV4 else "::1"
 
 
-async def explain(urls: Sequence[str], vendor: str, user: str) -> Explanation:
+async def explain(urls: Sequence[str], vendor: str, user: str) -> Explained:
     """
-    Ask each pod once; return the answer of the one that knows most.
+    Ask all pods at once; return the answer of the one that knows most, and who gave none.
 
     Raises:
-        Fatal: one does not answer (69).
+        Fatal: none answers (69).
     """
-    answers = []
-    async with _session() as session:
-        for url in urls:
-            answer = await _ask(session, url, "/explain.json", {"vendor": vendor, "user": user}, Explanation)
-            if isinstance(answer, Fatal):
-                raise answer
-            answers.append(answer)
-    return min(answers, key=lambda one: _WEIGHT.get(one.state, 0))
+    found = await _ask_all(urls, "/explain.json", {"vendor": vendor, "user": user}, Explanation)
+    silent = tuple(one for one in found.values() if isinstance(one, Fatal))
+    answers = [one for one in found.values() if not isinstance(one, Fatal)]
+    if not answers:
+        raise Fatal("\n".join(map(str, silent)), code="pod", status=_UNAVAILABLE)
+    return Explained(best=min(answers, key=_rank), silent=silent)
+
+
+def _rank(one: Explanation) -> tuple[int, bool]:
+    return _WEIGHT.get(one.state, 0), not _is_own(one)
+
+
+def _is_own(one: Explanation) -> bool:
+    return one.is_ours or one.state in _AT_WORK
 
 
 async def statuses(urls: Sequence[str]) -> dict[str, Status | Fatal]:
     """Ask all pods at once; return, by address, what each says, or that it says nothing."""
-    found: dict[str, Status | Fatal] = {}
+    return await _ask_all(urls, "/status.json", {}, Status)
+
+
+async def _ask_all(urls: Sequence[str], path: str, params: Mapping[str, str], answer_type: type[_Answer]) -> dict[str, _Answer | Fatal]:
+    found: dict[str, _Answer | Fatal] = {}
 
     async def one(session: aiohttp.ClientSession, url: str) -> None:
-        found[url] = await _ask(session, url, "/status.json", {}, Status)
+        found[url] = await _ask(session, url, path, params, answer_type)
 
     async with _session() as session, anyio.create_task_group() as tasks:
         for url in urls:
@@ -123,6 +150,9 @@ async def _ask(
                 if len(body) > _CAP_BYTES:
                     return Fatal(f"{url}: more than {_CAP_BYTES} bytes: is it a pod?", code="pod", status=_UNAVAILABLE)
         return msgspec.json.decode(bytes(body), type=answer_type)
-    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError) as error:
+    except msgspec.ValidationError:
+        text = f"{url}: what it says can't be read: it seems to be a pod of another version; ask with the sesamy-makeas of that one"
+        return Fatal(text, code="pod", status=_UNAVAILABLE)
+    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError, RecursionError) as error:
         text = f"{url}: no usable answer ({type(error).__name__}): is a pod running there? name others with --url"
         return Fatal(text, code="pod", status=_UNAVAILABLE)

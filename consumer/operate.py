@@ -267,12 +267,16 @@ def explain(config: Path, output: str, vendor: str, user: str, *, urls: tuple[st
 
     from . import ask as work  # noqa: PLC0415
 
-    answer = run_async(work.explain, work.named(urls) or work.urls_of(settings_of(config)), vendor, user)
+    found = run_async(work.explain, work.named(urls) or work.urls_of(settings_of(config)), vendor, user)
     if output == "json":
-        as_json(answer)
-        return 0
-    for line in _explanation_lines(answer):
-        click.echo(printable(line))
+        as_json(found.best)
+    else:
+        for line in _explanation_lines(found.best):
+            click.echo(printable(line))
+    for silent in found.silent:
+        click.echo(f"sesamy-makeas: {silent}", err=True)
+    if found.silent and not found.is_known:
+        click.echo("sesamy-makeas: no pod that answered has this user as its own: one that is silent may know more", err=True)
     return 0
 
 

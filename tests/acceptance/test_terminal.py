@@ -4,8 +4,10 @@ import json
 import re
 from typing import Final
 
+import pytest
+
 from consumer.status import Explanation, GateStatus, OpenLetterStatus, OwedAccount, Status
-from tests.pods import answering
+from tests.pods import answering, nobody
 from tests.terminal import piped
 
 EVIL: Final = "\x1b]0;taken\x07\r\n\x85\x9b31m\u202e"
@@ -62,6 +64,31 @@ async def test_json_is_the_same_value_with_what_does_not_print_escaped() -> None
 
 
 # ---- Pods that are silent ----
+
+
+async def test_explain_names_the_silent_and_says_where_they_may_know_more() -> None:
+    gone = nobody()
+    other = Explanation(vendor="v", user="u", state="elsewhere", why="ask there")
+    async with answering({"/explain.json": other}) as there, answering({"/explain.json": TOLD}) as own:
+        unsure = await piped("explain", "--url", gone, "--url", there, "v", "u")
+        sure = await piped("explain", "--url", gone, "--url", there, "--url", own, "v", "u")
+    none = await piped("explain", "--url", gone, "--url", nobody(), "v", "u")
+
+    assert (unsure.status, unsure.out) == (0, "elsewhere: ask there\n")
+    assert f"sesamy-makeas: {gone}: no usable answer" in unsure.err
+    assert "may know more" in unsure.err
+    assert (sure.status, sure.out.partition(":")[0], len(sure.err.splitlines())) == (0, "parked", 1)
+    assert (none.status, none.out, len(none.err.splitlines())) == (69, "", 2)
+
+
+@pytest.mark.parametrize("args", [("status",), ("explain", "v", "u")])
+async def test_json_without_a_bottom_is_no_bug_of_ours(args: tuple[str, ...]) -> None:
+    deep = b'{"x":' * 100_000
+    async with answering({"/status.json": deep, "/explain.json": deep}) as url:
+        said = await piped(args[0], "--url", url, *args[1:])
+
+    assert said.status == 69
+    assert f"{url}: no usable answer (RecursionError)" in said.err
 
 
 async def test_a_password_in_an_address_is_not_said() -> None:

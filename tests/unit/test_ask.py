@@ -9,7 +9,7 @@ import pytest
 from consumer import ask
 from consumer.errors import Fatal
 from consumer.status import Explanation, Status
-from tests.pods import answering
+from tests.pods import answering, nobody
 from tests.unit.test_telemetry import settings
 
 CANARY = "hunter2-canary"
@@ -79,3 +79,68 @@ async def test_a_path_and_ipv6_are_part_of_an_address() -> None:
         found = await ask.statuses(ask.named([f"{behind}/pods/a/", six]))
 
     assert [one.host for one in found.values() if isinstance(one, Status)] == ["a", "b"]
+
+
+# ---- Explaining ----
+
+
+async def test_one_pod_that_answers_is_enough() -> None:
+    gone = nobody()
+    async with answering(explanation("owed", is_ours=True)) as there:
+        found = await ask.explain([gone, there], "v", "u")
+
+    assert (found.best.state, found.is_known) == ("owed", True)
+    assert [str(one).startswith(f"{gone}: no usable answer") for one in found.silent] == [True]
+
+
+@pytest.mark.parametrize("state", ["elsewhere", "not-ready", "parked", "clean"])
+async def test_where_the_user_is_nobodys_a_silent_pod_may_know_more(state: str) -> None:
+    async with answering(explanation(state)) as there:
+        found = await ask.explain([there, nobody()], "v", "u")
+
+    assert (found.best.state, found.is_known, len(found.silent)) == (state, False, 1)
+
+
+async def test_no_answer_at_all_names_every_pod() -> None:
+    urls = [nobody(), nobody()]
+
+    with pytest.raises(Fatal) as caught:
+        await ask.explain(urls, "v", "u")
+
+    assert caught.value.status == 69
+    assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == urls
+
+
+async def test_of_two_that_know_letters_the_users_own_pod_is_heard() -> None:
+    async with answering(explanation("parked")) as other, answering(explanation("running", is_ours=True)) as own:
+        found = await ask.explain([other, own], "v", "u")
+
+    assert (found.best.state, found.silent) == ("running", ())
+
+
+# ---- What is no pod ----
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"state": "hunter2-canary"}', "a pod of another version"),
+        (b'{"upstreams": [{"name": "x", "kind": "makeas", "state": "closed", "cause": "hunter2-canary"}]}', "a pod of another version"),
+        (b'{"users": "hunter2-canary"}', "a pod of another version"),
+        (b'{"x":' * 100_000, "no usable answer (RecursionError)"),
+        (b"hunter2-canary", "no usable answer (DecodeError)"),
+        (b'{"host": "\xff", "why": "\xff"}', "no usable answer (UnicodeDecodeError)"),
+        (b" " * (4 * 1024 * 1024 + 1), "more than 4194304 bytes"),
+    ],
+)
+async def test_what_can_not_be_read_is_said_and_not_quoted(body: bytes, said: str) -> None:
+    async with answering({"/status.json": body, "/explain.json": body}) as there:
+        (status,) = (await ask.statuses([there])).values()
+        with pytest.raises(Fatal) as caught:
+            await ask.explain([there], "v", "u")
+
+    assert isinstance(status, Fatal)
+    for error in (status, caught.value):
+        assert error.status == 69
+        assert said in str(error)
+        assert CANARY not in str(error)
