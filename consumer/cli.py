@@ -15,6 +15,7 @@ from .console import (
     check_users,
     config_option,
     examples,
+    has_colours,
     output_option,
     printable,
     quiet_logs,
@@ -59,6 +60,8 @@ def cli() -> None:
                                        77  no permission
                                        78  settings
     """  # noqa: D301 - \b is click's
+    if not has_colours():
+        click.get_current_context().color = False
 
 
 @cli.command(epilog=examples("run --config /etc/consumer.toml", "run 2>run.log"))

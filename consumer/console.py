@@ -75,6 +75,16 @@ def _json_escape(one: str) -> str:
     return "".join(f"\\u{unit.hex()}" for unit in re.findall(b"(?s)..", one.encode("utf-16-be")))
 
 
+def is_dumb() -> bool:
+    """Say whether the terminal can do no more than lines."""
+    return os.environ.get("TERM") == "dumb"
+
+
+def has_colours() -> bool:
+    """Say whether a terminal may be given colours. Source: https://no-color.org."""
+    return not os.environ.get("NO_COLOR") and not is_dumb()
+
+
 def examples(*lines: str) -> str:
     """Return what a command's help ends with."""
     return "\b\nExamples:\n" + "\n".join(f"  sesamy-makeas {line}" for line in lines)

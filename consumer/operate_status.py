@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from .console import as_json, config_option, examples, output_option, printable, quiet_logs, run_async, settings_of
+from .console import as_json, config_option, examples, is_dumb, output_option, printable, quiet_logs, run_async, settings_of
 
 if TYPE_CHECKING:
     from .board import Cell, Table
@@ -61,8 +61,9 @@ def _tell(found: "Mapping[str, Status | Fatal]", *, output: str, fresh_screen: b
         _tell_json(answered, one_line=fresh_screen)
     else:
         text = "\n\n".join("\n".join(_lines(url, one)) for url, one in answered.items())
-        clear = _CLEAR if fresh_screen and sys.stdout.isatty() else ""
-        click.echo(f"{clear}{text}" + ("\n" if fresh_screen else ""))
+        if fresh_screen and sys.stdout.isatty() and not is_dumb():
+            click.echo(_CLEAR, nl=False, color=True)  # Not a colour: NO_COLOR leaves it.
+        click.echo(text + ("\n" if fresh_screen else ""))
     for one in silent:
         click.echo(f"sesamy-makeas: {one}", err=True)
     return max((one.status for one in silent), default=0)

@@ -2,13 +2,14 @@
 
 import json
 import re
+import signal
 from typing import Final
 
 import pytest
 
 from consumer.status import Explanation, GateStatus, OpenLetterStatus, OwedAccount, Status
 from tests.pods import answering, nobody
-from tests.terminal import piped
+from tests.terminal import CLEAR, Terminal, piped, shown
 
 EVIL: Final = "\x1b]0;taken\x07\r\n\x85\x9b31m\u202e"
 STATUS: Final = Status(
@@ -17,6 +18,17 @@ STATUS: Final = Status(
     host="pod-a",
     upstreams=tuple(GateStatus(name=f"account-{number}-{'x' * 40}", kind="makeas") for number in range(30)),
 )
+
+
+async def watched(*args: str, screens: int = 2, **options: object) -> tuple[int, list[str]]:
+    """Watch on a terminal until `screens` were drawn."""
+    terminal = Terminal("status", "--watch", "--every", "0.5", *args, **options)  # type: ignore[arg-type]
+    try:
+        await terminal.until(lambda text: text.count(CLEAR) > screens)
+        terminal.process.send_signal(signal.SIGINT)
+        return await terminal.ended(), terminal.screens()[:screens]
+    finally:
+        terminal.close()
 
 
 # ---- What a pod says is only text ----
@@ -97,3 +109,28 @@ async def test_a_password_in_an_address_is_not_said() -> None:
     assert (said.status, said.out) == (64, "")
     assert "leave out" in said.err
     assert "hunter2-canary" not in said.err
+
+
+# ---- Colours ----
+
+
+@pytest.mark.parametrize(
+    ("environ", "has"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+async def test_colours_on_a_terminal_that_wants_them(environ: dict[str, str], *, has: bool) -> None:
+    async with answering({"/status.json": STATUS}) as url:
+        status, text = await shown("status", "--url", url, **environ)
+        in_a_pipe = await piped("status", "--url", url, **environ)
+
+    assert (status, in_a_pipe.status) == (0, 0)
+    assert ("\x1b[32m" in text, "\x1b" in text) == (has, has)
+    assert "\x1b" not in in_a_pipe.out
+
+
+async def test_a_watched_screen_is_cleared_without_colours_too() -> None:
+    async with answering({"/status.json": STATUS}) as url:
+        _, screens = await watched("--url", url, environ={"NO_COLOR": "1"})
+
+    assert len(screens) == 2
+    assert not any("\x1b" in screen for screen in screens)
