@@ -55,12 +55,11 @@ async def _show(urls: list[str], *, output: str, every_s: float | None) -> int:
 def _tell(found: "Mapping[str, Status | Fatal]", *, output: str, fresh_screen: bool) -> int:
     from .errors import Fatal  # noqa: PLC0415
 
-    answered = {url: one for url, one in found.items() if not isinstance(one, Fatal)}
     silent = [one for one in found.values() if isinstance(one, Fatal)]
     if output == "json":
-        _tell_json(answered, one_line=fresh_screen)
+        as_json(_rows(found), one_line=fresh_screen)
     else:
-        text = "\n\n".join("\n".join(_lines(url, one)) for url, one in answered.items())
+        text = "\n\n".join("\n".join(_lines(url, one)) for url, one in found.items() if not isinstance(one, Fatal))
         if fresh_screen and sys.stdout.isatty() and not is_dumb():
             click.echo(_CLEAR, nl=False, color=True)  # Not a colour: NO_COLOR leaves it.
         click.echo(text + ("\n" if fresh_screen else ""))
@@ -69,8 +68,13 @@ def _tell(found: "Mapping[str, Status | Fatal]", *, output: str, fresh_screen: b
     return max((one.status for one in silent), default=0)
 
 
-def _tell_json(answered: "Mapping[str, Status]", *, one_line: bool) -> None:
-    as_json([{"url": url, "status": one} for url, one in answered.items()], one_line=one_line)
+def _rows(found: "Mapping[str, Status | Fatal]") -> list[dict[str, object]]:
+    from .errors import Fatal  # noqa: PLC0415
+
+    return [
+        {"url": url, "error": str(one).removeprefix(f"{url}: ")} if isinstance(one, Fatal) else {"url": url, "status": one}
+        for url, one in found.items()
+    ]
 
 
 # ---- What is drawn ----

@@ -93,6 +93,20 @@ async def test_explain_names_the_silent_and_says_where_they_may_know_more() -> N
     assert (none.status, none.out, len(none.err.splitlines())) == (69, "", 2)
 
 
+async def test_json_of_several_pods_has_a_row_for_each_in_order() -> None:
+    gone = nobody()
+    async with answering({"/status.json": STATUS}) as there, answering({"/status.json": b'{"state": "asleep"}'}) as newer:
+        urls = [gone, there, newer]
+        said = await piped("status", "--output", "json", *(part for url in urls for part in ("--url", url)))
+
+    rows = json.loads(said.out)
+    assert said.status == 69
+    assert [(row["url"], sorted(row)) for row in rows] == [(gone, ["error", "url"]), (there, ["status", "url"]), (newer, ["error", "url"])]
+    assert rows[0]["error"].startswith("no usable answer (ClientConnectorError)")
+    assert "a pod of another version" in rows[2]["error"]
+    assert len(said.err.splitlines()) == 2
+
+
 @pytest.mark.parametrize("args", [("status",), ("explain", "v", "u")])
 async def test_json_without_a_bottom_is_no_bug_of_ours(args: tuple[str, ...]) -> None:
     deep = b'{"x":' * 100_000
