@@ -1,9 +1,13 @@
 """The command `status`: what a pod's page shows, on a terminal."""
 
+import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -30,42 +34,82 @@ _GAP: Final = "  "
 @click.option("--every", "every_s", type=click.FloatRange(0.5, 3600), default=5.0, show_default=True, metavar="S", help="With --watch.")
 def status(config: Path, output: str, *, urls: tuple[str, ...], watch: bool, every_s: float) -> int:
     """Show what the pods say of themselves: lists, what waits and why, gates, partitions, failures."""
-    quiet_logs()
+    with _stopped_in_peace() if watch else nullcontext():
+        quiet_logs()
 
+        from . import ask as work  # noqa: PLC0415
+
+        addresses = work.named(urls) or work.urls_of(settings_of(config))
+        return run_async(partial(_watch, every_s=every_s) if watch else _show, addresses, output)
+    return 0
+
+
+@contextmanager
+def _stopped_in_peace() -> Iterator[None]:
+    """End the block quietly at SIGINT and SIGTERM, and where nobody reads on."""
+    before = signal.signal(signal.SIGTERM, _as_ctrl_c)
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    except BrokenPipeError:
+        # What is left in the buffer would be tried once more at the end. Source: the note on SIGPIPE in Python's `signal`.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, sys.stderr.fileno())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    """Do what SIGINT would: asyncio's handler for it cancels, and at the second one interrupts."""
+    on_int = signal.getsignal(signal.SIGINT)
+    (on_int if callable(on_int) else signal.default_int_handler)(number, frame)
+
+
+async def _show(urls: list[str], output: str) -> int:
+    """Show it once; return 69 where a pod did not answer."""
     from . import ask as work  # noqa: PLC0415
 
-    addresses = work.named(urls) or work.urls_of(settings_of(config))
-    return run_async(partial(_show, addresses, output=output, every_s=every_s if watch else None))
+    found = await work.statuses(urls)
+    if output == "json":
+        as_json(_rows(found))
+    elif text := _text(found):
+        click.echo(text)
+    silent = _silent(found)
+    _complain(silent)
+    return max((one.status for one in silent), default=0)
 
 
-async def _show(urls: list[str], *, output: str, every_s: float | None) -> int:
-    """Show it once, or for ever; return 69 where a pod did not answer."""
+async def _watch(urls: list[str], output: str, *, every_s: float) -> int:
+    """Show it for ever: on a screen that is drawn anew, or as a stream."""
     import anyio  # noqa: PLC0415
 
     from . import ask as work  # noqa: PLC0415
 
+    is_screen = output == "text" and sys.stdout.isatty() and not is_dumb()
     while True:
         found = await work.statuses(urls)
-        silent = _tell(found, output=output, fresh_screen=every_s is not None)
-        if every_s is None:
-            return silent
+        if is_screen:
+            click.echo(_CLEAR, nl=False, color=True)  # Not a colour: NO_COLOR leaves it.
+            click.echo(_text(found))
+        elif output == "json":
+            as_json(_rows(found), one_line=True)
+        elif text := _text(found):
+            click.echo(f"{text}\n")
+        _complain(_silent(found))
         await anyio.sleep(every_s)
 
 
-def _tell(found: "Mapping[str, Status | Fatal]", *, output: str, fresh_screen: bool) -> int:
+def _silent(found: "Mapping[str, Status | Fatal]") -> "list[Fatal]":
     from .errors import Fatal  # noqa: PLC0415
 
-    silent = [one for one in found.values() if isinstance(one, Fatal)]
-    if output == "json":
-        as_json(_rows(found), one_line=fresh_screen)
-    else:
-        text = "\n\n".join("\n".join(_lines(url, one)) for url, one in found.items() if not isinstance(one, Fatal))
-        if fresh_screen and sys.stdout.isatty() and not is_dumb():
-            click.echo(_CLEAR, nl=False, color=True)  # Not a colour: NO_COLOR leaves it.
-        click.echo(text + ("\n" if fresh_screen else ""))
+    return [one for one in found.values() if isinstance(one, Fatal)]
+
+
+def _complain(silent: "Iterable[Fatal]") -> None:
     for one in silent:
         click.echo(f"sesamy-makeas: {one}", err=True)
-    return max((one.status for one in silent), default=0)
 
 
 def _rows(found: "Mapping[str, Status | Fatal]") -> list[dict[str, object]]:
@@ -78,6 +122,12 @@ def _rows(found: "Mapping[str, Status | Fatal]") -> list[dict[str, object]]:
 
 
 # ---- What is drawn ----
+
+
+def _text(found: "Mapping[str, Status | Fatal]") -> str:
+    from .errors import Fatal  # noqa: PLC0415
+
+    return "\n\n".join("\n".join(_lines(url, one)) for url, one in found.items() if not isinstance(one, Fatal))
 
 
 def _lines(url: str, one: "Status") -> Iterator[str]:

@@ -1,15 +1,20 @@
 """Commands that show what pods say, as processes: on a terminal, in a pipe, and where a pod is none of ours."""
 
 import json
+import os
 import re
 import signal
+import subprocess
 from typing import Final
 
+import anyio
+import anyio.to_thread
 import pytest
+from anyio.abc import ByteReceiveStream, Process, SocketAttribute
 
 from consumer.status import Explanation, GateStatus, OpenLetterStatus, OwedAccount, Status
 from tests.pods import answering, nobody
-from tests.terminal import CLEAR, Terminal, piped, shown
+from tests.terminal import CLEAR, Said, Terminal, command, environment, piped, shown
 
 EVIL: Final = "\x1b]0;taken\x07\r\n\x85\x9b31m\u202e"
 STATUS: Final = Status(
@@ -113,7 +118,7 @@ async def test_json_without_a_bottom_is_no_bug_of_ours(args: tuple[str, ...]) ->
     async with answering({"/status.json": deep, "/explain.json": deep}) as url:
         said = await piped(args[0], "--url", url, *args[1:])
 
-    assert said.status == 69
+    assert (said.status, said.out) == (69, "")
     assert f"{url}: no usable answer (RecursionError)" in said.err
 
 
@@ -144,7 +149,75 @@ async def test_colours_on_a_terminal_that_wants_them(environ: dict[str, str], *,
 
 async def test_a_watched_screen_is_cleared_without_colours_too() -> None:
     async with answering({"/status.json": STATUS}) as url:
-        _, screens = await watched("--url", url, environ={"NO_COLOR": "1"})
+        status, screens = await watched("--url", url, environ={"NO_COLOR": "1"})
 
-    assert len(screens) == 2
+    assert (status, len(screens)) == (0, 2)
     assert not any("\x1b" in screen for screen in screens)
+
+
+# ---- How watching ends ----
+
+
+async def heard(process: Process) -> Said:
+    """Return what is said from now on, and how it ends."""
+    with anyio.fail_after(20):
+        out, err = await all_of(process.stdout), await all_of(process.stderr)
+        status = await process.wait()
+    await process.aclose()
+    return Said(status, out, err)
+
+
+async def all_of(stream: ByteReceiveStream | None) -> str:
+    return "" if stream is None else b"".join([part async for part in stream]).decode()
+
+
+@pytest.mark.parametrize(
+    ("number", "before"),
+    [(signal.SIGINT, ()), (signal.SIGTERM, ()), (signal.SIGTERM, ("sh", "-c", 'trap "" INT; exec "$@"', "sh"))],
+    ids=["SIGINT", "SIGTERM", "SIGTERM in the background of a script, which ignores SIGINT"],
+)
+async def test_a_stopped_watch_is_fine_and_says_nothing(number: signal.Signals, before: tuple[str, ...]) -> None:
+    watch = command("status", "--watch", "--every", "0.5", "--output", "json")
+    async with answering({"/status.json": STATUS}) as url:
+        process = await anyio.open_process([*before, *watch, "--url", url], env=environment({}))
+        assert process.stdout is not None
+        first = (await process.stdout.receive()).decode()
+        process.send_signal(number)
+        said = await heard(process)
+
+    assert (said.status, said.err) == (0, "")
+    assert {json.loads(line)[0]["status"]["host"] for line in (first + said.out).splitlines()} == {"pod-a"}
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize("both", [False, True])
+async def test_a_watch_ends_where_nobody_reads_on(output: str, *, both: bool) -> None:
+    ours, theirs = os.pipe()
+    args = ("status", "--watch", "--every", "0.5", "--output", output)
+    async with answering({"/status.json": STATUS}) as url:
+        errors = theirs if both else subprocess.PIPE
+        process = await anyio.open_process(
+            command(*args, "--url", url, "--url", nobody()), env=environment({}), stdout=theirs, stderr=errors
+        )
+        os.close(theirs)
+        await anyio.to_thread.run_sync(os.read, ours, 1)
+        os.close(ours)
+        said = await heard(process)
+
+    assert said.status == 0
+    assert all("no usable answer" in line for line in said.err.splitlines())
+
+
+async def test_another_command_that_is_interrupted_was_cut_off() -> None:
+    """It has no answer yet, since the pod takes its time."""
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(SocketAttribute.local_port)
+        process = await anyio.open_process(command("explain", "--url", f"http://127.0.0.1:{port}", "v", "u"), env=environment({}))
+        stream = await listener.listeners[0].accept()  # type: ignore[attr-defined]
+        process.send_signal(signal.SIGINT)
+        with anyio.fail_after(20):
+            status = await process.wait()
+        await stream.aclose()
+        await process.aclose()
+
+    assert status == 75
