@@ -1,9 +1,12 @@
 """The command `status`: what a pod's page shows, on a terminal."""
 
 import os
+import re
+import shutil
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = {"good": "green", "mild": "yellow", "bad": "red"}
 _CLEAR: Final = "\x1b[H\x1b[2J"
+_PLAIN: Final = "\x1b[0m"
+_STYLE: Final = re.compile(r"\x1b\[[0-9;]*m|.")
+"""A change of style, or one character."""
 _GAP: Final = "  "
 
 
@@ -91,13 +97,13 @@ async def _watch(urls: list[str], output: str, *, every_s: float) -> int:
     while True:
         found = await work.statuses(urls)
         if is_screen:
-            click.echo(_CLEAR, nl=False, color=True)  # Not a colour: NO_COLOR leaves it.
-            click.echo(_text(found))
+            _draw(found)
         elif output == "json":
             as_json(_rows(found), one_line=True)
         elif text := _text(found):
             click.echo(f"{text}\n")
-        _complain(_silent(found))
+        if not (is_screen and sys.stderr.isatty()):  # It is on the screen already.
+            _complain(_silent(found))
         await anyio.sleep(every_s)
 
 
@@ -122,6 +128,42 @@ def _rows(found: "Mapping[str, Status | Fatal]") -> list[dict[str, object]]:
 
 
 # ---- What is drawn ----
+
+
+def _draw(found: "Mapping[str, Status | Fatal]") -> None:
+    """Fill the screen, and no more of it than there is: what is wrong stands first."""
+    columns, rows = shutil.get_terminal_size()
+    wrong = [click.style(printable(str(one)), fg=_COLOURS["bad"]) for one in _silent(found)]
+    lines = "\n".join(filter(None, (*wrong, _text(found)))).split("\n")
+    click.echo(_CLEAR, nl=False, color=True)  # Not a colour: NO_COLOR leaves it.
+    click.echo("\n".join(_cropped(lines, columns=columns, rows=rows)))
+
+
+def _cropped(lines: Sequence[str], *, columns: int, rows: int) -> Iterator[str]:
+    room = max(1, rows - 1)  # The cursor stands in the last row.
+    shown = lines if len(lines) <= room else lines[: room - 1]
+    yield from (_short(line, columns) for line in shown)
+    if len(shown) < len(lines):
+        yield _short(f"… {len(lines) - len(shown):,} more lines: make the window higher", columns)
+
+
+def _short(line: str, columns: int) -> str:
+    if sum(map(_width, click.unstyle(line))) <= columns:
+        return line
+    kept, left = "", columns - 1
+    for part in _STYLE.findall(line):
+        left -= 0 if part.startswith("\x1b") else _width(part)
+        if left < 0:
+            break
+        kept += part
+    return f"{kept}…{_PLAIN}"
+
+
+def _width(one: str) -> int:
+    """Return how many columns a character takes on a terminal."""
+    if unicodedata.category(one) in {"Mn", "Me"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(one) in {"W", "F"} else 1
 
 
 def _text(found: "Mapping[str, Status | Fatal]") -> str:

@@ -155,6 +155,54 @@ async def test_a_watched_screen_is_cleared_without_colours_too() -> None:
     assert not any("\x1b" in screen for screen in screens)
 
 
+# ---- The screen of --watch ----
+
+
+async def test_a_small_screen_keeps_the_state_and_says_what_is_left_out() -> None:
+    gone = nobody()
+    async with answering({"/status.json": STATUS}) as url:
+        _, screens = await watched("--url", url, "--url", gone, rows=10, columns=30)
+        whole = await piped("status", "--url", url)
+
+    for screen in screens:
+        lines = re.sub("\x1b\\[[0-9;]*m", "", screen).removesuffix("\n").split("\n")
+        assert len(lines) == 9
+        assert max(map(len, lines)) == 30
+        assert lines[0].endswith("…")
+        assert lines[0].startswith(gone)
+        assert lines[1].startswith("consuming  ")
+        left = 1 + len(whole.out.splitlines()) - 8
+        assert lines[-1] == f"… {left} more lines: make the win…"
+        assert screen.count("\x1b[0m") >= 2
+
+
+async def test_a_wide_character_takes_two_columns() -> None:
+    async with answering({"/status.json": Status(host="漢" * 40 + "e\u0301")}) as url:
+        _, screens = await watched("--url", url, columns=21)
+
+    assert "\n漢漢漢漢漢漢漢漢漢漢…" in screens[0]
+
+
+@pytest.mark.parametrize("args", [("status",), ("status", "--watch", "--every", "0.5")])
+async def test_nothing_is_left_out_in_a_pipe_or_without_watch(args: tuple[str, ...]) -> None:
+    async with answering({"/status.json": STATUS}) as url:
+        process = await anyio.open_process(command(*args, "--url", url), env=environment({"LINES": "5", "COLUMNS": "20"}))
+        assert process.stdout is not None
+        seen = b""
+        with anyio.fail_after(20):
+            while b"version ?" not in seen:
+                seen += await process.stdout.receive()
+        process.terminate()
+        await process.wait()
+        await process.aclose()
+        _, text = await shown("status", "--url", url, LINES="5", COLUMNS="20")
+
+    assert "\nversion ?" in seen.decode()
+    for found in (seen.decode(), text):
+        assert "…" not in found
+        assert f"account-29-{'x' * 40}" in found
+
+
 # ---- How watching ends ----
 
 
