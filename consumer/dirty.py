@@ -63,6 +63,8 @@ class Rare(Struct):
     newer_type: str = ""
     newer_since_ms: int = 0
     absent_since: float = inf
+    due_since: float = inf
+    """When he first became due, of what is still owed: a retry does not join the end of the line."""
     key: bytes | None = None
     """The record's key, where it can't be made anew from the ids."""
     source: tuple[int, int] | None = None
@@ -155,6 +157,7 @@ def cover(user: User, *, urgent: Collection[str]) -> tuple[tuple[int, int], ...]
             rare.events_since_ms = rare.newer_since_ms if rare.newer_type else -1
     else:
         closed = tuple(tokens(user))
+        rare.due_since = inf
         user.partition, user.offset = -1, -1
         rare.more.clear()
         for partition, offset in rare.newer.items():

@@ -32,7 +32,7 @@ class Rank(Enum):
 
 
 class Lane:
-    """The due users of a vendor that owe to the same accounts, with the time each became due, in that order."""
+    """The due users of a vendor that owe to the same accounts, with the time each became due; the first is the longest due."""
 
     __slots__ = ("accounts", "last", "routine", "urgent")
 
@@ -93,12 +93,16 @@ class Lanes:
         return waiting
 
     def put(self, key: UserKey, accounts: tuple[AccountId, ...], *, rank: Rank, due_at: float) -> None:
-        """Line a due user up behind those that owe to the same accounts."""
+        """Line a due user up behind those that owe to the same accounts; before them, where he became due before the first."""
         lanes = self._lanes[key.vendor]
         lane = lanes.get(accounts)
         if lane is None:
             lane = lanes[accounts] = Lane(accounts)
-        lane.of(rank)[key] = due_at
+        users = lane.of(rank)
+        is_first = bool(users) and due_at < next(iter(users.values()))
+        users[key] = due_at
+        if is_first:
+            users.move_to_end(key, last=False)
 
     def remove(self, key: UserKey, accounts: tuple[AccountId, ...]) -> float:
         """Take a user out of the lane of `accounts`; return when he became due."""
@@ -154,9 +158,11 @@ class Lanes:
         opened = {account for account, at in by_account.items() if at is Door.OPEN}
         probed = {account for account, at in by_account.items() if at is Door.PROBE}
         if door is Door.PROBE:
-            accounts = opened or probed
-            lane, key = self._longest_ago(vendor, accounts, SESAMY, tried_at)
-            return None if key is None else (key, _among(lane, accounts))
+            for accounts in (opened, probed):  # Those who owe only to a shut account may be all there are.
+                lane, key = self._longest_ago(vendor, accounts, SESAMY, tried_at)
+                if key is not None:
+                    return key, _among(lane, accounts)
+            return None
         for upstream in by_account:
             if upstream in probed:
                 lane, key = self._longest_ago(vendor, {upstream}, upstream, tried_at)

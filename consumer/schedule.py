@@ -126,8 +126,9 @@ class Schedule:
         if chosen is None:
             return None
         user, accounts = self._users[chosen[0]], chosen[1]
-        self._leave_lane(user)
+        due_at = self._leave_lane(user)
         rare = rare_of(user)
+        rare.due_since = min(rare.due_since, due_at)
         if fired(user, now):
             # An event makes all accounts owed again; those that can't join now stay owed.
             owe(rare, (account for account in self._accounts[user.key.vendor] if account not in accounts), now=now)
@@ -285,7 +286,7 @@ class Schedule:
             return
         accounts = due_accounts(user, self._accounts[user.key.vendor], now=now)
         if accounts != (user.lane or ()):
-            due_at = self._leave_lane(user) if user.lane is not None else min(user.due_at, now)
+            due_at = self._leave_lane(user) if user.lane is not None else min(user.due_at, now, user.rare.due_since if user.rare else now)
             if accounts:
                 self._line_up(user, accounts, due_at=due_at)
 

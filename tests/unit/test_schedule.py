@@ -382,6 +382,25 @@ def test_tokens_of_a_log_that_is_gone_are_forgotten_and_the_user_stays_due(bench
     assert bench.end(bench.take(2), 3).closed == ()
 
 
+def test_a_retry_goes_before_those_who_became_due_after_him(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    job = bench.take(2)
+    bench.event(BOB, 0.5)
+    bench.end(job, 2.1, a=RETRY, uniform=0.5)
+    bench.doors.by_name = {"v": Door.SHUT}
+    assert bench.idle(9)
+    bench.doors.by_name = {}
+    assert [bench.take(9).user for _ in range(2)] == [ANN, BOB]
+
+
+def test_a_vendor_is_probed_by_who_owes_to_an_account_that_wants_a_probe_too(bench: Bench) -> None:
+    """Else the two gates would keep each other shut, though a third is open."""
+    bench.event(ANN, 0)
+    bench.end(bench.take(2), 2, a=RETRY)
+    bench.doors.by_name = {"v": Door.PROBE, A: Door.PROBE, B: Door.OPEN}
+    assert bench.take(60).accounts == (A,)
+
+
 # ---- Since when ----
 
 
