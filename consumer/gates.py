@@ -12,6 +12,8 @@ from .model import AccountId, Door, UserKey
 _STREAK = 5
 """So many users in a row failing at one upstream say that the fault is not theirs."""
 _TOO_MANY = "http-429"
+_TALK_S = 20.0
+"""Well below the age at which a snapshot is not written any more (30 s)."""
 _LEAST_SHARE = 1 / 64
 """However often a courteous process is told that it asks too much, it goes on at this part of its rate."""
 _PROBE_FIRST_S = 5.0
@@ -38,7 +40,8 @@ class Gate:
     One upstream's gate, shared by all who talk to it.
 
     It promises: no more than `burst` + rate x time calls are let in; a Retry-After shuts it for everybody; the fifth
-    user in a row to fail shuts it whatever the reason, a 401 or 403 at once; shut, it admits one probe at a time,
+    user in a row to fail shuts it whatever the reason, and so does as many a passing failure in a row as a user may have
+    tries: where few come, nobody is parked for an outage; a 401 or 403 shuts it at once; shut, it admits one probe at a time,
     after 5 s and then doubling to 60 s, and only the probe's success opens it (after a 401 or 403, also that it is refused
     as a user: then the key is good).
     """
@@ -50,6 +53,7 @@ class Gate:
         burst: float,
         run_calls: int,
         places: int | None = None,
+        tries: int = _STREAK,
         hold_s: float = inf,
         courteous: bool = False,
     ) -> None:
@@ -60,15 +64,17 @@ class Gate:
             rate_per_s: calls per second for all pods together.
             burst: calls that may come at once.
             run_calls: what one run needs at once; a pod's burst is never below it.
-            places: conversations at once; None: no bound.
+            places: conversations at once, and never more than the rate lets end within 20 s; None: no bound.
+            tries: passing failures in a row, be they of one user, that shut it; at least five.
             hold_s: how long it may hold users once shut, beyond the Retry-After then in force.
             courteous: whether others go before us: a 429 halves our rate, and keeps us away for twice the Retry-After.
         """
         self._courteous = courteous
         self._full_rate, self._full_burst, self._run_calls = rate_per_s, burst, run_calls
-        self._places, self._hold_s = places, hold_s
+        self._full_places, self._tries, self._hold_s = places, max(tries, _STREAK), hold_s
         self._share = 1.0
         self._rate_per_s, self._burst = rate_per_s, max(burst, run_calls)
+        self._places = self._places_now()
         self._permits, self._permits_at = float(self._burst), -inf
         self._in_use = 0
         self._retry_at = -inf
@@ -77,8 +83,9 @@ class Gate:
         self._closed_at = self._held_until = inf
         self._probe: UserKey | None = None
         self._probe_at, self._probe_wait_s = inf, _PROBE_FIRST_S
-        # The users that failed since the last success.
+        # The users that failed since the last success, and how many passing failures there were.
         self._streak: set[UserKey] = set()
+        self._failures = 0
 
     # ---- Asking ----
 
@@ -115,9 +122,10 @@ class Gate:
         """Return what an operator wants to know."""
         closed = self.closed(now=now)
         next_at = max(self._retry_at, self._probe_at if self._cause else -inf) if closed else now
+        cause = self._cause if self._cause == "denied" or now >= self._retry_at else "retry-after"
         return GateState(
             state="probing" if closed and self._probe is not None else "closed" if closed else "open",
-            cause=(self._cause or "retry-after") if closed else "",
+            cause=(cause or "") if closed else "",
             closed_s=max(0.0, now - self._closed_at) if closed else 0.0,
             next_try_s=max(0.0, next_at - now),
             share=self._share,
@@ -151,14 +159,26 @@ class Gate:
         self._rate_per_s = self._full_rate * share
         self._burst = max(self._full_burst * share, self._run_calls)
         self._permits, self._permits_at = min(level, self._burst), now
+        self._places = self._places_now()
+
+    def _places_now(self) -> int | None:
+        """Return how many may talk at once: their calls must not wait so long for a permit that what they write is old."""
+        return None if self._full_places is None else max(1, min(self._full_places, int(_TALK_S * self._rate_per_s / self._run_calls)))
 
     # ---- Learning ----
 
     def succeeded(self, user: UserKey) -> None:
         """Note an answer that did what was asked."""
+        if self._cause is None or self._probe == user:
+            self.forget()
+        else:
+            self._streak.clear()
+            self._failures = 0
+
+    def forget(self) -> None:
+        """Begin anew, but for a Retry-After: what was learnt no longer holds, or others learn it now."""
         self._streak.clear()
-        if self._cause is None or self._probe != user:
-            return
+        self._failures = 0
         self._cause = self._probe = None
         self._closed_at = self._held_until = self._probe_at = inf
         self._probe_wait_s = _PROBE_FIRST_S
@@ -180,7 +200,8 @@ class Gate:
             self._probe_failed(user, error, now=now)
             return False
         self._streak.add(user)
-        if isinstance(error, Denied) or len(self._streak) >= _STREAK:
+        self._failures += isinstance(error, Retryable)
+        if isinstance(error, Denied) or len(self._streak) >= _STREAK or self._failures >= self._tries:
             self._shut("denied" if isinstance(error, Denied) else "breaker", since=self._closed_at if was_closed else now, now=now)
             return False
         return not was_closed
@@ -233,6 +254,11 @@ class Gates:
             min((gate.next_change(now=now, permits=SESAMY_CALLS) for gate in self.vendors.values()), default=inf),
             min((gate.next_change(now=now) for gate in self.accounts.values()), default=inf),
         )
+
+    def forget(self) -> None:
+        """Begin anew at every gate: none of the users are ours any more, so nobody would be the probe."""
+        for gate in (*self.vendors.values(), *self.accounts.values()):
+            gate.forget()
 
     def set_share(self, share: float, *, now: float) -> None:
         """Take this pod's part of every limit."""

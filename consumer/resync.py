@@ -90,11 +90,10 @@ class Resync:
         user, gate = job.user, self._gates.vendors[job.user.vendor]
         if is_guest_id(user.user):
             gate.reserve(-SESAMY_CALLS, now=anyio.current_time())  # Nothing is asked, so nothing is paid.
-            gate.succeeded(user)
             return Result(Verdict.SKIPPED, "guest", tried=False), {}, "guest"
         taken_at = anyio.current_time()
         try:
-            snapshot = await self._vendors[user.vendor].sesamy.snapshot(user, permit=self._permit(gate, user))
+            snapshot = await self._fetch(user, gate)
             wanted = documents(snapshot) if isinstance(snapshot, Snapshot) else None
         except ConsumerError as error:
             return self._failed(f"sesamy:{user.vendor}", gate, user, error), {}, ""
@@ -109,6 +108,11 @@ class Resync:
                 tasks.start_soon(self._write, user, account, wanted, taken_at, results)
             await self._write(user, job.accounts[-1], wanted, taken_at, results)
         return Result(Verdict.DONE), results, ""
+
+    async def _fetch(self, user: UserKey, gate: Gate) -> Snapshot | None:
+        with anyio.move_on_after(_SNAPSHOT_S):
+            return await self._vendors[user.vendor].sesamy.snapshot(user, permit=self._permit(gate, user))
+        raise Retryable("the fetch takes longer than a snapshot may be old", code=_TOO_OLD)
 
     async def _write(self, user: UserKey, account: AccountId, wanted: Documents, taken_at: float, results: dict[AccountId, Result]) -> None:
         target, gate = self._vendors[user.vendor].targets[account], self._gates.accounts[account]
@@ -155,7 +159,9 @@ class Resync:
             self.failures[upstream, error.code] = Failure(code=error.code, upstream=upstream, count=count, last_at=time.time())
             if len(self.failures) > _FAILURES:
                 del self.failures[next(iter(self.failures))]
-        counts = gate.failed(user, error, now=anyio.current_time())
+        now = anyio.current_time()
+        # What took too long waited for permits of ours, or for the other upstream: that says nothing against this one.
+        counts = not gate.closed(now=now) if error.code == _TOO_OLD else gate.failed(user, error, now=now)
         if isinstance(error, Held) and not isinstance(error, Denied):
             return Result(Verdict.HELD, error.code, tried=False)
         if not counts:

@@ -238,27 +238,29 @@ class Service:
                 # Nobody may write for us once others may have our partitions.
                 self.workers.pause()
                 await self.workers.cancel()
-            raise KafkaError("no commit succeeded for two sessions")
+            raise KafkaError("no commit succeeded, or no group was joined, for too long")
 
     def _use(self, consumer: Member) -> None:
         self.consumer = consumer
         self.assignment.use(consumer)
 
     async def _watch(self) -> None:
-        """Give a consumer up that proves nothing for two sessions though it holds partitions."""
-        limit_s = self.settings.kafka.session_timeout_s * 2
-        seen_at = anyio.current_time()
+        """Give a consumer up that proves nothing for two sessions though it holds partitions, or does not join within a rebalance more."""
+        kafka = self.settings.kafka
+        limits_s = {True: kafka.session_timeout_s * 2, False: kafka.session_timeout_s * 2 + kafka.rebalance_timeout_s}
+        seen_at, was_joined = anyio.current_time(), False
         while True:
             await anyio.sleep(1)
-            if self.lease_left_s() > 0 or (self.assignment.joined and not self.ledger.partitions):
-                self.last_good_at = seen_at = anyio.current_time()
+            joined, now = self.assignment.joined, anyio.current_time()
+            if self.lease_left_s() > 0 or (joined and not self.ledger.partitions):
+                self.last_good_at = seen_at = now
                 continue
             self.workers.cut()
-            if not self.assignment.joined:
-                seen_at = anyio.current_time()
-            elif anyio.current_time() - seen_at > limit_s:
+            if joined != was_joined:
+                seen_at, was_joined = now, joined
+            elif now - seen_at > limits_s[joined]:
                 self._consuming.cancel()
-                seen_at = anyio.current_time()
+                seen_at = now
 
     async def _listen_to_the_loop(self) -> None:
         """Measure how late the loop wakes a sleeper: nothing else tells that something holds it up."""
@@ -285,7 +287,9 @@ class Service:
 
     async def _taken_up(self, partitions: int) -> None:
         mine = len(list(self.ledger.partitions))
-        if mine:
+        if not mine:
+            self.up.gates.forget()
+        else:
             self.up.gates.set_share(min(1.0, mine / max(partitions, 1)), now=anyio.current_time())
             await self.commits.commit(limit_s=_COMMIT_LIMIT_S)
         if self.state != "draining":

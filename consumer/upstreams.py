@@ -84,13 +84,14 @@ async def upstreams(
 
 def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False) -> Gates:
     """Return open gates with the settings' limits."""
-    at_sesamy, at_makeas, hold_s = settings.sesamy, settings.makeas, settings.workers.hold_s
+    at_sesamy, at_makeas, hold_s, tries = settings.sesamy, settings.makeas, settings.workers.hold_s, settings.workers.max_attempts
     return Gates(
         {
             vendor.id: Gate(
                 rate_per_s=at_sesamy.requests_per_minute / 60 * rate_share,
                 burst=at_sesamy.burst * rate_share,
                 run_calls=SESAMY_CALLS,
+                tries=tries,
                 hold_s=hold_s,
                 courteous=courteous,
             )
@@ -102,6 +103,7 @@ def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = Fals
                 burst=at_makeas.burst * rate_share,
                 run_calls=MAKE_CALLS,
                 places=at_makeas.max_in_flight,
+                tries=tries,
                 hold_s=hold_s,
                 courteous=courteous,
             )

@@ -147,10 +147,14 @@ async def _storm(
 
 def _burst(chance: random.Random, world: World, user: UserKey) -> None:
     for _ in range(chance.choice([1, 1, 2, 6])):
-        world.touch(user)
-        value = {"eventType": chance.choice(_TYPES), "vendorId": user.vendor, "userId": user.user}
-        partition = hash_of(user) % _PARTITIONS
-        world.announce(user, partition, json.dumps(value).encode())
+        happen(world, user, chance.choice(_TYPES))
+
+
+def happen(world: World, user: UserKey, type_: str = "contract.1#update") -> None:
+    """Let something about a user change, and say so on the topic."""
+    world.touch(user)
+    value = {"eventType": type_, "vendorId": user.vendor, "userId": user.user}
+    world.announce(user, hash_of(user) % _PARTITIONS, json.dumps(value).encode())
 
 
 def hash_of(user: UserKey) -> int:

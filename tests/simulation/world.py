@@ -44,6 +44,8 @@ class World:
         self.versions: dict[UserKey, int] = {}
         self.absent: set[UserKey] = set()
         self.refused: set[tuple[AccountId, UserKey]] = set()
+        self.unwell: set[tuple[AccountId, UserKey]] = set()
+        """Whose writes always fail in passing."""
         self.sent: dict[tuple[int, int], Sent] = {}
         self.written: dict[tuple[AccountId, UserKey], int] = {}
         self.parked: dict[tuple[AccountId | None, UserKey], float] = {}
@@ -100,7 +102,8 @@ class World:
     def covered(self, sent: Sent, account: AccountId) -> bool:
         newest = self.written.get((account, sent.user), 0)
         letters = max(self.parked.get((account, sent.user), -1.0), self.parked.get((None, sent.user), -1.0))
-        return newest >= sent.version or letters >= sent.at or sent.user in self.absent
+        is_nobody = sent.user in self.absent or sent.user.user.startswith("guest|")
+        return newest >= sent.version or letters >= sent.at or is_nobody
 
     def on_commit(self, partition: int, before: int, after: int) -> None:
         for offset in range(before, after):
@@ -185,6 +188,8 @@ class FakeMakeAs:
                     if error.retry_after_s:
                         self._stay_away_until = anyio.current_time() + error.retry_after_s
                     raise
+                if place in world.unwell:
+                    raise Retryable("503", code="http-503")
                 if place in world.refused:
                     raise Refused("no", code="http-422")
                 if not self._alive():
@@ -203,7 +208,7 @@ class FakeMakeAs:
 async def _fail(world: World, upstream: str) -> None:
     """Fail as the trouble at `upstream` says."""
     trouble = world.trouble.get(upstream)
-    if trouble == "500" and world.chance.random() < 0.9:
+    if trouble == "down" or (trouble == "500" and world.chance.random() < 0.9):
         raise Retryable("500", code="http-500")
     if trouble == "429":
         raise Retryable("429", code="http-429", retry_after_s=world.chance.choice([None, 1.0, 3.0]))

@@ -1,0 +1,158 @@
+"""Outages on a virtual clock, each told on purpose: what a quiet publisher, a shut gate or a crowd of guests must not spoil."""
+
+import asyncio
+import functools
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import anyio
+import looptime
+from msgspec import structs
+
+from consumer.model import AccountId, UserKey
+from consumer.service import Service
+from tests.simulation.run import Pod, happen
+from tests.simulation.settings import SETTINGS
+from tests.simulation.topic import Group, Topic
+from tests.simulation.world import World
+
+_WORKERS: Final = structs.replace(SETTINGS.workers, hold_s=900.0, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
+SLOW: Final = structs.replace(SETTINGS, workers=_WORKERS)
+READERS: Final = [UserKey("v1", f"u{number}") for number in range(100)]
+
+
+class Stage:
+    """One pod in a town of one's own making."""
+
+    def __init__(self, world: World, group: Group, pod: Pod) -> None:
+        self.world, self.group, self._pod = world, group, pod
+
+    @property
+    def service(self) -> Service:
+        assert self._pod.service is not None
+        return self._pod.service
+
+    def committed_all(self) -> bool:
+        return all(self.group.offsets[partition] == len(log) for partition, log in enumerate(self.group.topic.partitions))
+
+    def codes(self) -> set[str]:
+        """Return the codes of all letters."""
+        return {letter.said["error.code"] for letter in self.world.letters if "error.code" in letter.said}
+
+    def written(self, account: str) -> set[UserKey]:
+        return {user for where, user in self.world.written if where == account}
+
+    def gate(self, account: str) -> str:
+        return self.service.up.gates.accounts[AccountId(account)].state(now=anyio.current_time()).state
+
+
+def story(tell: Callable[[Stage], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Tell a story on a virtual clock, after ten seconds of peace."""
+
+    async def play() -> None:
+        chance, topic = random.Random(1), Topic(3)
+        accounts = {vendor.id: tuple(account.id for account in SLOW.accounts_of(vendor.id)) for vendor in SLOW.vendors}
+        world = World(chance, topic, accounts)
+        group = Group(topic, chance, session_timeout_s=SLOW.kafka.session_timeout_s, on_commit=world.on_commit)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(group.run)
+            tasks.start_soon(group.expire)
+            pod = Pod(SLOW, world, group, tasks)
+            tasks.start_soon(pod.live)
+            await anyio.sleep(10)
+            await tell(Stage(world, group, pod))
+            tasks.cancel_scope.cancel()
+
+    @functools.wraps(tell)
+    def run() -> None:
+        with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+            runner.run(play())
+
+    del run.__wrapped__
+    return run
+
+
+@story
+async def test_an_outage_that_few_readers_meet_needs_no_human(stage: Stage) -> None:
+    """Three readers in an hour of outage: the gate shuts all the same, so they are held, and healed by themselves."""
+    stage.world.trouble["1"] = "down"
+    for user in READERS[:3]:
+        happen(stage.world, user)
+        await anyio.sleep(600)
+    await anyio.sleep(1800)
+    assert (stage.gate("1"), stage.codes()) == ("closed", {"held"})
+    assert stage.committed_all()
+
+    stage.world.trouble.clear()
+    await anyio.sleep(300)
+    assert stage.written("1") == set(READERS[:3])
+    assert (stage.gate("1"), stage.world.held_open()) == ("open", set())
+
+
+@story
+async def test_one_reader_that_always_fails_is_parked_once_others_succeed(stage: Stage) -> None:
+    """He alone may shut the gate where nobody else comes; the next reader opens it, and he is not held for ever."""
+    stage.world.unwell = {(AccountId("1"), READERS[0])}
+    happen(stage.world, READERS[0])
+    await anyio.sleep(300)
+    assert stage.gate("1") == "closed"
+    for user in READERS[1:6]:
+        happen(stage.world, user)
+        await anyio.sleep(120)
+
+    assert stage.written("1") == set(READERS[1:6])
+    assert (stage.gate("1"), stage.codes()) == ("open", {"http-503"})
+    assert stage.committed_all()
+
+
+@story
+async def test_a_vendors_gate_and_an_accounts_do_not_keep_each_other_shut(stage: Stage) -> None:
+    """Readers owed to account 1 alone, behind two gates that both want a probe, while account 2 is well."""
+    stage.world.trouble["1"] = "down"
+    for user in READERS[:6]:
+        happen(stage.world, user)
+    await anyio.sleep(6)
+    stage.world.trouble["sesamy:v1"] = "down"
+    await anyio.sleep(40)
+    stage.world.trouble.clear()
+    await anyio.sleep(300)
+
+    assert stage.written("1") == set(READERS[:6])
+    assert (stage.gate("1"), len(stage.service.schedule), stage.codes()) == ("open", 0, set())
+    assert stage.committed_all()
+
+
+@story
+async def test_guests_say_nothing_of_sesamy(stage: Stage) -> None:
+    """A guest a second, for whom nobody is asked, while Sesamy is out for ten minutes: nobody is parked, few calls are made."""
+    stage.world.trouble["sesamy:v1"] = "down"
+    for second in range(600):
+        if second % 2 == 0 and second < 200:
+            happen(stage.world, READERS[second // 2])
+        happen(stage.world, UserKey("v1", f"guest|{second}"))
+        await anyio.sleep(1)
+    calls = stage.world.calls
+    stage.world.trouble.clear()
+    await anyio.sleep(900)
+
+    assert stage.codes() == set()
+    assert stage.written("1") == stage.written("2") == set(READERS)
+    assert calls < 200
+
+
+@story
+async def test_a_retry_does_not_join_the_end_of_the_line(stage: Stage) -> None:
+    """A reader who failed goes before those who became due after him: his token holds the commit of all behind it."""
+    stage.service.up.gates.vendors["v1"].set_share(0.06, now=anyio.current_time())  # A fetch a second.
+    stage.world.unwell = {(AccountId("1"), READERS[0])}
+    happen(stage.world, READERS[0])
+    await anyio.sleep(1)
+    for user in READERS[1:]:
+        happen(stage.world, user)
+    await anyio.sleep(10)
+    stage.world.unwell.clear()
+    await anyio.sleep(30)
+
+    assert READERS[0] in stage.written("1")
+    assert len(stage.written("1")) < 60
