@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 import pytest_asyncio
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from consumer.sandbox.broker import Broker, broker, create_topic
@@ -167,6 +167,22 @@ async def test_poison_is_parked_and_its_neighbours_delivered(stage: Stage, place
         (one["error.stage"], one["source.partition"], one["source.topic"], one["key"], one["value"]) for one in letters
     }
     assert len(neighbours) + len(poison()) == (await stage.committed())[2]
+
+
+async def test_every_compression_is_read(stage: Stage) -> None:
+    """Publishers choose how to compress: each partition is full of batches of another kind."""
+    messages = [event(vendor, user, "contract.1#update") for vendor in VENDORS for user in sorted(stage.town.readers(vendor))]
+    for partition, kind in enumerate(("gzip", "lz4", "snappy", "zstd")):
+        async with AIOKafkaProducer(bootstrap_servers=stage.kafka.bootstrap, compression_type=kind, linger_ms=100) as producer:
+            for one in messages[partition::PARTITIONS]:
+                await producer.send(stage.topic, value=one.value, key=one.key, partition=partition)
+
+    pod = await stage.pod().start()
+    await stage.agree()
+    await stage.idle(pod)
+
+    assert {p: len(messages[p::PARTITIONS]) for p in range(PARTITIONS)} == await stage.committed()
+    assert "consumer lost" not in pod.said()
 
 
 async def test_a_refused_reader_is_parked_for_that_account_alone(stage: Stage) -> None:

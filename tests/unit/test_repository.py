@@ -90,12 +90,12 @@ def test_every_requirement_is_pinned_with_hashes(name: str) -> None:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
 
     assert lines != []
-    pinned = re.compile(r"[a-z0-9][a-z0-9._-]*(\[[a-z0-9,-]+\])?==[^ ;]+( ; [^\\]+?)?( +--hash=sha256:[0-9a-f]{64})+")
+    pinned = re.compile(r"[a-z0-9][a-z0-9._-]*(\[[a-z0-9, -]+\])?==[^ ;]+( ; [^\\]+?)?( +--hash=sha256:[0-9a-f]{64})+")
     assert [line[:60] for line in lines if pinned.fullmatch(line) is None] == []
 
 
 def _pins(name: str) -> dict[str, str]:
-    found = re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found = re.findall(r"^([a-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
     return dict(found)
 
 
