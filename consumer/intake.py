@@ -4,12 +4,13 @@ import struct
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 from aiokafka import TopicPartition
-from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError, RecordTooLargeError
+from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError, RecordTooLargeError, UnsupportedCodecError
 from aiokafka.structs import ConsumerRecord
 
 from .assignment import Assignment
@@ -33,8 +34,22 @@ _ANSWER_S: Final = 1.0
 _FAILURES: Final = 3
 _OUT_S: Final = 60.0
 
-# What a damaged batch raises in the client, its decompressors among it.
-_DAMAGED = (CorruptRecordException, RecordTooLargeError, ValueError, LookupError, EOFError, OSError, struct.error, zlib.error)
+# What a batch raises in the client that is damaged, or packed in a way that it can't unpack.
+_DAMAGED: tuple[type[Exception], ...] = (
+    CorruptRecordException,
+    RecordTooLargeError,
+    UnsupportedCodecError,
+    ValueError,
+    LookupError,
+    EOFError,
+    OSError,
+    struct.error,
+    zlib.error,
+)
+with suppress(ImportError):  # Without it such a batch is an UnsupportedCodecError.
+    from cramjam import DecompressionError
+
+    _DAMAGED += (DecompressionError,)
 
 
 Batches = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]

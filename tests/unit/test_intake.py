@@ -2,13 +2,19 @@
 
 import asyncio
 import functools
+import random
+import struct
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
 import anyio
 import looptime
+import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError
+from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError, UnsupportedCodecError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
 
 from consumer.dirty import Rules
 from consumer.events import URGENT
@@ -21,6 +27,7 @@ from consumer.telemetry import Metrics
 from tests.simulation.settings import SETTINGS
 
 _EVENT = b'{"eventType":"contract.1#update","vendorId":"v1","userId":"%d-%d"}'
+_HEADER_BYTES, _CRC_AT = 61, 17
 
 
 class Record(NamedTuple):
@@ -30,16 +37,43 @@ class Record(NamedTuple):
     timestamp: int = 0
 
 
+def corrupt() -> None:
+    raise CorruptRecordException
+
+
+def unknown_codec() -> None:
+    raise UnsupportedCodecError("Libraries for lz4 compression codec not found")
+
+
+def damaged(codec: int, seed: int) -> Callable[[], None]:
+    """Return what reads, as the client does, a batch that went wrong before its checksum was made."""
+    chance = random.Random(seed)
+    builder = DefaultRecordBatchBuilder(
+        magic=2, compression_type=codec, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1, batch_size=100_000
+    )
+    for n in range(20):
+        builder.append(n, timestamp=n, key=b"k", value=_EVENT % (0, n), headers=[("trace", b"%d" % n)])
+    batch = builder.build()
+    for place in chance.sample(range(_HEADER_BYTES, len(batch)), 30):
+        batch[place] ^= chance.randrange(1, 256)
+    struct.pack_into(">I", batch, _CRC_AT, calc_crc32c(memoryview(bytes(batch))[_CRC_AT + 4 :]))
+
+    def read() -> None:
+        found = MemoryRecords(bytes(batch)).next_batch()
+        assert found.validate_crc()
+        list(found)
+
+    return read
+
+
 class Consumer:
     """Partitions of a list each; a bad one fails whatever fetch it is in, and the positions move all the same."""
 
     def __init__(self, partitions: int, records: int) -> None:
-        self.logs = {
-            p: [Record(n, b'{"eventType":"contract.1#update","vendorId":"v1","userId":"%d-%d"}' % (p, n)) for n in range(records)]
-            for p in range(partitions)
-        }
+        self.logs = {p: [Record(n, _EVENT % (p, n)) for n in range(records)] for p in range(partitions)}
         self.positions = dict.fromkeys(self.logs, 0)
         self.bad: set[int] = set()
+        self.fail: Callable[[], None] = corrupt
         self.out_of_range: set[int] = set()
         self.stopped: set[int] = set()
         self.first = dict.fromkeys(self.logs, 0)
@@ -77,7 +111,7 @@ class Consumer:
             records = self.logs[p][self.positions[p] : self.positions[p] + 2]
             self.positions[p] += len(records)
             if records and p in self.bad:
-                raise CorruptRecordException
+                self.fail()
             if records:
                 found[TopicPartition("t", p)] = records
         return found
@@ -153,6 +187,23 @@ async def test_a_partition_that_fails_three_times_is_left_out_and_tried_every_mi
     assert await desk.run_for(90) == {0: 10, 1: 10, 2: 10}
     assert desk.intake.out == {}
     assert len(desk.schedule) == 30
+
+
+_CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+
+
+@pytest.mark.parametrize("fail", [unknown_codec, *(damaged(codec, seed) for codec in _CODECS.values() for seed in range(8))])
+def test_a_batch_that_does_not_unpack_costs_its_own_partition_only(fail: Callable[[], None]) -> None:
+    @virtually
+    async def test() -> None:
+        consumer = Consumer(3, 10)
+        consumer.bad, consumer.fail = {1}, fail
+        desk = Desk(consumer)
+
+        assert await desk.run_for(40) == {0: 10, 1: 0, 2: 10}
+        assert list(desk.intake.out) == [1]
+
+    test()
 
 
 @virtually
