@@ -33,6 +33,8 @@ _ANSWER_S: Final = 1.0
 """A partition that is asked alone and gives no error for so long has answered: nothing is there."""
 _FAILURES: Final = 3
 _OUT_S: Final = 60.0
+_KEY_BYTES: Final = 1024
+"""A longer key is not kept: with one near Kafka's limit no letter could be written, and its offset never closed."""
 
 # What a batch raises in the client that is damaged, or packed in a way that it can't unpack.
 _DAMAGED: tuple[type[Exception], ...] = (
@@ -252,8 +254,8 @@ class Intake:
                 if submit(event, partition, offset, since_ms=since_ms, now=now):
                     opened += 1
                     open_(partition, offset, since_ms=since_ms)
-                    if record.key is not None and record.key != usual_key(event.user):
-                        self._schedule.keep_key(event.user, record.key)
+                    if (key := _kept(record.key)) is not None and key != usual_key(event.user):
+                        self._schedule.keep_key(event.user, key)
         self._metrics.records.labels(outcome="user").inc(taken)
         self._metrics.events_merged.inc(taken - opened)
         self._ledger.read(partition, records[-1].offset + 1)
@@ -261,7 +263,8 @@ class Intake:
     def _poison(self, partition: int, record: ConsumerRecord[bytes, bytes], error: Unreadable) -> None:
         self._metrics.records.labels(outcome="poison").inc()
         self._ledger.open(partition, record.offset, since_ms=record.timestamp)
-        self._parker.put_poison(Poison(record.key, Letter(code=error.code, stage="intake", partition=partition, offset=record.offset)))
+        letter = Letter(code=error.code, stage="intake", partition=partition, offset=record.offset)
+        self._parker.put_poison(Poison(_kept(record.key), letter))
 
     def _mine(self) -> list[TopicPartition]:
         """Return what both the client and the ledger hold: during a rebalance they differ."""
@@ -269,3 +272,8 @@ class Intake:
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._topic, partition)
+
+
+def _kept(key: bytes | None) -> bytes | None:
+    """Return a record's key as its letter may have it."""
+    return key if key is not None and len(key) <= _KEY_BYTES else None

@@ -169,6 +169,28 @@ async def test_poison_is_parked_and_its_neighbours_delivered(stage: Stage, place
     assert len(neighbours) + len(poison()) == (await stage.committed())[2]
 
 
+async def test_a_key_of_any_length_can_be_parked(stage: Stage) -> None:
+    """Two records of the size that Kafka just takes, nearly all of it key: one can't be read, of one the reader is refused."""
+    user = next(one for one in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], one))
+    email = stage.town.sesamy.users[VENDORS[0]][user]["profile"]["email"].lower()
+    stage.town.makeas.faults.add(Fault(kind="status", upstream=FIRST, user=email, status=422))
+    async with AIOKafkaProducer(bootstrap_servers=stage.kafka.bootstrap) as producer:
+        value = event(VENDORS[0], user, "contract.1#update").value
+        await producer.send_and_wait(stage.topic, value=b"{", key=b"k" * 1_048_400, partition=0)
+        await producer.send_and_wait(stage.topic, value=value, key=b"k" * 1_048_250, partition=1)
+
+    pod = await stage.pod().start()
+    letters = await stage.letters(2)
+    await stage.idle(pod)
+
+    assert [("http-422", repr(f"{VENDORS[0]}|{user}".encode())), ("not-json", "None")] == sorted(
+        (one["error.code"], one["key"]) for one in letters
+    )
+    assert max(len(str(one)) for one in letters) < 2000
+    committed = await stage.committed()
+    assert (committed[0], committed[1]) == (1, 1)
+
+
 async def test_every_compression_is_read(stage: Stage) -> None:
     """Publishers choose how to compress: each partition is full of batches of another kind."""
     messages = [event(vendor, user, "contract.1#update") for vendor in VENDORS for user in sorted(stage.town.readers(vendor))]

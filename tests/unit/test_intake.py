@@ -16,6 +16,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
+from consumer.deadletters import Poison
 from consumer.dirty import Rules
 from consumer.events import URGENT
 from consumer.intake import Intake
@@ -125,7 +126,15 @@ class Steady:
 
 
 class Letters:
-    poison_count = 0
+    def __init__(self) -> None:
+        self.poison: list[Poison] = []
+
+    @property
+    def poison_count(self) -> int:
+        return len(self.poison)
+
+    def put_poison(self, poison: Poison) -> None:
+        self.poison.append(poison)
 
     def give_up_poison(self, partition: int) -> None:
         """Have none."""
@@ -152,7 +161,8 @@ class Desk:
         for partition in consumer.logs:
             self.ledger.begin(partition, 0)
         steady: Any = Steady()
-        letters: Any = Letters()
+        self.letters = Letters()
+        letters: Any = self.letters
         taken: Any = consumer
         self.intake = Intake(
             taken,
@@ -238,3 +248,19 @@ async def test_above_the_limit_of_dirty_users_nothing_is_fetched_until_some_are_
 
     desk.schedule.set_aside([0], now=anyio.current_time())
     assert (await desk.run_for(1.2))[0] > 6
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(0, True), (1024, True), (1025, False), (1_000_000, False)])
+def test_a_long_key_is_not_kept(length: int, is_kept: bool) -> None:
+    @virtually
+    async def test() -> None:
+        consumer, key = Consumer(1, 0), b"k" * length
+        consumer.logs[0] = [Record(0, b"{", key), Record(1, _EVENT % (0, 1), key), Record(2, b"{")]
+        desk = Desk(consumer)
+        assert await desk.run_for(5) == {0: 3}
+
+        assert [key if is_kept else None, None] == [one.key for one in desk.letters.poison]
+        (user,) = desk.schedule._users.values()
+        assert (key if is_kept else None) == (user.rare.key if user.rare else None)
+
+    test()
