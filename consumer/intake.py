@@ -1,6 +1,7 @@
 """The topic: poll, decode, submit, pause, and seek back after any fetch error. The only room that knows the consumer."""
 
 import struct
+import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -52,6 +53,8 @@ with suppress(ImportError):  # Without it such a batch is an UnsupportedCodecErr
     from cramjam import DecompressionError
 
     _DAMAGED += (DecompressionError,)
+_BELIEVED_MS: Final = 366 * 24 * 3600 * 1000
+"""An event's time that is longer ago, or ahead of us, is wrong: seconds for milliseconds, none at all, a clock that is off."""
 
 
 Batches = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
@@ -82,12 +85,20 @@ class Intake:
         max_dirty_users: int,
         metrics: Metrics,
         traces: Traces | None = None,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take a consumer that listens to `assignment`, and what it fills; `ring` wakes the workers."""
+        """
+        Take a consumer that listens to `assignment`, and what it fills.
+
+        Args:
+            ring: wakes the workers.
+            wall_clock: seconds, for what may be an event's time.
+        """
         self._consumer, self._assignment, self._topic = consumer, assignment, topic
         self._schedule, self._ledger, self._parker = schedule, ledger, parker
         self._vendors, self._unknown = frozenset(vendors), unknown
         self._ring, self._max_dirty_users, self._metrics, self._traces = ring, max_dirty_users, metrics, traces
+        self._wall_clock = wall_clock
         self._paused = False
         self._stopped = False
         self.polled_at = anyio.current_time()
@@ -230,7 +241,8 @@ class Intake:
         next_offset = self._ledger.next_offset(partition)
         submit, open_ = self._schedule.submit, self._ledger.open
         taken = opened = 0
-        since_ms = -1
+        now_ms = since_ms = int(self._wall_clock() * 1000)
+        said_ms: int | None = None
         for record in records:
             offset = record.offset
             if offset < next_offset:
@@ -238,7 +250,7 @@ class Intake:
             try:
                 event = decode(record.value)
             except Unreadable as error:
-                self._poison(partition, record, error)
+                self._poison(partition, record, error, now_ms)
                 continue
             if isinstance(event, Ignored):
                 self._metrics.records.labels(outcome=event.reason.replace("-", "_")).inc()
@@ -249,8 +261,9 @@ class Intake:
                 taken += 1
                 if self._traces is not None:
                     self._traces.event(event.user, record.headers)
-                if record.timestamp != since_ms:  # Equal times are one object.
-                    since_ms = record.timestamp
+                if record.timestamp != said_ms:  # Equal times are one object.
+                    said_ms = record.timestamp
+                    since_ms = _believed(said_ms, now_ms)
                 if submit(event, partition, offset, since_ms=since_ms, now=now):
                     opened += 1
                     open_(partition, offset, since_ms=since_ms)
@@ -260,9 +273,9 @@ class Intake:
         self._metrics.events_merged.inc(taken - opened)
         self._ledger.read(partition, records[-1].offset + 1)
 
-    def _poison(self, partition: int, record: ConsumerRecord[bytes, bytes], error: Unreadable) -> None:
+    def _poison(self, partition: int, record: ConsumerRecord[bytes, bytes], error: Unreadable, now_ms: int) -> None:
         self._metrics.records.labels(outcome="poison").inc()
-        self._ledger.open(partition, record.offset, since_ms=record.timestamp)
+        self._ledger.open(partition, record.offset, since_ms=_believed(record.timestamp, now_ms))
         letter = Letter(code=error.code, stage="intake", partition=partition, offset=record.offset)
         self._parker.put_poison(Poison(_kept(record.key), letter))
 
@@ -277,3 +290,8 @@ class Intake:
 def _kept(key: bytes | None) -> bytes | None:
     """Return a record's key as its letter may have it."""
     return key if key is not None and len(key) <= _KEY_BYTES else None
+
+
+def _believed(said_ms: int, now_ms: int) -> int:
+    """Return an event's time, or now, where what its record says can't be true."""
+    return said_ms if now_ms - _BELIEVED_MS <= said_ms <= now_ms else now_ms

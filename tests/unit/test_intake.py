@@ -29,6 +29,8 @@ from tests.simulation.settings import SETTINGS
 
 _EVENT = b'{"eventType":"contract.1#update","vendorId":"v1","userId":"%d-%d"}'
 _HEADER_BYTES, _CRC_AT = 61, 17
+_NOW_MS = 1_700_000_000_000
+_DAY_MS = 24 * 3600 * 1000
 
 
 class Record(NamedTuple):
@@ -73,6 +75,7 @@ class Consumer:
     def __init__(self, partitions: int, records: int) -> None:
         self.logs = {p: [Record(n, _EVENT % (p, n)) for n in range(records)] for p in range(partitions)}
         self.positions = dict.fromkeys(self.logs, 0)
+        self.at_once = 2
         self.bad: set[int] = set()
         self.fail: Callable[[], None] = corrupt
         self.out_of_range: set[int] = set()
@@ -109,7 +112,7 @@ class Consumer:
         if lost:
             raise OffsetOutOfRangeError(lost)
         for p in sorted(asked - self.stopped):
-            records = self.logs[p][self.positions[p] : self.positions[p] + 2]
+            records = self.logs[p][self.positions[p] : self.positions[p] + self.at_once]
             self.positions[p] += len(records)
             if records and p in self.bad:
                 self.fail()
@@ -176,6 +179,7 @@ class Desk:
             ring=lambda: None,
             max_dirty_users=max_dirty_users,
             metrics=Metrics(SETTINGS),
+            wall_clock=lambda: _NOW_MS / 1000,
         )
 
     async def run_for(self, seconds: float) -> Mapping[int, int]:
@@ -264,3 +268,43 @@ def test_a_long_key_is_not_kept(length: int, is_kept: bool) -> None:
         assert (key if is_kept else None) == (user.rare.key if user.rare else None)
 
     test()
+
+
+@pytest.mark.parametrize(
+    ("said_ms", "taken_ms"),
+    [
+        (_NOW_MS, _NOW_MS),
+        (_NOW_MS - 1, _NOW_MS - 1),
+        (_NOW_MS - 366 * _DAY_MS, _NOW_MS - 366 * _DAY_MS),
+        (_NOW_MS - 366 * _DAY_MS - 1, _NOW_MS),
+        (_NOW_MS + 1, _NOW_MS),
+        (_NOW_MS * 1000, _NOW_MS),
+        (_NOW_MS // 1000, _NOW_MS),
+        (0, _NOW_MS),
+        (-1, _NOW_MS),
+    ],
+)
+def test_a_time_that_cannot_be_true_counts_as_now(said_ms: int, taken_ms: int) -> None:
+    @virtually
+    async def test() -> None:
+        consumer = Consumer(2, 0)
+        consumer.logs = {0: [Record(0, _EVENT % (0, 1), timestamp=said_ms)], 1: [Record(0, b"{", timestamp=said_ms)]}
+        desk = Desk(consumer)
+        await desk.run_for(5)
+
+        assert [taken_ms, taken_ms] == [desk.ledger.oldest_since_ms(partition) for partition in (0, 1)]
+        assert [taken_ms] == [user.since_ms for user in desk.schedule._users.values()]
+
+    test()
+
+
+@virtually
+async def test_equal_times_are_one_object() -> None:
+    consumer = Consumer(1, 0)
+    consumer.logs[0] = [Record(n, _EVENT % (0, n), timestamp=int("1699999999999")) for n in range(2)]
+    consumer.logs[0] += [Record(n, _EVENT % (0, n), timestamp=0) for n in range(2, 4)]
+    desk = Desk(consumer)
+    consumer.at_once = 4
+    await desk.run_for(5)
+
+    assert len({id(user.since_ms) for user in desk.schedule._users.values()}) == 2
