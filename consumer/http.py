@@ -3,7 +3,7 @@
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -93,7 +93,7 @@ class Http:
         json: object = None,
         form: Mapping[str, str] | None = None,
         also: Collection[int] = (),
-        limit_s: float | None = None,
+        limit_s: Callable[[], float] | None = None,
         cap_bytes: int = MIB,
     ) -> Answer:
         """
@@ -103,21 +103,22 @@ class Http:
             op: a name of ours, for metrics and errors.
             path: already percent-encoded.
             also: statuses that are answers beside 200, 201, 202 and 204.
-            limit_s: a time limit below the usual one.
+            limit_s: asked before each try for a time limit below the usual one; it may raise instead.
 
         Raises:
             Retryable: network, timeout, 408, 425, 429, 5xx, an unusable answer.
             Refused, Denied: the upstream said no to this user, to our key.
+            ConsumerError: from `limit_s`.
         """
         data = msgspec.json.encode(json) if json is not None else _form(form) if form is not None else None
         kind = "application/json" if json is not None else "application/x-www-form-urlencoded"
         sent = {**(headers or {}), **({"Content-Type": kind} if data is not None else {})}
         url = self._base_url + path + ("?" + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in query) if query else "")
         started = anyio.current_time()
-        deadline = started + (self._timeout_s if limit_s is None else min(self._timeout_s, limit_s))
+        asked = _Asked(op, method, url, sent, data, _deadline(started + self._timeout_s, limit_s), cap_bytes)
         code = "cancelled"
         try:
-            answer = await self._twice(_Asked(op, method, url, sent, data, deadline, cap_bytes))
+            answer = await self._twice(asked, limit_s)
             code = str(answer.status)
             if answer.status not in OK and answer.status not in also:
                 raise self._refusal(op, answer)
@@ -130,14 +131,15 @@ class Http:
             if self._observe is not None:
                 self._observe(op, code, anyio.current_time() - started)
 
-    async def _twice(self, asked: "_Asked") -> "_Raw":
-        try:
+    async def _twice(self, asked: "_Asked", limit_s: Callable[[], float] | None) -> "_Raw":
+        with suppress(_Dropped):
             return await self._once(asked)
+        # The loop's clock stands still in a suspended machine, whose idle connections are gone when it wakes up.
+        again = msgspec.structs.replace(asked, deadline=_deadline(asked.deadline, limit_s))
+        try:
+            return await self._once(again)
         except _Dropped:
-            try:
-                return await self._once(asked)
-            except _Dropped:
-                raise self._retryable(asked.op, "cut") from None
+            raise self._retryable(asked.op, "cut") from None
 
     async def _once(self, asked: "_Asked") -> "_Raw":
         try:
@@ -221,6 +223,11 @@ class _Raw(Struct, frozen=True):
     status: int
     body: bytes
     retry_after: str | None
+
+
+def _deadline(latest: float, limit_s: Callable[[], float] | None) -> float:
+    """Return when a try that starts now must have ended."""
+    return latest if limit_s is None else min(latest, anyio.current_time() + limit_s())
 
 
 def _form(form: Mapping[str, str]) -> bytes:

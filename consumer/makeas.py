@@ -108,7 +108,7 @@ class MakeAs:
 
         Args:
             permit: awaited before each call.
-            limit_s: asked before each write how long it may last (s).
+            limit_s: asked before each try of a write how long it may last (s).
 
         Raises:
             Retryable, Refused, Denied: as `Http.exchange`; `rows`, where the answer to a write names failed rows.
@@ -146,10 +146,10 @@ class MakeAs:
         await permit()
         if contact is not None and contact.opted_out:
             path = f"/subscribers/{segment(str(contact.id))}"
-            answer = await self._exchange("update", "PATCH", path, query=query, json=body, limit_s=limit_s())
+            answer = await self._exchange("update", "PATCH", path, query=query, json=body, limit_s=limit_s)
         else:
             query = [*((_LIST_KEY, list_id) for list_id in self._lists), *query]
-            answer = await self._exchange("upsert", "POST", "/subscribers", query=query, json=body, limit_s=limit_s())
+            answer = await self._exchange("upsert", "POST", "/subscribers", query=query, json=body, limit_s=limit_s)
         _refuse_errors(answer, "contact")
         return contact is not None and contact.opted_out
 
@@ -157,7 +157,7 @@ class MakeAs:
         """Assumption: a bare array, which updates what it finds by `external_id`."""
         for start in range(0, len(rows), MAX_ROWS):
             await permit()
-            answer = await self._exchange(op, "POST", path, json=rows[start : start + MAX_ROWS], limit_s=limit_s())
+            answer = await self._exchange(op, "POST", path, json=rows[start : start + MAX_ROWS], limit_s=limit_s)
             _refuse_errors(answer, op)
 
     async def _exchange(
@@ -169,7 +169,7 @@ class MakeAs:
         query: Sequence[tuple[str, str]] = (),
         json: object = None,
         also: tuple[int, ...] = (),
-        limit_s: float | None = None,
+        limit_s: Limit | None = None,
     ) -> Answer:
         credentials = b64encode(f"{self._user_id}:{self._api_key()}".encode()).decode("ascii")
         headers = {"Authorization": f"Basic {credentials}"}

@@ -11,7 +11,7 @@ import trustme
 from aiohttp import web
 
 from consumer import http
-from consumer.errors import ConsumerError, Denied, Refused, Retryable
+from consumer.errors import ConsumerError, Denied, Held, Refused, Retryable
 from consumer.sandbox.faults import Fault, Faults, Kind
 from consumer.sandbox.server import serving
 
@@ -145,14 +145,14 @@ async def test_a_redirect_takes_no_credentials_elsewhere() -> None:
     assert seen == []
 
 
-async def test_a_dropped_idle_connection_is_tried_once_more() -> None:
-    calls = 0
+@asynccontextmanager
+async def dropping(drops: int) -> AsyncIterator[tuple[http.Http, list[bytes]]]:
+    """Serve what hangs up on the first calls, once it has read them, and answers the others."""
+    calls: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal calls
-        calls += 1
-        await reader.readuntil(b"\r\n\r\n")
-        if calls > 1:
+        calls.append(await reader.readuntil(b"\r\n\r\n"))
+        if len(calls) > drops:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
             await writer.drain()
         writer.close()
@@ -160,10 +160,46 @@ async def test_a_dropped_idle_connection_is_tried_once_more() -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, http.session(connections=1) as session:
-        client = http.Http(session, upstream="make", base_url=f"http://127.0.0.1:{port}", timeout_s=2)
+        yield http.Http(session, upstream="make", base_url=f"http://127.0.0.1:{port}", timeout_s=2), calls
+
+
+async def test_a_dropped_idle_connection_is_tried_once_more() -> None:
+    async with dropping(1) as (client, calls):
         answer = await client.exchange("list", "GET", "/x")
 
-    assert (answer.body, calls) == (b"{}", 2)
+    assert (answer.body, len(calls)) == (b"{}", 2)
+
+
+async def test_a_connection_that_is_dropped_twice_is_cut() -> None:
+    async with dropping(2) as (client, calls):
+        with pytest.raises(Retryable) as caught:
+            await client.exchange("upsert", "POST", "/x", json={})
+
+    assert (caught.value.code, len(calls)) == ("cut", 2)
+
+
+async def test_the_second_try_asks_anew_how_long_it_may_last() -> None:
+    limits = [1.0, 1.5]
+    async with dropping(1) as (client, calls):
+        await client.exchange("upsert", "POST", "/x", json={}, limit_s=lambda: limits.pop(0))
+
+    assert (limits, len(calls)) == ([], 2)
+
+
+async def test_a_dropped_write_is_not_sent_again_where_it_may_not_be_any_more() -> None:
+    """A machine that slept: its idle connections are gone, and so may be its lease, whatever the loop's clock says."""
+    left_s = [1.0]
+
+    def limit_s() -> float:
+        if not left_s:
+            raise Held("the lease is over", code="lease")
+        return left_s.pop()
+
+    async with dropping(1) as (client, calls):
+        with pytest.raises(Held):
+            await client.exchange("upsert", "POST", "/x", json={}, limit_s=limit_s)
+
+    assert len(calls) == 1
 
 
 async def test_a_certificate_of_nobody_is_refused() -> None:
