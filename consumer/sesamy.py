@@ -189,12 +189,16 @@ def _was_last(tree: object, length: int, received: int) -> bool:
     """Say whether nothing follows; what the reply says of it counts, but for a total below what was received."""
     said = [tree] if isinstance(tree, dict) else []
     said += [part for name in ("meta", "pagination") if said and isinstance(part := said[0].get(name), dict)]
-    for part in said:
-        for name, value in part.items():
-            if isinstance(name, str) and name.lower().startswith("has") and isinstance(value, bool):
-                return not value
-    for part in said:
-        total = part.get("total")
-        if isinstance(total, int) and not isinstance(total, bool) and total >= received:
-            return total == received
+    follows = [value for part in said for name, value in part.items() if isinstance(value, bool) and _says_what_follows(name)]
+    totals = [part["total"] for part in said if type(part.get("total")) is int and part["total"] >= received]
+    if any(follows) or any(total > received for total in totals):
+        return False
+    if follows or totals:
+        return True
     return length < PAGE_ROWS and length not in _USUAL_CAPS
+
+
+def _says_what_follows(name: str) -> bool:
+    """Say whether a flag is of the pages to come, as `hasMore` and `has_next_page` are; `hasPrevious` and `hasErrors` are not."""
+    name = name.lower()
+    return name.startswith("has") and ("more" in name or "next" in name) and "prev" not in name

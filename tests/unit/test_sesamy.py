@@ -13,7 +13,7 @@ from consumer.model import UserKey
 from consumer.sandbox import sesamy as stand_in
 from consumer.sandbox.faults import Fault, Kind
 from consumer.sandbox.server import serving
-from consumer.sesamy import REFUSES, Sesamy, Token
+from consumer.sesamy import REFUSES, Sesamy, Token, _was_last
 
 ANN = UserKey("v", "email|ann")
 
@@ -100,6 +100,48 @@ async def test_the_end_of_a_list(reply: Callable[[int], Any], fetched: int) -> N
 
     assert snapshot is not None
     assert fetched == len(snapshot.contracts)
+
+
+@pytest.mark.parametrize(
+    ("said", "length", "received", "is_last"),
+    [
+        ({"hasMore": False}, 100, 100, True),
+        ({"hasMore": True}, 7, 7, False),
+        ({"has_next_page": False}, 100, 100, True),
+        ({"hasNext": True, "hasPrevious": False}, 100, 100, False),
+        ({"hasPrevious": False, "hasNext": True}, 100, 100, False),
+        ({"hasPreviousPage": False, "hasNextPage": False}, 100, 100, True),
+        ({"hasPrevious": False}, 100, 100, False),
+        ({"hasPrevious": False}, 7, 7, True),
+        ({"hasPrevious": True}, 7, 107, True),
+        ({"hasPrevious": False, "total": 250}, 100, 100, False),
+        ({"hasPrevious": True, "total": 107}, 7, 107, True),
+        ({"hasErrors": False}, 100, 100, False),
+        ({"hasMore": False, "total": 250}, 100, 100, False),
+        ({"hasMore": False, "total": 100}, 100, 100, True),
+        ({"hasMore": False, "total": 3}, 100, 100, True),
+        ({"hasMore": True, "total": 100}, 100, 100, False),
+        ({"hasMore": "no"}, 100, 100, False),
+        ({"total": 250}, 7, 7, False),
+        ({"total": 7}, 7, 7, True),
+        ({"total": 3}, 100, 100, False),
+        ({"total": True}, 100, 1, False),
+        ({"total": "7"}, 7, 7, True),
+        ({}, 100, 100, False),
+        ({}, 50, 50, False),
+        ({}, 7, 7, True),
+    ],
+)
+@pytest.mark.parametrize("place", ["", "meta", "pagination"])
+def test_what_a_page_says_of_the_next(said: dict[str, object], length: int, received: int, is_last: bool, place: str) -> None:
+    tree = {"data": [], place: said} if place else {"data": [], **said}
+
+    assert is_last == _was_last(tree, length, received)
+
+
+def test_what_follows_may_be_said_in_two_places() -> None:
+    assert not _was_last({"hasMore": False, "pagination": {"hasNext": True}}, 100, 100)
+    assert not _was_last({"total": 100, "meta": {"total": 250}}, 100, 100)
 
 
 async def test_a_list_without_an_end_is_no_snapshot() -> None:
