@@ -137,6 +137,8 @@ class Sesamy:
         if isinstance(tree, dict) and not {"userId", "id", "email"} & tree.keys():
             tree = tree.get("data", tree.get("user"))
         profile = shaped(tree, Profile, "user")
+        if not (profile.user_id or profile.id or profile.email):
+            raise Retryable("user: the answer says nothing of a user", code="wrong-shape")
         if (profile.user_id or profile.id or user.user) != user.user:
             raise Retryable("user: the answer names another user", code="foreign-user")
         return profile

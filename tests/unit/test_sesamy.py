@@ -56,14 +56,15 @@ async def test_every_row_of_every_page_is_fetched(envelope: Literal["bare", "dat
     assert permits.taken >= (contracts - 1) // page_cap
 
 
-def paged(reply: Callable[[int], Any]) -> web.Application:
+def paged(reply: Callable[[int], Any], *, user: dict[str, object] | None = None) -> web.Application:
     """Make an API whose contracts are what `reply` says for an offset."""
+    profile = {"id": ANN.user, "email": "ann@example.com"} if user is None else user
 
     async def token(_: web.Request) -> web.Response:
         return web.json_response({"access_token": "t", "expires_in": 100})
 
-    async def user(_: web.Request) -> web.Response:
-        return web.json_response({"id": ANN.user, "email": "ann@example.com"})
+    async def one(_: web.Request) -> web.Response:
+        return web.json_response(profile)
 
     async def contracts(request: web.Request) -> web.Response:
         return web.json_response(reply(int(request.query["offset"])))
@@ -73,7 +74,7 @@ def paged(reply: Callable[[int], Any]) -> web.Application:
 
     app = web.Application()
     app.router.add_post("/oauth/token", token)
-    app.router.add_get("/management/users/{id}", user)
+    app.router.add_get("/management/users/{id}", one)
     app.router.add_get("/management/contracts", contracts)
     app.router.add_get("/management/entitlements", entitlements)
     return app
@@ -182,6 +183,31 @@ async def test_an_answer_about_somebody_else_is_not_used() -> None:
             await sesamy.snapshot(ANN, permit=Permits())
 
     assert caught.value.code == "foreign-user"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"data": {"message": "maintenance"}},
+        {"message": "maintenance"},
+        {"data": {}},
+        {"user": {"userId": None, "email": ""}},
+        {"email": None},
+        {},
+    ],
+)
+async def test_an_answer_that_says_nothing_of_a_user_is_no_user_without_address(reply: dict[str, object]) -> None:
+    async with client(paged(lambda _: [], user=reply)) as sesamy:
+        with pytest.raises(Retryable) as caught:
+            await sesamy.snapshot(ANN, permit=Permits())
+
+    assert caught.value.code == "wrong-shape"
+
+
+@pytest.mark.parametrize("reply", [{"userId": ANN.user}, {"data": {"id": ANN.user, "email": None}}, {"email": "ann@example.com"}])
+async def test_an_answer_that_says_something_of_a_user_is_one(reply: dict[str, object]) -> None:
+    async with client(paged(lambda _: [], user=reply)) as sesamy:
+        assert await sesamy.snapshot(ANN, permit=Permits()) is not None
 
 
 @pytest.mark.parametrize("op", ["user", "contracts", "entitlements", "token"])
