@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 
 import anyio
 
-from .errors import Denied, Refused, Retryable
+from .errors import ConsumerError, Denied, Refused, Retryable
 from .http import MIB, Answer, Http, decoded, segment, shaped, together
 from .model import Contract, Entitlement, Profile, Snapshot, UserKey
 
@@ -23,11 +23,21 @@ Permit = Callable[[], Awaitable[None]]
 Row = TypeVar("Row", Contract, Entitlement)
 
 
+class _Refresh:
+    """A refresh that is going; those who come meanwhile wait for it."""
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        # Of one that has failed; none in one that was cancelled.
+        self.error: ConsumerError | None = None
+
+
 class Token:
     """
     One vendor's access token, by client credentials.
 
-    It promises: it is kept until 60 s before its end; one refresh goes at a time; a token that was refused is dropped.
+    It promises: it is kept until 60 s before its end; one refresh goes at a time, and who waited for it shares what
+    becomes of it; a token that was refused is dropped.
     """
 
     def __init__(
@@ -44,7 +54,7 @@ class Token:
         self._http, self._client_id, self._client_secret = http, client_id, client_secret
         self._more = {name: value for name, value in (("audience", audience), ("scope", scope)) if value}
         self._expire_secret = expire_secret
-        self._refreshing = anyio.Lock()
+        self._refreshing: _Refresh | None = None
         self._token, self._good_until = "", -1.0
 
     async def get(self) -> str:
@@ -55,15 +65,31 @@ class Token:
             Denied: our credentials are refused.
             Retryable: as `Http.exchange`.
         """
-        async with self._refreshing:
-            if anyio.current_time() >= self._good_until:
-                await self._refresh()
-            return self._token
+        while anyio.current_time() >= self._good_until:
+            going = self._refreshing
+            if going is None:
+                return await self._refresh_for_all()
+            await going.done.wait()
+            if going.error is not None:
+                raise going.error
+        return self._token
 
     def drop(self, token: str) -> None:
         """Forget a token that was refused, unless there is a newer one already."""
         if token == self._token:
             self._good_until = -1.0
+
+    async def _refresh_for_all(self) -> str:
+        self._refreshing = going = _Refresh()
+        try:
+            await self._refresh()
+        except ConsumerError as error:
+            going.error = error
+            raise
+        finally:
+            self._refreshing = None
+            going.done.set()
+        return self._token
 
     async def _refresh(self) -> None:
         form = {

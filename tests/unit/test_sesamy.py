@@ -4,16 +4,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
+import anyio
 import pytest
 from aiohttp import web
 
 from consumer import http
 from consumer.errors import ConsumerError, Denied, Retryable
+from consumer.http import Answer
 from consumer.model import UserKey
 from consumer.sandbox import sesamy as stand_in
 from consumer.sandbox.faults import Fault, Kind
 from consumer.sandbox.server import serving
 from consumer.sesamy import REFUSES, Sesamy, Token, _was_last
+from tests.unit.test_intake import virtually
 
 ANN = UserKey("v", "email|ann")
 
@@ -220,3 +223,91 @@ async def test_a_bad_answer_to_any_call_is_no_snapshot(op: str, kind: Kind) -> N
             await sesamy.snapshot(ANN, permit=Permits())
 
     assert isinstance(caught.value, Retryable)
+
+
+class Endpoint:
+    """A token endpoint, on a virtual clock: each call takes 15 s, and then ends as told, the last way again and again."""
+
+    def __init__(self, *outcomes: Exception | Answer) -> None:
+        self.outcomes, self.calls, self.going = list(outcomes), 0, 0
+
+    async def exchange(self, *_: object, **__: object) -> Answer:
+        self.calls, self.going = self.calls + 1, self.going + 1
+        assert self.going == 1
+        try:
+            await anyio.sleep(15)
+        finally:
+            self.going -= 1
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+GOOD = Answer(200, b'{"access_token":"t","expires_in":3600}')
+HANGS = Retryable("token: timeout", code="timeout")
+
+
+def token_of(endpoint: Endpoint) -> Token:
+    api: Any = endpoint
+    return Token(api, client_id="c", client_secret=lambda: "s")
+
+
+async def ask(token: Token, said: list[tuple[float, str]]) -> None:
+    try:
+        code = await token.get()
+    except ConsumerError as error:
+        code = error.code
+    said.append((anyio.current_time(), code))
+
+
+@virtually
+async def test_who_waited_for_a_refresh_that_failed_shares_its_error() -> None:
+    """A token endpoint that hangs costs 32 runs one time limit, not 32 of them in a row."""
+    endpoint, said = Endpoint(HANGS), list[tuple[float, str]]()
+    token, started = token_of(endpoint), anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(32):
+            tasks.start_soon(ask, token, said)
+            await anyio.sleep(0.1)
+
+    assert (1, 32, {(started + 15, "timeout")}) == (endpoint.calls, len(said), set(said))
+
+
+@virtually
+async def test_who_comes_after_a_failed_refresh_tries_anew() -> None:
+    endpoint, said = Endpoint(HANGS, GOOD), list[tuple[float, str]]()
+    token = token_of(endpoint)
+    for _ in range(3):
+        await ask(token, said)
+
+    assert [code for _, code in said] == ["timeout", "t", "t"]
+    assert endpoint.calls == 2
+
+
+@virtually
+async def test_refused_credentials_are_denied_to_all_who_waited_and_expire_once() -> None:
+    endpoint, said, expired = Endpoint(Denied("no", code="http-401")), list[tuple[float, str]](), list[int]()
+    api: Any = endpoint
+    token = Token(api, client_id="c", client_secret=lambda: "s", expire_secret=lambda: expired.append(1))
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(ask, token, said)
+
+    assert [code for _, code in said] == ["http-401"] * 3
+    assert (endpoint.calls, expired) == (1, [1])
+
+
+@virtually
+async def test_a_cancelled_refresh_is_taken_over_by_one_who_waited() -> None:
+    endpoint, said = Endpoint(GOOD), list[tuple[float, str]]()
+    token = token_of(endpoint)
+    async with anyio.create_task_group() as tasks:
+        with anyio.move_on_after(5):
+            for _ in range(4):
+                tasks.start_soon(ask, token, said)
+            await token.get()
+        assert said == []
+
+    assert [code for _, code in said] == ["t"] * 4
+    assert endpoint.calls == 2
