@@ -11,7 +11,13 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 from aiokafka import TopicPartition
-from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError, RecordTooLargeError, UnsupportedCodecError
+from aiokafka.errors import (
+    CorruptRecordException,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RecordTooLargeError,
+    UnsupportedCodecError,
+)
 from aiokafka.structs import ConsumerRecord
 
 from .assignment import Assignment
@@ -34,6 +40,7 @@ _ANSWER_S: Final = 1.0
 """A partition that is asked alone and gives no error for so long has answered: nothing is there."""
 _FAILURES: Final = 3
 _OUT_S: Final = 60.0
+_UNPLACED_S: Final = 0.05
 _KEY_BYTES: Final = 1024
 """A longer key is not kept: with one near Kafka's limit no letter could be written, and its offset never closed."""
 
@@ -130,6 +137,11 @@ class Intake:
             except OffsetOutOfRangeError as error:
                 if epoch == self._assignment.epoch:
                     await self._resume_at_earliest(error.args[0])
+                continue
+            except NoOffsetForPartitionError:
+                # The client has looked for a position of its own before it was given ours.
+                self._seek_all()
+                await anyio.sleep(_UNPLACED_S)
                 continue
             except _DAMAGED as error:
                 if epoch == self._assignment.epoch:

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from consumer.sandbox.broker import Broker, broker, create_topic
@@ -248,6 +248,21 @@ async def test_offsets_deleted_under_a_stopped_consumer_are_told(stage: Stage) -
     assert "offset out of range" in pod.log.read_text(encoding="utf-8")
     gap = next(line for line in (await pod.metrics()).splitlines() if line.startswith("sesamy_makeas_offset_gap_records_total"))
     assert float(gap.split()[1]) == 180.0
+
+
+async def test_partitions_without_an_offset_are_read_from_their_start(stage: Stage) -> None:
+    """The topic has grown since the group began: the client itself finds no position for the new partitions."""
+    group = AIOKafkaConsumer(bootstrap_servers=stage.kafka.bootstrap, group_id=f"readers-of-{stage.topic}", enable_auto_commit=False)
+    async with group:
+        group.assign([TopicPartition(stage.topic, 0)])
+        await group.commit({TopicPartition(stage.topic, 0): 0})
+    await stage.touch_all()
+
+    for pod in (stage.pod(), stage.pod()):
+        await pod.start(ready=False)
+    await stage.agree()
+
+    assert ["consumer lost" in pod.log.read_text("utf-8") for pod in stage.pods] == [False, False]
 
 
 async def test_a_rebalance_repeats_no_finished_work(stage: Stage) -> None:

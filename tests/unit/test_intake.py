@@ -11,7 +11,7 @@ import anyio
 import looptime
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError, UnsupportedCodecError
+from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError, UnsupportedCodecError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
@@ -230,6 +230,24 @@ async def test_one_bad_fetch_skips_nothing() -> None:
 
     assert await desk.run_for(20) == {0: 6, 1: 6}
     assert len(desk.schedule) == 12
+
+
+@virtually
+async def test_a_position_that_the_client_has_not_is_given_to_it() -> None:
+    """It looks for one as soon as a partition is assigned: with none committed, that may be before ours is known to it."""
+    consumer, times = Consumer(2, 6), [3]
+
+    def fail() -> None:
+        times[0] -= 1
+        if not times[0]:
+            consumer.bad.clear()
+        raise NoOffsetForPartitionError(TopicPartition("t", 0))
+
+    consumer.bad, consumer.fail = {0}, fail
+    desk = Desk(consumer)
+
+    assert await desk.run_for(5) == {0: 6, 1: 6}
+    assert (times, desk.intake.out, len(desk.schedule)) == ([0], {}, 12)
 
 
 @virtually
