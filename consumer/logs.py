@@ -1,6 +1,7 @@
 """Logs: one event is one line on stderr, with declared fields only, capped and escaped."""
 
 import logging
+import re
 import sys
 import time
 import traceback
@@ -31,6 +32,18 @@ _VALUE_CHARS: Final = 256
 _REPEAT_S: Final = 10.0
 _OURS: Final = __name__.partition(".")[0]
 _FRAMES: Final = 5
+
+# What stays of other libraries' lines, by the first part of the logger's name. Arguments hold requests, users' ids, and the headers
+# and address of a collector with its keys; so they stay only where every one is known to be harmless.
+_WHOLE: Final = frozenset({"aiokafka"})
+"""Arguments are hosts, topics, partitions, members and Kafka's own errors, all of which say why Kafka does not answer."""
+_TEMPLATES: Final = frozenset({"concurrent", "opentelemetry", "requests", "urllib3"})
+"""Texts are constants with places for arguments; only the constant stays."""
+_BUILT: Final = frozenset({"aiohttp", "asyncio"})
+"""Some texts are built beforehand, words first: values are reprs, which begin with a bracket or a quote. Only the words stay."""
+_WITHHELD: Final = "text withheld"
+_WORDS: Final = re.compile(r"(?:[\w .,;!/%-]|\(\))*")
+_WARNING: Final = re.compile(r"(?P<path>[^\n]+?):(?P<line>\d+): (?P<category>\w+): ")
 
 
 class Counts:
@@ -160,20 +173,33 @@ def _allowed(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def _foreign(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """
-    Take what is harmless of another library's line.
-
-    aiohttp and asyncio put reprs of requests and exceptions into theirs, so of those only the template's first line stays.
-    """
+    """Take what is harmless of another library's line: no argument but of `_WHOLE`, no text of an exception, no second line."""
     record: logging.LogRecord = event["_record"]
-    text = str(record.msg) if record.name.startswith(("aiohttp", "asyncio")) else str(event["event"])
-    event["event"] = text.partition("\n")[0]
-    raised = event.pop("exc_info", None)
+    kept: EventDict = {"_record": record, "_from_structlog": False, **_told(record, str(event["event"]))}
+    raised = event.get("exc_info")
     if isinstance(raised, tuple) and raised[0] is not None:
-        event["error"] = raised[0].__name__
+        kept["error"] = raised[0].__name__
     if held := getattr(record, "repeated", 0):
-        event["repeated"] = held
-    return event
+        kept["repeated"] = held
+    return kept
+
+
+def _told(record: logging.LogRecord, whole: str) -> EventDict:
+    """Return the text that may be seen; where there is none, at least the place in the code."""
+    library = record.name.partition(".")[0]
+    if library in _WHOLE:
+        return {"event": _first_line(whole)}
+    if library in _TEMPLATES:
+        return {"event": _first_line(str(record.msg))}
+    if library in _BUILT and (words := _WORDS.match(str(record.msg))) and words[0].strip():
+        return {"event": words[0].strip()}
+    if record.name == "py.warnings" and (warned := _WARNING.match(str(record.msg))):
+        return {"event": "warning", "type": warned["category"], "where": f"{Path(warned['path']).name}:{warned['line']}"}
+    return {"event": _WITHHELD, "where": f"{record.filename}:{record.lineno} {record.funcName}"}
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def _framed(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -1,6 +1,7 @@
 """Logs: one event is one line with nothing undeclared. Metrics: a finite set, at 0 from the start."""
 
 import ast
+import importlib.util
 import io
 import json
 import logging
@@ -100,6 +101,7 @@ def test_foreign_lines_hold_no_exception_text_and_no_second_line(lines: Lines) -
     except ValueError:
         logging.getLogger("aiohttp.server").exception("Error handling request from %s", CANARY)
     logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: <%s>", CANARY)
+    logging.getLogger("asyncio").error(f"Exception in callback Timer.fire('{CANARY}')\nhandle: <{CANARY}>")  # noqa: G004 - as asyncio does
     logging.getLogger("aiokafka.conn").error("Unable to connect to %s\n%s", "host", CANARY)
 
     events = [(line["event"], line.get("error")) for line in lines.json()]
@@ -107,8 +109,73 @@ def test_foreign_lines_hold_no_exception_text_and_no_second_line(lines: Lines) -
     assert events == [
         ("Error handling request from %s", "ValueError"),
         ("Task exception was never retrieved", None),
+        ("Exception in callback Timer.fire", None),
         ("Unable to connect to host", None),
     ]
+
+
+@pytest.mark.parametrize("name", ["opentelemetry.util.re", "urllib3.connectionpool", "requests.x", "aiohttp.client", "concurrent.futures"])
+def test_arguments_of_other_libraries_are_no_ones_business(lines: Lines, name: str) -> None:
+    logging.getLogger(name).warning("Retrying after %s", CANARY, stack_info=True)
+
+    (line,) = lines.json()
+    assert line.keys() == {"timestamp", "level", "logger", "event"}
+    assert (line["logger"], line["event"]) == (name, "Retrying after %s")
+
+
+@pytest.mark.parametrize("name", ["somebody", "aiokafkaesque", "opentelemetry_else.x", "asyncio", "aiohttp.web"])
+def test_a_library_that_nobody_looked_at_says_only_where(lines: Lines, name: str) -> None:
+    """Its template may have been put together from values."""
+    logging.getLogger(name).warning(f"'{CANARY}' is lost")  # noqa: G004 - as some do
+
+    (line,) = lines.json()
+    assert CANARY not in lines.text
+    assert (line["logger"], line["level"], line["event"]) == (name, "warning", "text withheld")
+    assert re.fullmatch(r"test_telemetry.py:\d+ test_a_library_that_nobody_looked_at_says_only_where", line["where"])
+
+
+def test_a_warning_is_its_class_and_place(lines: Lines) -> None:
+    logging.getLogger("py.warnings").warning(warnings.formatwarning(CANARY, UserWarning, "/lib/there.py", 7))
+    logging.getLogger("py.warnings").warning(CANARY)
+
+    first, second = lines.json()
+    assert CANARY not in lines.text
+    assert (first["event"], first["type"], first["where"]) == ("warning", "UserWarning", "there.py:7")
+    assert second["event"] == "text withheld"
+
+
+def test_libraries_whose_templates_stay_log_constants() -> None:
+    """A template that is put together from values would show them."""
+    built, seen = [], 0
+    for library in sorted(logs._TEMPLATES | logs._WHOLE):
+        spec = importlib.util.find_spec(library)
+        assert spec is not None
+        for root in map(Path, spec.submodule_search_locations or ()):
+            for path in root.rglob("*.py"):
+                templates = _templates(path.read_text(encoding="utf-8"))
+                seen += len(templates)
+                built += [f"{path.relative_to(root.parent)}:{one.lineno}" for one in templates if not _is_constant(one)]
+
+    assert seen > 100
+    # It is for automatic configuration, which we don't use.
+    assert [place for place in built if not place.startswith("opentelemetry/sdk/_configuration/")] == []
+
+
+def _templates(text: str) -> list[ast.expr]:
+    """Return the first arguments of all calls of loggers that are above our level."""
+    if "log" not in text.casefold():
+        return []
+    levels = {"warning", "warn", "error", "exception", "critical"}
+    return [
+        call.args[0]
+        for call in ast.walk(ast.parse(text))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in levels and call.args
+        if "log" in ast.unparse(call.func.value).casefold()
+    ]
+
+
+def _is_constant(argument: ast.expr) -> bool:
+    return isinstance(argument, ast.Constant) or (isinstance(argument, ast.Name) and argument.id.isupper())
 
 
 def test_a_repeated_foreign_line_comes_every_ten_seconds_with_a_count() -> None:
