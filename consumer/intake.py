@@ -272,7 +272,7 @@ class Intake:
             else:
                 taken += 1
                 if self._traces is not None:
-                    self._traces.event(event.user, record.headers)
+                    self._traces.event(event.user, record.headers, partition=partition, offset=offset)
                 if record.timestamp != said_ms:  # Equal times are one object.
                     said_ms = record.timestamp
                     since_ms = _believed(said_ms, now_ms)

@@ -81,9 +81,11 @@ class Resync:
     async def run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
         """Make one run; every one of our errors ends as a result."""
         started = anyio.current_time()
-        with nullcontext() if self._traces is None else self._traces.resync(job.user):
+        with nullcontext(_untold) if self._traces is None else self._traces.resync(job.user) as ended:
             sesamy, accounts, skip = await self._run(job)
-            self._note(job, sesamy, accounts, skip, took_s=anyio.current_time() - started)
+            outcome = _outcome(sesamy, accounts, skip)
+            ended(outcome)
+            self._note(job, sesamy, accounts, outcome, took_s=anyio.current_time() - started)
         return sesamy, accounts
 
     async def _run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result], str]:
@@ -189,7 +191,7 @@ class Resync:
             await closing.wait()
         return not closing.is_set()
 
-    def _note(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], skip: str, *, took_s: float) -> None:
+    def _note(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], outcome: str, *, took_s: float) -> None:
         """Write the one line of a resync, and count it."""
         vendor, now = job.user.vendor, time.time()
         done = [account for account, result in accounts.items() if result.verdict is Verdict.DONE]
@@ -198,11 +200,8 @@ class Resync:
             self.written[account, vendor] = (now, fresh_after_s[account])
             for list_id in self._vendors[vendor].targets[account].account.lists:
                 self._metrics.freshness.labels(account=account, list=list_id).observe(fresh_after_s[account])
-        outcome = _outcome(sesamy, accounts, skip)
         self._metrics.resyncs.labels(vendor=vendor, outcome=outcome).inc()
         self._metrics.resync_seconds.observe(took_s)
-        if self._traces is not None:
-            self._traces.ended(outcome)
         codes = {account: result.code for account, result in accounts.items() if result.code}
         _log.info(
             "resync",
@@ -215,6 +214,10 @@ class Resync:
             took_s=round(took_s, 3),
             freshness_s=round(max(fresh_after_s.values()), 3),
         )
+
+
+def _untold(_outcome: str) -> None:
+    """Nobody traces."""
 
 
 def _outcome(sesamy: Result, accounts: Mapping[AccountId, Result], skip: str) -> str:

@@ -10,8 +10,8 @@ import hmac
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from .errors import Fatal
@@ -19,7 +19,7 @@ from .model import UserKey
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import SpanContext, Tracer, TracerProvider
+    from opentelemetry.trace import Link, Span, Tracer, TracerProvider
 
 SWITCHES: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 LAST_SPANS_S: Final = 5.0
@@ -30,6 +30,46 @@ _LINKS: Final = 32
 """Of one user: the oldest are kept, the others only counted."""
 _USERS: Final = 10_000
 """Whose events are remembered; beyond that the longest-waiting are forgotten, and their spans have no links."""
+_PARTITIONS: Final = 4
+"""Of one user; more than one only where a publisher's keys, or the number of partitions, changed."""
+_TRACE_BYTES, _SPAN_BYTES = 16, 8
+_LINK_BYTES: Final = _TRACE_BYTES + _SPAN_BYTES + 1
+_UNSAID: Final = "cancelled"
+_ERRORS: Final = frozenset({"failed", "partial"})
+_OWING: Final = _ERRORS | {_UNSAID}
+
+
+class _Events:
+    """One user's events that no run has covered: how many, and where the first came from."""
+
+    __slots__ = ("count", "links", "read")
+
+    def __init__(self) -> None:
+        self.count = 0
+        # Trace, span and flags, 25 bytes each: the SDK's objects take twenty times as much.
+        self.links = bytearray()
+        # The next offset per partition: after a rebalance the same records are read again.
+        self.read: dict[int, int] = {}
+
+    def is_news(self, partition: int, offset: int) -> bool:
+        """Return whether a record was not seen yet; from now on it was."""
+        if offset < self.read.get(partition, 0):
+            return False
+        if partition not in self.read and len(self.read) >= _PARTITIONS:
+            del self.read[next(iter(self.read))]
+        self.read[partition] = offset + 1
+        return True
+
+    def take(self) -> tuple[int, bytearray]:
+        """Return what waits, for a run; what comes meanwhile is the next one's."""
+        taken = self.count, self.links
+        self.count, self.links = 0, bytearray()
+        return taken
+
+    def put_back(self, count: int, links: bytearray) -> None:
+        """Put what a run had taken before what came meanwhile."""
+        self.count += count
+        self.links = (links + self.links)[: _LINKS * _LINK_BYTES]
 
 
 class Traces:
@@ -43,56 +83,79 @@ class Traces:
             vendor.id: hashlib.sha256(b"sesamy-makeas traces " + vendor.sesamy.client_secret.read().encode()).digest()
             for vendor in settings.vendors
         }
-        self._events: OrderedDict[UserKey, tuple[int, list[SpanContext]]] = OrderedDict()
+        self._events: OrderedDict[UserKey, _Events] = OrderedDict()
 
     def user_ref(self, user: UserKey) -> str:
         """Return the name of a user in traces: 16 hexadecimal digits."""
         return hmac.new(self._keys[user.vendor], user.user.encode(), hashlib.sha256).hexdigest()[:16]
 
-    def event(self, user: UserKey, headers: Sequence[tuple[str, bytes]]) -> None:
-        """Remember where an event came from, by its `traceparent` (W3C Trace Context)."""
+    def event(self, user: UserKey, headers: Sequence[tuple[str, bytes]], *, partition: int, offset: int) -> None:
+        """Remember where an event came from, by its `traceparent` (W3C Trace Context); one that is read again is no other."""
         from opentelemetry.trace import get_current_span  # noqa: PLC0415
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 
-        count, links = self._events.get(user, (0, []))
+        known = self._events.get(user)
+        if known is None:
+            known = self._events[user] = _Events()
+            if len(self._events) > _USERS:
+                self._events.popitem(last=False)
+        if not known.is_news(partition, offset):
+            return
+        known.count += 1
+        if len(known.links) >= _LINKS * _LINK_BYTES:
+            return
         carrier = {name: value.decode("ascii", "replace") for name, value in headers if name == _TRACEPARENT and value}
         source = get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
-        if source.is_valid and len(links) < _LINKS:
-            links.append(source)
-        self._events[user] = count + 1, links
-        if len(self._events) > _USERS:
-            self._events.popitem(last=False)
+        if source.is_valid:
+            known.links += source.trace_id.to_bytes(_TRACE_BYTES) + source.span_id.to_bytes(_SPAN_BYTES) + bytes([source.trace_flags])
 
     @contextmanager
-    def resync(self, user: UserKey) -> Iterator[None]:
-        """Span one run; the calls within are its children."""
-        from opentelemetry.trace import Link, SpanKind  # noqa: PLC0415
+    def resync(self, user: UserKey) -> Iterator[Callable[[str], None]]:
+        """
+        Span one run; the calls within are its children.
 
-        count, links = self._events.pop(user, (0, []))
+        Gives what is to be told how it ended: one of `telemetry.RESYNC_OUTCOMES`. A run that tells nothing was cancelled;
+        one that still owes something leaves its events to the next.
+        """
+        from opentelemetry.trace import StatusCode  # noqa: PLC0415
+
+        known = self._events.get(user) or _Events()
+        count, links = known.take()
+        outcome = _UNSAID
+
+        def ended(said: str) -> None:
+            nonlocal outcome
+            outcome = said
+
+        with self._started(user, count, links) as span:
+            try:
+                yield ended
+            finally:
+                span.set_attribute("sesamy.outcome", outcome)
+                if outcome in _ERRORS:
+                    span.set_status(StatusCode.ERROR)
+                if outcome in _OWING:
+                    known.put_back(count, links)
+                elif not known.count and self._events.get(user) is known:
+                    del self._events[user]
+
+    def _started(self, user: UserKey, count: int, links: bytearray) -> AbstractContextManager["Span"]:
+        from opentelemetry.trace import SpanKind  # noqa: PLC0415
+
         attributes: dict[str, str | int] = {
             "messaging.batch.message_count": count,
             "sesamy.vendor": user.vendor,
             "sesamy.user_ref": self.user_ref(user),
         }
-        with self._tracer.start_as_current_span(
+        return self._tracer.start_as_current_span(
             "resync",
             kind=SpanKind.CONSUMER,
-            links=[Link(one) for one in links],
+            links=_links(links),
             attributes=attributes,
             # The text of an exception may quote what must not be seen.
             record_exception=False,
             set_status_on_exception=False,
-        ):
-            yield
-
-    def ended(self, outcome: str) -> None:
-        """Note how the run of the current span ended: one of `telemetry.RESYNC_OUTCOMES`."""
-        from opentelemetry.trace import StatusCode, get_current_span  # noqa: PLC0415
-
-        span = get_current_span()
-        span.set_attribute("sesamy.outcome", outcome)
-        if outcome in {"failed", "partial"}:
-            span.set_status(StatusCode.ERROR)
+        )
 
     def call(self, upstream: str, op: str, code: str, seconds: float) -> None:
         """Span one HTTP exchange that has just ended; `code`: its status, or our error's name."""
@@ -106,6 +169,17 @@ class Traces:
         if not code.startswith("2"):
             span.set_status(StatusCode.ERROR)
         span.end(end_time=ended_ns)
+
+
+def _links(packed: bytearray) -> "list[Link]":
+    from opentelemetry.trace import Link, SpanContext, TraceFlags  # noqa: PLC0415
+
+    made = []
+    for at in range(0, len(packed), _LINK_BYTES):
+        trace, span = packed[at : at + _TRACE_BYTES], packed[at + _TRACE_BYTES : at + _LINK_BYTES - 1]
+        flags = TraceFlags(packed[at + _LINK_BYTES - 1])
+        made.append(Link(SpanContext(int.from_bytes(trace), int.from_bytes(span), is_remote=True, trace_flags=flags)))
+    return made
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from consumer.sandbox.broker import Broker
 from consumer.sandbox.faults import Fault
 from consumer.sandbox.publishers import event
 from consumer.sandbox.town import PLACES, VENDORS, town
-from tests.integration.harness import Stage, staged
+from tests.integration.harness import Pod, Stage, staged, until
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -59,6 +59,15 @@ def said(span: Span, name: str) -> object:
     return value.string_value or value.int_value
 
 
+async def begun(stage: Stage, pod: Pod) -> None:
+    """Wait until a run has met its fault: before its event is read, a pod is idle, too."""
+
+    async def is_met() -> bool:
+        return stage.town.makeas.faults.seen > 0
+
+    await until(is_met, what=pod.said, within_s=60)
+
+
 async def test_a_resync_is_linked_to_its_events_and_holds_its_calls(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     user = next(one for one in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], one))
     email = stage.town.sesamy.users[VENDORS[0]][user]["profile"]["email"]
@@ -73,6 +82,7 @@ async def test_a_resync_is_linked_to_its_events_and_holds_its_calls(stage: Stage
         await producer.send(stage.topic, message.value, message.key, headers=header)
         await producer.send(stage.topic, message.value, message.key)
         await producer.stop()
+        await begun(stage, pod)
         await stage.idle(pod)
         assert await pod.stop() == 0
 
@@ -89,6 +99,27 @@ async def test_a_resync_is_linked_to_its_events_and_holds_its_calls(stage: Stage
     whole = b"".join(bodies)
     secrets = [stage.town.account(place).key for place in PLACES]
     assert [word for word in (user, email, *secrets) if word.encode() in whole] == []
+
+
+async def test_a_retry_is_linked_to_the_same_events(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = next(one for one in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], one))
+    email = stage.town.sesamy.users[VENDORS[0]][user]["profile"]["email"]
+    # A run tries twice.
+    stage.town.makeas.faults.add(Fault(kind="status", upstream=PLACES[0].account, user=email.lower(), status=500, times=2))
+    async with collector() as (address, bodies):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+        pod = await stage.pod().start()
+        message = event(VENDORS[0], user, "contract.1#update")
+        async with AIOKafkaProducer(bootstrap_servers=stage.kafka.bootstrap) as producer:
+            header = [("traceparent", f"00-{TRACE}-{PARENT}-01".encode())]
+            await producer.send(stage.topic, message.value, message.key, headers=header)
+        await begun(stage, pod)
+        await stage.idle(pod)
+        assert await pod.stop() == 0
+
+    runs = sorted((span for span in spans(bodies) if span.name == "resync"), key=lambda span: span.start_time_unix_nano)
+    assert [(said(one, "sesamy.outcome"), said(one, "messaging.batch.message_count")) for one in runs] == [("partial", 1), ("synced", 1)]
+    assert [[link.trace_id.hex() for link in one.links] for one in runs] == [[TRACE], [TRACE]]
 
 
 async def test_a_collector_that_is_gone_stops_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
