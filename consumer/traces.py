@@ -19,12 +19,16 @@ from .model import UserKey
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider as SdkProvider
     from opentelemetry.trace import Link, Span, Tracer, TracerProvider
 
 SWITCHES: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 LAST_SPANS_S: Final = 5.0
 """How long the end of the process waits for a collector."""
 _SETTINGS: Final = 78
+_SERVICE: Final = "sesamy-makeas"
+# What the SDK raises at variables that it can't use: numbers out of range, a provider of credentials or of metrics that is not there.
+_REFUSALS: Final = (ValueError, TypeError, RuntimeError, StopIteration)
 _TRACEPARENT: Final = "traceparent"
 _LINKS: Final = 32
 """Of one user: the oldest are kept, the others only counted."""
@@ -46,7 +50,7 @@ class _Events:
 
     def __init__(self) -> None:
         self.count = 0
-        # Trace, span and flags, 25 bytes each: the SDK's objects take twenty times as much.
+        # Trace, span and flags, 25 bytes each: the SDK's objects take ten times as much.
         self.links = bytearray()
         # The next offset per partition: after a rebalance the same records are read again.
         self.read: dict[int, int] = {}
@@ -77,7 +81,7 @@ class Traces:
 
     def __init__(self, provider: "TracerProvider", settings: Settings) -> None:
         """Take what exports them."""
-        self._tracer: Tracer = provider.get_tracer("sesamy-makeas")
+        self._tracer: Tracer = provider.get_tracer(_SERVICE)
         # A credential that all pods have and no reader of traces; what leaves is a hash with a hash of it.
         self._keys = {
             vendor.id: hashlib.sha256(b"sesamy-makeas traces " + vendor.sesamy.client_secret.read().encode()).digest()
@@ -185,32 +189,46 @@ def _links(packed: bytearray) -> "list[Link]":
 @contextmanager
 def tracing(settings: Settings, environ: Mapping[str, str]) -> Iterator[Traces | None]:
     """
-    Give the traces, or None where the environment names no collector; at the end what is left is sent.
+    Give the traces, or None where the environment names no collector or wants none; at the end what is left is sent.
 
-    Source: the OpenTelemetry specification's environment variables for the OTLP exporter.
+    Source: the OpenTelemetry specification's environment variables for the SDK and the OTLP exporter.
 
     Raises:
-        Fatal: a collector is named, and the extra is not installed (78).
+        Fatal: a collector is named, and the extra is not installed, or OpenTelemetry refuses a variable (78).
     """
     named = [name for name in SWITCHES if environ.get(name)]
-    if not named or environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none"
+    if not named or off:
         yield None
         return
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-    except ImportError:
-        text = f"{named[0]} is set, but there is no OpenTelemetry here: install sesamy-makeas[otel], or take the variable away"
-        raise Fatal(text, code="no-otel", status=_SETTINGS) from None
-    # Our own end is bounded; the SDK's at the exit of the process is not.
-    service = Resource.create({"service.name": environ.get("OTEL_SERVICE_NAME", "sesamy-makeas")})
-    provider = TracerProvider(resource=service, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider = _provider(named[0])
     try:
         yield Traces(provider, settings)
     finally:
         last = threading.Thread(target=provider.shutdown, daemon=True)
         last.start()
         last.join(LAST_SPANS_S)
+
+
+def _provider(switch: str) -> "SdkProvider":
+    """Make what exports spans, with what OpenTelemetry itself reads from the environment."""
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    except ImportError:
+        text = f"{switch} is set, but there is no OpenTelemetry here: install sesamy-makeas[otel], or take the variable away"
+        raise Fatal(text, code="no-otel", status=_SETTINGS) from None
+    try:
+        # What is passed here would win over the environment.
+        is_named = OTELResourceDetector().detect().attributes.get("service.name")
+        service = Resource.create(None if is_named else {"service.name": _SERVICE})
+        # Our own end is bounded; the SDK's at the exit of the process is not.
+        provider = TracerProvider(resource=service, shutdown_on_exit=False)
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    except _REFUSALS:
+        # Not chained: their texts quote values, and some of those are secrets.
+        text = "OpenTelemetry refuses the value of a variable OTEL_*: correct it, or take it away (OTEL_SDK_DISABLED=true: no traces)"
+        raise Fatal(text, code="otel-variable", status=_SETTINGS) from None
+    return provider

@@ -123,14 +123,28 @@ async def test_a_retry_is_linked_to_the_same_events(stage: Stage, monkeypatch: p
 
 
 async def test_a_collector_that_is_gone_stops_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    """What its variables hold stays unsaid, be it badly written or refused."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9/?api_key=SECRETQ")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization: Bearer SECRETTOKEN,x-key=SEC%0ARET")
     pod = await stage.pod().start()
     await stage.touch_all()
     await stage.agree()
     await stage.idle(pod)
 
     assert await pod.stop() == 0
-    assert "@" not in pod.said()
+    log = pod.log.read_text(encoding="utf-8")
+    assert "Header format invalid!" in log
+    assert "Failed to export %s batch" in log
+    assert [word for word in ("@", "SECRET", "SEC\\nRET", "RET'", "api_key") if word in log] == []
+
+
+async def test_a_variable_that_opentelemetry_refuses_is_a_setting_to_correct(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "10")
+    pod = await stage.pod().start(ready=False)
+
+    assert await pod.ended() == 78
+    assert "OpenTelemetry refuses the value of a variable OTEL_*: correct it, or take it away" in pod.said()
 
 
 async def test_without_a_collector_nothing_is_imported(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
