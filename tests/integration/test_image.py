@@ -70,6 +70,35 @@ def test_nothing_is_in_it_that_does_not_belong(image: str, record_property: Any)
     print(f"image: {made['Size'] / 1e6:.0f} MB")
 
 
+def test_the_base_brings_no_installer_and_no_way_to_become_another_user(image: str) -> None:
+    """Its own interpreter is asked, and every file: as root, for whom nothing is hidden."""
+    interpreter = inside(image, "import os, sys; print(os.path.realpath(sys.executable))")
+    assert not interpreter.startswith("/app/")
+    script = """
+import importlib.util, os, stat
+found = [name for name in ("pip", "ensurepip", "setuptools") if importlib.util.find_spec(name)]
+for folder, folders, files in os.walk("/"):
+    folders[:] = [one for one in folders if not os.path.ismount(os.path.join(folder, one))]
+    for path in (os.path.join(folder, one) for one in files):
+        mode = os.lstat(path).st_mode
+        if path.endswith(".whl") or (stat.S_ISREG(mode) and mode & 0o6000):
+            found.append(path)
+print(found)
+"""
+    assert docker("run", "--rm", "--user=0:0", *LOCKED, "--entrypoint", interpreter, image, "-c", script) == "[]"
+
+
+def test_a_start_compiles_nothing(image: str) -> None:
+    """All that is imported has its bytecode beside it: with a read-only root it would be compiled at every start."""
+    script = """
+import importlib.util, os, sys
+import consumer.__main__, consumer.cli, consumer.service, consumer.replay
+sources = [one.__file__ for one in list(sys.modules.values()) if (getattr(one, "__file__", None) or "").endswith(".py")]
+print(len(sources) > 300, [one for one in sources if not os.path.exists(importlib.util.cache_from_source(one))])
+"""
+    assert inside(image, script) == "True []"
+
+
 def test_the_root_is_not_writable_and_nobody_may_become_root(image: str) -> None:
     fields = "(dict(l.split(':', 1) for l in open('/proc/self/status'))[n].strip() for n in ('CapEff', 'CapBnd', 'NoNewPrivs'))"
     script = f"import os; print(os.getuid(), *{fields}); open('/x', 'w')"
