@@ -49,10 +49,13 @@ deploy-check: $(DEPLOY)/.ready ## Look at deploy/ as far as that goes without a 
 	@$(DEPLOY)/bin/python deploy/check.py
 
 image: ## Build the image: IMAGE=name:tag BASE=python:3.13-slim-bookworm ARGS="--network host"
-	@set -eu; base=$(BASE); \
+	@set -eu; base=$(BASE); base_digest=; revision=$$(git rev-parse HEAD 2>/dev/null || echo unknown); \
+	[ -z "$$(git status --porcelain 2>/dev/null)" ] || revision=$$revision-dirty; \
 	if timeout 300 docker pull --quiet "$$base" >/dev/null 2>&1; then base=$$(docker image inspect --format '{{index .RepoDigests 0}}' "$$base"); fi; \
-	docker build --file deploy/docker/Dockerfile --tag $(IMAGE) --build-arg BASE="$$base" \
-		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS) . && \
+	case $$base in *@*) base_digest="--label org.opencontainers.image.base.digest=$${base#*@}" ;; esac; \
+	docker build --file deploy/docker/Dockerfile --tag $(IMAGE) --build-arg BASE="$$base" --build-arg REVISION="$$revision" \
+		--build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' consumer/__init__.py)" \
+		--label org.opencontainers.image.base.name="$(BASE)" $$base_digest $(ARGS) . && \
 	docker image inspect --format '{{index .RepoTags 0}}: {{.Size}} bytes, of '"$$base" $(IMAGE)
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import time
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from consumer import __version__
 from consumer.sandbox.broker import Broker
 from consumer.sandbox.town import PLACES, town
 from tests.generated import ROOT
@@ -57,17 +59,37 @@ def inside(image: str, script: str) -> str:
     return docker("run", "--rm", *LOCKED, "--entrypoint", "/app/bin/python", image, "-c", script)
 
 
+def git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+
 def test_nothing_is_in_it_that_does_not_belong(image: str, record_property: Any) -> None:
-    """No installer, no compiler, no cache, no tests; a fixed user; the labels; its size is printed."""
+    """No installer, no compiler, no cache, no tests; a fixed user; its size is printed."""
     (made,) = json.loads(docker("image", "inspect", image))
     assert (made["Config"]["User"], made["Config"]["Entrypoint"], made["Config"]["Cmd"]) == ("10001:10001", ["sesamy-makeas"], ["run"])
-    assert made["Config"]["Labels"]["org.opencontainers.image.title"] == "sesamy-makeas"
-    assert made["Config"]["Labels"]["org.opencontainers.image.revision"] not in {"", "unknown"}
     modules, tools = ("pip", "hatchling", "pytest", "tests"), ("gcc", "cc", "make", "pip")
     wanted = f"import importlib.util as u, shutil as s; print([n for n in {modules} if u.find_spec(n)], [t for t in {tools} if s.which(t)])"
     assert inside(image, wanted) == "[] []"
     record_property("image_bytes", made["Size"])
     print(f"image: {made['Size'] / 1e6:.0f} MB")
+
+
+def test_its_labels_say_what_it_is_made_of(image: str) -> None:
+    """A tree with changes is not passed off as the commit that it began with."""
+    (made,) = json.loads(docker("image", "inspect", image))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    dirty = "-dirty" if git("status", "--porcelain") else ""
+    base = os.environ["IMAGE_BASE"]
+    (digest, *_) = json.loads(docker("image", "inspect", base))[0]["RepoDigests"] or [""]
+
+    assert made["Config"]["Labels"] == {
+        "org.opencontainers.image.title": project["name"],
+        "org.opencontainers.image.description": "Keeps Make.as lists in step with Sesamy",
+        "org.opencontainers.image.licenses": project["license"],
+        "org.opencontainers.image.version": __version__,
+        "org.opencontainers.image.revision": git("rev-parse", "HEAD") + dirty,
+        "org.opencontainers.image.base.name": base,
+    } | ({"org.opencontainers.image.base.digest": digest.partition("@")[2]} if digest else {})
 
 
 def test_the_base_brings_no_installer_and_no_way_to_become_another_user(image: str) -> None:
