@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import click
 import pytest
 import yaml
 
@@ -102,6 +103,34 @@ def test_a_replay_fails_for_good_where_trying_again_is_no_use() -> None:
     assert documented - set(fails) == {0, 69, 75}
     options = {name for param in cli.commands["replay"].params for name in param.opts}
     assert {word for word in pod_of(JOB)["containers"][0]["args"] if word.startswith("--")} <= options
+
+
+def replay_arguments(time: str) -> click.Context:
+    """Parse what the Job gives to `replay`, from this time on."""
+    args = [time if word == "TIME" else word for word in pod_of(JOB)["containers"][0]["args"]]
+    assert (args.count(time), args[0]) == (1, "replay")
+    return cli.commands["replay"].make_context("replay", args[1:])
+
+
+def test_a_replay_whose_time_nobody_has_set_is_refused() -> None:
+    """The Job ends there: 64 is one of the statuses at which it fails for good."""
+    with pytest.raises(click.UsageError, match="write a time of ISO 8601"):
+        replay_arguments("TIME")
+
+    given = replay_arguments("2026-11-24T08:00:00Z").params
+    assert (given["from_ms"], given["yes"], given["dry_run"]) == (1_795_507_200_000, True, False)
+    mounts = {mount["mountPath"]: mount.get("readOnly", False) for mount in pod_of(JOB)["containers"][0]["volumeMounts"]}
+    assert [mounts[str(Path(given[name]).parent)] for name in ("config", "state", "report")] == [True, False, False]
+
+
+def test_a_replay_has_the_time_that_its_work_takes() -> None:
+    """100,000 users of one vendor, at the default share of its limit; and a Kafka that is gone for a day as it begins."""
+    job, sesamy = manifest(JOB)["spec"], SesamySettings()
+    share = replay_arguments("2026-11-24").params["rate_share"]
+    assert job["activeDeadlineSeconds"] > 100_000 * 3 / (sesamy.requests_per_minute / 60 * share)
+    # Kubernetes doubles the pause after each failure, up to six minutes.
+    pauses = [min(10 * 2**tries, 360) for tries in range(job["backoffLimit"])]
+    assert sum(pauses) > 86_400
 
 
 def test_the_policy_by_name_lets_through_the_upstreams_and_no_other() -> None:
