@@ -11,6 +11,8 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 import yaml
+from policy import called, policy
+from spoils import unnoticed
 
 DEPLOY = Path(__file__).parent
 ROOT = DEPLOY.parent
@@ -41,16 +43,20 @@ def ran(name: str, *arguments: str, said: str = "") -> tuple[str, list[str]]:
 def overlays() -> Iterator[str]:
     """Build every overlay, and look at what comes out."""
     schemas = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (DEPLOY / "schemas").glob("*.json")}
-    for overlay in sorted((DEPLOY / "kustomize/overlays").iterdir()):
+    folders, built = sorted((DEPLOY / "kustomize/overlays").iterdir()), []
+    for overlay in folders:
         text, wrong = ran("kustomize", "build", str(overlay.relative_to(ROOT)))
         yield from wrong
         documents = [one for one in yaml.safe_load_all(text) if one]
-        for one in documents:
-            for error in shape(one, schemas):
-                yield f"{overlay.name}: {one['kind']} {one['metadata']['name']}: {error}"
+        found = [f"{called(one)}: {error}" for one in documents for error in shape(one, schemas)] or list(policy(documents))
+        yield from (f"{overlay.name}: {error}" for error in found)
+        if documents and not found:
+            built.append(documents)
         own = [one for one in documents if one["kind"] not in schemas]
         yield from (f"{overlay.name}: {error}" for error in ran("kube-score", "score", *SCORE, "-", said=yaml.safe_dump_all(own))[1])
         print(f"{overlay.name}: {len(documents)} objects")
+    if len(built) == len(folders):
+        yield from unnoticed(built)
 
 
 def shape(document: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
@@ -66,14 +72,16 @@ def shape(document: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
             kubernetes_validate.validate(document, version, strict=True)
         except kubernetes_validate.ValidationError as error:
             yield f"Kubernetes {version}: {'.'.join(map(str, error.path))}: {error.message[:200]}"
+        except kubernetes_validate.SchemaNotFoundError:
+            yield f"neither Kubernetes {version} nor deploy/schemas has {document['apiVersion']} {kind}"
 
 
 def files() -> Iterator[str]:
     """Look at the files as they are."""
     yield from ran("yamllint", "--strict", "--config-file", ".yamllint.yaml", "deploy")[1]
     yield from ran("hadolint", "deploy/docker/Dockerfile")[1]
-    scripts = [str(path.relative_to(ROOT)) for path in DEPLOY.rglob("*.sh")]
-    yield from ran("shellcheck", *scripts, ".ci/run", ".ci/kafka-image")[1]
+    scripts = [*DEPLOY.rglob("*.sh"), *(ROOT / ".ci").iterdir()]
+    yield from ran("shellcheck", *(str(path.relative_to(ROOT)) for path in sorted(scripts)))[1]
     yield from ran("promtool", "check", "rules", "--lint=all", "--lint-fatal", "deploy/monitoring/rules.yaml")[1]
     yield from ran("promtool", "test", "rules", "deploy/monitoring/rules_test.yaml")[1]
 

@@ -1,6 +1,7 @@
 """What the manifests promise about the program, held against the program."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -62,7 +63,11 @@ def test_probes_and_ports_are_those_of_the_program() -> None:
     assert paths == {"startup": "/readyz", "liveness": "/livez", "readiness": "/readyz"}
     startup = container["startupProbe"]
     assert startup["periodSeconds"] * startup["failureThreshold"] >= 2 * KafkaSettings().rebalance_timeout_s
-    assert container["args"][0] in cli.commands
+    command, *words = container["args"]
+    given = cli.commands[command].make_context(command, list(words)).params
+    assert str(given["config"].parent) in {mount["mountPath"] for mount in container["volumeMounts"]}
+    (scraped,) = manifest("components/prometheus-operator/podmonitor.yaml")["spec"]["podMetricsEndpoints"]
+    assert scraped["path"] == "/metrics"
 
 
 def test_a_rollout_adds_no_pod_and_a_secret_is_a_folder() -> None:
@@ -138,6 +143,35 @@ def test_the_policy_by_name_lets_through_the_upstreams_and_no_other() -> None:
     names = {one["matchName"] for rule in rules for one in rule.get("toFQDNs", ())}
 
     assert names == {urlsplit(url).hostname for url in (SesamySettings().base_url, SesamySettings().token_url, MakeAsSettings().base_url)}
+    (labels,) = [peer["matchLabels"] for rule in rules for peer in rule.get("toEndpoints", ())]
+    assert labels == {"k8s:io.kubernetes.pod.namespace": "kube-system"}
+
+
+def test_the_scaler_asks_for_a_metric_that_there_is() -> None:
+    """KEDA takes any field of a trigger, and any query."""
+    (trigger,) = manifest("components/keda/scaledobject.yaml")["spec"]["triggers"]
+    known = re.findall(r"^\| `(sesamy_makeas_\w+)`", (ROOT / "deploy/README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert (trigger["type"], set(trigger["metadata"])) == ("prometheus", {"serverAddress", "query", "threshold"})
+    assert set(re.findall(r"sesamy_makeas_\w+", trigger["metadata"]["query"])) <= set(known)
+    assert float(trigger["metadata"]["threshold"]) > 0
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_logs_in_as_the_user_that_strimzi_makes_at_a_port_that_is_let_through(overlay: str) -> None:
+    kafka = tomllib.loads((KUSTOMIZE / "overlays" / overlay / "consumer.toml").read_text(encoding="utf-8"))["kafka"]
+    user = manifest("components/strimzi-user/kafkauser.yaml")
+    rules = manifest("base/networkpolicy.yaml")["spec"]["egress"]
+    wanted = {"kubernetes.io/metadata.name": "kafka"}
+    (ports,) = [rule["ports"] for rule in rules if rule["to"][0].get("namespaceSelector", {}).get("matchLabels") == wanted]
+
+    (patch, _) = manifest("components/strimzi-user/kustomization.yaml")["patches"]
+    (added,) = yaml.safe_load(patch["patch"])
+    assert added["value"]["secret"]["name"] == user["metadata"]["name"]
+    assert [item["path"] for item in added["value"]["secret"]["items"]] == [Path(kafka["sasl_password"]["file"]).name]
+    assert "strimzi.io/cluster" in user["metadata"]["labels"]
+    assert (kafka["sasl_username"], kafka["sasl_mechanism"].lower()) == (user["metadata"]["name"], user["spec"]["authentication"]["type"])
+    assert {address.rpartition(":")[2] for address in kafka["bootstrap_servers"]} == {str(one["port"]) for one in ports}
 
 
 def test_the_shares_of_memory_hold_the_dirty_users() -> None:

@@ -1,0 +1,264 @@
+"""What no schema says of an overlay's objects: how a pod is locked down, and that what one object names, another is."""  # noqa: INP001
+
+import re
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from typing import Any, Final
+
+# An object of Kubernetes, as YAML has it.
+Document = dict[str, Any]
+
+VERSIONS: Final = {
+    "CiliumNetworkPolicy": "cilium.io/v2",
+    "ConfigMap": "v1",
+    "Deployment": "apps/v1",
+    "ExternalSecret": "external-secrets.io/v1",
+    "Job": "batch/v1",
+    "KafkaUser": "kafka.strimzi.io/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "PersistentVolumeClaim": "v1",
+    "PodDisruptionBudget": "policy/v1",
+    "PodMonitor": "monitoring.coreos.com/v1",
+    "PrometheusRule": "monitoring.coreos.com/v1",
+    "ScaledObject": "keda.sh/v1alpha1",
+    "ServiceAccount": "v1",
+}
+POD: Final = {
+    "automountServiceAccountToken": False,
+    "enableServiceLinks": False,
+    "hostIPC": None,
+    "hostNetwork": None,
+    "hostPID": None,
+    "shareProcessNamespace": None,
+    "securityContext": {
+        "runAsNonRoot": True,
+        "runAsUser": 10001,
+        "runAsGroup": 10001,
+        "fsGroup": 10001,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    },
+}
+CONTAINER: Final = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+# What the secrets are mounted as: readable by the pod's user and group.
+SECRETS_MODE: Final = 0o440
+# By hand or by ExternalSecret; KafkaUsers bring their own.
+SECRETS: Final = "sesamy-makeas-secrets"
+IMAGE: Final = re.compile(r"[^@]+(@sha256:[0-9a-f]{64}|:(?!latest$)[\w.-]+)")
+# The world, without what is the cluster's, the cloud's or the company's own.
+WORLD: Final = {
+    "0.0.0.0/0": {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"},
+    "::/0": {"fc00::/7", "fe80::/10"},
+}
+HTTPS: Final = [{"protocol": "TCP", "port": 443}]
+
+
+def policy(documents: list[Document]) -> Iterator[str]:
+    """Return what is wrong with the objects of one overlay."""
+    empty = [called(one) for one in documents if one["kind"] not in {"ConfigMap", "ServiceAccount"} and "spec" not in one]
+    if empty:
+        yield from (f"{name}: has no spec" for name in empty)
+        return
+    for rule in RULES:
+        yield from rule(documents)
+
+
+def versions(documents: list[Document]) -> Iterator[str]:
+    """Pin each kind's version: the schemas take any."""
+    for one in documents:
+        wanted = VERSIONS.get(one["kind"], "any that deploy/policy.py knows")
+        if one["apiVersion"] != wanted:
+            yield f"{called(one)}: apiVersion is {one['apiVersion']}, not {wanted}"
+
+
+def pods(documents: list[Document]) -> Iterator[str]:
+    """Look at what a pod has for all its containers."""
+    for one in workloads(documents):
+        pod = one["spec"]["template"]["spec"]
+        yield from (f"{called(one)}: {key} is not {wanted}" for key, wanted in POD.items() if pod.get(key) != wanted)
+        for volume in pod.get("volumes", ()):
+            kinds = set(volume) - {"name"}
+            if not kinds <= {"configMap", "projected", "persistentVolumeClaim"}:
+                yield f"{called(one)}: volume {volume['name']} is of no kind that belongs there"
+            if "projected" in kinds and volume["projected"].get("defaultMode") != SECRETS_MODE:
+                yield f"{called(one)}: volume {volume['name']} is not of mode {SECRETS_MODE:04o}"
+
+
+def containers(documents: list[Document]) -> Iterator[str]:
+    """Look at each container: its rights, its image, its ports, and that no secret reaches it by a way that can't follow a new key."""
+    for one, container in all_containers(documents):
+        who = f"{called(one)}: {container['name']}"
+        if container.get("securityContext") != CONTAINER:
+            yield f"{who}: securityContext is not {CONTAINER}"
+        yield from (f"{who}: has {key}" for key in ("env", "envFrom", "lifecycle") if key in container)
+        if any(key.startswith("subPath") for mount in container.get("volumeMounts", ()) for key in mount):
+            yield f"{who}: a subPath keeps an old key for ever"
+        if not IMAGE.fullmatch(container["image"]):
+            yield f"{who}: {container['image']} is neither a digest nor a tag that stands"
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            if probe in container and container[probe].get("httpGet", {}).get("port") not in ports_of(container):
+                yield f"{who}: {probe} asks a port that it does not have"
+
+
+def names(documents: list[Document]) -> Iterator[str]:
+    """See that what a pod names is there, and that what fills its secrets fills those."""
+    there = {(one["kind"], one["metadata"]["name"]) for one in documents}
+    secrets = {SECRETS} | {name for kind, name in there if kind == "KafkaUser"}
+    for one in workloads(documents):
+        pod = one["spec"]["template"]["spec"]
+        volumes = pod.get("volumes", ())
+        wanted = {("ServiceAccount", pod.get("serviceAccountName"))}
+        wanted |= {("ConfigMap", volume["configMap"]["name"]) for volume in volumes if "configMap" in volume}
+        claims = [volume["persistentVolumeClaim"] for volume in volumes if "persistentVolumeClaim" in volume]
+        wanted |= {("PersistentVolumeClaim", claim["claimName"]) for claim in claims}
+        yield from (f"{called(one)}: there is no {kind} {name}" for kind, name in sorted(wanted - there, key=str))
+        sources = [source for volume in volumes for source in volume.get("projected", {}).get("sources", ())]
+        mounted = {source["secret"]["name"] for source in sources if "secret" in source}
+        if mounted != secrets:
+            yield f"{called(one)}: mounts the secrets {sorted(mounted)}, not {sorted(secrets)}"
+    for one in of(documents, "ExternalSecret"):
+        if one["spec"]["target"]["name"] != SECRETS or not one["spec"].get("dataFrom"):
+            yield f"{called(one)}: does not fill {SECRETS}"
+    for one in of(documents, "ServiceAccount"):
+        if one.get("automountServiceAccountToken") is not False:
+            yield f"{called(one)}: its token is mounted"
+
+
+def selectors(documents: list[Document]) -> Iterator[str]:
+    """See that the policies of the network cover every pod, and the others the Deployment's."""
+    every, scaled = workloads(documents), of(documents, "Deployment")
+    fields = {"NetworkPolicy": "podSelector", "CiliumNetworkPolicy": "endpointSelector"}
+    for one in of(documents, *fields):
+        for pod in every:
+            if not selects(one["spec"].get(fields[one["kind"]]), pod):
+                yield f"{called(one)}: does not cover the pods of {called(pod)}"
+    for one in of(documents, "PodMonitor", "PodDisruptionBudget"):
+        for pod in scaled:
+            if not selects(one["spec"].get("selector"), pod):
+                yield f"{called(one)}: does not cover the pods of {called(pod)}"
+    for one in of(documents, "PodDisruptionBudget"):
+        for pod in of(documents, "Job"):
+            if selects(one["spec"].get("selector"), pod):
+                yield f"{called(one)}: counts the pods of {called(pod)}, which can't be scaled: every eviction is refused"
+
+
+def ports(documents: list[Document]) -> Iterator[str]:
+    """See that a port that is named is a container's."""
+    there = {port for _, container in all_containers(documents) for port in ports_of(container)}
+    for one in of(documents, "NetworkPolicy"):
+        named = {port["port"] for rule in one["spec"].get("ingress", ()) for port in rule.get("ports", ())}
+        yield from (f"{called(one)}: no pod has the port {port}" for port in named - there)
+    for one in of(documents, "PodMonitor"):
+        named = {end.get("port") for end in one["spec"]["podMetricsEndpoints"]}
+        yield from (f"{called(one)}: no pod has the port {port}" for port in named - there)
+
+
+def network(documents: list[Document]) -> Iterator[str]:
+    """See that nothing is open which is not named, and that the world is open over HTTPS where no policy by name is there, and only so."""
+    by_name = bool(of(documents, "CiliumNetworkPolicy"))
+    for one in of(documents, "NetworkPolicy"):
+        ingress, egress = one["spec"].get("ingress", []), one["spec"].get("egress", [])
+        sides = [(rule, "from") for rule in ingress] + [(rule, "to") for rule in egress]
+        if one["spec"].get("policyTypes") != ["Ingress", "Egress"] or not all(rule.get(side) and rule.get("ports") for rule, side in sides):
+            yield f"{called(one)}: leaves something open"
+        peers = [(peer["ipBlock"], rule) for rule in egress for peer in rule.get("to", ()) if "ipBlock" in peer]
+        for block, rule in peers:
+            yield from (f"{called(one)}: {text}" for text in addresses(block, rule))
+        world = {block["cidr"] for block, _ in peers} & set(WORLD)
+        if world != (set() if by_name else set(WORLD)):
+            yield f"{called(one)}: HTTPS to the world goes with no policy by name, and only so"
+
+
+def addresses(block: Document, rule: Document) -> Iterator[str]:
+    """Look at a peer that is a range of addresses; one of IPv4 with an exception of IPv6 raises a TypeError."""
+    try:
+        whole = ip_network(block["cidr"])
+        if not all(ip_network(part).subnet_of(whole) for part in block.get("except", ())):
+            yield f"an exception lies outside {block['cidr']}"
+    except (TypeError, ValueError) as error:
+        yield str(error)
+    if block["cidr"] in WORLD and (rule.get("ports") != HTTPS or not set(block.get("except", ())) >= WORLD[block["cidr"]]):
+        yield f"{block['cidr']} is more than HTTPS, or private addresses are in it"
+
+
+def budget(documents: list[Document]) -> Iterator[str]:
+    """See that a drain of nodes takes one pod at a time, and is kept up by none that is not ready."""
+    for one in of(documents, "PodDisruptionBudget"):
+        if (one["spec"].get("maxUnavailable"), one["spec"].get("unhealthyPodEvictionPolicy")) != (1, "AlwaysAllow"):
+            yield f"{called(one)}: is not 1 and AlwaysAllow"
+
+
+def jobs(documents: list[Document]) -> Iterator[str]:
+    """See that a Job's failures are told apart: that needs pods which are not restarted in place, and its own container's name."""
+    for one in of(documents, "Job"):
+        pod = one["spec"]["template"]["spec"]
+        if pod.get("restartPolicy") != "Never":
+            yield f"{called(one)}: restartPolicy is not Never"
+        own = {container["name"] for container in pod["containers"]}
+        rules = one["spec"].get("podFailurePolicy", {}).get("rules", ())
+        codes = [rule["onExitCodes"] for rule in rules if "onExitCodes" in rule]
+        if not codes or not all(code.get("containerName") in own and code.get("operator") == "In" for code in codes):
+            yield f"{called(one)}: its podFailurePolicy is of no container of it"
+
+
+def scalers(documents: list[Document]) -> Iterator[str]:
+    """See that a scaler looks at its own namespace's pods, and scales what is there and leaves the number to it."""
+    deployments = {one["metadata"]["name"]: one for one in of(documents, "Deployment")}
+    for one in of(documents, "ScaledObject"):
+        spec, own = one["spec"], f'namespace="{one["metadata"].get("namespace")}"'
+        target = deployments.get(spec["scaleTargetRef"]["name"])
+        if target is None or "replicas" in target["spec"]:
+            yield f"{called(one)}: there is no Deployment {spec['scaleTargetRef']['name']} that leaves it the number of pods"
+        if not 1 <= spec.get("minReplicaCount", 0) <= spec.get("maxReplicaCount", 100):
+            yield f"{called(one)}: minReplicaCount is 0, or above maxReplicaCount"
+        if not all(own in trigger["metadata"].get("query", "") for trigger in spec["triggers"]):
+            yield f"{called(one)}: its query is not limited to {own}"
+
+
+RULES: Final[tuple[Callable[[list[Document]], Iterator[str]], ...]] = (
+    versions,
+    pods,
+    containers,
+    names,
+    selectors,
+    ports,
+    network,
+    budget,
+    jobs,
+    scalers,
+)
+
+
+def of(documents: list[Document], *kinds: str) -> list[Document]:
+    """Return the objects of these kinds."""
+    return [one for one in documents if one["kind"] in kinds]
+
+
+def workloads(documents: list[Document]) -> list[Document]:
+    """Return what makes pods."""
+    return of(documents, "Deployment", "Job")
+
+
+def all_containers(documents: list[Document]) -> Iterator[tuple[Document, Document]]:
+    """Return every container, with what makes its pod."""
+    for one in workloads(documents):
+        pod = one["spec"]["template"]["spec"]
+        yield from ((one, container) for container in [*pod["containers"], *pod.get("initContainers", ())])
+
+
+def ports_of(container: Document) -> set[str]:
+    """Return the names of a container's ports."""
+    return {port["name"] for port in container.get("ports", ())}
+
+
+def selects(selector: Document | None, workload: Document) -> bool:
+    """Return whether a selector covers the pods of a workload; we select by labels alone."""
+    if selector is None or set(selector) - {"matchLabels"}:
+        return False
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    return bool(selector.get("matchLabels", {}).items() <= labels.items())
+
+
+def called(document: Document) -> str:
+    """Return what an object is called in a message."""
+    return f"{document['kind']} {document['metadata']['name']}"

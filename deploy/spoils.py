@@ -1,0 +1,115 @@
+"""Spoils what the overlays make, one thing at a time, to see that the policy would notice it."""  # noqa: INP001
+
+import copy
+from collections.abc import Iterator
+from typing import Any, Final
+
+from policy import Document, policy
+
+GONE: Final = object()
+
+# Under the pod's template, of Deployment and Job alike: a path, and what is put there.
+POD_SPOILS: Final[tuple[tuple[str, Any], ...]] = (
+    ("metadata/labels/app.kubernetes.io~1name", GONE),
+    ("spec/automountServiceAccountToken", GONE),
+    ("spec/enableServiceLinks", True),
+    ("spec/hostIPC", True),
+    ("spec/hostNetwork", True),
+    ("spec/hostPID", True),
+    ("spec/serviceAccountName", "default"),
+    ("spec/securityContext", GONE),
+    ("spec/securityContext/runAsNonRoot", False),
+    ("spec/securityContext/fsGroup", GONE),
+    ("spec/securityContext/seccompProfile/type", "Unconfined"),
+    ("spec/containers/0/securityContext/allowPrivilegeEscalation", True),
+    ("spec/containers/0/securityContext/capabilities/add", ["NET_RAW"]),
+    ("spec/containers/0/securityContext/capabilities/drop", []),
+    ("spec/containers/0/securityContext/privileged", True),
+    ("spec/containers/0/securityContext/readOnlyRootFilesystem", GONE),
+    ("spec/containers/0/env", [{"name": "KEY", "value": "x"}]),
+    ("spec/containers/0/envFrom", [{"secretRef": {"name": "sesamy-makeas-secrets"}}]),
+    ("spec/containers/0/lifecycle", {"preStop": {"sleep": {"seconds": 5}}}),
+    ("spec/containers/0/volumeMounts/1/subPath", "key"),
+    ("spec/containers/0/image", "registry.example.com/sesamy-makeas:latest"),
+    ("spec/containers/0/image", "registry.example.com/sesamy-makeas@sha256:00"),
+    ("spec/initContainers", [{"name": "first", "image": "busybox:1.37"}]),
+    ("spec/volumes/0/configMap/name", "another"),
+    ("spec/volumes/0", {"name": "settings", "hostPath": {"path": "/"}}),
+    ("spec/volumes/1/projected/defaultMode", 420),
+    ("spec/volumes/1/projected/sources/0/secret/name", "another"),
+)
+
+SPOILS: Final[tuple[tuple[str, str, Any], ...]] = (
+    *((kind, f"spec/template/{path}", value) for kind in ("Deployment", "Job") for path, value in POD_SPOILS),
+    ("CiliumNetworkPolicy", "apiVersion", "cilium.io/v1"),
+    ("CiliumNetworkPolicy", "spec", GONE),
+    ("CiliumNetworkPolicy", "spec/endpointSelector/matchLabels/app.kubernetes.io~1component", "consumer"),
+    ("CiliumNetworkPolicy", "kind", "ConfigMap"),
+    ("Deployment", "spec/replicas", 2),
+    ("Deployment", "spec/template/spec/containers/0/livenessProbe/httpGet/port", "other"),
+    ("Deployment", "spec/template/spec/containers/0/ports", GONE),
+    ("ExternalSecret", "apiVersion", "external-secrets.io/v1beta1"),
+    ("ExternalSecret", "spec/dataFrom", GONE),
+    ("ExternalSecret", "spec/target/name", "another"),
+    ("Job", "spec/podFailurePolicy", GONE),
+    ("Job", "spec/podFailurePolicy/rules/1/onExitCodes/containerName", "consumer"),
+    ("Job", "spec/podFailurePolicy/rules/1/onExitCodes/operator", GONE),
+    ("Job", "spec/template/metadata/labels/app.kubernetes.io~1component", "consumer"),
+    ("Job", "spec/template/spec/restartPolicy", "OnFailure"),
+    ("Job", "spec/template/spec/volumes/2/persistentVolumeClaim/claimName", "another"),
+    ("KafkaUser", "apiVersion", "kafka.strimzi.io/v1beta2"),
+    ("KafkaUser", "metadata/name", "another"),
+    ("NetworkPolicy", "spec/egress/1/to", []),
+    ("NetworkPolicy", "spec/egress/2", GONE),
+    ("NetworkPolicy", "spec/egress/2/ports", GONE),
+    ("NetworkPolicy", "spec/egress/2/ports/0/port", 80),
+    ("NetworkPolicy", "spec/egress/2/to/0/ipBlock/cidr", "0.0.0.0/33"),
+    ("NetworkPolicy", "spec/egress/2/to/0/ipBlock/except/0", "10.0.0.0/9"),
+    ("NetworkPolicy", "spec/egress/2/to/1/ipBlock/except", GONE),
+    ("NetworkPolicy", "spec/egress/2/to/1", GONE),
+    ("NetworkPolicy", "spec/ingress/0/from", GONE),
+    ("NetworkPolicy", "spec/ingress/0/ports/0/port", "other"),
+    ("NetworkPolicy", "spec/podSelector/matchLabels", {"app.kubernetes.io/component": "consumer"}),
+    ("NetworkPolicy", "spec/policyTypes", ["Ingress"]),
+    ("PodDisruptionBudget", "spec/maxUnavailable", 0),
+    ("PodDisruptionBudget", "spec/selector/matchLabels/app.kubernetes.io~1component", GONE),
+    ("PodDisruptionBudget", "spec/unhealthyPodEvictionPolicy", GONE),
+    ("PodMonitor", "spec/podMetricsEndpoints/0/port", "other"),
+    ("PodMonitor", "spec/selector/matchLabels/app.kubernetes.io~1name", "another"),
+    ("ScaledObject", "spec/maxReplicaCount", 1),
+    ("ScaledObject", "spec/scaleTargetRef/name", "another"),
+    ("ScaledObject", "spec/triggers/0/metadata/query", "vector(0)"),
+    ("ServiceAccount", "automountServiceAccountToken", True),
+)
+
+
+def unnoticed(built: list[list[Document]]) -> Iterator[str]:
+    """Return what could be spoilt without a word; `built` has the objects of each overlay, of which the policy has nothing to say."""
+    for kind, path, value in SPOILS:
+        if not any(any(policy(after)) for documents in built for after in spoilt(documents, kind, path, value)):
+            yield f"policy: {kind}: {path} can be spoilt without a word"
+
+
+def spoilt(documents: list[Document], kind: str, path: str, value: Any) -> Iterator[list[Document]]:  # noqa: ANN401 - whatever YAML has
+    """Return an overlay's objects with one thing changed in one of this kind; nothing where none has such a place."""
+    for index, one in enumerate(documents):
+        if one["kind"] == kind and (changed := with_spoil(one, path, value)) is not None:
+            yield [*documents[:index], changed, *documents[index + 1 :]]
+
+
+def with_spoil(document: Document, path: str, value: Any) -> Document | None:  # noqa: ANN401 - whatever YAML has
+    """Return a copy with one thing changed; None where it has no such place."""
+    changed = copy.deepcopy(document)
+    *folders, last = (part.replace("~1", "/") for part in path.split("/"))
+    try:
+        place: Any = changed
+        for part in folders:
+            place = place[int(part) if isinstance(place, list) else part]
+        key = int(last) if isinstance(place, list) else last
+        if value is GONE:
+            del place[key]
+        else:
+            place[key] = value
+    except (KeyError, IndexError):
+        return None
+    return changed
