@@ -1,5 +1,9 @@
 """Stands in for `kafka-acls.sh` and `kafka-topics.sh`, which are in no jar that a broker needs: same options, same effect.
 
+Both scripts were run with the real ones, too (AclCommand and TopicCommand of `org.apache.kafka:kafka-tools` 4.1.0): the same ACLs and
+topics, and a second run changes nothing. They are not run here: each call starts a JVM, and the scripts make nine, half a minute on two
+cores.
+
 Run as a program it speaks to the broker of `--bootstrap-server`, logged in as `--command-config` says. Makes certificates, too.
 """
 
