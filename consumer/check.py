@@ -7,7 +7,7 @@ from typing import Final
 
 from .secret import Secret
 from .settings import Settings
-from .settings_checks import SETTINGS, Finding, fine, is_loopback, warning
+from .settings_checks import SETTINGS, Finding, fine, is_loopback, tight_times, warning
 from .settings_load import SettingsError, load
 
 _STATUSES: Final = (SETTINGS, 77, 69)
@@ -44,6 +44,7 @@ def advice(settings: Settings) -> Iterator[Finding]:
             cure = "give each vendor a Make.as account of its own: each takes away the other's sesamy_ tags of a shared reader"
             yield warning(path, f"writes to the same account as vendors[{numbers[vendors[0]]}]", cure)
     kafka = settings.kafka
+    yield from tight_times(kafka, settings.workers)
     away = [server for server in kafka.bootstrap_servers if not is_loopback(server.rpartition(":")[0].strip("[]"))]
     if away and kafka.security_protocol == "SASL_PLAINTEXT" and kafka.sasl_mechanism == "PLAIN":
         yield warning("kafka.security_protocol", "the password crosses the network in clear", "use SASL_SSL")

@@ -11,6 +11,8 @@ from msgspec import Struct
 from .settings import AdminSettings, DebounceSettings, KafkaSettings, MakeAsSettings, SesamySettings, VendorSettings, WorkerSettings
 
 SETTINGS: Final = 78
+HAND_OVER_S: Final = 8.0
+"""What handing partitions over takes beside `workers.drain_s` until no run is left: a heartbeat to hear of it (3 s), and a commit (5 s)."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -78,6 +80,13 @@ def _times(parts: Parts) -> _Found:
     for path, limit_s in (("workers.drain_s", workers.drain_s), ("kafka.session_timeout_s", kafka.session_timeout_s)):
         if kafka.rebalance_timeout_s <= limit_s:
             yield _rule("kafka.rebalance_timeout_s", path, what=f"not above {path}", cure=f"raise it above {path}, or lower that")
+
+
+def tight_times(kafka: KafkaSettings, workers: WorkerSettings) -> Iterator[Finding]:
+    """Give what is allowed, and may leave us writing for partitions that others have already."""
+    if kafka.rebalance_timeout_s < workers.drain_s + HAND_OVER_S:
+        what = f"less than {HAND_OVER_S:g} s above workers.drain_s: Kafka may give our partitions away while runs of ours still end"
+        yield warning("kafka.rebalance_timeout_s", what, f"raise it to at least workers.drain_s + {HAND_OVER_S:g}, or lower that")
 
 
 def _topics(parts: Parts) -> _Found:

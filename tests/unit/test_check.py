@@ -5,8 +5,9 @@ from typing import Final
 
 import pytest
 
+from consumer import service
 from consumer.check import exit_status, offline
-from consumer.settings_checks import Finding, fine, warning, wrong
+from consumer.settings_checks import HAND_OVER_S, Finding, fine, warning, wrong
 
 ONE: Final = """
 [[vendors]]
@@ -67,3 +68,19 @@ def test_a_password_in_clear_on_the_network(tmp_path: Path, server: str, mechani
     findings = said(tmp_path, f"[kafka]\n{kafka}sasl_username = 'u'\nsasl_password = 'p'\n" + ONE.format(id="a", key="'k'"))
 
     assert [finding.path for finding in findings if finding.level == "warning"] == ["kafka.security_protocol"] * warned
+
+
+@pytest.mark.parametrize(
+    ("rebalance_s", "drain_s", "session_s", "warned"),
+    [(60, 20, 30, 0), (30, 20, 6, 0), (28, 20, 10, 0), (27.9, 20, 10, 1), (31, 30, 30, 1), (60, 52, 30, 0), (60, 53, 30, 1)],
+)
+def test_a_rebalance_that_may_outrun_our_runs(tmp_path: Path, rebalance_s: float, drain_s: float, session_s: float, warned: int) -> None:
+    text = f"[kafka]\nrebalance_timeout_s = {rebalance_s}\nsession_timeout_s = {session_s}\n[workers]\ndrain_s = {drain_s}\n"
+    findings = said(tmp_path, text + ONE.format(id="a", key="'k'"))
+
+    assert [finding.path for finding in findings if finding.level == "warning"] == ["kafka.rebalance_timeout_s"] * warned
+
+
+def test_a_hand_over_takes_what_is_said() -> None:
+    """A heartbeat's interval (`kafka.joined`), and the commit before the drain."""
+    assert service._COMMIT_LIMIT_S + 3 == HAND_OVER_S
