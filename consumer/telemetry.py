@@ -102,7 +102,8 @@ class Metrics:
 
     def _upstream(self, name: str, ops: Iterable[str]) -> None:
         for op in ops:
-            self.upstream_requests.labels(name, op, "200")
+            for code in ("200", "429"):
+                self.upstream_requests.labels(name, op, code)
         self.upstream_request_seconds.labels(name)
 
 
