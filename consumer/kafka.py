@@ -1,8 +1,8 @@
 """How every client of ours reaches Kafka, and the two things done there before a group is joined."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import anyio
@@ -21,6 +21,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from . import tls
 from .errors import Fatal
 from .settings import KafkaSettings
 
@@ -30,10 +31,19 @@ _LETTERS_KEPT_MS: Final = 14 * 24 * 3600 * 1000
 _REPLICAS: Final = 3
 _START_LIMIT_S: Final = 30.0
 _FETCH_BYTES: Final = 16 * 1024 * 1024
+_TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
 
 
 def connection(kafka: KafkaSettings, *, suffix: str = "") -> dict[str, Any]:
-    """Return the options that all clients share; `suffix` goes behind the client id."""
+    """
+    Return the options that all clients share, with password and certificates as their files have them now.
+
+    Args:
+        suffix: goes behind the client id.
+
+    Raises:
+        tls.Unusable: a file that was good at the start no longer is.
+    """
     options: dict[str, Any] = {
         "bootstrap_servers": list(kafka.bootstrap_servers),
         "client_id": kafka.client_id + suffix,
@@ -42,10 +52,7 @@ def connection(kafka: KafkaSettings, *, suffix: str = "") -> dict[str, Any]:
     if kafka.security_protocol != "PLAINTEXT":
         options["security_protocol"] = kafka.security_protocol
     if "SSL" in kafka.security_protocol.split("_"):
-        context = ssl.create_default_context(cafile=kafka.ssl_cafile)
-        if kafka.ssl_certfile:
-            context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
-        options["ssl_context"] = context
+        options["ssl_context"] = tls.context(kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile)
     if kafka.security_protocol.startswith("SASL"):
         options["sasl_mechanism"] = kafka.sasl_mechanism
         options["sasl_plain_username"] = kafka.sasl_username
@@ -79,6 +86,20 @@ async def say_why(options: Mapping[str, Any]) -> None:
             continue
         conn.close()
         return
+
+
+async def begin(start: Callable[[], Awaitable[None]], options: Mapping[str, Any]) -> None:
+    """
+    Start a client of these options.
+
+    Raises:
+        KafkaError, ssl.SSLError, OSError: no broker lets us in, and why.
+    """
+    try:
+        await start()
+    except KafkaConnectionError:
+        await say_why(options)
+        raise
 
 
 class Member(AIOKafkaConsumer):  # type: ignore[misc]  # the client has no types
@@ -117,8 +138,9 @@ async def joined(
     Raises:
         KafkaError, TimeoutError: the group can't be joined.
     """
+    options = connection(kafka)
     member = Member(
-        **connection(kafka),
+        **options,
         group_id=kafka.group_id,
         enable_auto_commit=False,
         auto_offset_reset="none",
@@ -132,7 +154,7 @@ async def joined(
     try:
         member.subscribe([kafka.topic], listener=listener)
         with anyio.fail_after(kafka.rebalance_timeout_s + 30):
-            await member.start()
+            await begin(member.start, options)
         yield member
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(leave_limit_s()):
@@ -151,11 +173,7 @@ async def reading(kafka: KafkaSettings, *, suffix: str, **options: Any) -> Async
     reader = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="none")
     try:
         with anyio.fail_after(_START_LIMIT_S):
-            try:
-                await reader.start()
-            except KafkaConnectionError:
-                await say_why(options)
-                raise
+            await begin(reader.start, options)
         yield reader
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(5):
@@ -170,9 +188,21 @@ async def asking(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[AIOKafka
     Raises:
         Fatal: no broker (69), or no permission (77).
     """
-    try:
+    with ending(kafka):
         async with reading(kafka, suffix=suffix, fetch_max_bytes=_FETCH_BYTES) as reader:
             yield reader
+
+
+@contextmanager
+def ending(kafka: KafkaSettings) -> Iterator[None]:
+    """
+    Turn what a client raises into the end of a command.
+
+    Raises:
+        Fatal: no broker (69), or no permission (77).
+    """
+    try:
+        yield
     except (KafkaError, TimeoutError, OSError) as error:
         denied = fatal(error) if isinstance(error, KafkaError) else None
         raise denied or unreachable(kafka, error) from error
@@ -259,11 +289,20 @@ async def ensure_letters_topic(kafka: KafkaSettings) -> None:
 def unreachable(kafka: KafkaSettings, error: BaseException) -> Fatal:
     """Return what the end of all patience means."""
     where = ", ".join(kafka.bootstrap_servers)
+    if isinstance(error, tls.Unusable):
+        return Fatal(str(error), code="no-broker", status=UNAVAILABLE)
     if isinstance(error, ssl.SSLError):
-        text = f"no TLS with Kafka at {where} ({type(error).__name__}): correct kafka.ssl_* and kafka.security_protocol"
+        text = f"no TLS with Kafka at {where} ({type(error).__name__}): {_TLS_CURE}"
         return Fatal(text, code="no-broker", status=UNAVAILABLE)
     text = f"Kafka at {where} does not answer ({type(error).__name__}): correct kafka.bootstrap_servers, or start it"
     return Fatal(text, code="no-broker", status=UNAVAILABLE)
+
+
+def cure(error: BaseException) -> str | None:
+    """Return what to do about an error that is waited out, where it is about TLS; it is a constant for each file."""
+    if isinstance(error, tls.Unusable):
+        return str(error)
+    return f"no TLS: {_TLS_CURE}" if isinstance(error, ssl.SSLError) else None
 
 
 def fatal(error: KafkaError) -> Fatal | None:

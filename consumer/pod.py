@@ -44,8 +44,9 @@ async def until_broker(what: Callable[[], Awaitable[object]], name: str) -> None
             if denied is not None:
                 raise denied from error
             if anyio.current_time() > deadline:
-                raise Fatal("no Kafka broker for 10 minutes", code="no-broker", status=kafka.UNAVAILABLE) from error
-            _log.warning("Kafka does not answer", step=name, error=type(error).__name__)
+                text = f"no Kafka broker for 10 minutes: {kafka.cure(error) or type(error).__name__}"
+                raise Fatal(text, code="no-broker", status=kafka.UNAVAILABLE) from error
+            _log.warning("Kafka does not answer", step=name, error=type(error).__name__, cause=kafka.cure(error))
             await anyio.sleep(wait_s)
             wait_s = min(REBUILD_MAX_S, wait_s * 2)
         else:

@@ -10,7 +10,6 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
-    KafkaConnectionError,
     NotCoordinatorForGroupError,
     for_code,
 )
@@ -186,11 +185,7 @@ async def asking(settings: KafkaSettings) -> AsyncIterator[Rights]:
     client = AIOKafkaClient(**options)
     try:
         with anyio.fail_after(_LIMIT_S):
-            try:
-                await client.bootstrap()
-            except KafkaConnectionError:
-                await kafka.say_why(options)
-                raise
+            await kafka.begin(client.bootstrap, options)
             yield Rights(client)
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(5):

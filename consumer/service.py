@@ -203,7 +203,7 @@ class Service:
                 denied = kafka.fatal(error) if isinstance(error, KafkaError) and self.state == "starting" else None
                 if denied is not None:
                     raise denied from error
-                _log.error("consumer lost", error=type(error).__name__)
+                _log.error("consumer lost", error=type(error).__name__, cause=kafka.cure(error))
             finally:
                 self.consumer = None
                 self.assignment.joined = False

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from . import tls
 from .settings import AdminSettings, DebounceSettings, KafkaSettings, MakeAsSettings, SesamySettings, VendorSettings, WorkerSettings
 
 SETTINGS: Final = 78
@@ -57,7 +58,7 @@ class Parts(Struct, frozen=True, kw_only=True):
 def cross(parts: Parts, *, broken: Collection[str]) -> list[Finding]:
     """Return what does not fit together; a rule about a value that is `broken` itself says nothing."""
     found: list[Finding] = []
-    for rule in (_times, _topics, _login, _tls, _addresses, _vendors):
+    for rule in (_times, _topics, _login, _tls, _tls_files, _addresses, _vendors):
         found += [finding for paths, finding in rule(parts) if not set(paths) & set(broken)]
     return found
 
@@ -132,6 +133,19 @@ def _tls(parts: Parts) -> _Found:
     if (kafka.ssl_certfile is None) != (kafka.ssl_keyfile is None):
         path = "kafka.ssl_keyfile" if kafka.ssl_keyfile is None else "kafka.ssl_certfile"
         yield _rule(path, *files, what="missing", cure="a certificate and its key go together: add it, or remove the other")
+
+
+def _tls_files(parts: Parts) -> _Found:
+    """Read what `_tls` has found in order."""
+    kafka = parts.kafka
+    files = [path for path in (kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile) if path is not None]
+    paired = (kafka.ssl_certfile is None) == (kafka.ssl_keyfile is None)
+    if not kafka.security_protocol.endswith("SSL") or not paired or not all(Path(path).is_file() for path in files):
+        return
+    try:
+        tls.context(kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile)
+    except tls.Unusable as error:
+        yield _rule(error.setting, "kafka.security_protocol", what=error.what, cure=error.cure)
 
 
 def _addresses(parts: Parts) -> _Found:

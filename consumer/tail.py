@@ -59,7 +59,7 @@ class Tail:
                     raise denied from error
                 if not self._ready.is_set() or anyio.current_time() - self._good_at > _WITHOUT_BROKER_S:
                     raise kafka.unreachable(self._settings, error) from error
-                _log.warning("Kafka does not answer", step="tail", error=type(error).__name__)
+                _log.warning("Kafka does not answer", step="tail", error=type(error).__name__, cause=kafka.cure(error))
                 await anyio.sleep(_AGAIN_S)
 
     async def _follow_with(self, consumer: AIOKafkaConsumer) -> None:

@@ -226,6 +226,14 @@ async def test_a_stranger_to_the_brokers_certificate_is_told(stage: Stage, monke
     assert "correct kafka.ssl_*" in said.out
     assert PASSWORD not in said.out + said.err
 
+    pod = await stage.pod().start(ready=False)
+
+    async def tells() -> bool:
+        return "no TLS: correct kafka.ssl_*" in pod.said()
+
+    await until(tells, what=pod.said, within_s=20)
+    assert PASSWORD not in pod.said()
+
 
 def test_the_strimzi_user_has_the_same_rights(guarded: Guarded) -> None:
     """What the operator grants is what the script grants to `run`."""

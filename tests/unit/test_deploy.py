@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 import pytest
+import trustme
 import yaml
 
 from consumer import service, traces
@@ -46,8 +47,9 @@ def test_the_settings_of_an_overlay_can_be_loaded_and_fit_the_pod(overlay: str, 
     mounts = {mount["mountPath"] for mount in pod_of("base/deployment.yaml")["containers"][0]["volumeMounts"]}
     assert {str(Path(path).parent) for path in files} == mounts
 
+    authority = trustme.CA().cert_pem.bytes().decode()
     for path in files:
-        (tmp_path / Path(path).name).write_text("secret", encoding="utf-8")
+        (tmp_path / Path(path).name).write_text(authority if path.endswith(".crt") else "secret", encoding="utf-8")
         text = text.replace(path, str(tmp_path / Path(path).name))
     (tmp_path / "consumer.toml").write_text(text, encoding="utf-8")
     settings = load(tmp_path / "consumer.toml", {})

@@ -1,0 +1,64 @@
+"""The TLS files that the settings name, as the client takes them. What is wrong with one is said, what is in it never."""
+
+import ssl
+from pathlib import Path
+from typing import Final
+
+_CA: Final = "kafka.ssl_cafile"
+_CERTIFICATE: Final = "kafka.ssl_certfile"
+_KEY: Final = "kafka.ssl_keyfile"
+
+
+class Unusable(OSError):
+    """A TLS file can't be used; `setting` names it, `cure` says what to do."""
+
+    def __init__(self, setting: str, what: str, cure: str) -> None:
+        super().__init__(f"{setting}: {what}; {cure}")
+        self.setting, self.what, self.cure = setting, what, cure
+
+
+def context(cafile: str | None, certfile: str | None, keyfile: str | None) -> ssl.SSLContext:
+    """
+    Read the files, and ask nobody for a password.
+
+    Raises:
+        Unusable: one of them is not what it should be.
+    """
+    try:
+        made = ssl.create_default_context(cafile=cafile)
+    except OSError as error:  # Not chained, here and below: the client's own text adds nothing.
+        raise _unread(_CA, error, "no certificate in PEM form is in it", "put the authority's certificate there, as PEM") from None
+    if certfile is not None and keyfile is not None:
+        _show(made, certfile, keyfile)
+    return made
+
+
+def _show(made: ssl.SSLContext, certfile: str, keyfile: str) -> None:
+    """Let the context show our certificate to who asks."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certfile)
+    except OSError as error:
+        raise _unread(_CERTIFICATE, error, "no certificate in PEM form is in it", "put our certificate there, as PEM") from None
+    try:
+        made.load_cert_chain(certfile, keyfile, password=lambda: b"")  # Else an encrypted key has OpenSSL ask on the terminal.
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise Unusable(_KEY, "the key of another certificate", "put the key of kafka.ssl_certfile there") from None
+        if _is_encrypted(keyfile):
+            raise Unusable(_KEY, "the key is encrypted", "take the password off: openssl pkey -in OLD -out NEW") from None
+        raise Unusable(_KEY, "no key in PEM form is in it", "put the certificate's key there, as PEM") from None
+    except OSError as error:
+        raise _unread(_KEY, error, "", "") from None
+
+
+def _unread(setting: str, error: OSError, what: str, cure: str) -> Unusable:
+    if isinstance(error, ssl.SSLError):
+        return Unusable(setting, what, cure)
+    return Unusable(setting, f"the file it names can't be read ({type(error).__name__})", "correct the path, or the file's owner and mode")
+
+
+def _is_encrypted(keyfile: str) -> bool:
+    try:
+        return b"ENCRYPTED" in Path(keyfile).read_bytes()
+    except OSError:
+        return False
