@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import anyio
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
@@ -16,9 +15,7 @@ from aiokafka.errors import (
     IllegalStateError,
     KafkaConnectionError,
     KafkaError,
-    TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
-    for_code,
 )
 
 from . import tls
@@ -27,9 +24,9 @@ from .settings import KafkaSettings
 
 UNAVAILABLE: Final = 69
 NO_PERMISSION: Final = 77
-_LETTERS_KEPT_MS: Final = 14 * 24 * 3600 * 1000
-_REPLICAS: Final = 3
 _START_LIMIT_S: Final = 30.0
+_FLUSH_LIMIT_S: Final = 25.0
+"""Longer than a producer holds on to a record: one that is not stopped in order goes on for ever."""
 _FETCH_BYTES: Final = 16 * 1024 * 1024
 _TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
 
@@ -181,6 +178,27 @@ async def reading(kafka: KafkaSettings, *, suffix: str, **options: Any) -> Async
 
 
 @asynccontextmanager
+async def producing(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[AIOKafkaProducer]:
+    """
+    Give a producer, with password and certificates as they are now.
+
+    Raises:
+        KafkaError, TimeoutError, OSError: no broker answers within 30 s, or it refuses us.
+    """
+    options = connection(kafka, suffix=suffix)
+    producer = AIOKafkaProducer(**options, acks="all")
+    try:
+        with anyio.fail_after(_START_LIMIT_S):
+            await begin(producer.start, options)
+        yield producer
+        with anyio.move_on_after(_FLUSH_LIMIT_S):
+            await producer.stop()
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+            await producer.stop()
+
+
+@asynccontextmanager
 async def asking(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[AIOKafkaConsumer]:
     """
     Give such a consumer to a command that ends where Kafka does not answer.
@@ -251,39 +269,6 @@ async def pin_group(kafka: KafkaSettings) -> bool:
         except (CommitFailedError, IllegalStateError):
             return False
         return True
-
-
-async def ensure_letters_topic(kafka: KafkaSettings) -> None:
-    """
-    Create the dead-letter topic where it is missing: as many partitions as one needs (1), letters kept for 14 days.
-
-    Raises:
-        Fatal: it is missing and may not be created (77), or can't be (69).
-        KafkaError, TimeoutError: as the broker answers.
-    """
-    async with reading(kafka, suffix="-start") as reader, _within(_START_LIMIT_S):
-        if kafka.dead_letter_topic in await reader.topics():
-            return
-    admin = AIOKafkaAdminClient(**connection(kafka, suffix="-start"))
-    try:
-        with anyio.fail_after(_START_LIMIT_S):
-            await admin.start()
-            config = {"cleanup.policy": "delete", "retention.ms": str(_LETTERS_KEPT_MS)}
-            replicas = min(_REPLICAS, len((await admin.describe_cluster())["brokers"]))
-            answer = await admin.create_topics([NewTopic(kafka.dead_letter_topic, 1, replicas, topic_configs=config)])
-            error = for_code(answer.topic_errors[0][1])
-    finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-            await admin.close()
-    if error is TopicAlreadyExistsError or error.errno == 0:
-        return
-    cure = f"create topic {kafka.dead_letter_topic} (cleanup.policy=delete), or let this client create it"
-    denied = error is TopicAuthorizationFailedError or "Authorization" in error.__name__
-    raise Fatal(
-        f"no dead-letter topic, and creating it failed ({error.__name__}): {cure}",
-        code="no-dead-letter-topic",
-        status=NO_PERMISSION if denied else UNAVAILABLE,
-    )
 
 
 def unreachable(kafka: KafkaSettings, error: BaseException) -> Fatal:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import anyio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
 
-from . import kafka
+from . import grants, kafka
 from .deadletters import mark
 from .history import Entry, History, Selection, place_of
 from .letterbook import Place
@@ -62,13 +62,17 @@ class Letters:
             self.history.read((tp.partition, record.offset), record.headers, record.value)
 
 
-async def find(settings: Settings, selection: Selection, *, all_states: bool) -> list[Entry]:
+async def find(settings: Settings, selection: Selection, *, all_states: bool, requeues: bool = False) -> list[Entry]:
     """
     Return the letters selected; only open ones, unless all states are asked for.
+
+    Args:
+        requeues: whether letters are to be requeued, so that the right to write is needed, too.
 
     Raises:
         Fatal: no broker (69), no permission (77), no such topic (69).
     """
+    await grants.require(settings.kafka, "dead-letters", writes=requeues)
     async with kafka.asking(settings.kafka, suffix="-dead-letters") as consumer:
         letters = Letters(settings.kafka, consumer)
         await letters.read_all()
@@ -83,19 +87,12 @@ async def requeue(settings: Settings, entries: Sequence[Entry]) -> None:
         Fatal: no broker (69), or no permission (77).
     """
     topic = settings.kafka.dead_letter_topic
-    producer = AIOKafkaProducer(**kafka.connection(settings.kafka, suffix="-dead-letters"), acks="all")
-    try:
-        with anyio.fail_after(_SEND_LIMIT_S):
-            await producer.start()
-        for entry in entries:
-            one = mark(place_of(entry.place), "requeue")
-            with anyio.fail_after(_SEND_LIMIT_S):
-                await producer.send_and_wait(topic, value=one.value, key=one.key, headers=list(one.headers), partition=one.partition)
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise (kafka.fatal(error) if isinstance(error, KafkaError) else None) or kafka.unreachable(settings.kafka, error) from error
-    finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-            await producer.stop()
+    with kafka.ending(settings.kafka):
+        async with kafka.producing(settings.kafka, suffix="-dead-letters") as producer:
+            for entry in entries:
+                one = mark(place_of(entry.place), "requeue")
+                with anyio.fail_after(_SEND_LIMIT_S):
+                    await producer.send_and_wait(topic, value=one.value, key=one.key, headers=list(one.headers), partition=one.partition)
 
 
 async def wait(settings: Settings, entries: Sequence[Entry], *, progress: Callable[[int, int], None]) -> list[Entry]:

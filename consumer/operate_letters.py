@@ -104,7 +104,7 @@ def requeue(
     selection = _selection(places, selectors)
     if selection.is_everything != everything:
         raise click.UsageError("say which: positions P:N, selectors, or --all (and not both)")
-    found = _find(config, selection, all_states=True)
+    found = _find(config, selection, all_states=True, requeues=True)
     _say_missing(selection, found)
     entries = [entry for entry in found if entry.is_open and entry.can_be_requeued]
     without = sum(entry.is_open and not entry.can_be_requeued for entry in found)
@@ -132,10 +132,10 @@ def requeue(
     return 0 if all(entry.state == "done" for entry in ended) else 1
 
 
-def _find(config: Path, selection: "Selection", *, all_states: bool) -> list["Entry"]:
+def _find(config: Path, selection: "Selection", *, all_states: bool, requeues: bool = False) -> list["Entry"]:
     from . import letters as work  # noqa: PLC0415
 
-    return run_async(partial(work.find, settings_of(config), selection, all_states=all_states))
+    return run_async(partial(work.find, settings_of(config), selection, all_states=all_states, requeues=requeues))
 
 
 def _selection(places: Sequence[tuple[int, int]], selectors: dict[str, Any]) -> "Selection":

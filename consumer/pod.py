@@ -13,10 +13,11 @@ import anyio
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from . import kafka
+from . import kafka, letters_topic
 from .admin import serving
 from .errors import Fatal
 from .explain import explain
+from .grants import permitted
 from .pulse import Pulse
 from .service import LEAVE_LIMIT_S, REBUILD_MAX_S, WITHOUT_BROKER_S, Service
 from .settings import Settings
@@ -109,8 +110,9 @@ async def _answering(service: Service) -> AsyncIterator[None]:
 
 
 async def _live(service: Service, producer: AIOKafkaProducer) -> None:
+    await until_broker(lambda: permitted(service.settings.kafka, "run"), "rights")
     await until_broker(lambda: kafka.pin_group(service.settings.kafka), "pin the group")
-    await until_broker(lambda: kafka.ensure_letters_topic(service.settings.kafka), "dead-letter topic")
+    await until_broker(lambda: letters_topic.ensure(service.settings.kafka), "dead-letter topic")
     await until_broker(producer.start, "producer")
     await service.live()
 

@@ -11,6 +11,7 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+from . import grants
 from .batch import Batch, Synced
 from .model import UserKey
 from .replay_files import Keeper, Report, State, read_failed, read_state, write
@@ -63,6 +64,7 @@ async def replay(settings: Settings, options: Options, listener: Listener) -> in
     Raises:
         Fatal: Kafka does not answer (69) or refuses us (77), or the options can't be (64).
     """
+    await grants.require(settings.kafka, "replay")
     state, scanned = await _begin(settings, options, listener)
     keeper = Keeper(options.state, state, concurrency=settings.workers.concurrency)
     done = keeper.done

@@ -23,7 +23,6 @@ from .settings import KafkaSettings
 
 READ: Final = 3
 WRITE: Final = 4
-CREATE: Final = 5
 _NOT_SAID: Final = -(2**31)
 _TOPIC_RESOURCE: Final = 2
 _LIMIT_S: Final = 30.0
@@ -100,7 +99,7 @@ class _Metadata(Request[_MetadataRequest]):  # type: ignore[misc]  # the client 
         self._topics = list(topics)
 
     def build(self, request_struct_class: type[_MetadataRequest]) -> _MetadataRequest:
-        return request_struct_class(self._topics, False, True, True)  # noqa: FBT003 - the protocol's order
+        return request_struct_class(self._topics, False, False, True)  # noqa: FBT003 - the protocol's order
 
 
 class _GroupsRequest(RequestStruct):  # type: ignore[misc]  # the client has no types
@@ -131,19 +130,18 @@ class Rights:
         """Take a client that has reached a broker."""
         self._client = client
 
-    async def topics(self, names: Collection[str]) -> tuple[dict[str, Described], Described]:
+    async def topics(self, names: Collection[str]) -> dict[str, Described]:
         """
-        Describe topics, and the cluster.
+        Describe topics.
 
         Raises:
             KafkaError, NotImplementedError: as the broker answers; it is older than Kafka 2.3.
         """
         answer: Any = await self._send(_Metadata(names))
-        found = {
+        return {
             topic: Described(error=_name(code), partitions=len(partitions), may=_operations(may))
             for code, topic, _, partitions, may in answer.topics
         }
-        return found, Described(may=_operations(answer.cluster_authorized_operations))
 
     async def group(self, name: str) -> Described:
         """Describe a consumer group; one that nobody has joined yet is empty, not an error. A young cluster gets 5 s."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from . import grants
 from .batch import Batch, Synced
 from .model import UserKey
 from .settings import Settings
@@ -16,6 +17,7 @@ async def sync(settings: Settings, vendor: str, users: Sequence[str], *, report:
     Raises:
         Fatal: the topic can't be followed, so that a pod's newer write could be overwritten.
     """
+    await grants.require(settings.kafka, "replay")
     metrics = Metrics(settings)
     failed = False
 

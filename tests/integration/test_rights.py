@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -92,6 +93,13 @@ class Guarded:
     def granted(self) -> list[AclBinding]:
         everything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY)
         return sorted(self.admin.describe_acls(everything).result(30), key=str)
+
+    async def drop(self, topic: str) -> None:
+        """Delete a topic, and wait until nobody sees it any more."""
+        finish(self.admin.delete_topics([topic]))
+        with anyio.fail_after(20):
+            while topic in self.admin.list_topics(timeout=30).topics:
+                await anyio.sleep(0.2)
 
     def grant(self, one: AclBinding) -> None:
         (future,) = self.admin.create_acls([one]).values()
@@ -188,19 +196,92 @@ async def test_each_right_that_is_missing_is_named(stage: Stage, guarded: Guarde
     login(monkeypatch, purpose)
     said = await check(stage, purpose)
     assert said.status == 0, said
-    mine = [one for one in guarded.granted() if one.principal == f"User:{PRINCIPALS[purpose]}"]
+    mine = rights_of(guarded, purpose)
     assert len(mine) == {"run": 4, "replay": 1, "dead-letters": 2}[purpose]
 
     for one in mine:
-        remove(guarded.admin, one)
-        try:
+        async with without(guarded, one):
             said = await check(stage, purpose)
-        finally:
-            guarded.grant(one)
         assert said.status == 77, (one, said)
         path = {TOPIC: "kafka.topic", LETTERS: "kafka.dead_letter_topic", GROUP: "kafka.group_id"}[one.name]
         (finding,) = [found for found in json.loads(said.out) if found["level"] == "error"]
         assert (finding["path"], one.operation.name in finding["cure"]) == (path, True), (one, finding)
+
+
+@asynccontextmanager
+async def without(guarded: Guarded, one: AclBinding) -> AsyncIterator[None]:
+    """Take a right away for a while."""
+    remove(guarded.admin, one)
+    try:
+        yield
+    finally:
+        guarded.grant(one)
+
+
+def rights_of(guarded: Guarded, purpose: str) -> list[AclBinding]:
+    return [one for one in guarded.granted() if one.principal == f"User:{PRINCIPALS[purpose]}"]
+
+
+async def test_run_ends_where_a_right_is_missing_at_the_start(stage: Stage, guarded: Guarded) -> None:
+    """Each of its rights: 77 at once, with the right and its cure."""
+    for one in rights_of(guarded, "run"):
+        async with without(guarded, one):
+            pod = await stage.pod().start(ready=False)
+            with anyio.fail_after(20):
+                status = await pod.ended()
+        assert (status, f"grant {one.operation.name} on the" in pod.said()) == (77, True), (one, pod.said())
+        assert {TOPIC: "kafka.topic", LETTERS: "kafka.dead_letter_topic", GROUP: "kafka.group_id"}[one.name] + ":" in pod.said()
+
+
+_TOOLS: Final = {
+    f"sync {VENDORS[0]} ann": "replay",
+    "replay --from-time 2020-01-01 --yes": "replay",
+    "replay --from-offset 0:0 --yes": "replay",
+    "dead-letters list": "dead-letters",
+    "dead-letters show 0:0": "dead-letters",
+    "dead-letters requeue --all --yes": "dead-letters",
+}
+
+
+@pytest.mark.parametrize("command", list(_TOOLS))
+async def test_a_command_ends_where_a_right_is_missing(
+    stage: Stage, guarded: Guarded, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Whatever the topics hold. Who only looks at letters need not be allowed to write them."""
+    login(monkeypatch, _TOOLS[command])
+    for one in rights_of(guarded, _TOOLS[command]):
+        async with without(guarded, one):
+            said = await stage.command(*command.split())
+        needed = one.operation is AclOperation.READ or "requeue" in command
+        assert (said.status == 77) == needed, (one, said)
+        assert (f"grant {one.operation.name} on the topic" in said.err) == needed, (one, said)
+
+
+async def test_a_dead_letter_topic_that_is_not_there_is_created_where_that_is_allowed(stage: Stage, guarded: Guarded) -> None:
+    """`check` asks, and creates nothing; `run` ends as `check` said."""
+    await guarded.drop(LETTERS)
+    try:
+        said = await check(stage, "run")
+        (finding,) = [found for found in json.loads(said.out) if found["level"] == "error"]
+        assert (said.status, finding["path"], "CREATE" in finding["cure"]) == (77, "kafka.dead_letter_topic", True), said
+        pod = await stage.pod().start(ready=False)
+        with anyio.fail_after(20):
+            assert await pod.ended() == 77, pod.said()
+
+        literal, allow = ResourcePatternType.LITERAL, AclPermissionType.ALLOW
+        create = AclBinding(ResourceType.TOPIC, LETTERS, literal, f"User:{PRINCIPALS['run']}", "*", AclOperation.CREATE, allow)
+        guarded.grant(create)
+        try:
+            said = await check(stage, "run")
+            assert (said.status, "`run` will create it" in said.out) == (0, True), said
+            assert LETTERS not in guarded.admin.list_topics(timeout=30).topics
+            pod = await stage.pod().start()
+            assert LETTERS in guarded.admin.list_topics(timeout=30).topics
+            assert await pod.stop() == 0
+        finally:
+            remove(guarded.admin, create)
+    finally:
+        await guarded.apply("topics.sh", REPLICAS="1", MIN_INSYNC="1", PARTITIONS="4")
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
