@@ -105,7 +105,8 @@ def main(tool: str, words: list[str]) -> None:
     config = dict(one.split("=", 1) for one in arguments.config)
     topic = NewTopic(arguments.topic, arguments.partitions, arguments.replication_factor, config=config)
     client = admin(arguments.bootstrap_server, arguments.command_config)
-    finish(client.create_topics([topic]))
+    if arguments.topic not in client.list_topics(timeout=30).topics:
+        finish(client.create_topics([topic]))
 
 
 if __name__ == "__main__":
