@@ -1,6 +1,7 @@
 """Parks what can't be delivered: letters to the dead-letter topic, ids only."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
+from . import kafka
 from .events import encode
 from .letterbook import MARKED, REPLACES, STATE, Place
 from .model import AccountId, Event, Letter, UserKey
@@ -18,6 +20,8 @@ _log = log(__name__)
 _AGAIN_S: Final = 10.0
 _SEND_LIMIT_S: Final = 10.0
 _AT_ONCE: Final = 500
+
+Producing = Callable[[], AbstractAsyncContextManager[AIOKafkaProducer]]
 
 
 class Address(Struct, frozen=True):
@@ -48,13 +52,14 @@ class Parker:
     """
     Writes letters, beside all other work.
 
-    It promises: what is put here is written before `on_user`, `on_poison` say so, and tried again at least every 10 s
-    until it is; nobody waits for it. The order of letters means nothing.
+    It promises: what is put here is written before `on_user`, `on_poison` say so, and tried again until it is, 10 s after
+    a failure, with a new producer, since password and certificates may be others now; nobody waits for it. The order of
+    letters means nothing.
     """
 
     def __init__(
         self,
-        producer: AIOKafkaProducer,
+        producing: Producing,
         *,
         topic: str,
         source_topic: str,
@@ -65,15 +70,16 @@ class Parker:
         metrics: Metrics,
     ) -> None:
         """
-        Take a started producer.
+        Take what it works with.
 
         Args:
+            producing: gives a producer.
             addresses: by vendor and account.
             on_user: told when all letters of a user are written.
             on_poison: told the partition and offset of a record whose letter is written.
             replaced: says which open letters a user's new ones take the place of.
         """
-        self._producer, self._topic, self._source_topic = producer, topic, source_topic
+        self._producing, self._topic, self._source_topic = producing, topic, source_topic
         self._addresses, self._on_user, self._on_poison, self._metrics = addresses, on_user, on_poison, metrics
         self._replaced = replaced
         # What is not written yet; a user or record is here until its letters are.
@@ -122,19 +128,33 @@ class Parker:
             del self._poison[place]
 
     async def run(self) -> None:
-        """Write letters as they come, for ever."""
+        """Write letters as they come, for ever, with a new producer wherever one has failed."""
         while True:
-            await self._work.wait()
-            self._work = anyio.Event()
-            while len(self):
-                if await self._round():
-                    self.failing_since = None
-                    continue
-                self.failing_since = self.failing_since or anyio.current_time()
-                _log.error("dead-letter topic takes no letters", waiting=len(self))
-                await anyio.sleep(_AGAIN_S)
+            while not len(self):
+                await self._wait()
+            try:
+                async with self._producing() as producer:
+                    await self._write(producer)
+            except (KafkaError, TimeoutError, OSError) as error:
+                _log.warning("letter not written", error=type(error).__name__, cause=kafka.cure(error))
+            self.failing_since = self.failing_since or anyio.current_time()
+            _log.error("dead-letter topic takes no letters", waiting=len(self))
+            await anyio.sleep(_AGAIN_S)
 
-    async def _round(self) -> bool:
+    async def _write(self, producer: AIOKafkaProducer) -> None:
+        """Write letters as they come, until one is not taken."""
+        while await self._round(producer):
+            self.failing_since = None
+            while not len(self):
+                await self._wait()
+        self.failing_since = self.failing_since or anyio.current_time()
+
+    async def _wait(self) -> None:
+        """Wait for something to be put here; nothing is here now."""
+        self._work = anyio.Event()
+        await self._work.wait()
+
+    async def _round(self, producer: AIOKafkaProducer) -> bool:
         """Write some of what waits; return whether all of it was taken."""
         users = list(self._users.items())[:_AT_ONCE]
         poison = list(self._poison.items())[:_AT_ONCE]
@@ -144,7 +164,7 @@ class Parker:
         taken: set[int] = set()
         async with anyio.create_task_group() as tasks:
             for number, letters in enumerate(sets):
-                tasks.start_soon(self._send, number, letters, taken)
+                tasks.start_soon(self._send, producer, number, letters, taken)
         for number, (key, parked) in enumerate(users):
             if number in taken and self._users.get(key) is parked:
                 del self._users[key]
@@ -161,11 +181,11 @@ class Parker:
                 self._metrics.dead_letters_done.inc()
         return len(taken) == len(sets)
 
-    async def _send(self, number: int, letters: list[Written], taken: set[int]) -> None:
+    async def _send(self, producer: AIOKafkaProducer, number: int, letters: list[Written], taken: set[int]) -> None:
         try:
             with anyio.fail_after(_SEND_LIMIT_S):
                 for one in letters:
-                    await self._producer.send_and_wait(
+                    await producer.send_and_wait(
                         self._topic, value=one.value, key=one.key, headers=list(one.headers), partition=one.partition
                     )
         except (KafkaError, TimeoutError) as error:

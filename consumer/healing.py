@@ -9,8 +9,9 @@ from typing import Any, Final, Protocol
 
 import anyio
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeError
 
+from . import kafka
 from .gates import Gates
 from .letterbook import Letterbook, Place, account_of
 from .model import SESAMY, AccountId, Door, Ended, Job, Letter, Reopened, Result, Verdict
@@ -22,6 +23,7 @@ _log = log(__name__)
 _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 5000
 _AGAIN_S: Final = 5.0
+_SILENT_S: Final = 30.0
 _PRUNE_S: Final = 600.0
 _AT_ONCE: Final = 50
 """Letters of one upstream that are in the schedule at once; the rest wait in the topic's book."""
@@ -39,6 +41,34 @@ class Marks(Protocol):
 
     def put_done(self, place: Place) -> None:
         """Take a letter that has been dealt with."""
+
+
+class _Answers:
+    """
+    Whether the brokers still answer one consumer.
+
+    The client itself never says that they don't: it tries for ever, with the password and certificates it was made with.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._at_ms, self._since = 0, now
+        self.any = False
+        """Whether all partitions have answered once."""
+
+    def has_come(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition], *, now: float) -> bool:
+        """
+        Return whether every partition has answered since the last time.
+
+        Raises:
+            KafkaError: one has not for 30 s.
+        """
+        at_ms = min((consumer.last_poll_timestamp(tp) or 0 for tp in partitions), default=0)
+        if at_ms not in (0, self._at_ms):
+            self._at_ms, self._since, self.any = at_ms, now, True
+            return True
+        if now - self._since > _SILENT_S:
+            raise KafkaConnectionError("the brokers no longer answer")
+        return False
 
 
 class Healing:
@@ -96,15 +126,18 @@ class Healing:
         self._ends: Mapping[TopicPartition, int] = {}
         self.caught_up = False
         """Whether all that was in the topic at the start has been read."""
+        self.followed_at = inf
+        """When all of the topic was last seen to answer (loop's clock), at first when following it began; infinite before that."""
 
     async def run(self) -> None:
         """Follow the topic for ever, with a new consumer wherever one is lost."""
+        self.followed_at = anyio.current_time()
         while True:
             try:
                 async with self._reading() as consumer:
                     await self._follow(consumer)
             except (KafkaError, TimeoutError, OSError) as error:
-                _log.warning("dead letters not followed", error=type(error).__name__)
+                _log.warning("dead letters not followed", error=type(error).__name__, cause=kafka.cure(error))
             await anyio.sleep(_AGAIN_S)
 
     def waiting(self) -> Iterator[tuple[str, Collection[AccountId], int]]:
@@ -121,6 +154,7 @@ class Healing:
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         await self._assign(consumer)
         pruned_at = anyio.current_time()
+        answers = _Answers(pruned_at)
         while True:
             try:
                 batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
@@ -128,7 +162,9 @@ class Healing:
                 await self._prune(consumer, [tp.partition for tp in error.args[0]], seek=True)
                 continue
             self._take(batches)
-            if not self.caught_up:
+            if answers.has_come(consumer, self._ends, now=anyio.current_time()):
+                self.followed_at = anyio.current_time()
+            if answers.any and not self.caught_up:
                 self.caught_up = all([await consumer.position(tp) >= end for tp, end in self._ends.items()])
             if self.caught_up:
                 self.offer()

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Final
 
 import anyio
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from . import kafka, letters_topic
@@ -19,7 +18,7 @@ from .errors import Fatal
 from .explain import explain
 from .grants import permitted
 from .pulse import Pulse
-from .service import LEAVE_LIMIT_S, REBUILD_MAX_S, WITHOUT_BROKER_S, Service
+from .service import REBUILD_MAX_S, WITHOUT_BROKER_S, Service
 from .settings import Settings
 from .telemetry import Metrics, log
 from .traces import Traces, tracing
@@ -54,16 +53,6 @@ async def until_broker(what: Callable[[], Awaitable[object]], name: str) -> None
             return
 
 
-@asynccontextmanager
-async def _producing(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(**kafka.connection(settings.kafka, suffix="-letters"), acks="all")
-    try:
-        yield producer
-    finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(LEAVE_LIMIT_S):
-            await producer.stop()
-
-
 async def run(settings: Settings) -> int:
     """
     Be a pod until stopped: SIGTERM or SIGINT drains, a second one ends at once.
@@ -79,18 +68,18 @@ async def run(settings: Settings) -> int:
 
 async def _run(settings: Settings, traces: Traces | None) -> int:
     metrics = Metrics(settings)
-    async with upstreams(settings, metrics, traces=traces) as up, _producing(settings) as producer:
+    async with upstreams(settings, metrics, traces=traces) as up:
         service = Service(
             settings,
             metrics,
             up,
-            producer,
+            producing=lambda: kafka.producing(settings.kafka, suffix="-letters"),
             reading=lambda: kafka.reading(settings.kafka, suffix="-letters"),
             partitions=lambda reader: kafka.partitions_of(reader, settings.kafka.dead_letter_topic, "kafka.dead_letter_topic"),
             join=lambda listener, made: kafka.joined(settings.kafka, listener, made, leave_limit_s=lambda: service.leave_limit_s),
         )
         async with _answering(service), anyio.create_task_group() as everything:
-            everything.start_soon(_live, service, producer)
+            everything.start_soon(_live, service)
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 status = await _until_stopped(service, signals)
             everything.cancel_scope.cancel()
@@ -109,11 +98,10 @@ async def _answering(service: Service) -> AsyncIterator[None]:
         yield
 
 
-async def _live(service: Service, producer: AIOKafkaProducer) -> None:
+async def _live(service: Service) -> None:
     await until_broker(lambda: permitted(service.settings.kafka, "run"), "rights")
     await until_broker(lambda: kafka.pin_group(service.settings.kafka), "pin the group")
     await until_broker(lambda: letters_topic.ensure(service.settings.kafka), "dead-letter topic")
-    await until_broker(producer.start, "producer")
     await service.live()
 
 

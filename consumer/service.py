@@ -6,13 +6,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal
 
 import anyio
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from . import kafka
 from .assignment import Assignment
 from .commits import Commits, boot_clock
-from .deadletters import Address, Parker
+from .deadletters import Address, Parker, Producing
 from .dirty import Rules
 from .errors import Fatal
 from .events import URGENT
@@ -61,9 +61,9 @@ class Service:
         settings: Settings,
         metrics: Metrics,
         up: Upstreams,
-        producer: AIOKafkaProducer,
         *,
         join: Join,
+        producing: Producing,
         reading: Reading,
         partitions: Partitions,
         clock: Callable[[], float] = boot_clock,
@@ -74,6 +74,7 @@ class Service:
 
         Args:
             join: makes us a member of the group, with our rebalance listener.
+            producing: gives a producer.
             reading: gives a consumer without a group.
             partitions: asks it for the partitions of the dead-letter topic.
             clock: the lease's (s); it runs while the machine is suspended.
@@ -99,7 +100,7 @@ class Service:
             traces=up.traces,
         )
         self.parker = Parker(
-            producer,
+            producing,
             topic=settings.kafka.dead_letter_topic,
             source_topic=settings.kafka.topic,
             addresses={(account.vendor, account.id): Address(account.user_id, account.lists) for account in settings.accounts},
@@ -162,7 +163,7 @@ class Service:
 
     async def live(self) -> None:
         """
-        Do everything a pod does, for ever; the producer has been started.
+        Do everything a pod does, for ever.
 
         Raises:
             Fatal: no broker for 10 minutes, or no permission at the start.

@@ -19,7 +19,7 @@ from consumer.telemetry import Metrics
 from consumer.upstreams import Upstreams, gates
 from tests.simulation.settings import SETTINGS
 from tests.simulation.topic import Group, Member, Topic, joined
-from tests.simulation.world import LETTERS, Broken, FakeMakeAs, FakeProducer, FakeSesamy, World, reading
+from tests.simulation.world import LETTERS, Broken, FakeMakeAs, FakeSesamy, World, producing, reading
 
 _TYPES = ["userVendor.1#new", "userVendor.1#update", "contract.1#purchased", "contract.1#update", "entitlement.1#new"]
 _TROUBLE = ["500", "429", "401", "hang"]
@@ -57,7 +57,7 @@ class Pod:
                 self._settings,
                 Metrics(self._settings),
                 Upstreams(vendors, gates(self._settings)),
-                FakeProducer(world),
+                producing=lambda: producing(world),
                 reading=lambda: reading(world),
                 partitions=_letters_partitions,
                 join=lambda listener, made: joined(self._group, self._tasks, listener, self._made(made)),  # type: ignore[arg-type,return-value]

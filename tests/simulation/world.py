@@ -270,6 +270,12 @@ class FakeProducer:
         world.letters.append(Parked(len(world.letters), int(anyio.current_time() * 1000), headers, value, user, account, version))
 
 
+@asynccontextmanager
+async def producing(world: World) -> AsyncIterator[FakeProducer]:
+    """Give a producer of the dead-letter topic."""
+    yield FakeProducer(world)
+
+
 class FakeReader:
     """The dead-letter topic, as it is read."""
 
@@ -287,6 +293,9 @@ class FakeReader:
 
     async def position(self, _: TopicPartition) -> int:
         return self._next
+
+    def last_poll_timestamp(self, _: TopicPartition) -> int:
+        return int(anyio.current_time() * 1000)
 
     async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         return dict.fromkeys(partitions, 0)
