@@ -108,8 +108,10 @@ def _lines(status: Status, *, now: float) -> Iterable[Cell]:
     full = users.limit > 0 and users.dirty >= users.limit
     yield Cell(f"{users.dirty:,} users dirty, at most {users.limit:,}{': nothing is read for now' if full else ''}", "bad" if full else "")
     again = f", {letters.to_retry:,} of this pod's to be tried again" if letters.to_retry else ""
-    said = f"{letters.open:,} letters open{again}; {letters.written:,} written by this pod, {letters.waiting:,} waiting"
-    yield Cell(f"{said}{'' if letters.writable else ': the dead-letter topic takes none'}", "" if letters.writable else "bad")
+    known = "letters open: not known" if letters.open is None else f"{letters.open:,} letters open"
+    said = f"{known}{again}; {letters.written:,} written by this pod, {letters.waiting:,} waiting"
+    lost = ["takes none"] * (not letters.writable) + ["can't be read"] * (not letters.readable)
+    yield Cell(f"{said}{': the dead-letter topic ' if lost else ''}{' and '.join(lost)}", "bad" if lost else "")
 
 
 def _trouble(status: Status) -> Iterable[Cell]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .service import Service
 
 _LETTERS_LATE_S: Final = 30.0
+_LETTERS_UNREAD_S: Final = 60.0
 _POLL_LATE_S: Final = 180.0
 _RUN_LATE_S: Final = 600.0
 _SURVEY_REST: Final = 50
@@ -53,7 +54,8 @@ class Pulse:
         seen = self._surveyed()
         failing = service.parker.failing_since
         writable = failing is None or now - failing < _LETTERS_LATE_S
-        not_ready = _not_ready(service, writable=writable)
+        readable = now - service.healing.followed_at < _LETTERS_UNREAD_S
+        not_ready = _not_ready(service, writable=writable, readable=readable)
         return Status(
             build=version(),
             host=self._host,
@@ -73,7 +75,8 @@ class Pulse:
                 written=service.parker.written,
                 waiting=len(service.parker),
                 writable=writable,
-                open=len(service.healing.book),
+                readable=readable,
+                open=len(service.healing.book) if service.healing.caught_up and readable else None,
                 to_retry=seen.letters,
             ),
             recent_failures=tuple(sorted(service.resync.failures.values(), key=lambda one: -one.last_at)),
@@ -101,12 +104,13 @@ def _age_s(at_ms: float, wall: float) -> float | None:
     return None if at_ms == inf else round(max(0.0, wall - at_ms / 1000), 3)
 
 
-def _not_ready(service: "Service", *, writable: bool) -> tuple[str, ...]:
+def _not_ready(service: "Service", *, writable: bool, readable: bool) -> tuple[str, ...]:
     reasons = (
         ("starting", service.state == "starting"),
         ("draining", service.state == "draining"),
         ("not a member of the group", not service.assignment.joined),
         ("the dead-letter topic takes no letters", not writable),
+        ("the dead-letter topic can't be read", not readable),
     )
     return tuple(why for why, holds in reasons if holds)
 

@@ -109,8 +109,10 @@ class LetterCounts(Struct, frozen=True, kw_only=True):
     written: int = 0
     waiting: int = 0
     writable: bool = True
-    open: int = 0
-    """Letters of users in the topic that nothing has closed, of all pods' partitions."""
+    readable: bool = True
+    """False: the topic could not be followed for a minute, so that nothing heals."""
+    open: int | None = None
+    """Letters of users in the topic that nothing has closed, of all pods' partitions; None: not known, for the topic has not been read."""
     to_retry: int = 0
     """Of this pod's partitions, those that will be tried again: by themselves once a gate is open, or since an operator asked."""
 

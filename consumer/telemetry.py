@@ -151,8 +151,9 @@ def gauges(status: Status, *, now: float) -> Iterator[Metric]:
     yield from _of_gates(status.upstreams)
     yield from _of_lists(status.lists, now=now)
     yield _gauge("dead_letters_waiting", "Users and records whose letters are not written yet.", value=status.dead_letters.waiting)
-    yield _gauge("dead_letters_open", "Letters of users that nothing has closed.", value=status.dead_letters.open)
+    yield _gauge("dead_letters_open", "Letters of users that nothing has closed; absent: not known.", value=status.dead_letters.open)
     yield _gauge("dead_letters_writable", "1: the dead-letter topic takes letters.", value=float(status.dead_letters.writable))
+    yield _gauge("dead_letters_readable", "1: the dead-letter topic can be followed.", value=float(status.dead_letters.readable))
     yield _gauge("unknown_vendors", "Vendors that events name and the settings don't.", value=len(status.unknown_vendors))
 
 

@@ -116,6 +116,7 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
                 (
                     (_gauge("dead_letters_waiting", "job"), "waiting"),
                     (_gauge("dead_letters_writable", "job", how="min"), "writable"),
+                    (_gauge("dead_letters_readable", "job", how="min"), "readable"),
                 ),
             ),
             ("Unknown vendors", "", "short", ((_gauge("unknown_vendors", "job", how="max"), "vendors"),)),

@@ -10,10 +10,12 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from consumer import deadletters
+from consumer.board import _lines
 from consumer.deadletters import Parker, Poison
 from consumer.healing import _Answers
 from consumer.model import Letter
-from consumer.telemetry import Metrics
+from consumer.status import LetterCounts, Status
+from consumer.telemetry import Metrics, gauges
 from consumer.tls import Unusable
 from tests.metrics_table import one_of_each
 
@@ -112,3 +114,17 @@ def test_a_reader_is_heard_once_all_partitions_answer_and_given_up_where_one_no_
     assert not heard(35.0)
     with pytest.raises(KafkaConnectionError):
         heard(35.5)
+
+
+def told(letters: LetterCounts) -> tuple[str, list[float]]:
+    """Return what page and terminal say of letters, and the gauge of open ones."""
+    status = Status(dead_letters=letters)
+    open_ = next(one for one in gauges(status, now=0.0) if one.name == "sesamy_makeas_dead_letters_open")
+    return [cell.text for cell in _lines(status, now=0.0)][-1], [sample.value for sample in open_.samples]
+
+
+def test_open_letters_that_nobody_has_counted_are_not_none() -> None:
+    assert told(LetterCounts()) == ("letters open: not known; 0 written by this pod, 0 waiting", [])
+    assert told(LetterCounts(open=0)) == ("0 letters open; 0 written by this pod, 0 waiting", [0.0])
+    text, _ = told(LetterCounts(readable=False, writable=False))
+    assert text.endswith("waiting: the dead-letter topic takes none and can't be read")
