@@ -91,3 +91,31 @@ async def test_a_password_may_change_under_a_pod(stage: Stage, guarded: Guarded,
 
     await until(read_back, what=pod.said, within_s=60)
     assert await pod.stop() == 0
+
+
+async def test_a_tls_file_that_breaks_under_a_pod_is_waited_out(
+    stage: Stage, guarded: Guarded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connections go on with what they have; what has to be made anew waits until the file is good again."""
+    file, good = tmp_path / "authority.pem", (guarded.folder / "ca.pem").read_bytes()
+    file.write_bytes(good)
+    monkeypatch.setenv("KAFKA_SSL_CAFILE", str(file))
+    pod = await stage.pod().start()
+    file.write_text("garbage-canary", encoding="utf-8")
+    await refuse_one(stage)
+    await stage.touch_all()
+
+    async def waits() -> bool:
+        status = await pod.status()
+        return status is not None and status.ready and status.dead_letters.waiting == 1 and "kafka.ssl_cafile: no certificate" in pod.said()
+
+    await until(waits, what=pod.said, within_s=20)
+    assert "garbage-canary" not in pod.said()
+    file.write_bytes(good)
+
+    async def written() -> bool:
+        status = await pod.status()
+        return status is not None and status.dead_letters.written == 1 and status.dead_letters.waiting == 0
+
+    await until(written, what=pod.said, within_s=30)
+    assert await pod.stop() == 0
