@@ -90,7 +90,8 @@ def _ago(at: float, *, now: float) -> str:
 
 def _state(status: Status) -> Cell:
     word = status.state if status.ready or status.state != "consuming" else "not ready"
-    why = f": {', '.join(status.not_ready)}" if status.not_ready and status.not_ready != (status.state,) else ""
+    reasons = [one for one in status.not_ready if one != status.state]
+    why = f": {', '.join(reasons)}" if reasons else ""
     return Cell(word + why, "good" if status.ready else "bad" if status.state == "consuming" else "mild")
 
 
@@ -108,7 +109,8 @@ def _lines(status: Status, *, now: float) -> Iterable[Cell]:
     full = users.limit > 0 and users.dirty >= users.limit
     yield Cell(f"{users.dirty:,} users dirty, at most {users.limit:,}{': nothing is read for now' if full else ''}", "bad" if full else "")
     again = f", {letters.to_retry:,} of this pod's to be tried again" if letters.to_retry else ""
-    known = "letters open: not known" if letters.open is None else f"{letters.open:,} letters open"
+    oldest = f", the oldest for {age(letters.oldest_s)}" if letters.open and letters.oldest_s is not None else ""
+    known = "letters open: not known" if letters.open is None else f"{letters.open:,} letters open{oldest}"
     said = f"{known}{again}; {letters.written:,} written by this pod, {letters.waiting:,} waiting"
     lost = ["takes none"] * (not letters.writable) + ["can't be read"] * (not letters.readable)
     yield Cell(f"{said}{': the dead-letter topic ' if lost else ''}{' and '.join(lost)}", "bad" if lost else "")

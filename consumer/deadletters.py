@@ -131,6 +131,7 @@ class Parker:
         """Write letters as they come, for ever, with a new producer wherever one has failed."""
         while True:
             while not len(self):
+                self.failing_since = None  # What could not be written has gone with its partition: nothing is known.
                 await self._wait()
             try:
                 async with self._producing() as producer:

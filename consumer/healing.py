@@ -12,7 +12,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeError
 
 from . import kafka
+from .errors import Fatal
 from .gates import Gates
+from .kafka import DAMAGED
 from .letterbook import Letterbook, Place, account_of
 from .model import SESAMY, AccountId, Door, Ended, Job, Letter, Reopened, Result, Verdict
 from .schedule import Schedule
@@ -136,7 +138,7 @@ class Healing:
             try:
                 async with self._reading() as consumer:
                     await self._follow(consumer)
-            except (KafkaError, TimeoutError, OSError) as error:
+            except (*DAMAGED, KafkaError, TimeoutError, OSError, Fatal) as error:
                 _log.warning("dead letters not followed", error=type(error).__name__, cause=kafka.cure(error))
             await anyio.sleep(_AGAIN_S)
 
@@ -184,10 +186,24 @@ class Healing:
     async def _prune(self, consumer: AIOKafkaConsumer, partitions: Collection[int], *, seek: bool) -> None:
         first = await consumer.beginning_offsets([TopicPartition(self._topic, number) for number in partitions])
         for tp, offset in first.items():
+            if seek and offset < self._positions[tp.partition]:
+                self._begin_anew(tp.partition)
             self.book.forget_before(tp.partition, offset)
             if seek:
                 self._positions[tp.partition] = offset
                 consumer.seek(tp, offset)
+
+    def _begin_anew(self, partition: int) -> None:
+        """Forget the letters of a partition that was made anew: their places are others' now."""
+        _log.warning("the dead-letter topic was made anew: its letters are forgotten", partition=partition)
+        self.book.forget(partition)
+        for waiting in self._waiting.values():
+            for place in [place for place in waiting if place[0] == partition]:
+                del waiting[place]
+        for kept in (self._taken, self._left, self._tried):
+            for place in [place for place in kept if place[0] == partition]:
+                del kept[place]
+        self._closing = {place for place in self._closing if place[0] != partition}
 
     def _take(self, batches: Mapping[TopicPartition, list[Any]]) -> None:
         now = anyio.current_time()

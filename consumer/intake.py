@@ -1,30 +1,21 @@
 """The topic: poll, decode, submit, pause, and seek back after any fetch error. The only room that knows the consumer."""
 
-import struct
 import time
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 from aiokafka import TopicPartition
-from aiokafka.errors import (
-    CorruptRecordException,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-    RecordTooLargeError,
-    UnsupportedCodecError,
-)
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
 from .assignment import Assignment
 from .deadletters import Parker, Poison, usual_key
 from .errors import Unreadable
 from .events import Ignored, decode
-from .kafka import Member
+from .kafka import DAMAGED, Member
 from .ledger import Ledger
 from .model import Letter
 from .schedule import Schedule
@@ -44,22 +35,6 @@ _UNPLACED_S: Final = 0.05
 _KEY_BYTES: Final = 1024
 """A longer key is not kept: with one near Kafka's limit no letter could be written, and its offset never closed."""
 
-# What a batch raises in the client that is damaged, or packed in a way that it can't unpack.
-_DAMAGED: tuple[type[Exception], ...] = (
-    CorruptRecordException,
-    RecordTooLargeError,
-    UnsupportedCodecError,
-    ValueError,
-    LookupError,
-    EOFError,
-    OSError,
-    struct.error,
-    zlib.error,
-)
-with suppress(ImportError):  # Without it such a batch is an UnsupportedCodecError.
-    from cramjam import DecompressionError
-
-    _DAMAGED += (DecompressionError,)
 _BELIEVED_MS: Final = 366 * 24 * 3600 * 1000
 """An event's time that is longer ago, or ahead of us, is wrong: seconds for milliseconds, none at all, a clock that is off."""
 
@@ -143,7 +118,7 @@ class Intake:
                 self._seek_all()
                 await anyio.sleep(_UNPLACED_S)
                 continue
-            except _DAMAGED as error:
+            except DAMAGED as error:
                 if epoch == self._assignment.epoch:
                     await self._suspect(error)
                 continue

@@ -1,8 +1,10 @@
 """How every client of ours reaches Kafka, and the two things done there before a group is joined."""
 
 import ssl
+import struct
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import anyio
@@ -11,11 +13,14 @@ from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
+    CorruptRecordException,
     GroupAuthorizationFailedError,
     IllegalStateError,
     KafkaConnectionError,
     KafkaError,
+    RecordTooLargeError,
     TopicAuthorizationFailedError,
+    UnsupportedCodecError,
 )
 
 from . import tls
@@ -24,6 +29,22 @@ from .settings import KafkaSettings
 
 UNAVAILABLE: Final = 69
 NO_PERMISSION: Final = 77
+DAMAGED: tuple[type[Exception], ...] = (
+    CorruptRecordException,
+    RecordTooLargeError,
+    UnsupportedCodecError,
+    ValueError,
+    LookupError,
+    EOFError,
+    OSError,
+    struct.error,
+    zlib.error,
+)
+"""What a batch raises in the client that is damaged, or packed in a way that it can't unpack."""
+with suppress(ImportError):  # Without it such a batch is an UnsupportedCodecError.
+    from cramjam import DecompressionError
+
+    DAMAGED += (DecompressionError,)
 _START_LIMIT_S: Final = 30.0
 _FLUSH_LIMIT_S: Final = 25.0
 """Longer than a producer holds on to a record: one that is not stopped in order goes on for ever."""

@@ -14,7 +14,9 @@ from .settings import Account
 
 Place = tuple[int, int]
 """Partition and offset in the dead-letter topic."""
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
+_DIGITS: Final = 19
+"""Kafka counts in 64 bits."""
 HELD: Final = "held"
 REPLACES: Final = "replaces"
 """Header of a letter that takes the place of older ones: `P:N`, by commas."""
@@ -49,8 +51,8 @@ class Mark(Struct, frozen=True):
 
 
 def fields(headers: Headers) -> dict[str, str]:
-    """Return headers as text."""
-    return {name: value.decode("utf-8", "replace") for name, value in headers}
+    """Return headers as text; Kafka lets one be without a value."""
+    return {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
 
 
 def places(text: str) -> tuple[Place, ...]:
@@ -58,7 +60,7 @@ def places(text: str) -> tuple[Place, ...]:
     found = []
     for part in text.split(","):
         partition, _, offset = part.partition(":")
-        if partition.isdecimal() and offset.isdecimal():
+        if partition.isdecimal() and offset.isdecimal() and max(len(partition), len(offset)) <= _DIGITS:
             found.append((int(partition), int(offset)))
     return tuple(found)
 
@@ -130,6 +132,10 @@ class Letterbook:
         """Return the open letters, the oldest of each partition first."""
         return self._open.items()
 
+    def oldest_parked_ms(self) -> int | None:
+        """Return when the oldest open letter was parked (ms); None: there is none; O(open letters)."""
+        return min((letter.parked_ms for letter in self._open.values()), default=None)
+
     def of_user(self, user: UserKey) -> tuple[Place, ...]:
         """Return where a user's open letters are."""
         return self._by_user.get(user, ())
@@ -174,6 +180,11 @@ class Letterbook:
             self._by_user[letter.user] = left
         else:
             del self._by_user[letter.user]
+
+    def forget(self, partition: int) -> None:
+        """Take out all of a partition, which begins anew: what comes has places of its own."""
+        self.forget_before(partition, self._read_to.pop(partition, -1) + 1)
+        self._closed_ahead = {place for place in self._closed_ahead if place[0] != partition}
 
     def forget_before(self, partition: int, offset: int) -> None:
         """Take out what retention has taken from the topic."""

@@ -80,7 +80,13 @@ def configure(*, json: bool | None = None, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     for old in [one for one in root.handlers if isinstance(one, _Handler)]:
         root.removeHandler(old)
-    root.addHandler(handler(sys.stderr, json=as_json, colors=not as_json and sys.stderr.isatty() and not environ.get("NO_COLOR")))
+    root.addHandler(
+        handler(
+            sys.stderr,
+            json=as_json,
+            colors=not as_json and sys.stderr.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb",
+        )
+    )
     root.setLevel(max(logging.WARNING, level))
     logging.getLogger(_OURS).setLevel(level)
     logging.captureWarnings(capture=True)

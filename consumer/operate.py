@@ -1,6 +1,7 @@
 """The commands of an operator: replay, diff, explain, dead-letters. Options only, no logic."""
 
 import re
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -58,9 +59,12 @@ def _offset(text: str) -> tuple[int, int]:
 def _time_ms(text: str) -> int:
     from .span import parse_time_ms  # noqa: PLC0415
 
-    return parse_time_ms(text)
+    ago = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    return int((time.time() - int(ago[1]) * _AGO_S[ago[2]]) * 1000) if ago else parse_time_ms(text)
 
 
+_USAGE: Final = 64
+_AGO_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 OFFSET: Final = _Parsed("P:N", _offset)
 TIME: Final = _Parsed("TIME", _time_ms)
 
@@ -78,7 +82,9 @@ TIME: Final = _Parsed("TIME", _time_ms)
 @output_option
 @click.option("--from-offset", "from_offsets", type=OFFSET, multiple=True, help="Begin a partition here; repeatable, others are left out.")
 @click.option("--to-offset", "to_offsets", type=OFFSET, multiple=True, help="End a partition before this offset; repeatable.")
-@click.option("--from-time", "from_ms", type=TIME, help="Begin every partition at this time (ISO 8601; UTC where it says none).")
+@click.option(
+    "--from-time", "from_ms", type=TIME, help="Begin every partition at this time (ISO 8601, UTC where it says none; or 90m, 2h, 3d ago)."
+)
 @click.option("--to-time", "to_ms", type=TIME, help="End every partition before this time.")
 @click.option("--vendor", "vendors", multiple=True, help="Only users of this vendor; repeatable.")
 @click.option("--user", "users", multiple=True, help="Only this user id; repeatable.")
@@ -277,7 +283,7 @@ def explain(config: Path, output: str, vendor: str, user: str, *, urls: tuple[st
         click.echo(f"sesamy-makeas: {silent}", err=True)
     if found.silent and not found.is_known:
         click.echo("sesamy-makeas: no pod that answered has this user as its own: one that is silent may know more", err=True)
-    return 0
+    return _USAGE if found.best.state == "unknown-vendor" else 0
 
 
 def _explanation_lines(one: "Explanation") -> Iterable[str]:

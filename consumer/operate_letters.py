@@ -24,7 +24,7 @@ def _selectors(command: _Command) -> _Command:
             click.option("--user", default="", help="Only letters of this user id."),
             click.option("--account", default="", help="Only letters owed to this Make.as user id."),
             click.option("--code", default="", help="Only letters with this error code."),
-            click.option("--since", type=TIME, help="Only letters parked at this time or later (ISO 8601)."),
+            click.option("--since", type=TIME, help="Only letters parked at this time or later (ISO 8601; or 90m, 2h, 3d ago)."),
             click.option("--until", type=TIME, help="Only letters parked before this time."),
         )
     ):

@@ -177,7 +177,7 @@ def _lines(url: str, one: "Status") -> Iterator[str]:
 
     from .board import board  # noqa: PLC0415
 
-    shown = board(one, now=time.time())
+    shown = board(one, now=one.at or time.time())
     yield f"{_drawn(shown.state)}  {printable(url)}"
     yield from (_drawn(line) for line in shown.lines)
     for table in shown.tables:

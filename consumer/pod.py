@@ -63,7 +63,12 @@ async def run(settings: Settings) -> int:
         Fatal: see `until_broker` and `tracing`.
     """
     with tracing(settings, os.environ) as traces:
-        return await _run(settings, traces)
+        status = await _run(settings, traces)
+    if status:
+        _log.warning("stopped: runs were cut off; raise workers.drain_s, and the pod's grace period with it", status=status)
+    else:
+        _log.info("stopped", status=status)
+    return status
 
 
 async def _run(settings: Settings, traces: Traces | None) -> int:

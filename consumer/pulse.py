@@ -47,6 +47,7 @@ class Pulse:
         self._service, self._started_at, self._host = service, started_at, shown(host)
         self._fingerprint = service.settings.fingerprint()
         self._survey, self._survey_again_at = Survey(), 0.0
+        self._oldest_letter_ms: int | None = None
 
     def status(self) -> Status:
         """Return the status of now."""
@@ -77,6 +78,7 @@ class Pulse:
                 writable=writable,
                 readable=readable,
                 open=len(service.healing.book) if service.healing.caught_up and readable else None,
+                oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
                 to_retry=seen.letters,
             ),
             recent_failures=tuple(sorted(service.resync.failures.values(), key=lambda one: -one.last_at)),
@@ -95,6 +97,7 @@ class Pulse:
                 out_accounts={account for account, gate in gates.accounts.items() if gate.closed(now=now)},
                 letters=service.healing.waiting(),
             )
+            self._oldest_letter_ms = service.healing.book.oldest_parked_ms()
             ended = time.perf_counter()
             self._survey_again_at = ended + (ended - began) * _SURVEY_REST
         return self._survey
@@ -155,7 +158,7 @@ def _from(one: Stranger) -> str:
     """Return where to begin, on every partition: other pods have seen events of theirs."""
     if one.since_ms < 0:
         return f"--from-offset {one.first[0]}:{one.first[1]}"
-    at = datetime.fromtimestamp(one.since_ms / 1000, tz=UTC)
+    at = datetime.fromtimestamp(min(one.since_ms / 1000, time.time()), tz=UTC)
     return f"--from-time {at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
 
 

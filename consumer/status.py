@@ -113,6 +113,8 @@ class LetterCounts(Struct, frozen=True, kw_only=True):
     """False: the topic could not be followed for a minute, so that nothing heals."""
     open: int | None = None
     """Letters of users in the topic that nothing has closed, of all pods' partitions; None: not known, for the topic has not been read."""
+    oldest_s: float | None = None
+    """For how long the oldest of them has been open; None: there is none, or not known."""
     to_retry: int = 0
     """Of this pod's partitions, those that will be tried again: by themselves once a gate is open, or since an operator asked."""
 

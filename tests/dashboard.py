@@ -102,7 +102,12 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
     (
         "Letters",
         (
-            ("Open letters", "", "short", ((_gauge("dead_letters_open", "job", how="max"), "open"),)),
+            (
+                "Open letters",
+                "",
+                "short",
+                ((_gauge("dead_letters_open", "job", how="max"), "open"),),
+            ),
             (
                 "Written and closed",
                 "",

@@ -1,5 +1,6 @@
 """What the dead-letter topic says: for a pod that follows it, and for an operator who reads all of it."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,32 @@ def test_what_retention_took_is_forgotten() -> None:
     made.forget_before(0, 2)
 
     assert [place for place, _ in made.items()] == [(0, 2)]
+
+
+def test_a_partition_made_anew_has_places_of_its_own() -> None:
+    """Nothing of the old letters points at the new ones."""
+    made, _ = book(letter(), letter(BO), mark("0:7", "done"))
+    made.forget(0)
+    assert (len(made), made.of_user(ANN), made.oldest_parked_ms()) == (0, (), None)
+    for offset in range(8):
+        made.read((0, offset), *letter(BO), timestamp_ms=5, now=2.0)
+    assert (made.of_user(ANN), len(made.of_user(BO))) == ((), 8)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [[("note", None)], [("letter", b"0:" + b"9" * 5000), ("state", b"done")], [("error.code", None), ("replaces", b"1" * 5000 + b":1")]],
+)
+def test_headers_of_others_hands_end_nothing(headers: list[tuple[str, bytes | None]]) -> None:
+    """Kafka lets a header be without a value, and a number be of any length."""
+    made = Letterbook()
+    assert made.read((0, 0), headers, b"", timestamp_ms=0, now=0.0) is None
+    assert len(made) == 0
+
+
+def test_the_oldest_letter() -> None:
+    made, _ = book(letter(parked_at="2026-11-24T09:00:00.000Z"), letter(BO))
+    assert made.oldest_parked_ms() == 1_795_507_200_000 == 1000 * int(datetime(2026, 11, 24, 8, tzinfo=UTC).timestamp())
 
 
 def test_places() -> None:
