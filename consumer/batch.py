@@ -112,6 +112,11 @@ class Batch:
             uniform=random.random,
         )
 
+    @property
+    def left(self) -> int:
+        """Return how many users are not done."""
+        return len(self._left)
+
     async def run(self, users: Iterable[UserKey]) -> None:
         """
         Resync each of `users`; return when nothing is owed to any.

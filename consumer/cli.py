@@ -94,7 +94,8 @@ def sync(config: Path, output: str, vendor: str, users: tuple[str, ...]) -> int:
 
     ended: list[Synced] = []
     report = ended.append if output == "json" else _tell_synced
-    status = run_async(partial(work.sync, settings, vendor, users, report=report))
+    say = partial(click.echo, err=True)
+    status = run_async(partial(work.sync, settings, vendor, users, report=report, notice=say))
     if output == "json":
         as_json(ended)
     return status

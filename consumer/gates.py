@@ -53,7 +53,7 @@ class Gate:
         burst: float,
         run_calls: int,
         places: int | None = None,
-        tries: int = _STREAK,
+        tries: int | None = None,
         hold_s: float = inf,
         courteous: bool = False,
     ) -> None:
@@ -65,13 +65,13 @@ class Gate:
             burst: calls that may come at once.
             run_calls: what one run needs at once; a pod's burst is never below it.
             places: conversations at once, and never more than the rate lets end within 20 s; None: no bound.
-            tries: passing failures in a row, be they of one user, that shut it; at least five.
+            tries: passing failures in a row, be they of one user, that shut it; at least five; None: only five users do.
             hold_s: how long it may hold users once shut, beyond the Retry-After then in force.
             courteous: whether others go before us: a 429 halves our rate, and keeps us away for twice the Retry-After.
         """
         self._courteous = courteous
         self._full_rate, self._full_burst, self._run_calls = rate_per_s, burst, run_calls
-        self._full_places, self._tries, self._hold_s = places, max(tries, _STREAK), hold_s
+        self._full_places, self._tries, self._hold_s = places, inf if tries is None else max(tries, _STREAK), hold_s
         self._share = 1.0
         self._rate_per_s, self._burst = rate_per_s, max(burst, run_calls)
         self._places = self._places_now()

@@ -73,7 +73,7 @@ async def run(settings: Settings) -> int:
 
 async def _run(settings: Settings, traces: Traces | None) -> int:
     metrics = Metrics(settings)
-    async with upstreams(settings, metrics, traces=traces) as up:
+    async with upstreams(settings, metrics, traces=traces, heals=True) as up:
         service = Service(
             settings,
             metrics,

@@ -1,18 +1,29 @@
 """Resync given users now: the same walk, for users that somebody names."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
+
+import anyio
 
 from . import grants
 from .batch import Batch, Synced
 from .model import UserKey
 from .settings import Settings
 from .telemetry import Metrics
-from .upstreams import upstreams
+from .upstreams import Upstreams, upstreams
+
+_NOTICE_S: Final = 5.0
 
 
-async def sync(settings: Settings, vendor: str, users: Sequence[str], *, report: Callable[[Synced], None]) -> int:
+async def sync(
+    settings: Settings, vendor: str, users: Sequence[str], *, report: Callable[[Synced], None], notice: Callable[[str], None]
+) -> int:
     """
     Resync users of one vendor now; return the exit status: 0, or 1 where some failed.
+
+    Args:
+        report: is told each user's end.
+        notice: is told every 5 s what is waited for.
 
     Raises:
         Fatal: the topic can't be followed, so that a pod's newer write could be overwritten.
@@ -26,6 +37,20 @@ async def sync(settings: Settings, vendor: str, users: Sequence[str], *, report:
         failed = failed or one.outcome == "failed"
         report(one)
 
-    async with upstreams(settings, metrics) as up:
-        await Batch(settings, up, metrics, report=tell).run(UserKey(vendor, user) for user in users)
+    async with upstreams(settings, metrics) as up, anyio.create_task_group() as tasks:
+        batch = Batch(settings, up, metrics, report=tell)
+        tasks.start_soon(_notify, batch, up, vendor, notice)
+        await batch.run(UserKey(vendor, user) for user in users)
+        tasks.cancel_scope.cancel()
     return 1 if failed else 0
+
+
+async def _notify(batch: Batch, up: Upstreams, vendor: str, notice: Callable[[str], None]) -> None:
+    """Say again and again who is left, and which gates are shut; one whom Sesamy does not know yet is looked up twice."""
+    while True:
+        await anyio.sleep(_NOTICE_S)
+        now = anyio.current_time()
+        states = [(f"sesamy:{vendor}", up.gates.vendors[vendor].state(now=now))]
+        states += [(one, up.gates.accounts[one].state(now=now)) for one in up.account_ids[vendor]]
+        shut = [f"{name} is shut ({one.cause}), next try in {one.next_try_s:.0f} s" for name, one in states if one.state != "open"]
+        notice(f"{batch.left} of the users left: {'; '.join(shut) or 'they wait for a rate, a second try or a second look'}")

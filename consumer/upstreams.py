@@ -32,7 +32,13 @@ class Upstreams(Struct, frozen=True):
 
 @asynccontextmanager
 async def upstreams(
-    settings: Settings, metrics: Metrics, *, traces: Traces | None = None, rate_share: float = 1.0, courteous: bool = False
+    settings: Settings,
+    metrics: Metrics,
+    *,
+    traces: Traces | None = None,
+    rate_share: float = 1.0,
+    courteous: bool = False,
+    heals: bool = False,
 ) -> AsyncIterator[Upstreams]:
     """
     Open the connections' pool.
@@ -41,6 +47,7 @@ async def upstreams(
         traces: where each call is to be seen, too.
         rate_share: the part of every limit that this process may use.
         courteous: whether it makes way for others at a 429 (see `Gate`).
+        heals: see `gates`.
     """
     connections = settings.workers.concurrency * SESAMY_CALLS + settings.makeas.max_in_flight * 2 * len(settings.accounts)
     async with http.session(connections=connections) as session:
@@ -79,12 +86,18 @@ async def upstreams(
             vendors[vendor.id] = Vendor(
                 sesamy.Sesamy(api, token), {account.id: target(account) for account in settings.accounts_of(vendor.id)}
             )
-        yield Upstreams(vendors, gates(settings, rate_share=rate_share, courteous=courteous), traces)
+        yield Upstreams(vendors, gates(settings, rate_share=rate_share, courteous=courteous, heals=heals), traces)
 
 
-def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False) -> Gates:
-    """Return open gates with the settings' limits."""
-    at_sesamy, at_makeas, hold_s, tries = settings.sesamy, settings.makeas, settings.workers.hold_s, settings.workers.max_attempts
+def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False) -> Gates:
+    """
+    Return open gates with the settings' limits.
+
+    Args:
+        heals: whether who is held is tried again by itself, later: then the failures of few users shut a gate, too.
+    """
+    at_sesamy, at_makeas, hold_s = settings.sesamy, settings.makeas, settings.workers.hold_s
+    tries = settings.workers.max_attempts if heals else None
     return Gates(
         {
             vendor.id: Gate(

@@ -263,6 +263,17 @@ async def test_sync_writes_at_once_and_says_who_was_skipped(stage: Stage) -> Non
         assert not stage.town.wrong(place, set(users))
 
 
+async def test_sync_says_what_it_waits_for(stage: Stage) -> None:
+    """A refused key holds the reader for as long as the settings say; nobody has to guess."""
+    stage.town.account(PLACES[1]).key = "new"
+
+    said = await stage.command("sync", "--output", "json", VENDORS[0], north(stage)[0], more="[workers]\nhold_s = 8.0\n")
+
+    (ended,) = json.loads(said.out)
+    assert (said.status, ended["outcome"], ended["failed"]) == (1, "failed", {SECOND: "held"}), said
+    assert f"1 of the users left: {SECOND} is shut (denied), next try in" in said.err
+
+
 async def test_without_a_broker_nothing_is_written(stage: Stage) -> None:
     """A pod's newer write could be overwritten, unseen."""
     wrong = "[workers]\nconcurrency = 2\n"

@@ -56,7 +56,7 @@ class Pod:
             self.service = Service(
                 self._settings,
                 Metrics(self._settings),
-                Upstreams(vendors, gates(self._settings)),
+                Upstreams(vendors, gates(self._settings, heals=True)),
                 producing=lambda: producing(world),
                 reading=lambda: reading(world),
                 partitions=_letters_partitions,

@@ -142,6 +142,12 @@ def test_one_user_alone_never_shuts_it_where_others_succeed_or_he_is_refused() -
     assert made.door(now=0) is Door.OPEN
 
 
+def test_where_nobody_is_tried_again_by_himself_only_five_users_shut_it() -> None:
+    """As in `sync` and `replay`: what they can't write is theirs to report."""
+    made = Gate(rate_per_s=10, burst=100, run_calls=3)
+    assert all(made.failed(ANN, LATER, now=0) for _ in range(50))
+
+
 def test_few_tries_do_not_make_it_shut_sooner_than_five_users_would() -> None:
     made = gate(tries=1)
     assert [made.failed(ANN, LATER, now=0) for _ in range(5)] == [True, True, True, True, False]
