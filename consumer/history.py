@@ -9,7 +9,8 @@ from .errors import Unreadable
 from .events import Ignored, decode
 from .letterbook import MARKED, REPLACES, Headers, Place, fields, mark_of, places
 
-State = Literal["open", "requeued", "done", "replaced"]
+State = Literal["open", "requeued", "done", "replaced", "unreadable"]
+"""`unreadable`: of a record, not of a user; nothing can close it."""
 
 
 class Entry(Struct, kw_only=True):
@@ -40,7 +41,7 @@ class Entry(Struct, kw_only=True):
     @property
     def is_open(self) -> bool:
         """Say whether something is still owed."""
-        return self.state in {"open", "requeued"}
+        return self.state in {"open", "requeued", "unreadable"}
 
 
 class Selection(Struct, frozen=True, kw_only=True):
@@ -138,6 +139,8 @@ def _entry(here: str, said: dict[str, str], value: bytes | None) -> Entry:
         event = None
     if event is not None and not isinstance(event, Ignored):
         entry.vendor, entry.user, entry.type, entry.can_be_requeued = event.user.vendor, event.user.user, event.type, True
+    else:
+        entry.state = "unreadable"
     return entry
 
 

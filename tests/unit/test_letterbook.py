@@ -168,7 +168,7 @@ def test_every_letter_and_what_became_of_it() -> None:
         ("0:0", "replaced", "0:2", True),
         ("0:1", "done", "", True),
         ("0:2", "requeued", "", True),
-        ("0:5", "open", "", False),
+        ("0:5", "unreadable", "", False),
     ]
     one = made.get((0, 2))
     assert one is not None
