@@ -90,7 +90,8 @@ def containers(documents: list[Document]) -> Iterator[str]:
         who = f"{called(one)}: {container['name']}"
         if container.get("securityContext") != CONTAINER:
             yield f"{who}: securityContext is not {CONTAINER}"
-        yield from (f"{who}: has {key}" for key in ("env", "envFrom", "lifecycle") if key in container)
+        yield from (f"{who}: has {key}" for key in ("envFrom", "lifecycle") if key in container)
+        yield from (f"{who}: has the variable {one['name']}" for one in container.get("env", ()) if not is_harmless(one))
         if any(key.startswith("subPath") for mount in container.get("volumeMounts", ()) for key in mount):
             yield f"{who}: a subPath keeps an old key for ever"
         if not IMAGE.fullmatch(container["image"]):
@@ -98,6 +99,11 @@ def containers(documents: list[Document]) -> Iterator[str]:
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             if probe in container and container[probe].get("httpGet", {}).get("port") not in ports_of(container):
                 yield f"{who}: {probe} asks a port that it does not have"
+
+
+def is_harmless(variable: Document) -> bool:
+    """Say whether a variable may be set: the collector of traces, and no secret; settings and secrets are files."""
+    return set(variable) == {"name", "value"} and variable["name"].startswith("OTEL_") and not variable["name"].endswith("_HEADERS")
 
 
 def names(documents: list[Document]) -> Iterator[str]:

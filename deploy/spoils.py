@@ -27,6 +27,7 @@ POD_SPOILS: Final[tuple[tuple[str, Any], ...]] = (
     ("spec/containers/0/securityContext/privileged", True),
     ("spec/containers/0/securityContext/readOnlyRootFilesystem", GONE),
     ("spec/containers/0/env", [{"name": "KEY", "value": "x"}]),
+    ("spec/containers/0/env", [{"name": "OTEL_EXPORTER_OTLP_HEADERS", "value": "x"}]),
     ("spec/containers/0/envFrom", [{"secretRef": {"name": "sesamy-makeas-secrets"}}]),
     ("spec/containers/0/lifecycle", {"preStop": {"sleep": {"seconds": 5}}}),
     ("spec/containers/0/volumeMounts/1/subPath", "key"),
