@@ -24,12 +24,11 @@ class Owed(Struct):
     due_since_ms: float = inf
     """The same, without users who wait for the end of a burst and for nothing else; inf: there are no others."""
 
-    def add(self, at_ms: int, *, is_due: bool) -> None:
-        """Count one user."""
-        self.users += 1
+    def add(self, at_ms: float, due_ms: float, *, users: int = 1) -> None:
+        """Count users whose oldest event is of `at_ms`; `due_ms`: the same, or inf where all of them wait for the end of a burst."""
+        self.users += users
         self.since_ms = min(self.since_ms, at_ms)
-        if is_due:
-            self.due_since_ms = min(self.due_since_ms, at_ms)
+        self.due_since_ms = min(self.due_since_ms, due_ms)
 
 
 class Survey(Struct, frozen=True):
@@ -70,6 +69,8 @@ def survey(
     since_ms: dict[str, int] = {}
     held: Counter[tuple[str, AccountId]] = Counter()
     rows: defaultdict[tuple[str, AccountId], Owed] = defaultdict(Owed)
+    # Most owe the same to all accounts: they are counted once for all.
+    alike: defaultdict[str, Owed] = defaultdict(Owed)
     for user in users:
         rare, vendor, at_ms = user.rare, user.key.vendor, user.since_ms
         cause = _cause(user, out_vendors, out_accounts)
@@ -78,17 +79,24 @@ def survey(
             held.update((vendor, gate) for gate in _shut(vendor, user.lane or (), out_vendors, out_accounts))
         if at_ms < since_ms.get(cause, inf):
             since_ms[cause] = at_ms
+        due_ms = inf if cause == "debounce" else at_ms
         debts = owed(rare) if rare is not None else ()
-        only_debts = rare is not None and user.due_at == inf and rare.phase is Phase.WAITING
+        if not debts:
+            alike[vendor].add(at_ms, due_ms)
+            continue
+        only_debts = user.due_at == inf and rare is not None and rare.phase is Phase.WAITING
         for account in debts if only_debts else accounts[vendor]:
-            rows[vendor, account].add(owed_since_ms(user, account), is_due=cause != "debounce" or account in debts)
-    number = 0
-    for vendor, named, at_ms in letters:
-        number += 1
+            own_ms = owed_since_ms(user, account)
+            rows[vendor, account].add(own_ms, own_ms if account in debts else max(own_ms, due_ms))
+    for vendor, one in alike.items():
+        for account in accounts[vendor]:
+            rows[vendor, account].add(one.since_ms, one.due_since_ms, users=one.users)
+    waiting = list(letters)
+    for vendor, named, at_ms in waiting:
         held.update((vendor, gate) for gate in _shut(vendor, named, out_vendors, out_accounts))
         for account in named:
-            rows[vendor, account].add(at_ms, is_due=True)
-    return Survey(causes, since_ms, dict(rows), held, number)
+            rows[vendor, account].add(at_ms, at_ms)
+    return Survey(causes, since_ms, dict(rows), held, len(waiting))
 
 
 def _cause(user: User, out_vendors: Collection[str], out_accounts: Collection[AccountId]) -> str:
