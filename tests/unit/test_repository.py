@@ -20,7 +20,7 @@ _FORBIDDEN: Final = {
         re.escape(".".join(parts))
         for parts in (
             ("pypi", "org"),
-            ("pythonhosted", "org"),
+            ("python" + "hosted", "org"),
             ("maven", "apache", "org", "maven2"),
             ("repo1", "maven", "org"),
             ("registry", "npmjs", "org"),
