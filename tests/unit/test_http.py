@@ -86,7 +86,8 @@ async def test_no_bad_answer_is_taken_for_success(kind: Kind, code: str) -> None
 
         return await faults.around(request, "make", "contact", "", fine)
 
-    error = await fails(handler, timeout_s=0.5)
+    # Short only where the time limit is what ends it: a large answer takes a busy machine longer.
+    error = await fails(handler, timeout_s=0.5 if code == "timeout" else 30.0)
 
     assert (Retryable, code) == (type(error), error.code)
 
