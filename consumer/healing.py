@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 import anyio
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError, OffsetOutOfRangeError
 
 from . import kafka
 from .errors import Fatal
@@ -138,7 +138,7 @@ class Healing:
             try:
                 async with self._reading() as consumer:
                     await self._follow(consumer)
-            except (*DAMAGED, KafkaError, TimeoutError, OSError, Fatal) as error:
+            except (KafkaError, TimeoutError, OSError, Fatal) as error:
                 _log.warning("dead letters not followed", error=type(error).__name__, cause=kafka.cure(error))
             await anyio.sleep(_AGAIN_S)
 
@@ -163,6 +163,10 @@ class Healing:
             except OffsetOutOfRangeError as error:
                 await self._prune(consumer, [tp.partition for tp in error.args[0]], seek=True)
                 continue
+            except DAMAGED as error:
+                if isinstance(error, KafkaError | OSError):
+                    raise
+                raise CorruptRecordException from error  # Said here alone: elsewhere the same would be a fault of ours.
             self._take(batches)
             if answers.has_come(consumer, self._ends, now=anyio.current_time()):
                 self.followed_at = anyio.current_time()
