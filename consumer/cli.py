@@ -71,7 +71,7 @@ def run(config: Path) -> int:
     from . import telemetry  # noqa: PLC0415
 
     _leave_no_core()
-    telemetry.configure()
+    telemetry.configure(colours=has_colours())
     settings = settings_of(config)
 
     from . import pod  # noqa: PLC0415
@@ -113,7 +113,7 @@ def check(config: Path, output: str, purpose: str, *, online: bool) -> int:
     from . import check as work  # noqa: PLC0415
     from . import telemetry  # noqa: PLC0415
 
-    telemetry.configure(level=logging.CRITICAL)
+    telemetry.configure(level=logging.CRITICAL, colours=has_colours())
     settings, findings = work.offline(config, os.environ)
     if online and settings is not None:
         from . import online as asking  # noqa: PLC0415

@@ -149,7 +149,7 @@ def quiet_logs() -> None:
     """Let only what is wrong be logged: the data are on stdout."""
     from . import telemetry  # noqa: PLC0415
 
-    telemetry.configure(level=logging.WARNING)
+    telemetry.configure(level=logging.WARNING, colours=has_colours())
 
 
 def check_users(users: Iterable[str]) -> None:

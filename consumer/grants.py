@@ -66,7 +66,7 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
     except tls.Unusable as error:
         found.append(wrong(error.setting, error.what, error.cure, SETTINGS))
     except ssl.SSLError:
-        found.append(wrong("kafka", "no TLS with the brokers", "correct kafka.ssl_* and kafka.security_protocol", UNAVAILABLE))
+        found.append(wrong("kafka", "no TLS with the brokers", kafka.TLS_CURE, UNAVAILABLE))
     except (KafkaError, OSError, TimeoutError, NotImplementedError) as error:
         found.append(_unanswered(settings, type(error).__name__))
     return found

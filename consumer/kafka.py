@@ -49,7 +49,7 @@ _START_LIMIT_S: Final = 30.0
 _FLUSH_LIMIT_S: Final = 25.0
 """Longer than a producer holds on to a record: one that is not stopped in order goes on for ever."""
 _FETCH_BYTES: Final = 16 * 1024 * 1024
-_TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
+TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
 
 
 def connection(kafka: KafkaSettings, *, suffix: str = "") -> dict[str, Any]:
@@ -298,7 +298,7 @@ def unreachable(kafka: KafkaSettings, error: BaseException) -> Fatal:
     if isinstance(error, tls.Unusable):
         return Fatal(str(error), code="no-broker", status=UNAVAILABLE)
     if isinstance(error, ssl.SSLError):
-        text = f"no TLS with Kafka at {where} ({type(error).__name__}): {_TLS_CURE}"
+        text = f"no TLS with Kafka at {where} ({type(error).__name__}): {TLS_CURE}"
         return Fatal(text, code="no-broker", status=UNAVAILABLE)
     text = f"Kafka at {where} does not answer ({type(error).__name__}): correct kafka.bootstrap_servers, or start it"
     return Fatal(text, code="no-broker", status=UNAVAILABLE)
@@ -308,7 +308,7 @@ def cure(error: BaseException) -> str | None:
     """Return what to do about an error that is waited out, where it is about TLS; it is a constant for each file."""
     if isinstance(error, tls.Unusable):
         return str(error)
-    return f"no TLS: {_TLS_CURE}" if isinstance(error, ssl.SSLError) else None
+    return f"no TLS: {TLS_CURE}" if isinstance(error, ssl.SSLError) else None
 
 
 def fatal(error: KafkaError) -> Fatal | None:

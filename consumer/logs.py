@@ -7,7 +7,6 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from os import environ
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -68,13 +67,14 @@ def log(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def configure(*, json: bool | None = None, level: int = logging.INFO) -> None:
+def configure(*, json: bool | None = None, level: int = logging.INFO, colours: bool = True) -> None:
     """
     Send all logs of the process to stderr.
 
     Args:
         json: one JSON object a line; None: where stderr is no terminal.
         level: the least severe level of our own lines; other libraries' begin at WARNING.
+        colours: whether a terminal may be given any.
     """
     as_json = not sys.stderr.isatty() if json is None else json
     root = logging.getLogger()
@@ -84,7 +84,7 @@ def configure(*, json: bool | None = None, level: int = logging.INFO) -> None:
         handler(
             sys.stderr,
             json=as_json,
-            colors=not as_json and sys.stderr.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb",
+            colors=colours and not as_json and sys.stderr.isatty(),
         )
     )
     root.setLevel(max(logging.WARNING, level))
