@@ -8,9 +8,9 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
+from .clients import Member
 from .commits import Commits
 from .deadletters import Parker, Poison
-from .kafka import Member
 from .ledger import Ledger, Page
 from .schedule import Aside, Schedule
 from .telemetry import Metrics, log

@@ -9,6 +9,7 @@ import anyio
 from msgspec import Struct
 
 from .events import URGENT
+from .fence import PartEnded, for_ever
 from .follow import Follow
 from .ledger import Ledger
 from .model import AccountId, Event, Job, Letter, Result, UserKey, Verdict
@@ -123,16 +124,19 @@ class Batch:
 
         Raises:
             Fatal: the topic can't be followed.
+            PartEnded: something ended before its time.
         """
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._tail.run)
+            tasks.start_soon(for_ever, "tail", self._tail.run)
             await self._tail.ready()
-            tasks.start_soon(self._workers.work)
+            tasks.start_soon(for_ever, "workers", self._workers.work)
             coming = iter(dict.fromkeys(users))
             while self._feed(coming) or self._left:
                 await anyio.sleep(_EVERY_S)
                 self._settle()
             tasks.cancel_scope.cancel()
+        if self._left:  # Whatever ended the block, it was none of us.
+            raise PartEnded("batch")
 
     def _feed(self, coming: Iterator[UserKey]) -> bool:
         """Let users into the schedule while there is room; return whether some came."""

@@ -54,6 +54,8 @@ class Commits:
         self._ledger, self._lease, self._store, self._generation = ledger, lease, store, generation
         self._every_s = min(_EVERY_S, session_timeout_s / 3)
         self._on_loss, self._clock, self._metrics = on_loss, clock, metrics
+        self.tried_at = anyio.current_time()
+        """When a commit was last due (loop's clock), be there anything to commit or not."""
         self.committed: dict[int, int] = {}
         """What the broker has last taken from us, per partition that is ours."""
 
@@ -61,6 +63,7 @@ class Commits:
         """Commit for ever, every few seconds."""
         while True:
             await anyio.sleep(self._every_s)
+            self.tried_at = anyio.current_time()
             await self.commit(limit_s=self._every_s * 2)
 
     async def commit(self, *, limit_s: float) -> bool:

@@ -42,10 +42,21 @@ def settings_of(config: Path) -> "Settings":
 
 
 def run_async(work: Callable[..., Awaitable[_T]], *args: object) -> _T:
-    """Run async work to its end."""
+    """
+    Run async work to its end.
+
+    Raises:
+        PartEnded: it was cancelled, and not by a signal: our bug.
+    """
     import anyio  # noqa: PLC0415
 
-    return anyio.run(work, *args)
+    from .fence import PartEnded, only_ours  # noqa: PLC0415
+
+    async def whole() -> _T:
+        with only_ours(lambda: PartEnded("command")):
+            return await work(*args)
+
+    return anyio.run(whole)
 
 
 def as_json(data: object, *, one_line: bool = False) -> None:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 import anyio
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from . import kafka
+from .clients import Producer
 from .events import encode
 from .letterbook import MARKED, REPLACES, STATE, Place
 from .model import AccountId, Event, Letter, UserKey
@@ -21,7 +21,7 @@ _AGAIN_S: Final = 10.0
 _SEND_LIMIT_S: Final = 10.0
 _AT_ONCE: Final = 500
 
-Producing = Callable[[], AbstractAsyncContextManager[AIOKafkaProducer]]
+Producing = Callable[[], AbstractAsyncContextManager[Producer]]
 
 
 class Address(Struct, frozen=True):
@@ -142,7 +142,7 @@ class Parker:
             _log.error("dead-letter topic takes no letters", waiting=len(self))
             await anyio.sleep(_AGAIN_S)
 
-    async def _write(self, producer: AIOKafkaProducer) -> None:
+    async def _write(self, producer: Producer) -> None:
         """Write letters as they come, until one is not taken."""
         while await self._round(producer):
             self.failing_since = None
@@ -155,7 +155,7 @@ class Parker:
         self._work = anyio.Event()
         await self._work.wait()
 
-    async def _round(self, producer: AIOKafkaProducer) -> bool:
+    async def _round(self, producer: Producer) -> bool:
         """Write some of what waits; return whether all of it was taken."""
         users = list(self._users.items())[:_AT_ONCE]
         poison = list(self._poison.items())[:_AT_ONCE]
@@ -182,7 +182,7 @@ class Parker:
                 self._metrics.dead_letters_done.inc()
         return len(taken) == len(sets)
 
-    async def _send(self, producer: AIOKafkaProducer, number: int, letters: list[Written], taken: set[int]) -> None:
+    async def _send(self, producer: Producer, number: int, letters: list[Written], taken: set[int]) -> None:
         try:
             with anyio.fail_after(_SEND_LIMIT_S):
                 for one in letters:

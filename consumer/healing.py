@@ -8,10 +8,12 @@ from math import inf
 from typing import Any, Final, Protocol
 
 import anyio
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError, OffsetOutOfRangeError
+from aiokafka import TopicPartition
+from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
 
 from . import kafka
+from .answers import Answers
+from .clients import Reader
 from .errors import Fatal
 from .gates import Gates
 from .kafka import DAMAGED
@@ -25,7 +27,6 @@ _log = log(__name__)
 _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 5000
 _AGAIN_S: Final = 5.0
-_SILENT_S: Final = 30.0
 _PRUNE_S: Final = 600.0
 _AT_ONCE: Final = 50
 """Letters of one upstream that are in the schedule at once; the rest wait in the topic's book."""
@@ -34,8 +35,8 @@ _LOOKED_AT: Final = 500
 
 Upstream = tuple[str, AccountId]
 """Vendor, and account or SESAMY."""
-Partitions = Callable[[AIOKafkaConsumer], Awaitable[list[TopicPartition]]]
-Reading = Callable[[], AbstractAsyncContextManager[AIOKafkaConsumer]]
+Partitions = Callable[[Reader], Awaitable[list[TopicPartition]]]
+Reading = Callable[[], AbstractAsyncContextManager[Reader]]
 
 
 class Marks(Protocol):
@@ -43,34 +44,6 @@ class Marks(Protocol):
 
     def put_done(self, place: Place) -> None:
         """Take a letter that has been dealt with."""
-
-
-class _Answers:
-    """
-    Whether the brokers still answer one consumer.
-
-    The client itself never says that they don't: it tries for ever, with the password and certificates it was made with.
-    """
-
-    def __init__(self, now: float) -> None:
-        self._at_ms, self._since = 0, now
-        self.any = False
-        """Whether all partitions have answered once."""
-
-    def has_come(self, consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition], *, now: float) -> bool:
-        """
-        Return whether every partition has answered since the last time.
-
-        Raises:
-            KafkaError: one has not for 30 s.
-        """
-        at_ms = min((consumer.last_poll_timestamp(tp) or 0 for tp in partitions), default=0)
-        if at_ms not in (0, self._at_ms):
-            self._at_ms, self._since, self.any = at_ms, now, True
-            return True
-        if now - self._since > _SILENT_S:
-            raise KafkaConnectionError("the brokers no longer answer")
-        return False
 
 
 class Healing:
@@ -153,10 +126,10 @@ class Healing:
 
     # ---- The topic ----
 
-    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+    async def _follow(self, consumer: Reader) -> None:
         await self._assign(consumer)
         pruned_at = anyio.current_time()
-        answers = _Answers(pruned_at)
+        answers = Answers(pruned_at)
         while True:
             try:
                 batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
@@ -179,7 +152,7 @@ class Healing:
                 await self._assign(consumer)
                 await self._prune(consumer, list(self._positions), seek=False)
 
-    async def _assign(self, consumer: AIOKafkaConsumer) -> None:
+    async def _assign(self, consumer: Reader) -> None:
         partitions = await self._partitions(consumer)
         consumer.assign(partitions)
         first = await consumer.beginning_offsets(partitions)
@@ -187,7 +160,7 @@ class Healing:
         for tp in partitions:
             consumer.seek(tp, self._positions.setdefault(tp.partition, first[tp]))
 
-    async def _prune(self, consumer: AIOKafkaConsumer, partitions: Collection[int], *, seek: bool) -> None:
+    async def _prune(self, consumer: Reader, partitions: Collection[int], *, seek: bool) -> None:
         first = await consumer.beginning_offsets([TopicPartition(self._topic, number) for number in partitions])
         for tp, offset in first.items():
             if seek and offset < self._positions[tp.partition]:

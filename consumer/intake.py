@@ -12,10 +12,11 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
 from .assignment import Assignment
+from .clients import Member
 from .deadletters import Parker, Poison, usual_key
 from .errors import Unreadable
 from .events import Ignored, decode
-from .kafka import DAMAGED, Member
+from .kafka import DAMAGED
 from .ledger import Ledger
 from .model import Letter
 from .schedule import Schedule

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import anyio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
@@ -24,7 +24,9 @@ from aiokafka.errors import (
 )
 
 from . import tls
+from .clients import LEAVE_S, ClientCancelled, Member, Producer, Reader
 from .errors import Fatal
+from .fence import only_ours
 from .settings import KafkaSettings
 
 UNAVAILABLE: Final = 69
@@ -48,7 +50,7 @@ with suppress(ImportError):  # Without it such a batch is an UnsupportedCodecErr
 _START_LIMIT_S: Final = 30.0
 _FLUSH_LIMIT_S: Final = 25.0
 """Longer than a producer holds on to a record: one that is not stopped in order goes on for ever."""
-_FETCH_BYTES: Final = 16 * 1024 * 1024
+FETCH_BYTES: Final = 16 * 1024 * 1024
 TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
 
 
@@ -97,7 +99,8 @@ async def say_why(options: Mapping[str, Any]) -> None:
     rest = {name: options[name] for name in names if name in options}
     for host, port, _ in collect_hosts(options["bootstrap_servers"]):
         try:
-            conn = await create_conn(host, port, **rest)
+            with only_ours(ClientCancelled):
+                conn = await create_conn(host, port, **rest)
         except ssl.SSLError:
             raise
         except (OSError, TimeoutError):
@@ -118,28 +121,6 @@ async def begin(start: Callable[[], Awaitable[None]], options: Mapping[str, Any]
     except KafkaConnectionError:
         await say_why(options)
         raise
-
-
-class Member(AIOKafkaConsumer):  # type: ignore[misc]  # the client has no types
-    """A consumer in a group, with what the client keeps to itself."""
-
-    @property
-    def generation(self) -> int:
-        """Return the group's generation as this member knows it; 0 or less: not a member."""
-        return int(getattr(self._coordinator, "generation", -1))
-
-    def position_now(self, tp: TopicPartition) -> int | None:
-        """Return the next offset to be handed out, without waiting; None where it is not known yet."""
-        return position_now(self, tp)
-
-
-def position_now(consumer: AIOKafkaConsumer, tp: TopicPartition) -> int | None:
-    """Return the next offset to be handed out, without waiting; None where it is not known yet."""
-    subscription = consumer._subscription.subscription  # noqa: SLF001 - position() waits
-    if subscription is None or subscription.assignment is None or tp not in subscription.assignment.tps:
-        return None
-    state = subscription.assignment.state_value(tp)
-    return int(state.position) if state.has_valid_position else None
 
 
 @asynccontextmanager
@@ -166,7 +147,7 @@ async def joined(
         heartbeat_interval_ms=int(min(3000, kafka.session_timeout_s * 1000 / 10)),
         rebalance_timeout_ms=int(kafka.rebalance_timeout_s * 1000),
         partition_assignment_strategy=(StickyPartitionAssignor,),
-        fetch_max_bytes=_FETCH_BYTES,
+        fetch_max_bytes=FETCH_BYTES,
     )
     made(member)
     try:
@@ -175,12 +156,11 @@ async def joined(
             await begin(member.start, options)
         yield member
     finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(leave_limit_s()):
-            await member.stop()
+        await member.put_down(limit_s=leave_limit_s())
 
 
 @asynccontextmanager
-async def reading(kafka: KafkaSettings, *, suffix: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:  # noqa: ANN401 - the client's own
+async def reading(kafka: KafkaSettings, *, suffix: str, **options: Any) -> AsyncIterator[Reader]:  # noqa: ANN401 - the client's own
     """
     Give a consumer without a group, which commits nothing.
 
@@ -188,18 +168,17 @@ async def reading(kafka: KafkaSettings, *, suffix: str, **options: Any) -> Async
         KafkaError, TimeoutError: no broker answers within 30 s, or it refuses us.
     """
     options |= connection(kafka, suffix=suffix)
-    reader = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="none")
+    reader = Reader(**options, enable_auto_commit=False, auto_offset_reset="none")
     try:
         with anyio.fail_after(_START_LIMIT_S):
             await begin(reader.start, options)
         yield reader
     finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-            await reader.stop()
+        await reader.put_down(limit_s=LEAVE_S)
 
 
 @asynccontextmanager
-async def producing(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[AIOKafkaProducer]:
+async def producing(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[Producer]:
     """
     Give a producer, with password and certificates as they are now.
 
@@ -207,20 +186,18 @@ async def producing(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[AIOKa
         KafkaError, TimeoutError, OSError: no broker answers within 30 s, or it refuses us.
     """
     options = connection(kafka, suffix=suffix)
-    producer = AIOKafkaProducer(**options, acks="all")
+    producer, limit_s = Producer(**options, acks="all"), LEAVE_S
     try:
         with anyio.fail_after(_START_LIMIT_S):
             await begin(producer.start, options)
         yield producer
-        with anyio.move_on_after(_FLUSH_LIMIT_S):
-            await producer.stop()
+        limit_s = _FLUSH_LIMIT_S
     finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-            await producer.stop()
+        await producer.put_down(limit_s=limit_s)
 
 
 @asynccontextmanager
-async def asking(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def asking(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[Reader]:
     """
     Give such a consumer to a command that ends where Kafka does not answer.
 
@@ -228,7 +205,7 @@ async def asking(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[AIOKafka
         Fatal: no broker (69), or no permission (77).
     """
     with ending(kafka):
-        async with reading(kafka, suffix=suffix, fetch_max_bytes=_FETCH_BYTES) as reader:
+        async with reading(kafka, suffix=suffix, fetch_max_bytes=FETCH_BYTES) as reader:
             yield reader
 
 
@@ -253,15 +230,14 @@ async def _within(limit_s: float) -> AsyncIterator[None]:
         yield
 
 
-async def partitions_of(reader: AIOKafkaConsumer, topic: str, setting: str = "kafka.topic") -> list[TopicPartition]:
+async def partitions_of(reader: Reader, topic: str, setting: str = "kafka.topic") -> list[TopicPartition]:
     """
     Return the partitions of a topic, which `setting` names.
 
     Raises:
         Fatal: the topic is not there.
     """
-    cluster = await reader._client.fetch_all_metadata()  # noqa: SLF001 - topics() gives the names only
-    numbers = cluster.partitions_for_topic(topic)
+    numbers = await reader.partitions_now(topic)
     if not numbers:
         raise Fatal(f"topic {topic} is not there: create it, or correct {setting}", code="no-topic", status=UNAVAILABLE)
     return [TopicPartition(topic, number) for number in sorted(numbers)]

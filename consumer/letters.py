@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import anyio
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from . import grants, kafka
+from .clients import Reader
 from .deadletters import mark
 from .history import Entry, History, Selection, place_of
 from .letterbook import Place
@@ -25,7 +26,7 @@ class Letters:
     Use it as a context; it joins no group and commits nothing.
     """
 
-    def __init__(self, settings: KafkaSettings, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, settings: KafkaSettings, consumer: Reader) -> None:
         """Take a consumer of `kafka.asking`."""
         self._settings, self._consumer = settings, consumer
         self.history = History()

@@ -3,10 +3,11 @@
 from typing import Final
 
 import anyio
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from . import kafka
+from .clients import LEAVE_S, Admin
 from .errors import Fatal
 from .settings import KafkaSettings
 
@@ -46,7 +47,7 @@ async def create(settings: KafkaSettings, *, validate_only: bool = False) -> str
         KafkaError, TimeoutError, NotImplementedError: as the broker answers; it is too old to be asked.
     """
     options = kafka.connection(settings, suffix="-start")
-    admin = AIOKafkaAdminClient(**options)
+    admin = Admin(**options)
     try:
         with anyio.fail_after(_LIMIT_S):
             await kafka.begin(admin.start, options)
@@ -56,6 +57,5 @@ async def create(settings: KafkaSettings, *, validate_only: bool = False) -> str
             answer = await admin.create_topics([topic], validate_only=validate_only)
             error = for_code(answer.topic_errors[0][1])
     finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-            await admin.close()
+        await admin.put_down(limit_s=LEAVE_S)
     return "" if error is TopicAlreadyExistsError or error.errno == 0 else str(error.__name__)

@@ -16,6 +16,7 @@ from . import kafka, letters_topic
 from .admin import serving
 from .errors import Fatal
 from .explain import explain
+from .fence import for_ever
 from .grants import permitted
 from .pulse import Pulse
 from .service import REBUILD_MAX_S, WITHOUT_BROKER_S, Service
@@ -28,15 +29,19 @@ _log = log(__name__)
 _CUT_OFF: Final = 75
 
 
-async def until_broker(what: Callable[[], Awaitable[object]], name: str) -> None:
+async def until_broker(what: Callable[[], Awaitable[object]], name: str, *, trying: Callable[[], None] = lambda: None) -> None:
     """
     Do `what`, again and again while Kafka does not answer.
+
+    Args:
+        trying: told of each try.
 
     Raises:
         Fatal: no broker for 10 minutes, no permission, or what `what` raises.
     """
     deadline, wait_s = anyio.current_time() + WITHOUT_BROKER_S, 0.5
     while True:
+        trying()
         try:
             await what()
         except (KafkaError, TimeoutError, OSError) as error:
@@ -84,7 +89,7 @@ async def _run(settings: Settings, traces: Traces | None) -> int:
             join=lambda listener, made: kafka.joined(settings.kafka, listener, made, leave_limit_s=lambda: service.leave_limit_s),
         )
         async with _answering(service), anyio.create_task_group() as everything:
-            everything.start_soon(_live, service)
+            everything.start_soon(for_ever, "pod", partial(_live, service))
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 status = await _until_stopped(service, signals)
             everything.cancel_scope.cancel()
@@ -104,9 +109,12 @@ async def _answering(service: Service) -> AsyncIterator[None]:
 
 
 async def _live(service: Service) -> None:
-    await until_broker(lambda: permitted(service.settings.kafka, "run"), "rights")
-    await until_broker(lambda: kafka.pin_group(service.settings.kafka), "pin the group")
-    await until_broker(lambda: letters_topic.ensure(service.settings.kafka), "dead-letter topic")
+    def trying() -> None:
+        service.tried_at = anyio.current_time()
+
+    await until_broker(lambda: permitted(service.settings.kafka, "run"), "rights", trying=trying)
+    await until_broker(lambda: kafka.pin_group(service.settings.kafka), "pin the group", trying=trying)
+    await until_broker(lambda: letters_topic.ensure(service.settings.kafka), "dead-letter topic", trying=trying)
     await service.live()
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _LETTERS_LATE_S: Final = 30.0
 _LETTERS_UNREAD_S: Final = 60.0
-_POLL_LATE_S: Final = 180.0
+_MOVE_LATE_S: Final = 180.0
 _RUN_LATE_S: Final = 600.0
 _SURVEY_REST: Final = 50
 """A look at all dirty users is followed by so many times its length without one: it takes at most 2 % of the time."""
@@ -163,9 +163,14 @@ def _from(one: Stranger) -> str:
 
 
 def _live(service: "Service", now: float) -> bool:
-    """Say whether all that should move does: polling, unless a rebalance is under way, and every run."""
-    polls = service.intake is None or not service.assignment.joined or service.state == "draining"
-    return (polls or now - service.intake.polled_at < _POLL_LATE_S) and service.workers.longest_s(now=now) < _RUN_LATE_S  # type: ignore[union-attr]
+    """Say whether the work lives: every part, every run, and polls and commits of a member, or else its tries to join."""
+    if service.ended or service.workers.longest_s(now=now) >= _RUN_LATE_S:
+        return False
+    if service.state == "draining":
+        return True
+    if service.intake is None or not service.assignment.joined:
+        return now - service.tried_at < service.join_limit_s
+    return max(now - service.intake.polled_at, now - service.commits.tried_at) < _MOVE_LATE_S
 
 
 def _partitions(service: "Service") -> tuple[PartitionStatus, ...]:

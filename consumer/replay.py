@@ -121,7 +121,7 @@ class _Run:
                 tasks.start_soon(self._keep_telling, left)
                 tasks.start_soon(_until_signal, tasks.cancel_scope)
                 await self._batch.run(left)
-                complete = True
+                complete = sum(self._counts.values()) == len(left)
                 tasks.cancel_scope.cancel()
         return complete
 

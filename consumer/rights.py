@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import anyio
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
@@ -19,6 +18,7 @@ from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 from msgspec import Struct
 
 from . import kafka
+from .clients import LEAVE_S, Connection
 from .settings import KafkaSettings
 
 READ: Final = 3
@@ -126,7 +126,7 @@ class _Groups(Request[_GroupsRequest]):  # type: ignore[misc]  # the client has 
 class Rights:
     """What one connection to Kafka can find out; nothing is written, created or joined."""
 
-    def __init__(self, client: AIOKafkaClient) -> None:
+    def __init__(self, client: Connection) -> None:
         """Take a client that has reached a broker."""
         self._client = client
 
@@ -180,14 +180,13 @@ async def asking(settings: KafkaSettings) -> AsyncIterator[Rights]:
         KafkaError, OSError, TimeoutError: no broker, or it does not let us in.
     """
     options = kafka.connection(settings, suffix="-check")
-    client = AIOKafkaClient(**options)
+    client = Connection(**options)
     try:
         with anyio.fail_after(_LIMIT_S):
             await kafka.begin(client.bootstrap, options)
             yield Rights(client)
     finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-            await client.close()
+        await client.put_down(limit_s=LEAVE_S)
 
 
 def _name(code: int) -> str:

@@ -4,18 +4,24 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 import anyio
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from . import kafka
+from .answers import Answers
+from .clients import Reader
 from .errors import Fatal, Unreadable
 from .events import Ignored, decode
+from .kafka import DAMAGED
+from .patience import Patience
 from .settings import KafkaSettings
 from .span import Asked, Edges, Scanned, Span, spans
 
 _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 5000
 _ASK_LIMIT_S: Final = 30.0
+_ANSWER_MS: Final = 2000
+"""A partition that is asked alone and gives no error for so long is not the damaged one."""
 _USAGE: Final = 64
 
 
@@ -41,7 +47,7 @@ async def resolve(settings: KafkaSettings, asked: Asked) -> tuple[Span, ...]:
     return found
 
 
-async def _at(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition], at_ms: int | None) -> dict[int, int | None]:
+async def _at(consumer: Reader, partitions: Iterable[TopicPartition], at_ms: int | None) -> dict[int, int | None]:
     if at_ms is None:
         return {}
     with anyio.fail_after(_ASK_LIMIT_S):
@@ -61,41 +67,78 @@ async def scan(
         progress: told now and then how many offsets are behind us, of how many.
 
     Raises:
-        Fatal: no broker, or no permission.
+        Fatal: no broker (69; one that was lost is waited for, two minutes), no permission (77), or a damaged batch (69).
     """
     started = anyio.current_time()
     if not any(one.offsets for one in found):
         return Scanned()
-    async with kafka.asking(settings, suffix="-replay") as consumer:
-        reading = _Reading(consumer, settings.topic, [one for one in found if one.offsets], frozenset(vendors), asked)
-        await reading.run(progress)
+    reading = _Reading(settings, [one for one in found if one.offsets], frozenset(vendors), asked, progress)
+    await reading.run()
     reading.scanned.took_s = anyio.current_time() - started
     return reading.scanned
 
 
 class _Reading:
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str, found: list[Span], vendors: frozenset[str], asked: Asked) -> None:
-        self._consumer, self._vendors, self._asked = consumer, vendors, asked
-        self._left = {TopicPartition(topic, one.partition): one for one in found}
+    def __init__(
+        self, settings: KafkaSettings, found: list[Span], vendors: frozenset[str], asked: Asked, progress: Callable[[int, int], None]
+    ) -> None:
+        self._settings, self._vendors, self._asked, self._progress = settings, vendors, asked, progress
+        self._left = {TopicPartition(settings.topic, one.partition): one for one in found}
         self._next = {tp: one.start for tp, one in self._left.items()}
         self._offsets = sum(one.offsets for one in found)
         self._started = {tp: one.start for tp, one in self._left.items()}
         self.scanned = Scanned()
 
-    async def run(self, progress: Callable[[int, int], None]) -> None:
-        self._consumer.assign(list(self._left))
-        for tp, start in self._next.items():
-            self._consumer.seek(tp, start)
+    async def run(self) -> None:
+        """Read to the end, with a new consumer wherever one is lost."""
+        patience = Patience(self._settings, step="scan")
         while self._left:
             try:
-                batches = await self._consumer.getmany(*self._left, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
-            except OffsetOutOfRangeError as error:
-                await self._skip(list(error.args[0]))
-                continue
-            self._take(batches)
-            progress(sum(at - self._started[tp] for tp, at in self._next.items()), self._offsets)
+                async with kafka.reading(self._settings, suffix="-replay", fetch_max_bytes=kafka.FETCH_BYTES) as consumer:
+                    patience.good()
+                    await self._read(consumer, patience)
+            except (KafkaError, TimeoutError, OSError) as error:
+                await patience.lost(error)
 
-    def _take(self, batches: Mapping[TopicPartition, list[Any]]) -> None:
+    async def _read(self, consumer: Reader, patience: Patience) -> None:
+        consumer.assign(list(self._left))
+        for tp in self._left:
+            consumer.seek(tp, self._next[tp])
+        answers = Answers(anyio.current_time())
+        while self._left:
+            try:
+                batches = await consumer.getmany(*self._left, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+            except OffsetOutOfRangeError as error:
+                await self._skip(consumer, list(error.args[0]))
+                continue
+            except DAMAGED as error:
+                raise await self._damaged(error) from error
+            self._take(consumer, batches)
+            if answers.has_come(consumer, self._left, now=anyio.current_time()):
+                patience.good()
+            self._progress(sum(at - self._started[tp] for tp, at in self._next.items()), self._offsets)
+
+    async def _damaged(self, error: Exception) -> Fatal:
+        """Say which partition can't be read: each is asked alone, from where we are."""
+        for tp in list(self._left):
+            async with kafka.asking(self._settings, suffix="-replay") as consumer:
+                consumer.assign([tp])
+                consumer.seek(tp, self._next[tp])
+                try:
+                    await consumer.getmany(tp, timeout_ms=_ANSWER_MS, max_records=1)
+                except DAMAGED:
+                    return self._unreadable(tp, error)
+        return self._unreadable(next(iter(self._left)), error)
+
+    def _unreadable(self, tp: TopicPartition, error: Exception) -> Fatal:
+        at = f"{tp.partition}:{self._next[tp]}"
+        text = (
+            f"a damaged batch at or behind {at} can't be read ({type(error).__name__}), and nothing was resynced: "
+            f"read around it, --to-offset {at} for what is before it, and --from-offset {tp.partition}:N for what is behind it"
+        )
+        return Fatal(text, code="damaged", status=kafka.UNAVAILABLE)
+
+    def _take(self, consumer: Reader, batches: Mapping[TopicPartition, list[Any]]) -> None:
         for tp, records in batches.items():
             span = self._left.get(tp)
             if span is None:
@@ -110,10 +153,10 @@ class _Reading:
             self._next[tp] = records[-1].offset + 1
         for tp, span in list(self._left.items()):
             # Behind the last record may stand control records, or nothing where the topic is compacted.
-            self._next[tp] = min(span.end, max(self._next[tp], kafka.position_now(self._consumer, tp) or 0))
+            self._next[tp] = min(span.end, max(self._next[tp], consumer.position_now(tp) or 0))
             if self._next[tp] >= span.end:
                 del self._left[tp]
-                self._consumer.pause(tp)
+                consumer.pause(tp)
 
     def _take_record(self, value: bytes | None) -> None:
         scanned = self.scanned
@@ -131,12 +174,12 @@ class _Reading:
         else:
             scanned.users.setdefault(event.user)
 
-    async def _skip(self, lost: list[TopicPartition]) -> None:
-        for tp, earliest in (await self._consumer.beginning_offsets(lost)).items():
+    async def _skip(self, consumer: Reader, lost: list[TopicPartition]) -> None:
+        for tp, earliest in (await consumer.beginning_offsets(lost)).items():
             start = min(max(earliest, self._next[tp]), self._left[tp].end)
             self.scanned.gone[tp.partition] = self.scanned.gone.get(tp.partition, 0) + start - self._next[tp]
             self._next[tp] = start
-            self._consumer.seek(tp, start)
+            consumer.seek(tp, start)
             if start >= self._left[tp].end:
                 del self._left[tp]
-                self._consumer.pause(tp)
+                consumer.pause(tp)

@@ -1,7 +1,7 @@
 """Wires the parts and owns their lives; nesting is the shutdown order."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal
 
@@ -11,14 +11,15 @@ from aiokafka.errors import KafkaError
 
 from . import kafka
 from .assignment import Assignment
+from .clients import Member
 from .commits import Commits, boot_clock
 from .deadletters import Address, Parker, Producing
 from .dirty import Rules
 from .errors import Fatal
 from .events import URGENT
+from .fence import for_ever
 from .healing import Healing, Partitions, Reading
 from .intake import Intake
-from .kafka import Member
 from .lease import Lease
 from .ledger import Ledger
 from .resync import Resync
@@ -33,8 +34,10 @@ _log = log(__name__)
 _COMMIT_LIMIT_S: Final = 5.0
 LEAVE_LIMIT_S: Final = 5.0
 _LISTEN_S: Final = 0.5
+_JOIN_MORE_S: Final = 60.0
 WITHOUT_BROKER_S: Final = 600.0
-REBUILD_MAX_S: Final = 30.0
+REBUILD_MAX_S: Final = 5.0
+"""The longest pause between two tries to reach Kafka: who comes back from an outage must not be late by more."""
 
 
 Join = Callable[[Assignment, Callable[[Member], None]], AbstractAsyncContextManager[Member]]
@@ -156,7 +159,9 @@ class Service:
         )
         self.intake: Intake | None = None
         self.state: Literal["starting", "consuming", "draining"] = "starting"
-        self.last_good_at = anyio.current_time()
+        self.last_good_at = self.tried_at = anyio.current_time()
+        self.ended: set[str] = set()
+        """Parts that ended by themselves: our bug, and the end of the process."""
         self.leave_limit_s = LEAVE_LIMIT_S
         self._consuming = anyio.CancelScope()
         self.consumer: Member | None = None
@@ -166,16 +171,36 @@ class Service:
         Do everything a pod does, for ever.
 
         Raises:
+            PartEnded: a part ended by itself.
             Fatal: no broker for 10 minutes, or no permission at the start.
         """
+        parts = (
+            self.parker.run,
+            self.healing.run,
+            self.workers.work,
+            self.commits.run,
+            self._watch,
+            self._listen_to_the_loop,
+            self.consume,
+        )
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.parker.run)
-            tasks.start_soon(self.healing.run)
-            tasks.start_soon(self.workers.work)
-            tasks.start_soon(self.commits.run)
-            tasks.start_soon(self._watch)
-            tasks.start_soon(self._listen_to_the_loop)
-            tasks.start_soon(self.consume)
+            for part in parts:
+                tasks.start_soon(self._live_by, part.__qualname__, part)
+
+    async def _live_by(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
+        """Run one part; whatever ends it but we ourselves is said, and ends the pod."""
+        try:
+            await for_ever(name, part)
+        except Exception as error:
+            self.ended.add(name)
+            _log.critical("a part of the pod has ended", step=name, error=type(error).__name__)
+            raise
+
+    @property
+    def join_limit_s(self) -> float:
+        """Return how long one try to be a member may take before something must be wrong here: joining, proving it, and handing over."""
+        kafka = self.settings.kafka
+        return 2 * (kafka.session_timeout_s + kafka.rebalance_timeout_s + self.settings.workers.drain_s) + _JOIN_MORE_S
 
     @property
     def generation(self) -> int:
@@ -197,7 +222,7 @@ class Service:
         """
         wait_s = 0.5
         while True:
-            started = anyio.current_time()
+            started = self.tried_at = anyio.current_time()
             try:
                 await self._consume_once()
             except (KafkaError, OSError) as error:

@@ -4,13 +4,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import anyio
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from . import kafka
+from .answers import Answers
+from .clients import Reader
 from .errors import Unreadable
 from .events import Ignored, decode
 from .follow import Follow
+from .kafka import DAMAGED
+from .patience import Patience
 from .settings import KafkaSettings
 from .telemetry import log
 
@@ -19,8 +23,6 @@ _POLL_MS: Final = 100
 _MAX_RECORDS: Final = 2000
 _ASK_LIMIT_S: Final = 10.0
 _METADATA_MS: Final = 5000
-_WITHOUT_BROKER_S: Final = 600.0
-_AGAIN_S: Final = 1.0
 
 
 class Tail:
@@ -36,7 +38,7 @@ class Tail:
         self._settings, self._follow = settings, follow
         self._positions: dict[int, int] = {}
         self._ready = anyio.Event()
-        self._good_at = anyio.current_time()
+        self._patience = Patience(settings, step="tail")
 
     async def ready(self) -> None:
         """Return once every event from now on will be seen."""
@@ -47,24 +49,20 @@ class Tail:
         Follow for ever, with a new consumer wherever one is lost.
 
         Raises:
-            Fatal: the topic is not there, no permission, or no broker: at the start at once, later after 10 minutes.
+            Fatal: the topic is not there, no permission, or no broker: at the start at once, later after two minutes.
         """
         while True:
             try:
                 async with kafka.reading(self._settings, suffix="-tail", metadata_max_age_ms=_METADATA_MS) as consumer:
                     await self._follow_with(consumer)
             except (KafkaError, TimeoutError, OSError) as error:
-                denied = kafka.fatal(error) if isinstance(error, KafkaError) else None
-                if denied is not None:
-                    raise denied from error
-                if not self._ready.is_set() or anyio.current_time() - self._good_at > _WITHOUT_BROKER_S:
-                    raise kafka.unreachable(self._settings, error) from error
-                _log.warning("Kafka does not answer", step="tail", error=type(error).__name__, cause=kafka.cure(error))
-                await anyio.sleep(_AGAIN_S)
+                await self._patience.lost(error)
 
-    async def _follow_with(self, consumer: AIOKafkaConsumer) -> None:
+    async def _follow_with(self, consumer: Reader) -> None:
         await self._assign(consumer)
         self._ready.set()
+        self._patience.good()
+        answers = Answers(anyio.current_time())
         while True:
             if len(consumer.partitions_for_topic(self._settings.topic) or ()) > len(self._positions):
                 await self._assign(consumer)
@@ -73,15 +71,19 @@ class Tail:
             except OffsetOutOfRangeError as error:
                 await self._skip(consumer, list(error.args[0]))
                 continue
+            except DAMAGED as error:
+                await self._pass_by(consumer, error)
+                continue
             self._take(consumer, batches)
+            if answers.has_come(consumer, consumer.assignment(), now=anyio.current_time()):
+                self._patience.good()
             users = self._follow.asking()
             if users:
                 with anyio.fail_after(_ASK_LIMIT_S):
                     ends = await consumer.end_offsets(consumer.assignment())
                 self._follow.end_is(users, {tp.partition: end for tp, end in ends.items()})
-            self._good_at = anyio.current_time()
 
-    async def _assign(self, consumer: AIOKafkaConsumer) -> None:
+    async def _assign(self, consumer: Reader) -> None:
         """Take all partitions: new ones from their first record on, unless this is the start."""
         partitions = await kafka.partitions_of(consumer, self._settings.topic)
         first = not self._positions
@@ -92,15 +94,27 @@ class Tail:
             consumer.seek(tp, position)
             self._follow.read(tp.partition, position)
 
-    async def _skip(self, consumer: AIOKafkaConsumer, lost: list[TopicPartition]) -> None:
+    async def _skip(self, consumer: Reader, lost: list[TopicPartition]) -> None:
         for tp, earliest in (await consumer.beginning_offsets(lost)).items():
             _log.error("offset out of range", partition=tp.partition, next_offset=earliest)
-            self._follow.missed(tp.partition)
-            self._positions[tp.partition] = earliest
-            self._follow.read(tp.partition, earliest)
-            consumer.seek(tp, earliest)
+            self._go_on_at(consumer, tp, earliest)
 
-    def _take(self, consumer: AIOKafkaConsumer, batches: Mapping[TopicPartition, list[Any]]) -> None:
+    async def _pass_by(self, consumer: Reader, error: Exception) -> None:
+        """Go on at the end of now on every partition: a batch is damaged, and the client does not say whose."""
+        with anyio.fail_after(_ASK_LIMIT_S):
+            ends = await consumer.end_offsets(consumer.assignment())
+        for tp, end in ends.items():
+            _log.error("fetch failed", partition=tp.partition, next_offset=end, error=type(error).__name__)
+            self._go_on_at(consumer, tp, end)
+
+    def _go_on_at(self, consumer: Reader, tp: TopicPartition, offset: int) -> None:
+        """Go on behind records that can't be read: they may have been anybody's."""
+        self._follow.missed(tp.partition)
+        self._positions[tp.partition] = offset
+        self._follow.read(tp.partition, offset)
+        consumer.seek(tp, offset)
+
+    def _take(self, consumer: Reader, batches: Mapping[TopicPartition, list[Any]]) -> None:
         for tp, records in batches.items():
             for record in records:
                 try:
@@ -111,7 +125,7 @@ class Tail:
                     self._follow.seen(event.user, tp.partition, record.offset)
         for partition in self._positions:
             # Behind the last record may stand control records, which nobody hands out.
-            position = kafka.position_now(consumer, TopicPartition(self._settings.topic, partition))
+            position = consumer.position_now(TopicPartition(self._settings.topic, partition))
             if position is not None:
                 self._positions[partition] = position
                 self._follow.read(partition, position)

@@ -66,7 +66,16 @@ class Town:
         """Return what must never happen, and did."""
         return [f"account {account.user_id}: {one}" for account in self.makeas.accounts.values() for one in account.violations]
 
-    def settings(self, *, bootstrap: str, admin_port: int, topic: str = TOPIC, rate_per_minute: int = 60_000, more: str = "") -> str:
+    def settings(
+        self,
+        *,
+        bootstrap: str,
+        admin_port: int,
+        topic: str = TOPIC,
+        rate_per_minute: int = 60_000,
+        session_s: float = 6.0,
+        more: str = "",
+    ) -> str:
         """Return settings for a consumer of this town, quick enough for one sitting; `more`: further tables of TOML."""
         vendors = "\n".join(self._vendor(vendor) for vendor in VENDORS)
         return f"""
@@ -75,8 +84,8 @@ bootstrap_servers = ["{bootstrap}"]
 topic = "{topic}"
 group_id = "readers-of-{topic}"
 dead_letter_topic = "{topic}.dead-letter"
-session_timeout_s = 6.0
-rebalance_timeout_s = 30.0
+session_timeout_s = {session_s}
+rebalance_timeout_s = {max(30.0, session_s * 2)}
 
 [admin]
 host = "127.0.0.1"

@@ -8,10 +8,10 @@ import msgspec
 from aiokafka import TopicPartition
 from confluent_kafka import Producer
 
+from consumer.clients import Member
 from consumer.dirty import Rules
 from consumer.events import URGENT
 from consumer.intake import Intake
-from consumer.kafka import Member
 from consumer.ledger import Ledger
 from consumer.model import AccountId
 from consumer.sandbox.broker import broker, create_topic

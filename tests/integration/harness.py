@@ -29,11 +29,18 @@ PARTITIONS = 4
 class Pod:
     """One consumer process."""
 
-    def __init__(self, town: Town, kafka: Broker, topic: str, folder: Path, *, rate_per_minute: int, more: str) -> None:
+    def __init__(self, town: Town, kafka: Broker, topic: str, folder: Path, *, rate_per_minute: int, session_s: float, more: str) -> None:
         self.port = free_port()
         self.config = folder / f"pod-{self.port}.toml"
         numbers = "[debounce]\nquiet_s = 0.3\nmax_wait_s = 2.0\n" + (more or "[workers]\nbackoff_s = 0.2\nbackoff_max_s = 2.0\n")
-        text = town.settings(bootstrap=kafka.bootstrap, admin_port=self.port, topic=topic, rate_per_minute=rate_per_minute, more=numbers)
+        text = town.settings(
+            bootstrap=kafka.bootstrap,
+            admin_port=self.port,
+            topic=topic,
+            rate_per_minute=rate_per_minute,
+            session_s=session_s,
+            more=numbers,
+        )
         self.config.write_text(text, encoding="utf-8")
         self.log = folder / f"pod-{self.port}.log"
         self._process: Process | None = None
@@ -50,6 +57,14 @@ class Pod:
         assert self._process is not None
         assert self._process.returncode is None, self.said()
         return await self._get("/readyz") is not None
+
+    async def is_live(self) -> bool:
+        return await self._get("/livez") is not None
+
+    @property
+    def process(self) -> Process:
+        assert self._process is not None
+        return self._process
 
     async def status(self) -> Status | None:
         body = await self._get("/status.json")
@@ -114,10 +129,14 @@ class Stage:
     def __init__(self, town: Town, kafka: Broker, topic: str, folder: Path, producer: AIOKafkaProducer) -> None:
         self.town, self.kafka, self.topic, self.folder, self._producer = town, kafka, topic, folder, producer
         self.pods: list[Pod] = []
+        self.session_s = 6.0
 
     def pod(self, *, rate_per_minute: int = 60_000, more: str = "") -> Pod:
-        self.pods.append(Pod(self.town, self.kafka, self.topic, self.folder, rate_per_minute=rate_per_minute, more=more))
+        self.pods.append(self._pod(rate_per_minute=rate_per_minute, more=more))
         return self.pods[-1]
+
+    def _pod(self, *, rate_per_minute: int, more: str) -> Pod:
+        return Pod(self.town, self.kafka, self.topic, self.folder, rate_per_minute=rate_per_minute, session_s=self.session_s, more=more)
 
     async def command(self, *args: str, more: str = "", rate_per_minute: int = 60_000) -> "Said":
         """Run another command of the consumer to its end."""
@@ -133,7 +152,7 @@ class Stage:
 
     async def begin(self, *args: str, more: str = "", rate_per_minute: int = 60_000) -> Process:
         """Begin another command of the consumer."""
-        config = Pod(self.town, self.kafka, self.topic, self.folder, rate_per_minute=rate_per_minute, more=more).config
+        config = self._pod(rate_per_minute=rate_per_minute, more=more).config
         words = 2 if args[0] == "dead-letters" else 1
         command = [sys.executable, "-m", "consumer", *args[:words], "--config", str(config), *args[words:]]
         return await anyio.open_process(command, stdin=subprocess.DEVNULL)

@@ -135,7 +135,7 @@ async def becomes(stage: Stage, pod: Pod, user: str, state: str) -> dict[str, An
 async def test_explain_names_each_state(stage: Stage) -> None:
     ann, bo = readers(stage)[:2]
     numbers = "[debounce]\nquiet_s = 6.0\nmax_wait_s = 9.0\n[workers]\nhold_s = 3.0\nbackoff_s = 0.2\nbackoff_max_s = 1.0\n"
-    pod = Pod(stage.town, stage.kafka, stage.topic, stage.folder, rate_per_minute=60_000, more="")
+    pod = Pod(stage.town, stage.kafka, stage.topic, stage.folder, rate_per_minute=60_000, session_s=6.0, more="")
     pod.config.write_text(
         pod.config.read_text()
         .replace("[debounce]\nquiet_s = 0.3\nmax_wait_s = 2.0\n", "")

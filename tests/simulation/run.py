@@ -57,8 +57,8 @@ class Pod:
                 self._settings,
                 Metrics(self._settings),
                 Upstreams(vendors, gates(self._settings, heals=True)),
-                producing=lambda: producing(world),
-                reading=lambda: reading(world),
+                producing=lambda: producing(world),  # type: ignore[arg-type,return-value]
+                reading=lambda: reading(world),  # type: ignore[arg-type,return-value]
                 partitions=_letters_partitions,
                 join=lambda listener, made: joined(self._group, self._tasks, listener, self._made(made)),  # type: ignore[arg-type,return-value]
                 clock=anyio.current_time,

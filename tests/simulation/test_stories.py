@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import anyio
 import looptime
+import pytest
 from msgspec import structs
 
 from consumer.model import AccountId, UserKey
@@ -16,6 +17,8 @@ from tests.simulation.run import Pod, happen
 from tests.simulation.settings import SETTINGS
 from tests.simulation.topic import Group, Topic
 from tests.simulation.world import World
+
+pytestmark = pytest.mark.timeout(600)  # They only compute: on a busy machine that takes its time.
 
 _WORKERS: Final = structs.replace(SETTINGS.workers, hold_s=900.0, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
 SLOW: Final = structs.replace(SETTINGS, workers=_WORKERS)

@@ -10,9 +10,9 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from consumer import deadletters
+from consumer.answers import Answers
 from consumer.board import _lines
 from consumer.deadletters import Parker, Poison
-from consumer.healing import _Answers
 from consumer.model import Letter
 from consumer.status import LetterCounts, Status
 from consumer.telemetry import Metrics, gauges
@@ -98,10 +98,10 @@ class Reader:
 
 
 def test_a_reader_is_heard_once_all_partitions_answer_and_given_up_where_one_no_longer_does() -> None:
-    reader, answers = Reader(), _Answers(0.0)
+    reader, answers = Reader(), Answers(0.0)
 
     def heard(now: float) -> bool:
-        return answers.has_come(reader, reader.at_ms, now=now)
+        return answers.has_come(reader, reader.at_ms, now=now)  # type: ignore[arg-type]
 
     assert (heard(1.0), answers.any) == (False, False)
     reader.at_ms[ONE] = 1000

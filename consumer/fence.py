@@ -1,0 +1,83 @@
+"""Keeps what a client library does to its own tasks away from ours: no cancellation but our own ends anything, and nothing in silence."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, NoReturn
+
+import anyio
+
+_TEAR_DOWN_S: Final = 1.0
+
+
+@contextmanager
+def only_ours(error: Callable[[], Exception]) -> Iterator[None]:
+    """
+    Let a cancellation pass only where somebody cancelled this task.
+
+    Raises:
+        Exception: `error()`, for any other: one that came out of what was awaited.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    try:
+        yield
+    except asyncio.CancelledError as cancelled:
+        if task.cancelling() > before:  # Whoever cancels a task, anyio's scopes included, counts it there.
+            raise
+        raise error() from cancelled
+
+
+class PartEnded(RuntimeError):
+    """What ends only by being stopped has ended by itself: our bug."""
+
+
+async def for_ever(name: str, part: Callable[[], Awaitable[object]]) -> NoReturn:
+    """
+    Run what ends only by being cancelled, by us.
+
+    Raises:
+        PartEnded: it returned, or was cancelled by nobody of ours.
+    """
+    with only_ours(lambda: PartEnded(name)):
+        await part()
+    raise PartEnded(name)
+
+
+async def put_down(stop: Callable[[], Coroutine[Any, Any, object]], parts: Callable[[], "Parts"], *, limit_s: float) -> None:
+    """
+    Stop a client within `limit_s`, whatever its `stop` raises; where it does not end well, take it apart.
+
+    A client that is half stopped would go on for ever: it fetches, and keeps its place in the group. We are not
+    cancelled meanwhile.
+
+    Args:
+        parts: what a client consists of, asked only where its `stop` failed.
+    """
+    with anyio.CancelScope(shield=True):
+        if await _ends_well(stop(), limit_s=limit_s):
+            return
+        tasks, close = parts()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_TEAR_DOWN_S)
+        await _ends_well(close(), limit_s=_TEAR_DOWN_S)
+
+
+Parts = tuple[set["asyncio.Task[Any]"], Callable[[], Coroutine[Any, Any, object]]]
+"""A client's own tasks, and what closes its connections."""
+
+
+async def _ends_well(work: Coroutine[Any, Any, object], *, limit_s: float) -> bool:
+    # A task of its own, and awaited as a set: so neither its cancellation nor its error reaches us.
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task}, timeout=limit_s)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_TEAR_DOWN_S)
+        return False
+    with suppress(asyncio.CancelledError):
+        return task.exception() is None
+    return False
