@@ -19,7 +19,7 @@ def offline(path: Path, environ: Mapping[str, str]) -> tuple[Settings | None, li
         settings = load(path, environ)
     except SettingsError as error:
         return None, list(error.findings)
-    return settings, [fine(str(path), f"vendors: {len(settings.vendors)}, accounts: {len(settings.accounts)}"), *advice(settings)]
+    return settings, [fine(str(path), f"vendors: {len(settings.vendors)}, accounts: {len(settings.accounts)}"), *advice(path, settings)]
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
@@ -28,21 +28,23 @@ def exit_status(findings: Iterable[Finding]) -> int:
     return next((status for status in _STATUSES if status in statuses), 0)
 
 
-def advice(settings: Settings) -> Iterator[Finding]:
+def advice(path: Path, settings: Settings) -> Iterator[Finding]:
     """Give what works and is unwise."""
-    for path, secret in _secrets(settings):
+    for where, secret in _secrets(settings):
         file = secret.path
         if file is not None and file.stat().st_mode & stat.S_IROTH:
-            yield warning(path, "everyone on this machine can read the file it names", "chmod o-r, or a tighter defaultMode of the mount")
+            yield warning(where, "everyone on this machine can read the file it names", "chmod o-r, or a tighter defaultMode of the mount")
+    if any(secret.source == "text" for _, secret in _secrets(settings)) and path.stat().st_mode & stat.S_IROTH:
+        yield warning(str(path), "holds secrets, and everyone on this machine can read it", "chmod o-r, or move them to files of their own")
     owners: dict[str, list[str]] = {}
     for account in settings.accounts:
         owners.setdefault(account.id, []).append(account.vendor)
     numbers = {vendor.id: number for number, vendor in enumerate(settings.vendors)}
     for vendors in owners.values():
         if len(vendors) > 1:
-            path = f"vendors[{numbers[vendors[-1]]}].makeas"
+            where = f"vendors[{numbers[vendors[-1]]}].makeas"
             cure = "give each vendor a Make.as account of its own: each takes away the other's sesamy_ tags of a shared reader"
-            yield warning(path, f"writes to the same account as vendors[{numbers[vendors[0]]}]", cure)
+            yield warning(where, f"writes to the same account as vendors[{numbers[vendors[0]]}]", cure)
     kafka = settings.kafka
     yield from tight_times(kafka, settings.workers)
     away = [server for server in kafka.bootstrap_servers if not is_loopback(server.rpartition(":")[0].strip("[]"))]

@@ -60,6 +60,7 @@ def cli() -> None:
                                        77  no permission
                                        78  settings
     """  # noqa: D301 - \b is click's
+    _leave_no_core()
     if not has_colours():
         click.get_current_context().color = False
 
@@ -70,7 +71,6 @@ def run(config: Path) -> int:
     """Consume, debounce and resync until stopped."""
     from . import telemetry  # noqa: PLC0415
 
-    _leave_no_core()
     telemetry.configure(colours=has_colours())
     settings = settings_of(config)
 

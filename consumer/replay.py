@@ -14,7 +14,7 @@ from msgspec import Struct
 from . import grants
 from .batch import Batch, Synced
 from .model import UserKey
-from .replay_files import Keeper, Report, State, read_failed, read_state, write
+from .replay_files import Keeper, Report, State, read_failed, read_state, require_regular, write
 from .scan import resolve, scan
 from .settings import Settings
 from .span import Asked, Plan, Scanned, loads, plan
@@ -64,6 +64,9 @@ async def replay(settings: Settings, options: Options, listener: Listener) -> in
     Raises:
         Fatal: Kafka does not answer (69) or refuses us (77), or the options can't be (64).
     """
+    for path in (options.state, options.report):
+        if path is not None:
+            require_regular(path)
     await grants.require(settings.kafka, "replay")
     state, scanned = await _begin(settings, options, listener)
     keeper = Keeper(options.state, state, concurrency=settings.workers.concurrency)

@@ -128,13 +128,25 @@ def _read(path: Path, type_: type[_T], option: str) -> _T | None:
         raise Fatal(f"{option} {path}: not a file that replay wrote", code="file", status=_USAGE) from None
 
 
+def require_regular(path: Path) -> None:
+    """
+    See to it that a path names a regular file, or nothing yet: a device or pipe would be replaced by a file.
+
+    Raises:
+        Fatal: it names something else (64).
+    """
+    if path.exists() and not path.is_file():
+        raise Fatal(f"{path}: not a regular file: name one, or a path where nothing is yet", code="file", status=_USAGE)
+
+
 def write(path: Path, data: bytes) -> None:
     """
     Replace a file, whole, for our eyes only.
 
     Raises:
-        Fatal: it can't be written (64).
+        Fatal: it can't be written, or is no regular file (64).
     """
+    require_regular(path)
     try:
         handle, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")  # It makes files of mode 0600.
         try:

@@ -62,9 +62,7 @@ class Secret:
             except SecretError:
                 if not self._text:
                     raise
-        if not self._text:
-            raise SecretError("empty")
-        return self._text
+        return _usable(self._text)
 
     def expire(self) -> None:
         """Distrust what was read: the other side refused it."""
@@ -81,13 +79,11 @@ class Secret:
                 return
             if now.st_size > _MAX_BYTES:
                 raise SecretError("longer than 64 KiB")
-            text = path.read_bytes().decode().strip()
+            text = _usable(path.read_bytes().decode().strip())
         except OSError as error:
             raise SecretError(type(error).__name__) from None
         except ValueError:  # The decoder's error holds the bytes.
             raise SecretError("not UTF-8") from None
-        if not text:
-            raise SecretError("empty")
         self._text, self._seen, self._expired = text, seen, False
 
     def __eq__(self, other: object) -> bool:
@@ -110,6 +106,26 @@ class Secret:
 
     def __reduce__(self) -> tuple[type["_Masked"], tuple[()]]:
         return _Masked, ()
+
+
+_ODD: Final = {"\ufeff": "a byte order mark: save the file as UTF-8 without it", "\0": "a NUL", "\n": "a line break", "\r": "a line break"}
+
+
+def _usable(text: str) -> str:
+    """
+    Return a secret's text, where somebody could have meant it.
+
+    Raises:
+        SecretError: it is empty, or holds what no key has and no eye sees.
+    """
+    if not text:
+        raise SecretError("empty")
+    if any("\ud800" <= one <= "\udfff" for one in text):  # What an environment's bytes become where they are no UTF-8.
+        raise SecretError("not UTF-8")
+    odd = next((one for one in text if not one.isprintable()), None)
+    if odd is not None:
+        raise SecretError(f"holds {_ODD.get(odd, 'a character that can not be seen')}")
+    return text
 
 
 class _Masked(Secret):

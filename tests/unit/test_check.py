@@ -20,6 +20,7 @@ makeas = {{ userId = "1", apiKey = {key}, listId = "2" }}
 def said(tmp_path: Path, text: str) -> list[Finding]:
     path = tmp_path / "consumer.toml"
     path.write_text(text)
+    path.chmod(0o600)
     return offline(path, {})[1]
 
 
@@ -50,6 +51,17 @@ def test_two_vendors_that_write_to_one_account(tmp_path: Path) -> None:
 
     assert (finding.level, finding.path) == ("warning", "vendors[1].makeas")
     assert "vendors[0]" in finding.what
+
+
+@pytest.mark.parametrize(("key", "mode", "warned"), [("'k'", 0o644, True), ("'k'", 0o640, False), ("{ env = 'KEY' }", 0o644, False)])
+def test_settings_with_secrets_in_them_that_everyone_can_read(tmp_path: Path, key: str, mode: int, warned: bool) -> None:
+    path = tmp_path / "consumer.toml"
+    path.write_text(ONE.format(id="a", key=key).replace('client_secret = "s"', f"client_secret = {key}"))
+    path.chmod(mode)
+    found = [one for one in offline(path, {"KEY": "k"})[1] if one.level == "warning"]
+
+    assert [one.path for one in found] == [str(path)] * warned
+    assert exit_status(found) == 0
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o644, 1), (0o640, 0), (0o600, 0)])

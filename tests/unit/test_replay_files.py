@@ -1,5 +1,6 @@
 """What a replay keeps: whole at any time, for our eyes only, and refused where it is of something else."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,23 @@ SPANS = (Span(partition=0, start=5, end=90),)
 
 def ended(user: str, outcome: str = "synced") -> Synced:
     return Synced(vendor="v", user=user, outcome=outcome, failed={"1": "http-422"} if outcome == "failed" else {})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_file_is_not_replaced(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "there"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/null")
+
+    with pytest.raises(Fatal, match="not a regular file") as raised:
+        write(path, b"x")
+
+    assert raised.value.status == 64
+    assert path.exists()
 
 
 def test_it_is_behind_by_no_more_than_half_of_the_concurrency_and_comes_back(tmp_path: Path) -> None:

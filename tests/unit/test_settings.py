@@ -306,6 +306,35 @@ def test_a_secret_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
         assert paths(findings) == ["vendors[0].makeas[0].apiKey"], source
 
 
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        (b"\xef\xbb\xbfkey", "byte order mark"),
+        (b"ke\0y", "NUL"),
+        (b"key\nother", "line break"),
+        (b"key\r\nother", "line break"),
+        (b"ke\xffy", "not UTF-8"),
+        ("ke\u200by".encode(), "can not be seen"),
+    ],
+)
+def test_a_secret_with_what_no_eye_sees_is_a_finding(secret: bytes, said: str, tmp_path: Path) -> None:
+    """From a file, a variable or the settings themselves: an upstream would only say that it is wrong."""
+    (tmp_path / "key").write_bytes(secret)
+    text = secret.decode(errors="surrogateescape")
+    sources = ["{ env = 'KEY' }", f"{{ file = '{tmp_path / 'key'}' }}"]
+    if "\udcff" not in text:
+        sources.append(json.dumps(text))
+    for source in sources:
+        (finding,) = refused(tmp_path, with_vendor(f'{{ userId = "1", apiKey = {source}, listId = "2" }}'), {"KEY": text})
+        assert (finding.path, finding.status) == ("vendors[0].makeas[0].apiKey", 78)
+        assert said in finding.what
+        assert "key" not in finding.what.removesuffix("the key")
+
+
+def test_a_secret_keeps_letters_of_any_language_and_spaces_inside() -> None:
+    assert Secret("text", " nøkkel med rom ").read() == "nøkkel med rom"
+
+
 def test_a_file_is_read_again_when_it_changed(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("old")
