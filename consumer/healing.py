@@ -12,7 +12,6 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
 
 from . import kafka
-from .answers import Answers
 from .clients import Reader
 from .errors import Fatal
 from .gates import Gates
@@ -21,6 +20,7 @@ from .letterbook import Letterbook, Place, account_of
 from .model import SESAMY, AccountId, Door, Ended, Job, Letter, Reopened, Result, Verdict
 from .schedule import Schedule
 from .settings import Account
+from .silence import Answers
 from .telemetry import log
 
 _log = log(__name__)

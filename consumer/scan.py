@@ -8,13 +8,13 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from . import kafka
-from .answers import Answers
 from .clients import Reader
 from .errors import Fatal, Unreadable
 from .events import Ignored, decode
 from .kafka import DAMAGED
 from .patience import Patience
 from .settings import KafkaSettings
+from .silence import Answers
 from .span import Asked, Edges, Scanned, Span, spans
 
 _POLL_MS: Final = 500

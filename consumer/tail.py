@@ -8,7 +8,6 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from . import kafka
-from .answers import Answers
 from .clients import Reader
 from .errors import Unreadable
 from .events import Ignored, decode
@@ -16,6 +15,7 @@ from .follow import Follow
 from .kafka import DAMAGED
 from .patience import Patience
 from .settings import KafkaSettings
+from .silence import Answers
 from .telemetry import log
 
 _log = log(__name__)

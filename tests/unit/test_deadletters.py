@@ -10,10 +10,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from consumer import deadletters
-from consumer.answers import Answers
 from consumer.board import _lines
 from consumer.deadletters import Parker, Poison
 from consumer.model import Letter
+from consumer.silence import Answers
 from consumer.status import LetterCounts, Status
 from consumer.telemetry import Metrics, gauges
 from consumer.tls import Unusable
