@@ -55,8 +55,9 @@ class Contact(Struct, frozen=True, kw_only=True):
 
     @property
     def titles(self) -> list[str]:
-        """Return its tags, each once."""
-        return list(dict.fromkeys(tag if isinstance(tag, str) else tag.title for tag in self.tags or ()))
+        """Return its tags, each once; a blank one, which could not be sent back, is none."""
+        titles = dict.fromkeys(tag if isinstance(tag, str) else tag.title for tag in self.tags or ())
+        return [title for title in titles if title.strip()]
 
     @property
     def opted_out(self) -> bool:
@@ -182,15 +183,14 @@ class _List(Struct, frozen=True):
 
 def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[str]]:
     """
-    Return the mode and the tags to send.
+    Return the mode and the tags to send: the others found, then the wanted ones.
 
-    `merge` with the wanted ones, where nothing stale is there; else `replace` with the others found and the wanted
-    ones, so that another hand's new tag is at risk only when it must be.
+    The mode is `merge` where nothing stale is there, so that another hand's new tag is at risk only when it must be. The
+    others go along in either mode: Make.as' default is `replace`, and a server that does not heed the mode would wipe them.
     """
-    ours = {tag.strip().casefold() for tag in found if is_ours(tag)}
-    if ours <= {tag.casefold() for tag in wanted}:
-        return "merge", list(wanted)
-    return "replace", [*(tag for tag in found if not is_ours(tag)), *wanted]
+    others = [tag for tag in found if not is_ours(tag)]
+    stale = {tag.strip().casefold() for tag in found if is_ours(tag)} - {tag.casefold() for tag in wanted}
+    return "replace" if stale else "merge", [*others, *wanted]
 
 
 def fields(subscriber: Subscriber) -> dict[str, object]:

@@ -5,7 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from aiohttp import web
 
@@ -32,6 +32,8 @@ class Account:
         """What must never happen: a contact that left was put back on a list."""
         self.by_hand: dict[str, set[str]] = {}
         """Contact's address -> tags of other tools, which must never be lost."""
+        self.always: Literal["replace", "merge"] | None = None
+        """Do so whatever `tag` asks for; None: as it asks, and replace where it does not."""
         self.in_flight = self.most_in_flight = 0
         self.written: dict[str, list[tuple[float, Row]]] = {}
         """Contact's address -> each accepted write of it, with its time."""
@@ -136,7 +138,7 @@ class MakeAs:
     def _apply(self, account: Account, contact: Row, request: web.Request, body: Row) -> web.Response:
         if "status" in request.query or "status" in body:
             account.violations.append(f"status was sent for contact {contact['id']}")
-        mode, lists = request.query.get("tag", "replace"), request.query.getall("subscriber_list_id[]", [])
+        mode, lists = account.always or request.query.get("tag", "replace"), request.query.getall("subscriber_list_id[]", [])
         if lists and contact["email_status"] != "active":
             account.violations.append(f"contact {contact['id']} had left and was put on lists {lists}")
         contact["lists"] = sorted({*contact["lists"], *lists})

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import pytest
 
@@ -49,11 +50,12 @@ async def account(*, timeout_s: float = 2.0, key: str = "k") -> AsyncIterator[tu
     [
         ([], ["sesamy_a"], ("merge", ["sesamy_a"])),
         ([], [], ("merge", [])),
-        (["x"], ["sesamy_a"], ("merge", ["sesamy_a"])),
-        (["x", "sesamy_a"], ["sesamy_a", "sesamy_b"], ("merge", ["sesamy_a", "sesamy_b"])),
+        (["x"], ["sesamy_a"], ("merge", ["x", "sesamy_a"])),
+        (["x"], [], ("merge", ["x"])),
+        (["x", "sesamy_a"], ["sesamy_a", "sesamy_b"], ("merge", ["x", "sesamy_a", "sesamy_b"])),
         (["x", "sesamy_old"], ["sesamy_a"], ("replace", ["x", "sesamy_a"])),
         (["x", "sesamy_old"], [], ("replace", ["x"])),
-        (["sesamy", "Sesam", "not_sesamy_x"], ["sesamy_a"], ("merge", ["sesamy_a"])),
+        (["sesamy", "Sesam", "not_sesamy_x"], ["sesamy_a"], ("merge", ["sesamy", "Sesam", "not_sesamy_x", "sesamy_a"])),
     ],
 )
 def test_tags_are_replaced_only_where_a_stale_one_must_go(found: list[str], wanted: list[str], change: tuple[str, list[str]]) -> None:
@@ -83,6 +85,31 @@ async def test_tags_of_others_stay_and_stale_ones_go() -> None:
         await client.write(documents(), permit=permit, limit_s=no_limit)
 
     assert there.contacts[ANN]["tags"] == ["Quiz", "sesamy", "sesamy_a"]
+
+
+@pytest.mark.parametrize("always", [None, "replace", "merge"])
+@pytest.mark.parametrize("held", [["Quiz", "sesamy"], ["Quiz", "sesamy", "sesamy_a"], ["Quiz", "sesamy_old", "sesamy"]])
+@pytest.mark.parametrize("status", ["active", "unsubscribed"])
+@pytest.mark.parametrize("wanted", [("sesamy_a",), ()])
+async def test_tags_of_others_stay_whatever_the_server_makes_of_the_mode(
+    always: Literal["replace", "merge"] | None, held: list[str], status: str, wanted: tuple[str, ...]
+) -> None:
+    """A mode that is ignored costs others nothing: neither where a contact is upserted, nor where it is patched."""
+    async with account() as (client, there, _):
+        there.always = always
+        there.contact(ANN, tags=[*held, ""], email_status=status)
+        await client.write(documents(tags=wanted), permit=permit, limit_s=no_limit)
+
+    assert {"Quiz", "sesamy", *wanted} <= set(there.contacts[ANN]["tags"])
+    assert "" not in there.written[ANN][0][1]["tags"]
+    assert ("sesamy_old" in there.contacts[ANN]["tags"]) == (always == "merge" and "sesamy_old" in held)
+
+
+async def test_a_reader_without_tags_is_told_so() -> None:
+    async with account() as (client, there, _):
+        await client.write(documents(tags=()), permit=permit, limit_s=no_limit)
+
+    assert there.written[ANN][0][1]["tags"] == []
 
 
 @pytest.mark.parametrize(("status", "left"), [("active", False), ("unsubscribed", True), ("bounce", True), ("whatever", True)])
