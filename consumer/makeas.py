@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from .answers import Reading, read
 from .errors import Refused, Retryable
 from .http import Answer, Http, decoded, segment, shaped, together
 from .model import Documents, Subscriber
@@ -25,6 +26,8 @@ _ACTIVE: Final = "active"
 
 Permit = Callable[[], Awaitable[None]]
 Limit = Callable[[], float]
+Unknown = Callable[[str, str], None]
+"""Is told the operation and the answer's shape, without any value."""
 
 
 class _Tag(Struct, frozen=True):
@@ -79,9 +82,12 @@ class MakeAs:
     without list ids; tags of others stay; subscriptions come after the contact and the products.
     """
 
-    def __init__(self, http: Http, *, user_id: str, api_key: Callable[[], str], lists: Sequence[str]) -> None:
-        """Take the API; the key is read at each call."""
+    def __init__(
+        self, http: Http, *, user_id: str, api_key: Callable[[], str], lists: Sequence[str], unknown: Unknown | None = None
+    ) -> None:
+        """Take the API; the key is read at each call. `unknown` is told each answer to a write that says nothing we know."""
         self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
+        self._unknown = unknown or (lambda _op, _shape: None)
 
     async def contact(self, email: str, *, permit: Permit) -> Contact | None:
         """
@@ -134,10 +140,11 @@ class MakeAs:
         Return the title of a list: the key is good and the list is there.
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`; `http-404`: no such list.
+            Retryable, Refused, Denied: as `Http.exchange`; `http-404`, or `rows` in a success: no such list.
         """
-        tree = decoded(await self._exchange("list", "GET", f"/subscriberlists/{segment(list_id)}"), "list")
-        return shaped(tree, _List, "list").title or ""
+        answer = await self._exchange("list", "GET", f"/subscriberlists/{segment(list_id)}")
+        self._believe(answer, "list")
+        return shaped(decoded(answer, "list"), _List, "list").title or ""
 
     async def _write_contact(self, documents: Documents, permit: Permit, limit_s: Limit) -> bool:
         contact = await self.contact(documents.subscriber.email, permit=permit)
@@ -146,12 +153,12 @@ class MakeAs:
         query = [("tag", mode)]
         await permit()
         if contact is not None and contact.opted_out:
-            path = f"/subscribers/{segment(str(contact.id))}"
-            answer = await self._exchange("update", "PATCH", path, query=query, json=body, limit_s=limit_s)
+            op, path = "update", f"/subscribers/{segment(str(contact.id))}"
+            answer = await self._exchange(op, "PATCH", path, query=query, json=body, limit_s=limit_s)
         else:
-            query = [*((_LIST_KEY, list_id) for list_id in self._lists), *query]
-            answer = await self._exchange("upsert", "POST", "/subscribers", query=query, json=body, limit_s=limit_s)
-        _refuse_errors(answer, "contact")
+            op, query = "upsert", [*((_LIST_KEY, list_id) for list_id in self._lists), *query]
+            answer = await self._exchange(op, "POST", "/subscribers", query=query, json=body, limit_s=limit_s)
+        self._believe(answer, op)
         return contact is not None and contact.opted_out
 
     async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:
@@ -159,7 +166,15 @@ class MakeAs:
         for start in range(0, len(rows), MAX_ROWS):
             await permit()
             answer = await self._exchange(op, "POST", path, json=rows[start : start + MAX_ROWS], limit_s=limit_s)
-            _refuse_errors(answer, op)
+            self._believe(answer, op)
+
+    def _believe(self, answer: Answer, op: str) -> None:
+        """Refuse a success that is none; count one that says nothing we know."""
+        reading = read(decoded(answer, op)) if answer.body.strip() else Reading("done")
+        if reading.says == "refused":
+            raise Refused(f"{op}: rows were refused", code="rows")
+        if reading.says == "unknown":
+            self._unknown(op, reading.shape)
 
     async def _exchange(
         self,
@@ -200,14 +215,3 @@ def fields(subscriber: Subscriber) -> dict[str, object]:
 
 def _given(row: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if value is not None}
-
-
-def _refuse_errors(answer: Answer, what: str) -> None:
-    """Assumption: a success that names `errors` or `failed` rows is none; each call holds one user's rows."""
-    if not answer.body.strip():
-        return
-    tree = decoded(answer, what)
-    parts = tree if isinstance(tree, list) else [tree]
-    parts = [*parts, *(part["data"] for part in parts if isinstance(part, dict) and isinstance(part.get("data"), dict))]
-    if any(isinstance(part, dict) and (part.get("errors") or part.get("failed")) for part in parts):
-        raise Refused(f"{what}: rows were refused", code="rows")

@@ -9,10 +9,14 @@ import pytest
 from consumer import http
 from consumer.errors import ConsumerError, Denied, Held, Refused, Retryable
 from consumer.makeas import REFUSES, MakeAs, tag_change
-from consumer.model import Documents, Product, Subscriber, Subscription
+from consumer.model import AccountId, Documents, Product, Subscriber, Subscription
 from consumer.sandbox import makeas as stand_in
 from consumer.sandbox.faults import Fault, Kind
 from consumer.sandbox.server import serving
+from consumer.secret import Secret
+from consumer.settings import ListSettings, MakeAsSettings, SesamyCredentials, Settings, VendorSettings
+from consumer.telemetry import Metrics
+from consumer.upstreams import upstreams
 
 ANN = "ann@example.com"
 
@@ -37,12 +41,16 @@ def documents(*, tags: tuple[str, ...] = ("sesamy_a",), rows: int = 1, company: 
 
 
 @asynccontextmanager
-async def account(*, timeout_s: float = 2.0, key: str = "k") -> AsyncIterator[tuple[MakeAs, stand_in.Account, stand_in.MakeAs]]:
+async def account(
+    *, timeout_s: float = 2.0, key: str = "k", told: list[tuple[str, str]] | None = None
+) -> AsyncIterator[tuple[MakeAs, stand_in.Account, stand_in.MakeAs]]:
     made = stand_in.MakeAs()
     there = made.add_account("1001", key="k", lists={"1", "2"})
     async with serving(made.app()) as url, http.session(connections=8) as session:
         api = http.Http(session, upstream="1001", base_url=f"{url}/api/public/v2", timeout_s=timeout_s, refuses=REFUSES)
-        yield MakeAs(api, user_id="1001", api_key=lambda: key, lists=["1", "2"]), there, made
+        shapes = [] if told is None else told
+        unknown = lambda op, shape: shapes.append((op, shape))  # noqa: E731
+        yield MakeAs(api, user_id="1001", api_key=lambda: key, lists=["1", "2"], unknown=unknown), there, made
 
 
 @pytest.mark.parametrize(
@@ -175,6 +183,51 @@ async def test_refused_rows_in_a_success_are_a_failure(op: str) -> None:
     assert caught.value.code == "rows"
 
 
+@pytest.mark.parametrize("body", [{"success": False, "message": "x"}, {"data": [{"errors": ["x"]}]}, {"inserted": 0, "invalid": [1]}])
+@pytest.mark.parametrize(("op", "email_status"), [("upsert", "active"), ("update", "bounce"), ("products", ""), ("subscriptions", "")])
+async def test_a_success_that_says_no_is_a_refusal_whatever_its_shape(op: str, email_status: str, body: object) -> None:
+    async with account() as (client, there, made):
+        if email_status:
+            there.contact(ANN, email_status=email_status)
+        made.faults.add(Fault(kind="body", op=op, body=body))
+        with pytest.raises(Refused) as caught:
+            await client.write(documents(), permit=permit, limit_s=no_limit)
+
+    assert caught.value.code == "rows"
+
+
+async def test_a_success_that_says_nothing_we_know_is_done_and_told_without_values() -> None:
+    told: list[tuple[str, str]] = []
+    async with account(told=told) as (client, there, made):
+        made.faults.add(Fault(kind="body", body={"took": ANN, ANN: 1}, op="upsert"))
+        made.faults.add(Fault(kind="body", body={"took": ANN}, op="subscriptions"))
+        await client.write(documents(), permit=permit, limit_s=no_limit)
+
+    assert there.contacts[ANN]["lists"] == ["1", "2"]
+    assert told == [("upsert", "*,took"), ("subscriptions", "took")]
+
+
+async def test_an_unknown_answer_is_counted_each_time_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    made = stand_in.MakeAs()
+    made.add_account("1001", key="k", lists={"1"})
+    made.faults.add(Fault(kind="body", body={"took": ANN}, op="products"))
+    async with serving(made.app()) as url:
+        client = SesamyCredentials(client_id="c", client_secret=Secret("text", "s"))
+        lists = (ListSettings(user_id="1001", api_key=Secret("text", "k"), list_id="1"),)
+        settings = Settings(
+            makeas=MakeAsSettings(base_url=f"{url}/api/public/v2"), vendors=(VendorSettings(id="v", sesamy=client, makeas=lists),)
+        )
+        metrics = Metrics(settings)
+        async with upstreams(settings, metrics) as up:
+            for _ in range(2):
+                await up.vendors["v"].targets[AccountId("1001")].client.write(documents(), permit=permit, limit_s=no_limit)
+            seen = up.shapes.seen()
+
+    assert [(one.upstream, one.op, one.shape, one.count) for one in seen] == [("1001", "products", "took", 2)]
+    assert metrics.registry.get_sample_value("sesamy_makeas_unknown_answers_total", {"upstream": "1001", "op": "products"}) == 2
+    assert ["unknown answer shape" in line for line in caplog.messages] == [True]
+
+
 async def test_a_contact_of_an_unknown_shape_is_not_written_over() -> None:
     """Consent comes first: without its status a contact is not touched."""
     async with account() as (client, there, made):
@@ -204,3 +257,10 @@ async def test_a_lists_title_shows_that_key_and_list_are_good() -> None:
         assert await client.list_title("1") == "List 1"
         with pytest.raises(Refused):
             await client.list_title("9")
+
+
+async def test_a_success_that_says_no_shows_no_list() -> None:
+    async with account() as (client, _, made):
+        made.faults.add(Fault(kind="body", op="list", body={"success": False, "message": "no such list"}))
+        with pytest.raises(Refused):
+            await client.list_title("1")
