@@ -1,14 +1,14 @@
 """Make.as' API in our nouns."""
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from .answers import Reading, read
-from .errors import Refused, Retryable
+from .errors import ConsumerError, Held, Refused, Retryable
 from .http import Answer, Http, decoded, segment, shaped, together
 from .model import Documents, Subscriber
 from .tags import is_ours
@@ -17,6 +17,7 @@ REFUSES: Final = frozenset({400, 404, 409, 413, 422})
 MAX_ROWS: Final = 1000
 """A bulk call takes no more."""
 _NOT_FOUND: Final = 404
+_FORBIDDEN: Final = "http-403"
 _PRODUCTS_PATH: Final = "/subscribers/subscriptions/products/bulkinsert"
 _SUBSCRIPTIONS_PATH: Final = "/subscribers/subscriptions/bulkinsert"
 """Assumption: the call by address, whose rows name the subscriber by the next key."""
@@ -69,9 +70,12 @@ class Contact(Struct, frozen=True, kw_only=True):
 
 
 class Written(Struct, frozen=True):
-    """What a write found: whether it kept out of the lists who has left them."""
+    """What a write found."""
 
     consent_kept: bool
+    """It kept out of the lists who has left them."""
+    refused: Mapping[str, str] = {}
+    """List id -> code of each list that refused a contact which another list took."""
 
 
 class MakeAs:
@@ -79,7 +83,8 @@ class MakeAs:
     One account: one key, and all its lists in one conversation.
 
     It promises: the contact is read before it is written; `status` is never sent; who opted out or bounced is updated
-    without list ids; tags of others stay; subscriptions come after the contact and the products.
+    without list ids; tags of others stay; subscriptions come after the contact and the products; a list that refuses keeps
+    nobody off another.
     """
 
     def __init__(
@@ -109,23 +114,26 @@ class MakeAs:
             raise Retryable("contact: the answer is another contact", code="foreign-contact")
         return contact
 
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit) -> Written:
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None) -> Written:
         """
         Write all of a user.
 
         Args:
             permit: awaited before each call.
             limit_s: asked before each try of a write how long it may last (s).
+            lists: the account's lists to put the user on; None: all. With none a known contact is updated.
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`; `rows`, where the answer to a write names failed rows.
-            Held: from `permit` and `limit_s`.
+            Retryable, Refused, Denied: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
+                refuses is raised only where no list takes the contact.
+            Held: from `permit` and `limit_s`; `no-list`, where an unknown contact is to be put on none.
         """
-        kept = False
+        given = tuple(one for one in self._lists if lists is None or one in lists)
+        written = Written(consent_kept=False)
 
         async def write_contact() -> None:
-            nonlocal kept
-            kept = await self._write_contact(documents, permit, limit_s)
+            nonlocal written
+            written = await self._write_contact(documents, given, permit, limit_s)
 
         async def write_products() -> None:
             await self._bulk("products", _PRODUCTS_PATH, msgspec.to_builtins(documents.products), permit, limit_s)
@@ -133,7 +141,7 @@ class MakeAs:
         await together(write_contact, write_products)
         rows = [{_SUBSCRIBER_KEY: documents.subscriber.email, **_given(msgspec.to_builtins(one))} for one in documents.subscriptions]
         await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
-        return Written(kept)
+        return written
 
     async def list_title(self, list_id: str) -> str:
         """
@@ -146,20 +154,24 @@ class MakeAs:
         self._believe(answer, "list")
         return shaped(decoded(answer, "list"), _List, "list").title or ""
 
-    async def _write_contact(self, documents: Documents, permit: Permit, limit_s: Limit) -> bool:
+    async def _write_contact(self, documents: Documents, lists: tuple[str, ...], permit: Permit, limit_s: Limit) -> Written:
         contact = await self.contact(documents.subscriber.email, permit=permit)
         mode, tags = tag_change(contact.titles if contact else [], documents.tags)
         body = {**fields(documents.subscriber), "tags": tags}
-        query = [("tag", mode)]
-        await permit()
-        if contact is not None and contact.opted_out:
-            op, path = "update", f"/subscribers/{segment(str(contact.id))}"
-            answer = await self._exchange(op, "PATCH", path, query=query, json=body, limit_s=limit_s)
-        else:
-            op, query = "upsert", [*((_LIST_KEY, list_id) for list_id in self._lists), *query]
-            answer = await self._exchange(op, "POST", "/subscribers", query=query, json=body, limit_s=limit_s)
-        self._believe(answer, op)
-        return contact is not None and contact.opted_out
+        opted_out = contact is not None and contact.opted_out
+
+        async def put(lists: tuple[str, ...]) -> None:
+            query = [*((_LIST_KEY, list_id) for list_id in lists), ("tag", mode)]
+            if lists:
+                op, method, path = "upsert", "POST", "/subscribers"
+            elif contact is not None:
+                op, method, path = "update", "PATCH", f"/subscribers/{segment(str(contact.id))}"
+            else:
+                raise Held("the contact is to be put on no list", code="no-list")
+            await permit()
+            self._believe(await self._exchange(op, method, path, query=query, json=body, limit_s=limit_s), op)
+
+        return Written(opted_out, await _each_alone(put, () if opted_out else lists))
 
     async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:
         """Assumption: a bare array, which updates what it finds by `external_id`."""
@@ -194,6 +206,37 @@ class MakeAs:
 
 class _List(Struct, frozen=True):
     title: str | None = None
+
+
+async def _each_alone(put: Callable[[tuple[str, ...]], Awaitable[None]], lists: tuple[str, ...]) -> Mapping[str, str]:
+    """
+    Put a contact on all lists at once, and on each alone where that is refused; return list id -> code of those that refuse.
+
+    Raises:
+        ConsumerError: from `put`; where all lists refuse, it is the user who is refused.
+    """
+    try:
+        await put(lists)
+    except ConsumerError as together_refused:
+        if not lists[1:] or not _is_of_lists(together_refused):
+            raise
+        refused: dict[str, str] = {}
+        for one in lists:
+            try:
+                await put((one,))
+            except ConsumerError as error:
+                if not _is_of_lists(error):
+                    raise
+                refused[one] = error.code
+        if len(refused) == len(lists):
+            raise
+        return refused
+    return {}
+
+
+def _is_of_lists(error: ConsumerError) -> bool:
+    """Say whether one list may be behind it: a refusal, or a 403, which says nothing of the key."""
+    return isinstance(error, Refused) or error.code == _FORBIDDEN
 
 
 def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[str]]:

@@ -134,7 +134,8 @@ class Resync:
                 gate.succeeded(user)
                 if written.consent_kept:
                     self._metrics.consent_kept.labels(account=account).inc()
-                results[account] = Result(Verdict.DONE)
+                # What a list refuses is parked, though its siblings have taken the user.
+                results[account] = Result(Verdict.REFUSED, min(written.refused.values())) if written.refused else Result(Verdict.DONE)
             return
 
     def _limit(self, taken_at: float) -> Callable[[], float]:

@@ -2,14 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Any, Literal
 
+import anyio
 import pytest
 
 from consumer import http
 from consumer.errors import ConsumerError, Denied, Held, Refused, Retryable
 from consumer.makeas import REFUSES, MakeAs, tag_change
-from consumer.model import AccountId, Documents, Product, Subscriber, Subscription
+from consumer.model import AccountId, Documents, Job, Product, Profile, Snapshot, Subscriber, Subscription, UserKey, Verdict
+from consumer.resync import Resync, Vendor
 from consumer.sandbox import makeas as stand_in
 from consumer.sandbox.faults import Fault, Kind
 from consumer.sandbox.server import serving
@@ -51,6 +53,12 @@ async def account(
         shapes = [] if told is None else told
         unknown = lambda op, shape: shapes.append((op, shape))  # noqa: E731
         yield MakeAs(api, user_id="1001", api_key=lambda: key, lists=["1", "2"], unknown=unknown), there, made
+
+
+def settings_of(url: str, *lists: str) -> Settings:
+    client = SesamyCredentials(client_id="c", client_secret=Secret("text", "s"))
+    rows = tuple(ListSettings(user_id="1001", api_key=Secret("text", "k"), list_id=one) for one in lists or ("1",))
+    return Settings(makeas=MakeAsSettings(base_url=f"{url}/api/public/v2"), vendors=(VendorSettings(id="v", sesamy=client, makeas=rows),))
 
 
 @pytest.mark.parametrize(
@@ -183,6 +191,124 @@ async def test_refused_rows_in_a_success_are_a_failure(op: str) -> None:
     assert caught.value.code == "rows"
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 413, 422])
+@pytest.mark.parametrize("email_status", ["", "active"])
+async def test_a_list_that_refuses_keeps_nobody_off_its_sibling(status: int, email_status: str) -> None:
+    async with account() as (client, there, made):
+        there.refuses["2"] = status
+        if email_status:
+            there.contact(ANN, tags=["Quiz", "sesamy_old"])
+        written = await client.write(documents(), permit=permit, limit_s=no_limit)
+
+    assert (there.contacts[ANN]["lists"], written.refused) == (["1"], {"2": f"http-{status}"})
+    assert there.contacts[ANN]["tags"] == [*(["Quiz"] if email_status else []), "sesamy_a"]
+    assert (set(there.products), set(there.subscriptions), made.calls["1001", "upsert"]) == ({"p0"}, {"c0"}, 3)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, ConsumerError), (404, Refused), (422, Refused)])
+async def test_where_every_list_refuses_it_is_the_user_who_is_refused(status: int, kind: type[ConsumerError]) -> None:
+    async with account() as (client, there, made):
+        there.refuses.update({"1": status, "2": status})
+        with pytest.raises(kind) as caught:
+            await client.write(documents(), permit=permit, limit_s=no_limit)
+
+    assert (caught.value.code, there.contacts, made.calls["1001", "upsert"]) == (f"http-{status}", {}, 3)
+
+
+async def test_a_refused_update_of_who_left_is_its_own_and_no_lists() -> None:
+    async with account() as (client, there, made):
+        there.contact(ANN, email_status="bounce")
+        made.faults.add(Fault(kind="status", op="update", status=422))
+        with pytest.raises(Refused):
+            await client.write(documents(), permit=permit, limit_s=no_limit)
+
+    assert (made.calls["1001", "update"], made.calls["1001", "upsert"], there.contacts[ANN]["lists"]) == (1, 0, [])
+
+
+@pytest.mark.parametrize("kind", ["status", "html", "cut"])
+async def test_what_is_no_refusal_is_not_tried_list_by_list(kind: Kind) -> None:
+    async with account() as (client, _, made):
+        made.faults.add(Fault(kind=kind, op="upsert", status=500))
+        with pytest.raises(Retryable):
+            await client.write(documents(), permit=permit, limit_s=no_limit)
+
+    assert made.calls["1001", "upsert"] == (2 if kind == "cut" else 1)
+
+
+async def test_each_list_alone_takes_a_permit_and_asks_for_how_long() -> None:
+    """Once the lease is over no further list is tried."""
+    permits = limits = 0
+
+    async def counted() -> None:
+        nonlocal permits
+        permits += 1
+
+    def limit_s() -> float:
+        nonlocal limits
+        limits += 1
+        if limits > 2:
+            raise Held("over", code="lease")
+        return 10.0
+
+    async with account() as (client, there, _):
+        there.refuses["2"] = 404
+        with pytest.raises(Held):
+            await client.write(documents(rows=0), permit=counted, limit_s=limit_s)
+
+    # The contact, both lists, the one, and the other whose time was refused.
+    assert (permits, limits, there.contacts[ANN]["lists"]) == (4, 3, ["1"])
+
+
+class Sesamy:
+    """Knows everybody."""
+
+    async def snapshot(self, user: UserKey, *, permit: object) -> Snapshot:
+        assert permit
+        return Snapshot(user=user, profile=Profile(user_id=user.user, email=ANN), contracts=(), entitlements=())
+
+
+async def test_a_run_that_one_list_refused_is_not_done() -> None:
+    made, account_id = stand_in.MakeAs(), AccountId("1001")
+    there = made.add_account(account_id, key="k", lists={"11"})
+    there.refuses["12"] = 404
+    async with serving(made.app()) as url:
+        settings = settings_of(url, "11", "12")
+        metrics = Metrics(settings)
+        async with upstreams(settings, metrics) as up:
+            sesamy: Any = Sesamy()
+            resync = Resync(
+                {"v": Vendor(sesamy, up.vendors["v"].targets)},
+                up.gates,
+                lease_left_s=lambda: 10.0,
+                closing=anyio.Event,
+                uniform=lambda: 0.0,
+                metrics=metrics,
+            )
+            job = Job(user=UserKey("v", "ann"), accounts=(account_id,), started_at=0.0, since_ms={account_id: 0})
+            _, results = await resync.run(job)
+
+    assert (results[account_id].verdict, results[account_id].code) == (Verdict.REFUSED, "http-404")
+    assert there.contacts[ANN]["lists"] == ["11"]
+
+
+async def test_a_caller_may_leave_lists_out() -> None:
+    async with account() as (client, there, made):
+        await client.write(documents(), permit=permit, limit_s=no_limit, lists=["2"])
+        assert there.contacts[ANN]["lists"] == ["2"]
+        await client.write(documents(tags=("sesamy_b",)), permit=permit, limit_s=no_limit, lists=[])
+
+    assert (there.contacts[ANN]["lists"], there.contacts[ANN]["tags"]) == (["2"], ["sesamy_b"])
+    assert (made.calls["1001", "upsert"], made.calls["1001", "update"]) == (1, 1)
+
+
+async def test_a_contact_that_nobody_knows_is_not_made_on_no_list() -> None:
+    async with account() as (client, there, _):
+        with pytest.raises(Held) as caught:
+            await client.write(documents(), permit=permit, limit_s=no_limit, lists=[])
+
+    assert (caught.value.code, there.contacts) == ("no-list", {})
+
+
 @pytest.mark.parametrize("body", [{"success": False, "message": "x"}, {"data": [{"errors": ["x"]}]}, {"inserted": 0, "invalid": [1]}])
 @pytest.mark.parametrize(("op", "email_status"), [("upsert", "active"), ("update", "bounce"), ("products", ""), ("subscriptions", "")])
 async def test_a_success_that_says_no_is_a_refusal_whatever_its_shape(op: str, email_status: str, body: object) -> None:
@@ -212,11 +338,7 @@ async def test_an_unknown_answer_is_counted_each_time_and_logged_once(caplog: py
     made.add_account("1001", key="k", lists={"1"})
     made.faults.add(Fault(kind="body", body={"took": ANN}, op="products"))
     async with serving(made.app()) as url:
-        client = SesamyCredentials(client_id="c", client_secret=Secret("text", "s"))
-        lists = (ListSettings(user_id="1001", api_key=Secret("text", "k"), list_id="1"),)
-        settings = Settings(
-            makeas=MakeAsSettings(base_url=f"{url}/api/public/v2"), vendors=(VendorSettings(id="v", sesamy=client, makeas=lists),)
-        )
+        settings = settings_of(url)
         metrics = Metrics(settings)
         async with upstreams(settings, metrics) as up:
             for _ in range(2):
