@@ -15,6 +15,7 @@ from msgspec import Struct
 from yarl import URL
 
 from .errors import ConsumerError, Denied, Held, Refused, Retryable
+from .pool import Pool
 
 MIB: Final = 1024 * 1024
 OK: Final = frozenset({200, 201, 202, 204})
@@ -39,7 +40,7 @@ class Answer(Struct, frozen=True):
 @asynccontextmanager
 async def session(*, connections: int) -> AsyncIterator[aiohttp.ClientSession]:
     """Open a pool: no cookies, no proxies from the environment, nothing unpacked."""
-    connector = aiohttp.TCPConnector(limit=connections, ssl=ssl.create_default_context())
+    connector = Pool(limit=connections, ssl=ssl.create_default_context())
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
