@@ -56,7 +56,7 @@ async def upstreams(
     """
     connections = settings.workers.concurrency * SESAMY_CALLS + settings.makeas.max_in_flight * 2 * len(settings.accounts)
     shapes = UnknownShapes()
-    async with http.session(connections=connections) as session:
+    async with http.session(connections=connections, proxy=settings.http.proxy) as session:
 
         def client(name: str, base_url: str, timeout_s: float, refuses: Collection[int]) -> http.Http:
             @cache  # Looking a child up by its labels costs more than counting.

@@ -10,7 +10,7 @@ import pytest
 from consumer import http
 from consumer.errors import ConsumerError, Denied, Held, Refused, Retryable
 from consumer.makeas import REFUSES, MakeAs, tag_change
-from consumer.model import AccountId, Documents, Job, Product, Profile, Snapshot, Subscriber, Subscription, UserKey, Verdict
+from consumer.model import AccountId, Documents, Job, Product, Profile, Result, Snapshot, Subscriber, Subscription, UserKey, Verdict
 from consumer.resync import Resync, Vendor
 from consumer.sandbox import makeas as stand_in
 from consumer.sandbox.faults import Fault, Kind
@@ -205,7 +205,7 @@ async def test_a_list_that_refuses_keeps_nobody_off_its_sibling(status: int, ema
     assert (set(there.products), set(there.subscriptions), made.calls["1001", "upsert"]) == ({"p0"}, {"c0"}, 3)
 
 
-@pytest.mark.parametrize(("status", "kind"), [(403, ConsumerError), (404, Refused), (422, Refused)])
+@pytest.mark.parametrize(("status", "kind"), [(403, ConsumerError), (404, Refused), (409, Refused), (422, Refused)])
 async def test_where_every_list_refuses_it_is_the_user_who_is_refused(status: int, kind: type[ConsumerError]) -> None:
     async with account() as (client, there, made):
         there.refuses.update({"1": status, "2": status})
@@ -267,12 +267,11 @@ class Sesamy:
         return Snapshot(user=user, profile=Profile(user_id=user.user, email=ANN), contracts=(), entitlements=())
 
 
-async def test_a_run_that_one_list_refused_is_not_done() -> None:
-    made, account_id = stand_in.MakeAs(), AccountId("1001")
-    there = made.add_account(account_id, key="k", lists={"11"})
-    there.refuses["12"] = 404
+async def result_of_a_run(made: stand_in.MakeAs, *lists: str) -> Result:
+    """Resync Ann to the one account, by a whole run."""
+    account_id = AccountId("1001")
     async with serving(made.app()) as url:
-        settings = settings_of(url, "11", "12")
+        settings = settings_of(url, *lists)
         metrics = Metrics(settings)
         async with upstreams(settings, metrics) as up:
             sesamy: Any = Sesamy()
@@ -286,8 +285,26 @@ async def test_a_run_that_one_list_refused_is_not_done() -> None:
             )
             job = Job(user=UserKey("v", "ann"), accounts=(account_id,), started_at=0.0, since_ms={account_id: 0})
             _, results = await resync.run(job)
+    return results[account_id]
 
-    assert (results[account_id].verdict, results[account_id].code) == (Verdict.REFUSED, "http-404")
+
+@pytest.mark.parametrize(("status", "calls", "delay_s"), [(500, 1, 30.0), (502, 1, 30.0), (503, 1, 0.0), (429, 1, 0.0)])
+async def test_a_run_is_not_tried_again_at_once_where_it_is_asked_to_wait(status: int, calls: int, delay_s: float) -> None:
+    made = stand_in.MakeAs()
+    made.add_account("1001", key="k", lists={"11"})
+    made.faults.add(Fault(kind="status", op="upsert", status=status, retry_after="30"))
+    result = await result_of_a_run(made, "11")
+
+    assert (result.code, result.delay_s, made.calls["1001", "upsert"]) == (f"http-{status}", delay_s, calls)
+
+
+async def test_a_run_that_one_list_refused_is_not_done() -> None:
+    made = stand_in.MakeAs()
+    there = made.add_account("1001", key="k", lists={"11"})
+    there.refuses["12"] = 404
+    result = await result_of_a_run(made, "11", "12")
+
+    assert (result.verdict, result.code) == (Verdict.REFUSED, "http-404")
     assert there.contacts[ANN]["lists"] == ["11"]
 
 
