@@ -65,6 +65,7 @@ def board(status: Status, *, now: float) -> Board:
             _table("Partitions", _PARTITIONS, (_partition(one, now=now) for one in status.partitions), empty="none of this pod"),
             _table("Last failures", _FAILURES, _failures(status, now=now), empty="none since the start"),
             _table("Unknown vendors", _UNKNOWN, _unknown(status)),
+            _table("Unknown answers, taken for done", _ANSWERS, _answers(status)),
         ),
         foot=f"version {status.build or '?'}, settings {status.settings_fingerprint or '?'}",
     )
@@ -140,6 +141,7 @@ _WAITS: Final = ("cause", "waits for", "users#", "oldest event")
 _UPSTREAMS: Final = ("upstream", "gate", "why", "shut for", "next try in", "held#", "users due#", "in use#", "share of limits#")
 _PARTITIONS: Final = ("partition#", "next#", "end#", "committed#", "lag#", "open users#", "oldest open", "")
 _FAILURES: Final = ("upstream", "code", "times#", "last")
+_ANSWERS: Final = ("upstream", "operation", "fields", "times#")
 _UNKNOWN: Final = ("vendor", "events#", "first at", "makes good, once known")
 
 
@@ -225,3 +227,7 @@ def _failures(status: Status, *, now: float) -> Iterable[tuple[Cell, ...]]:
 
 def _unknown(status: Status) -> Iterable[tuple[Cell, ...]]:
     return ((Cell(one.vendor), _n(one.events), Cell(one.first_offset), Cell(one.replay)) for one in status.unknown_vendors)
+
+
+def _answers(status: Status) -> Iterable[tuple[Cell, ...]]:
+    return ((Cell(one.upstream), Cell(one.op), Cell(one.shape), _n(one.count)) for one in status.unknown_answers)

@@ -10,6 +10,7 @@ from .settings import Settings
 from .settings_checks import SETTINGS, Finding, fine, is_loopback, tight_times, warning
 from .settings_load import SettingsError, load
 
+_PROXIES: Final = frozenset({"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"})
 _STATUSES: Final = (SETTINGS, 77, 69)
 
 
@@ -19,7 +20,10 @@ def offline(path: Path, environ: Mapping[str, str]) -> tuple[Settings | None, li
         settings = load(path, environ)
     except SettingsError as error:
         return None, list(error.findings)
-    return settings, [fine(str(path), f"vendors: {len(settings.vendors)}, accounts: {len(settings.accounts)}"), *advice(path, settings)]
+    return settings, [
+        fine(str(path), f"vendors: {len(settings.vendors)}, accounts: {len(settings.accounts)}"),
+        *advice(path, settings, environ),
+    ]
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
@@ -28,8 +32,12 @@ def exit_status(findings: Iterable[Finding]) -> int:
     return next((status for status in _STATUSES if status in statuses), 0)
 
 
-def advice(path: Path, settings: Settings) -> Iterator[Finding]:
+def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Give what works and is unwise."""
+    proxies = sorted(name for name in environ if name.upper() in _PROXIES and environ[name])
+    if proxies and settings.http.proxy is None:
+        what = f"none, and {', '.join(proxies)} in the environment is not used"
+        yield warning("http.proxy", what, "name the proxy here where Sesamy and Make.as are reached through one")
     for where, secret in _secrets(settings):
         file = secret.path
         if file is not None and file.stat().st_mode & stat.S_IROTH:

@@ -244,7 +244,7 @@ def settle(user: User, account: AccountId, result: Result, rules: Rules, *, now:
     debt.attempts += 1
     if result.verdict is Verdict.REFUSED or debt.attempts >= rules.max_attempts:
         return letter(user, account, result.code, rare.debts.pop(account).attempts)
-    debt.not_before = now + rules.delay_s(debt.attempts, uniform=uniform)
+    debt.not_before = now + max(result.delay_s, rules.delay_s(debt.attempts, uniform=uniform))
     return None
 
 

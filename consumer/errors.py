@@ -21,10 +21,16 @@ class Unreadable(ConsumerError):
 class Retryable(ConsumerError):
     """Later: network, timeout, 408, 425, 429, 5xx, an unusable answer."""
 
-    def __init__(self, text: str, *, code: str, retry_after_s: float | None = None) -> None:
-        """Keep `retry_after_s`: what the upstream asked for, already clamped to 1 s - 1 h; None where it asked nothing."""
+    def __init__(self, text: str, *, code: str, retry_after_s: float | None = None, delay_s: float | None = None) -> None:
+        """
+        Keep what the upstream asked for, already clamped to 1 s - 1 h; None where it asked nothing.
+
+        Args:
+            retry_after_s: of everybody (429, 503): the gate shuts.
+            delay_s: of this user alone.
+        """
         super().__init__(text, code=code)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.delay_s = retry_after_s, delay_s
 
 
 class Refused(ConsumerError):

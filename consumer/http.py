@@ -4,6 +4,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -15,11 +16,13 @@ from msgspec import Struct
 from yarl import URL
 
 from .errors import ConsumerError, Denied, Held, Refused, Retryable
+from .pool import Pool
 
 MIB: Final = 1024 * 1024
 OK: Final = frozenset({200, 201, 202, 204})
 _DENIED: Final = frozenset({401, 403})
 _ASKS_FOR_PATIENCE: Final = frozenset({429, 503})
+"""Of everybody; a Retry-After beside another status is about this one call."""
 _RETRY_AFTER_MIN_S, _RETRY_AFTER_MAX_S = 1.0, 3600.0
 _CHUNK_BYTES: Final = 65_536
 
@@ -37,11 +40,12 @@ class Answer(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def session(*, connections: int) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open a pool: no cookies, no proxies from the environment, nothing unpacked."""
-    connector = aiohttp.TCPConnector(limit=connections, ssl=ssl.create_default_context())
+async def session(*, connections: int, proxy: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open a pool: no cookies, no proxy but the one given, whatever the environment says, nothing unpacked."""
+    connector = Pool(limit=connections, ssl=ssl.create_default_context())
     async with aiohttp.ClientSession(
         connector=connector,
+        proxy=proxy,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -178,12 +182,12 @@ class Http:
             return Refused(text, code=code)
         if 300 <= status < 400:  # noqa: PLR2004 - the redirects
             return Retryable(text, code="redirect")
-        retry_after_s = None
+        wait_s = retry_after(answer.retry_after, now=self._wall_clock())
+        if wait_s is None:
+            wait_s = _patience_in(answer.body)
         if status in _ASKS_FOR_PATIENCE:
-            retry_after_s = retry_after(answer.retry_after, now=self._wall_clock())
-            if retry_after_s is None:
-                retry_after_s = _patience_in(answer.body)
-        return Retryable(text, code=code, retry_after_s=retry_after_s)
+            return Retryable(text, code=code, retry_after_s=wait_s)
+        return Retryable(text, code=code, delay_s=wait_s)
 
     def _retryable(self, op: str, code: str) -> Retryable:
         return Retryable(f"{self._upstream} {op}: {code}", code=code)
@@ -192,6 +196,8 @@ class Http:
 _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (TimeoutError, "timeout"),
     (aiohttp.ClientConnectorDNSError, "dns"),
+    (aiohttp.ClientProxyConnectionError, "proxy"),
+    (aiohttp.ClientHttpProxyError, "proxy"),
     (aiohttp.ClientSSLError, "tls"),
     (ssl.SSLError, "tls"),
     (aiohttp.ClientConnectorError, "connect"),
@@ -235,14 +241,24 @@ def _form(form: Mapping[str, str]) -> bytes:
 
 
 def retry_after(text: str | None, *, now: float) -> float | None:
-    """Return a Retry-After (seconds or an HTTP date) in seconds, clamped to 1 s - 1 h; None where there is none to be read."""
+    """
+    Return a Retry-After (seconds or an HTTP date) in seconds, clamped to 1 s - 1 h; None where there is none to be read.
+
+    A date is in UTC where it names no zone that is known.
+    """
     if text is None:
         return None
     try:
-        seconds = float(text) if text.strip().replace(".", "", 1).isdigit() else parsedate_to_datetime(text).timestamp() - now
+        seconds = float(text) if text.strip().replace(".", "", 1).isdigit() else _at(text) - now
     except (ValueError, OverflowError, TypeError):
         return None
     return min(_RETRY_AFTER_MAX_S, max(_RETRY_AFTER_MIN_S, seconds))
+
+
+def _at(date: str) -> float:
+    """Return a date as wall time (s); without a zone Python would take it for local time."""
+    at = parsedate_to_datetime(date)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
 def _patience_in(body: bytes) -> float | None:

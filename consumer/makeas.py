@@ -1,13 +1,14 @@
 """Make.as' API in our nouns."""
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from .errors import Refused, Retryable
+from .answers import Reading, read
+from .errors import ConsumerError, Held, Refused, Retryable
 from .http import Answer, Http, decoded, segment, shaped, together
 from .model import Documents, Subscriber
 from .tags import is_ours
@@ -16,6 +17,7 @@ REFUSES: Final = frozenset({400, 404, 409, 413, 422})
 MAX_ROWS: Final = 1000
 """A bulk call takes no more."""
 _NOT_FOUND: Final = 404
+_FORBIDDEN: Final = "http-403"
 _PRODUCTS_PATH: Final = "/subscribers/subscriptions/products/bulkinsert"
 _SUBSCRIPTIONS_PATH: Final = "/subscribers/subscriptions/bulkinsert"
 """Assumption: the call by address, whose rows name the subscriber by the next key."""
@@ -25,6 +27,8 @@ _ACTIVE: Final = "active"
 
 Permit = Callable[[], Awaitable[None]]
 Limit = Callable[[], float]
+Unknown = Callable[[str, str], None]
+"""Is told the operation and the answer's shape, without any value."""
 
 
 class _Tag(Struct, frozen=True):
@@ -55,8 +59,9 @@ class Contact(Struct, frozen=True, kw_only=True):
 
     @property
     def titles(self) -> list[str]:
-        """Return its tags, each once."""
-        return list(dict.fromkeys(tag if isinstance(tag, str) else tag.title for tag in self.tags or ()))
+        """Return its tags, each once; a blank one, which could not be sent back, is none."""
+        titles = dict.fromkeys(tag if isinstance(tag, str) else tag.title for tag in self.tags or ())
+        return [title for title in titles if title.strip()]
 
     @property
     def opted_out(self) -> bool:
@@ -65,9 +70,12 @@ class Contact(Struct, frozen=True, kw_only=True):
 
 
 class Written(Struct, frozen=True):
-    """What a write found: whether it kept out of the lists who has left them."""
+    """What a write found."""
 
     consent_kept: bool
+    """It kept out of the lists who has left them."""
+    refused: Mapping[str, str] = {}
+    """List id -> code of each list that refused a contact which another list took."""
 
 
 class MakeAs:
@@ -75,12 +83,16 @@ class MakeAs:
     One account: one key, and all its lists in one conversation.
 
     It promises: the contact is read before it is written; `status` is never sent; who opted out or bounced is updated
-    without list ids; tags of others stay; subscriptions come after the contact and the products.
+    without list ids; tags of others stay; subscriptions come after the contact and the products; a list that refuses keeps
+    nobody off another.
     """
 
-    def __init__(self, http: Http, *, user_id: str, api_key: Callable[[], str], lists: Sequence[str]) -> None:
-        """Take the API; the key is read at each call."""
+    def __init__(
+        self, http: Http, *, user_id: str, api_key: Callable[[], str], lists: Sequence[str], unknown: Unknown | None = None
+    ) -> None:
+        """Take the API; the key is read at each call. `unknown` is told each answer to a write that says nothing we know."""
         self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
+        self._unknown = unknown or (lambda _op, _shape: None)
 
     async def contact(self, email: str, *, permit: Permit) -> Contact | None:
         """
@@ -102,23 +114,26 @@ class MakeAs:
             raise Retryable("contact: the answer is another contact", code="foreign-contact")
         return contact
 
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit) -> Written:
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None) -> Written:
         """
         Write all of a user.
 
         Args:
             permit: awaited before each call.
             limit_s: asked before each try of a write how long it may last (s).
+            lists: the account's lists to put the user on; None: all. With none a known contact is updated.
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`; `rows`, where the answer to a write names failed rows.
-            Held: from `permit` and `limit_s`.
+            Retryable, Refused, Denied: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
+                refuses is raised only where no list takes the contact.
+            Held: from `permit` and `limit_s`; `no-list`, where an unknown contact is to be put on none.
         """
-        kept = False
+        given = tuple(one for one in self._lists if lists is None or one in lists)
+        written = Written(consent_kept=False)
 
         async def write_contact() -> None:
-            nonlocal kept
-            kept = await self._write_contact(documents, permit, limit_s)
+            nonlocal written
+            written = await self._write_contact(documents, given, permit, limit_s)
 
         async def write_products() -> None:
             await self._bulk("products", _PRODUCTS_PATH, msgspec.to_builtins(documents.products), permit, limit_s)
@@ -126,39 +141,52 @@ class MakeAs:
         await together(write_contact, write_products)
         rows = [{_SUBSCRIBER_KEY: documents.subscriber.email, **_given(msgspec.to_builtins(one))} for one in documents.subscriptions]
         await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
-        return Written(kept)
+        return written
 
     async def list_title(self, list_id: str) -> str:
         """
         Return the title of a list: the key is good and the list is there.
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`; `http-404`: no such list.
+            Retryable, Refused, Denied: as `Http.exchange`; `http-404`, or `rows` in a success: no such list.
         """
-        tree = decoded(await self._exchange("list", "GET", f"/subscriberlists/{segment(list_id)}"), "list")
-        return shaped(tree, _List, "list").title or ""
+        answer = await self._exchange("list", "GET", f"/subscriberlists/{segment(list_id)}")
+        self._believe(answer, "list")
+        return shaped(decoded(answer, "list"), _List, "list").title or ""
 
-    async def _write_contact(self, documents: Documents, permit: Permit, limit_s: Limit) -> bool:
+    async def _write_contact(self, documents: Documents, lists: tuple[str, ...], permit: Permit, limit_s: Limit) -> Written:
         contact = await self.contact(documents.subscriber.email, permit=permit)
         mode, tags = tag_change(contact.titles if contact else [], documents.tags)
         body = {**fields(documents.subscriber), "tags": tags}
-        query = [("tag", mode)]
-        await permit()
-        if contact is not None and contact.opted_out:
-            path = f"/subscribers/{segment(str(contact.id))}"
-            answer = await self._exchange("update", "PATCH", path, query=query, json=body, limit_s=limit_s)
-        else:
-            query = [*((_LIST_KEY, list_id) for list_id in self._lists), *query]
-            answer = await self._exchange("upsert", "POST", "/subscribers", query=query, json=body, limit_s=limit_s)
-        _refuse_errors(answer, "contact")
-        return contact is not None and contact.opted_out
+        opted_out = contact is not None and contact.opted_out
+
+        async def put(lists: tuple[str, ...]) -> None:
+            query = [*((_LIST_KEY, list_id) for list_id in lists), ("tag", mode)]
+            if lists:
+                op, method, path = "upsert", "POST", "/subscribers"
+            elif contact is not None:
+                op, method, path = "update", "PATCH", f"/subscribers/{segment(str(contact.id))}"
+            else:
+                raise Held("the contact is to be put on no list", code="no-list")
+            await permit()
+            self._believe(await self._exchange(op, method, path, query=query, json=body, limit_s=limit_s), op)
+
+        return Written(opted_out, await _each_alone(put, () if opted_out else lists))
 
     async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:
         """Assumption: a bare array, which updates what it finds by `external_id`."""
         for start in range(0, len(rows), MAX_ROWS):
             await permit()
             answer = await self._exchange(op, "POST", path, json=rows[start : start + MAX_ROWS], limit_s=limit_s)
-            _refuse_errors(answer, op)
+            self._believe(answer, op)
+
+    def _believe(self, answer: Answer, op: str) -> None:
+        """Refuse a success that is none; count one that says nothing we know."""
+        reading = read(decoded(answer, op)) if answer.body.strip() else Reading("done")
+        if reading.says == "refused":
+            raise Refused(f"{op}: rows were refused", code="rows")
+        if reading.says == "unknown":
+            self._unknown(op, reading.shape)
 
     async def _exchange(
         self,
@@ -180,17 +208,47 @@ class _List(Struct, frozen=True):
     title: str | None = None
 
 
+async def _each_alone(put: Callable[[tuple[str, ...]], Awaitable[None]], lists: tuple[str, ...]) -> Mapping[str, str]:
+    """
+    Put a contact on all lists at once, and on each alone where that is refused; return list id -> code of those that refuse.
+
+    Raises:
+        ConsumerError: from `put`; where all lists refuse, it is the user who is refused.
+    """
+    try:
+        await put(lists)
+    except ConsumerError as together_refused:
+        if not lists[1:] or not _is_of_lists(together_refused):
+            raise
+        refused: dict[str, str] = {}
+        for one in lists:
+            try:
+                await put((one,))
+            except ConsumerError as error:
+                if not _is_of_lists(error):
+                    raise
+                refused[one] = error.code
+        if len(refused) == len(lists):
+            raise
+        return refused
+    return {}
+
+
+def _is_of_lists(error: ConsumerError) -> bool:
+    """Say whether one list may be behind it: a refusal, or a 403, which says nothing of the key."""
+    return isinstance(error, Refused) or error.code == _FORBIDDEN
+
+
 def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[str]]:
     """
-    Return the mode and the tags to send.
+    Return the mode and the tags to send: the others found, then the wanted ones.
 
-    `merge` with the wanted ones, where nothing stale is there; else `replace` with the others found and the wanted
-    ones, so that another hand's new tag is at risk only when it must be.
+    The mode is `merge` where nothing stale is there, so that another hand's new tag is at risk only when it must be. The
+    others go along in either mode: Make.as' default is `replace`, and a server that does not heed the mode would wipe them.
     """
-    ours = {tag.strip().casefold() for tag in found if is_ours(tag)}
-    if ours <= {tag.casefold() for tag in wanted}:
-        return "merge", list(wanted)
-    return "replace", [*(tag for tag in found if not is_ours(tag)), *wanted]
+    others = [tag for tag in found if not is_ours(tag)]
+    stale = {tag.strip().casefold() for tag in found if is_ours(tag)} - {tag.casefold() for tag in wanted}
+    return "replace" if stale else "merge", [*others, *wanted]
 
 
 def fields(subscriber: Subscriber) -> dict[str, object]:
@@ -200,14 +258,3 @@ def fields(subscriber: Subscriber) -> dict[str, object]:
 
 def _given(row: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if value is not None}
-
-
-def _refuse_errors(answer: Answer, what: str) -> None:
-    """Assumption: a success that names `errors` or `failed` rows is none; each call holds one user's rows."""
-    if not answer.body.strip():
-        return
-    tree = decoded(answer, what)
-    parts = tree if isinstance(tree, list) else [tree]
-    parts = [*parts, *(part["data"] for part in parts if isinstance(part, dict) and isinstance(part.get("data"), dict))]
-    if any(isinstance(part, dict) and (part.get("errors") or part.get("failed")) for part in parts):
-        raise Refused(f"{what}: rows were refused", code="rows")

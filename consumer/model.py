@@ -238,6 +238,8 @@ class Result(Struct, frozen=True):
     verdict: Verdict
     code: str = ""
     tried: bool = True
+    delay_s: float = 0.0
+    """The upstream asks that this user is not tried again before (s)."""
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from .status import (
     ListStatus,
     PartitionStatus,
     Status,
+    UnknownAnswer,
     UnknownVendor,
     UserCounts,
     shown,
@@ -82,6 +83,9 @@ class Pulse:
                 to_retry=seen.letters,
             ),
             recent_failures=tuple(sorted(service.resync.failures.values(), key=lambda one: -one.last_at)),
+            unknown_answers=tuple(
+                UnknownAnswer(upstream=one.upstream, op=one.op, shape=one.shape, count=one.count) for one in service.up.shapes.seen()
+            ),
             settings_fingerprint=self._fingerprint,
         )
 

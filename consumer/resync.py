@@ -134,7 +134,8 @@ class Resync:
                 gate.succeeded(user)
                 if written.consent_kept:
                     self._metrics.consent_kept.labels(account=account).inc()
-                results[account] = Result(Verdict.DONE)
+                # What a list refuses is parked, though its siblings have taken the user.
+                results[account] = Result(Verdict.REFUSED, min(written.refused.values())) if written.refused else Result(Verdict.DONE)
             return
 
     def _limit(self, taken_at: float) -> Callable[[], float]:
@@ -151,7 +152,7 @@ class Resync:
         return limit_s
 
     def _is_worth_another(self, error: ConsumerError, gate: Gate) -> bool:
-        transient = isinstance(error, Retryable) and error.retry_after_s is None and error.code != _TOO_OLD
+        transient = isinstance(error, Retryable) and error.retry_after_s is None and error.delay_s is None and error.code != _TOO_OLD
         return transient and not gate.closed(now=anyio.current_time())
 
     def _failed(self, upstream: str, gate: Gate, user: UserKey, error: ConsumerError) -> Result:
@@ -168,7 +169,8 @@ class Resync:
             return Result(Verdict.HELD, error.code, tried=False)
         if not counts:
             return Result(Verdict.HELD, error.code)
-        return Result(Verdict.REFUSED if isinstance(error, Refused) else Verdict.RETRY, error.code)
+        delay_s = (error.delay_s or 0.0) if isinstance(error, Retryable) else 0.0
+        return Result(Verdict.REFUSED if isinstance(error, Refused) else Verdict.RETRY, error.code, delay_s=delay_s)
 
     def _permit(self, gate: Gate, user: UserKey) -> Callable[[], Awaitable[None]]:
         async def permit() -> None:

@@ -118,6 +118,13 @@ class MakeAsSettings(Struct, frozen=True, kw_only=True):
     """Users written to one account at once, so that a slow one can't take every worker."""
 
 
+class HttpSettings(Struct, frozen=True, kw_only=True):
+    """How Sesamy and Make.as are reached."""
+
+    proxy: Text | None = None
+    """Proxy for all requests to Sesamy and Make.as; the environment's are not used, nor does `HTTP_PROXY` set this."""
+
+
 class AdminSettings(Struct, frozen=True, kw_only=True):
     """The server for probes, metrics and the status page."""
 
@@ -184,6 +191,7 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
     workers: WorkerSettings = WorkerSettings()
     sesamy: SesamySettings = SesamySettings()
     makeas: MakeAsSettings = MakeAsSettings()
+    http: HttpSettings = HttpSettings()
     admin: AdminSettings = AdminSettings()
     vendors: Annotated[tuple[VendorSettings, ...], Meta(min_length=1)]
 

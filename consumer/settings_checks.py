@@ -9,7 +9,16 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from . import tls
-from .settings import AdminSettings, DebounceSettings, KafkaSettings, MakeAsSettings, SesamySettings, VendorSettings, WorkerSettings
+from .settings import (
+    AdminSettings,
+    DebounceSettings,
+    HttpSettings,
+    KafkaSettings,
+    MakeAsSettings,
+    SesamySettings,
+    VendorSettings,
+    WorkerSettings,
+)
 
 SETTINGS: Final = 78
 HAND_OVER_S: Final = 8.0
@@ -51,6 +60,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     workers: WorkerSettings
     sesamy: SesamySettings
     makeas: MakeAsSettings
+    http: HttpSettings
     admin: AdminSettings
     vendors: tuple[VendorSettings | None, ...]
 
@@ -156,9 +166,13 @@ def _addresses(parts: Parts) -> _Found:
     ):
         for what, cure in _of_url(url):
             yield _rule(path, what=what, cure=cure)
+    if parts.http.proxy is not None:
+        for what, cure in _of_url(parts.http.proxy, may_be_plain=True):
+            yield _rule("http.proxy", what=what, cure=cure)
 
 
-def _of_url(url: str) -> Iterator[tuple[str, str]]:
+def _of_url(url: str, *, may_be_plain: bool = False) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with a URL; `may_be_plain`: what goes there is secured by itself."""
     try:
         parts = urlsplit(url)
         host, scheme, _ = parts.hostname, parts.scheme, parts.port
@@ -168,7 +182,7 @@ def _of_url(url: str) -> Iterator[tuple[str, str]]:
     if not host or scheme not in {"http", "https"} or not url.isascii() or not url.isprintable() or " " in url:
         yield "not a URL", "write it as https://host/path"
         return
-    if scheme != "https" and not is_loopback(host):
+    if scheme != "https" and not may_be_plain and not is_loopback(host):
         yield "not https", "use https://; plain http is for this machine only"
     if "@" in parts.netloc:
         yield "holds a user or password", "remove what stands before the @, and change that password: it may have been logged"

@@ -18,6 +18,8 @@ from .settings_checks import SETTINGS, Finding, Parts, cross
 
 _ANYWHERE: Final = re.compile(r"at line (\d+), column (\d+)")
 _KEY: Final = re.compile(r"[A-Za-z_]{1,40}")
+_OTHERS: Final = frozenset({"HTTP_PROXY"})
+"""Variables that bear a setting's name and mean something else to other programs."""
 _MAX_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -94,7 +96,7 @@ class _Reader:
             variables = {
                 part.name: _FromEnvironment(variable, self._environ[variable])
                 for part in msgspec.structs.fields(field.type)
-                if (variable := f"{name}_{part.name}".upper()) in self._environ
+                if (variable := f"{name}_{part.name}".upper()) in self._environ and variable not in _OTHERS
             }
             sections[name] = self._struct(field.type, section | variables, f"{name}.")
         return Parts(**sections, vendors=self._vendors(tree.get("vendors")))

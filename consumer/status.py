@@ -129,6 +129,16 @@ class Failure(Struct, frozen=True, kw_only=True):
     """Wall time (s)."""
 
 
+class UnknownAnswer(Struct, frozen=True, kw_only=True):
+    """Successes of a write whose body says nothing that we know; taken for done."""
+
+    upstream: str
+    op: str
+    shape: str
+    """The names of its fields; without any value."""
+    count: int
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """All of it."""
 
@@ -151,6 +161,7 @@ class Status(Struct, frozen=True, kw_only=True):
     unknown_vendors: tuple[UnknownVendor, ...] = ()
     dead_letters: LetterCounts = LetterCounts()
     recent_failures: tuple[Failure, ...] = ()
+    unknown_answers: tuple[UnknownAnswer, ...] = ()
     settings_fingerprint: str = ""
 
 

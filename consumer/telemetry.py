@@ -28,6 +28,7 @@ REBALANCE_KINDS: Final = ("assigned", "revoked")
 STAGES: Final = ("intake", "sesamy", "makeas")
 SESAMY_OPS: Final = ("token", "user", "contracts", "entitlements")
 MAKEAS_OPS: Final = ("contact", "upsert", "update", "products", "subscriptions", "list")
+_WRITES: Final = MAKEAS_OPS[1:5]
 _POISON_CODES: Final = ("too-large", "not-json", "no-ids")
 _GATE_CAUSES: Final = ("breaker", "denied", "retry-after")
 
@@ -71,6 +72,9 @@ class Metrics:
         self.offset_gap_records = count("offset_gap_records", "Records lost to retention before we read them.")
         self.fetch_errors = count("fetch_errors", "Failed reads of the topic.")
         self.consent_kept = count("consent_kept", "Writes that left an opted-out contact out of the lists.", "account")
+        self.unknown_answers = count(
+            "unknown_answers", "Successes of a write whose body says nothing that we know; taken for done.", "upstream", "op"
+        )
         self.loop_lag = seconds("loop_lag_seconds", "How late the event loop woke a sleeper.", _LAG_BUCKETS)
         self._begin_at_zero(settings)
         self.registry.register(_Process(settings))
@@ -98,6 +102,8 @@ class Metrics:
         for account in settings.accounts:
             self._upstream(account.id, MAKEAS_OPS)
             self.consent_kept.labels(account.id)
+            for op in _WRITES:
+                self.unknown_answers.labels(account.id, op)
             for list_id in account.lists:
                 self.freshness.labels(account.id, list_id)
 

@@ -4,16 +4,19 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 
-from msgspec import Struct
+from msgspec import Struct, field
 from prometheus_client import Counter
 
 from . import http, makeas, sesamy
+from .answers import UnknownShapes
 from .gates import MAKE_CALLS, SESAMY_CALLS, Gate, Gates
 from .model import AccountId
 from .resync import Target, Vendor
 from .settings import Account, Settings
-from .telemetry import Metrics
+from .telemetry import Metrics, log
 from .traces import Traces
+
+_log = log(__name__)
 
 
 class Upstreams(Struct, frozen=True):
@@ -23,6 +26,8 @@ class Upstreams(Struct, frozen=True):
     gates: Gates
     traces: Traces | None = None
     """None: off."""
+    shapes: UnknownShapes = field(default_factory=UnknownShapes)
+    """Answers to writes that say nothing we know."""
 
     @property
     def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
@@ -50,7 +55,8 @@ async def upstreams(
         heals: see `gates`.
     """
     connections = settings.workers.concurrency * SESAMY_CALLS + settings.makeas.max_in_flight * 2 * len(settings.accounts)
-    async with http.session(connections=connections) as session:
+    shapes = UnknownShapes()
+    async with http.session(connections=connections, proxy=settings.http.proxy) as session:
 
         def client(name: str, base_url: str, timeout_s: float, refuses: Collection[int]) -> http.Http:
             @cache  # Looking a child up by its labels costs more than counting.
@@ -69,7 +75,14 @@ async def upstreams(
 
         def target(account: Account) -> Target:
             exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES)
-            return Target(account, makeas.MakeAs(exchange, user_id=account.user_id, api_key=account.api_key.read, lists=account.lists))
+
+            def unknown(op: str, shape: str) -> None:
+                metrics.unknown_answers.labels(account.id, op).inc()
+                if shapes.note(account.id, op, shape):
+                    _log.warning("unknown answer shape", upstream=account.id, op=op, shape=shape)
+
+            api_key = account.api_key.read
+            return Target(account, makeas.MakeAs(exchange, user_id=account.user_id, api_key=api_key, lists=account.lists, unknown=unknown))
 
         vendors = {}
         for vendor in settings.vendors:
@@ -86,7 +99,7 @@ async def upstreams(
             vendors[vendor.id] = Vendor(
                 sesamy.Sesamy(api, token), {account.id: target(account) for account in settings.accounts_of(vendor.id)}
             )
-        yield Upstreams(vendors, gates(settings, rate_share=rate_share, courteous=courteous, heals=heals), traces)
+        yield Upstreams(vendors, gates(settings, rate_share=rate_share, courteous=courteous, heals=heals), traces, shapes)
 
 
 def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False) -> Gates:

@@ -8,7 +8,9 @@ from typing import Any, Final, Literal
 from aiohttp import web
 from msgspec import Struct
 
-Kind = Literal["status", "hang", "delay", "drip", "cut", "cut-after", "html", "half-json", "huge", "gzip", "redirect", "shape", "rows"]
+Kind = Literal[
+    "status", "hang", "delay", "drip", "cut", "cut-after", "html", "half-json", "huge", "gzip", "redirect", "shape", "rows", "body"
+]
 _HANG_S: Final = 3600.0
 _HUGE_BYTES: Final = 50_000_000
 
@@ -23,6 +25,8 @@ class Fault(Struct, kw_only=True):
     status: int = 500
     retry_after: str | None = None
     delay_s: float = 1.0
+    body: object = None
+    """What a `body` fault answers after the work is done."""
     times: int | None = None
     """So often; None: until it is taken away."""
 
@@ -59,12 +63,14 @@ class Faults:
             fault.times -= 1
             if fault.times <= 0:
                 self.remove(fault)
-        if fault.kind in {"delay", "cut-after", "rows"}:
+        if fault.kind in {"delay", "cut-after", "rows", "body"}:
             if fault.kind == "delay":
                 await asyncio.sleep(fault.delay_s)
             answer = await handle()
             if fault.kind == "rows":
                 return web.json_response({"errors": [{"row": 0, "message": "refused"}]})
+            if fault.kind == "body":
+                return web.json_response(fault.body)
             return answer if fault.kind == "delay" else _cut(request)
         return await _instead(request, fault)
 

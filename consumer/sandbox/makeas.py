@@ -5,7 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from aiohttp import web
 
@@ -32,6 +32,10 @@ class Account:
         """What must never happen: a contact that left was put back on a list."""
         self.by_hand: dict[str, set[str]] = {}
         """Contact's address -> tags of other tools, which must never be lost."""
+        self.refuses: dict[str, int] = {}
+        """List id -> the status that any call answers which names the list."""
+        self.always: Literal["replace", "merge"] | None = None
+        """Do so whatever `tag` asks for; None: as it asks, and replace where it does not."""
         self.in_flight = self.most_in_flight = 0
         self.written: dict[str, list[tuple[float, Row]]] = {}
         """Contact's address -> each accepted write of it, with its time."""
@@ -117,6 +121,8 @@ class MakeAs:
         email, lists = _address(body), request.query.getall("subscriber_list_id[]", [])
         if email is None:
             return _refused("Email is required")
+        if account.refuses.keys() & lists:
+            return web.json_response({"message": "Refused"}, status=next(account.refuses[one] for one in lists if one in account.refuses))
         if not lists or not set(lists) <= account.lists:
             return _refused("Unknown list")
         wrong = _wrong_fields(request, body)
@@ -136,7 +142,7 @@ class MakeAs:
     def _apply(self, account: Account, contact: Row, request: web.Request, body: Row) -> web.Response:
         if "status" in request.query or "status" in body:
             account.violations.append(f"status was sent for contact {contact['id']}")
-        mode, lists = request.query.get("tag", "replace"), request.query.getall("subscriber_list_id[]", [])
+        mode, lists = account.always or request.query.get("tag", "replace"), request.query.getall("subscriber_list_id[]", [])
         if lists and contact["email_status"] != "active":
             account.violations.append(f"contact {contact['id']} had left and was put on lists {lists}")
         contact["lists"] = sorted({*contact["lists"], *lists})
@@ -170,6 +176,8 @@ class MakeAs:
 
     async def _list(self, account: Account, request: web.Request, _body: Any) -> web.Response:  # noqa: ANN401
         list_id = request.match_info["id"]
+        if list_id in account.refuses:
+            return web.json_response({"message": "Refused"}, status=account.refuses[list_id])
         if list_id not in account.lists:
             return web.json_response({"message": "Not found"}, status=404)
         return web.json_response({"id": int(list_id), "title": f"List {list_id}"})

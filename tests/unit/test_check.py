@@ -1,5 +1,6 @@
 """What `check` says of settings without asking anybody."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +18,11 @@ makeas = {{ userId = "1", apiKey = {key}, listId = "2" }}
 """
 
 
-def said(tmp_path: Path, text: str) -> list[Finding]:
+def said(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None) -> list[Finding]:
     path = tmp_path / "consumer.toml"
     path.write_text(text)
     path.chmod(0o600)
-    return offline(path, {})[1]
+    return offline(path, environ or {})[1]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,25 @@ def test_a_secret_that_everyone_can_read(tmp_path: Path, mode: int, warned: int)
     findings = said(tmp_path, ONE.format(id="a", key=f"{{ file = '{key}' }}"))
 
     assert [finding.path for finding in findings if finding.level == "warning"] == ["vendors[0].makeas[0].apiKey"] * warned
+
+
+@pytest.mark.parametrize(
+    ("environ", "settings", "named"),
+    [
+        ({"HTTPS_PROXY": "http://u:canary@p"}, "", ["HTTPS_PROXY"]),
+        ({"https_proxy": "http://p", "ALL_PROXY": "http://p", "HTTP_PROXY": ""}, "", ["ALL_PROXY, https_proxy"]),
+        ({"NO_PROXY": "*"}, "", []),
+        ({"HTTPS_PROXY": "http://p"}, "[http]\nproxy = 'http://p:3128'\n", []),
+    ],
+)
+def test_a_proxy_of_the_environment_is_said_not_to_be_used(
+    tmp_path: Path, environ: dict[str, str], settings: str, named: list[str]
+) -> None:
+    findings = [one for one in said(tmp_path, settings + ONE.format(id="a", key="'k'"), environ) if one.level == "warning"]
+
+    assert [(one.path, one.what) for one in findings] == [
+        ("http.proxy", f"none, and {names} in the environment is not used") for names in named
+    ]
 
 
 @pytest.mark.parametrize(("server", "mechanism", "warned"), [("b:1", "PLAIN", 1), ("127.0.0.1:1", "PLAIN", 0), ("b:1", "SCRAM-SHA-256", 0)])

@@ -2,9 +2,11 @@
 
 import asyncio
 import ssl
+import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 import trustme
@@ -115,6 +117,74 @@ async def test_a_retry_after_is_seconds_or_a_date_and_clamped(said: str, seconds
     assert seconds == error.retry_after_s
 
 
+@pytest.fixture
+def oslo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Europe/Oslo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("oslo")
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Thu, 26 Nov 2026 15:00:00 GMT",
+        "Thursday, 26-Nov-26 15:00:00 GMT",
+        "Thu Nov 26 15:00:00 2026",
+        "Thu, 26 Nov 2026 15:00:00",
+        "Thu, 26 Nov 2026 15:00:00 -0000",
+        "Thu, 26 Nov 2026 16:00:00 +0100",
+    ],
+)
+async def test_a_date_without_a_zone_is_in_utc_wherever_the_pod_is(said: str) -> None:
+    assert http.retry_after(said, now=datetime(2026, 11, 26, 14, 59, tzinfo=UTC).timestamp()) == 60.0
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_429_and_a_503_ask_everybody_to_wait(status: int) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"Retry-After": "30"})
+
+    error = await fails(handler)
+
+    assert isinstance(error, Retryable)
+    assert (error.retry_after_s, error.delay_s) == (30.0, None)
+
+
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 504])
+async def test_any_other_passing_failure_asks_this_user_alone(status: int) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"Retry-After": "30"})
+
+    error = await fails(handler)
+
+    assert isinstance(error, Retryable)
+    assert (error.retry_after_s, error.delay_s) == (None, 30.0)
+
+
+@pytest.mark.parametrize(("said", "seconds"), [(1e9, 3600.0), (0, 1.0), (-5, 1.0), (60, 60.0), ("60", None), (None, None)])
+async def test_the_bodys_wait_is_clamped_too(said: object, seconds: float | None) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"retry_after": said}}, status=503)
+
+    error = await fails(handler)
+
+    assert isinstance(error, Retryable)
+    assert seconds == error.retry_after_s
+
+
+async def test_the_header_goes_before_the_body() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"retry_after": 60}}, status=429, headers={"Retry-After": "7"})
+
+    error = await fails(handler)
+
+    assert isinstance(error, Retryable)
+    assert error.retry_after_s == 7.0
+
+
 async def test_sesamys_body_says_how_long_to_wait_where_no_header_does() -> None:
     async def handler(_: web.Request) -> web.Response:
         return web.json_response({"error": {"code": "rate_limit_exceeded", "retry_after": 60}}, status=429)
@@ -123,6 +193,23 @@ async def test_sesamys_body_says_how_long_to_wait_where_no_header_does() -> None
 
     assert isinstance(error, Retryable)
     assert error.retry_after_s == 60.0
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [("a&b", "a%26b"), ("email|84", "email%7C84"), ("a=b c+d", "a%3Db%20c%2Bd"), ("æ#?/%", "%C3%A6%23%3F%2F%25"), ("", "")],
+)
+async def test_a_querys_value_stays_one_value(given: str, sent: str) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append((request.raw_path, request.query["userId"]))
+        return web.json_response({})
+
+    async with upstream(handler) as client:
+        await client.exchange("contracts", "GET", "/contracts", query=[("userId", given), ("limit", "5")])
+
+    assert seen == [(f"/contracts?userId={sent}&limit=5", given)]
 
 
 async def test_a_redirect_takes_no_credentials_elsewhere() -> None:

@@ -131,3 +131,9 @@ async def test_a_hanging_handler_does_not_hold_up_the_end() -> None:
         assert time.monotonic() - begun < 2
         with pytest.raises(aiohttp.ClientError):
             await asking
+
+
+async def test_a_body_is_said_though_the_work_is_done(there: There) -> None:
+    there.makeas.faults.add(Fault(kind="body", body={"success": False}))
+    assert (await there.write())[:2] == (200, b'{"success": false}')
+    assert ANN in there.account.contacts

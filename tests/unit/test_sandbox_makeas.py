@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
@@ -51,6 +51,19 @@ async def test_a_contact_is_made_and_found_whatever_the_case_of_its_address(ther
 async def test_tags_are_replaced_unless_merged(there: There, query: str, left: list[str]) -> None:
     contact = there.account.contact(ANN, tags=["x"])
     await there.call("POST", f"/subscribers?subscriber_list_id[]=1{query}", CONTACT)
+    assert contact["tags"] == left
+
+
+@pytest.mark.parametrize(("always", "left"), [("replace", ["sesamy_a"]), ("merge", ["x", "sesamy_a"])])
+@pytest.mark.parametrize("mode", ["tag=replace", "tag=merge"])
+@pytest.mark.parametrize("call", ["POST /subscribers?subscriber_list_id[]=1&", "PATCH /subscribers/1?"])
+async def test_a_server_may_not_heed_the_mode(
+    there: There, always: Literal["replace", "merge"], left: list[str], mode: str, call: str
+) -> None:
+    there.account.always = always
+    contact = there.account.contact(ANN, tags=["x"])
+    method, path = call.split()
+    await there.call(method, path + mode, CONTACT)
     assert contact["tags"] == left
 
 

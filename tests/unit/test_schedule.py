@@ -126,6 +126,17 @@ def test_a_run_of_a_debt_does_not_cover_events_that_wait_for_quiet(bench: Bench)
 # ---- Debts ----
 
 
+@pytest.mark.parametrize(("delay_s", "due"), [(30.0, 32.0), (0.25, 2.5), (0.0, 2.5)])
+def test_a_delay_that_the_upstream_asks_for_is_the_least_of_the_backoff(bench: Bench, delay_s: float, due: float) -> None:
+    """It is that user's alone, at that account alone."""
+    bench.event(ANN, 0)
+    bench.event(BOB, 0)
+    bench.end(bench.take(2), 2, b=Result(Verdict.RETRY, "http-500", delay_s=delay_s), uniform=0.5)
+    assert bench.take(2).accounts == (A, B)
+    assert bench.idle(due - 0.01)
+    assert bench.take(due).accounts == (B,)
+
+
 def test_only_the_accounts_still_owed_are_tried_again_after_the_backoff(bench: Bench) -> None:
     bench.event(ANN, 0)
     bench.end(bench.take(2), 2, b=RETRY, uniform=0.5)

@@ -193,6 +193,12 @@ def test_a_typo_names_what_was_meant(tmp_path: Path, key: str, meant: str) -> No
         ("[makeas]\nbase_url = 'make.example'", "makeas.base_url"),
         ("[makeas]\nbase_url = 'https://make.example:port/'", "makeas.base_url"),
         ("[makeas]\nbase_url = 'https://[::1'", "makeas.base_url"),
+        ("[http]\nproxy = 'https://u:p@proxy.example'", "http.proxy"),
+        ("[http]\nproxy = 'http://proxy.example/?a=b'", "http.proxy"),
+        ("[http]\nproxy = 'http://169.254.169.254:3128'", "http.proxy"),
+        ("[http]\nproxy = 'proxy.example:3128'", "http.proxy"),
+        ("[http]\nproxy = 'socks5://proxy.example'", "http.proxy"),
+        ("[http]\nproxy = ''", "http.proxy"),
         ("[admin]\nport = 65536", "admin.port"),
         ("[admin]\nport = -1", "admin.port"),
         ("kafka = 3", "kafka"),
@@ -216,6 +222,17 @@ def test_plain_http_is_for_this_machine(tmp_path: Path) -> None:
     for host in ("localhost:1", "127.0.0.1:1", "[::1]:1"):
         assert read(tmp_path, f"[makeas]\nbase_url = 'http://{host}/v2'\n" + LEAST).makeas.base_url == f"http://{host}/v2"
     assert [is_loopback(host) for host in ("127.9.9.9", "a.localhost", "localhost.example", "10.0.0.1")] == [True, True, False, False]
+
+
+def test_a_proxy_may_be_plain_for_what_goes_through_it_is_not(tmp_path: Path) -> None:
+    for proxy in ("http://proxy.example:3128", "https://proxy.example"):
+        assert read(tmp_path, f"[http]\nproxy = '{proxy}'\n" + LEAST).http.proxy == proxy
+
+
+@pytest.mark.parametrize("value", ["http://u:p@proxy.example:3128", "http://proxy.example", ""])
+def test_the_environments_proxy_is_not_the_settings(tmp_path: Path, value: str) -> None:
+    """`HTTP_PROXY` is other programs', though it is the name that the setting's variable would have."""
+    assert read(tmp_path, LEAST, {"HTTP_PROXY": value}).http.proxy is None
 
 
 @pytest.mark.parametrize(
@@ -432,6 +449,8 @@ _PLACES: Final = [
     "[debounce]\nquiet_s = '{c}'",
     "[makeas]\nbase_url = 'https://u:{c}@host'",
     "[makeas]\nbase_url = '{c}'",
+    "[http]\nproxy = 'https://u:{c}@host'",
+    "[http]\nproxy = '{c}'",
     "kafka = '{c}'",
     "vendors = '{c}'",
     "vendors = ['{c}']",
@@ -529,4 +548,4 @@ def test_the_readme_has_every_setting_as_it_is() -> None:
 
     assert text == fresh(text)
     assert "`debounce.quiet_s`" in block()
-    assert block().count("\n| `") == 45
+    assert block().count("\n| `") == 46

@@ -1,0 +1,49 @@
+"""The connections' pool: what waits on an idle connection is nobody's answer."""
+
+import select
+from ssl import SSLContext
+from weakref import WeakSet
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+
+
+class Pool(aiohttp.TCPConnector):
+    """
+    A pool that hands no connection out again which has anything to read.
+
+    aiohttp looks only whether an idle connection is open, and takes bytes that a server sent unasked for the answer to the
+    next request, which is another user's.
+    """
+
+    def __init__(self, *, limit: int, ssl: SSLContext) -> None:
+        """Open none yet; `limit`: connections at once, to all hosts together."""
+        super().__init__(limit=limit, ssl=ssl)
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own
+    ) -> Connection:
+        """Return a new connection, or an idle one on which nothing has come since its last answer."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if self._is_quiet(connection):
+                return connection
+            connection.close()
+
+    def _is_quiet(self, connection: Connection) -> bool:
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is None or transport is None or protocol.should_close:  # The last: bytes came, and were put into words.
+            return False
+        if protocol not in self._used:  # On a new one TLS' tickets may wait.
+            self._used.add(protocol)
+            return True
+        poller = select.poll()
+        poller.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not poller.poll(0)  # Bytes that the loop has not seen yet, or an end.
