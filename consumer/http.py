@@ -16,6 +16,7 @@ from msgspec import Struct
 from yarl import URL
 
 from .errors import ConsumerError, Denied, Held, Refused, Retryable
+from .fence import only_ours
 from .pool import Pool
 
 MIB: Final = 1024 * 1024
@@ -147,7 +148,8 @@ class Http:
 
     async def _once(self, asked: "_Asked") -> "_Raw":
         try:
-            return await self._send(asked)
+            with only_ours(lambda: self._retryable(asked.op, "cut")):
+                return await self._send(asked)
         except aiohttp.ServerDisconnectedError:
             raise _Dropped from None
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:

@@ -1,6 +1,7 @@
 """One bounded exchange, against real servers that behave badly."""
 
 import asyncio
+import socket
 import ssl
 import time
 import traceback
@@ -8,9 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import aiohttp
 import pytest
 import trustme
 from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from consumer import http
 from consumer.errors import ConsumerError, Denied, Held, Refused, Retryable
@@ -346,3 +349,22 @@ async def test_an_id_stays_one_segment_of_the_path(user_id: str, path: str) -> N
         await client.exchange("user", "GET", f"/users/{http.segment(user_id)}")
 
     assert [path] == seen
+
+
+class CancelledResolver(AbstractResolver):
+    """Ends by a cancellation of its own, as a task of the client's may."""
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:  # noqa: ARG002
+        raise asyncio.CancelledError
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_a_cancellation_of_the_clients_own_is_a_failed_exchange() -> None:
+    """Else it would end all that goes on beside it, in silence."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=CancelledResolver())) as session:
+        client = http.Http(session, upstream="make", base_url="http://make.example", timeout_s=2.0)
+        with pytest.raises(Retryable) as caught:
+            await client.exchange("contact", "GET", "/")
+    assert caught.value.code == "cut"
