@@ -172,7 +172,7 @@ class Documents(Struct, frozen=True, kw_only=True):
     products: tuple[Product, ...]
     subscriptions: tuple[Subscription, ...]
     skipped_contracts: int = 0
-    """Contracts without an item or a SKU: nothing to link to."""
+    """Contracts without an item or a SKU, so that there is nothing to link to, or with an id that can be none."""
 
 
 class Skip(Struct, frozen=True):

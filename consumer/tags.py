@@ -1,9 +1,9 @@
 """Snapshot -> the standard `sesamy_` tags. Pure."""
 
-import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
+from . import bounds
 from .model import Contract, Entitlement, Snapshot
 
 PREFIX: Final = "sesamy_"
@@ -28,8 +28,12 @@ def is_ours(tag: str) -> bool:
 
 
 def slug(text: str) -> str:
-    """Return `text` in lower case with hyphens for all but letters and digits; æøå stay. Assumption: Make.as takes them."""
-    lowered = unicodedata.normalize("NFC", text.lower())
+    """
+    Return `text` in lower case with hyphens for all but letters and digits; æøå stay. Assumption: Make.as takes them.
+
+    Only its first 512 characters count.
+    """
+    lowered = bounds.normal(bounds.text(text).lower())
     return "-".join("".join(one if one.isalnum() else " " for one in lowered).split())
 
 
@@ -42,16 +46,17 @@ def _tags(snapshot: Snapshot) -> Iterator[str]:
         yield "sesamy_overdue_contract"
     if any(map(_is_paid_article, entitlements)) or any(map(_is_single_purchase, contracts)):
         yield "sesamy_made_single_purchase"
-    if any(one.origin is not None and (one.origin.type or "").upper() == "EXTERNAL" for one in active):
+    if any(one.origin is not None and bounds.word(one.origin.type) == "external" for one in active):
         yield "sesamy_has_external_access"
     if any(_is_gifted(one, snapshot) for one in contracts if not has_ended(one)):
         yield "sesamy_has_gifted_subscription"
     for one in active:
         yield from _tag("sesamy_active_entitlement_", one.title)
-        yield from _tag("sesamy_active_sku_", one.sku)
-        if slug(one.sku or "") and slug(one.purchase_option or ""):
-            yield from _tag("sesamy_active_sku_po_", f"{one.sku}-{one.purchase_option}")
-    for tag in snapshot.profile.tags or ():
+        sku, option = bounds.identifier(one.sku), bounds.identifier(one.purchase_option)
+        yield from _tag("sesamy_active_sku_", sku)
+        if sku and option and slug(sku) and slug(option):
+            yield from _tag("sesamy_active_sku_po_", f"{sku}-{option}")
+    for tag in (snapshot.profile.tags or ())[: bounds.TAGS]:
         yield from _tag("sesamy_tag_", tag)
 
 
@@ -62,7 +67,7 @@ def _tag(prefix: str, text: str | None) -> Iterator[str]:
 
 
 def _status(contract: Contract) -> str:
-    return (contract.status or "").strip().lower()
+    return bounds.word(contract.status)
 
 
 def is_active(contract: Contract) -> bool:
@@ -77,19 +82,19 @@ def has_ended(contract: Contract) -> bool:
 
 def _is_subscription(contract: Contract) -> bool:
     """Assumption: recurring or renewable; where neither field is there, a contract is a subscription."""
-    duration = (contract.contract_duration or "").upper()
-    return duration in {"RECURRING", "RENEWABLE"} or bool(contract.recurring_interval) or not duration
+    duration = bounds.word(contract.contract_duration)
+    return duration in {"recurring", "renewable"} or bool(contract.recurring_interval) or not duration
 
 
 def _is_single_purchase(contract: Contract) -> bool:
     """Assumption: a perpetual contract or an item bought singly, whatever became of it: the tag is permanent."""
     items = contract.items or []
-    return (contract.contract_duration or "").upper() == "PERPETUAL" or any((one.purchase_type or "").lower() == "single" for one in items)
+    return bounds.word(contract.contract_duration) == "perpetual" or any(bounds.word(one.purchase_type) == "single" for one in items)
 
 
 def _is_paid_article(entitlement: Entitlement) -> bool:
-    paid = entitlement.origin is not None and (entitlement.origin.type or "").upper() == "PAYMENTS"
-    return paid and (entitlement.type or "").lower() == "article"
+    paid = entitlement.origin is not None and bounds.word(entitlement.origin.type) == "payments"
+    return paid and bounds.word(entitlement.type) == "article"
 
 
 def _is_gifted(contract: Contract, snapshot: Snapshot) -> bool:
@@ -105,8 +110,8 @@ def _is_gifted(contract: Contract, snapshot: Snapshot) -> bool:
 
 def _is_set(flag: object) -> bool:
     """Assumption: a flag is a boolean, or a word that is none of the usual ones for no."""
-    return flag is True or (isinstance(flag, str) and _folded(flag) not in _NO)
+    return flag is True or (isinstance(flag, str) and bounds.word(flag) not in _NO)
 
 
 def _folded(text: str | None) -> str:
-    return (text or "").strip().casefold()
+    return bounds.text(text).strip().casefold()
