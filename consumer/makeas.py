@@ -10,7 +10,7 @@ from msgspec import Struct
 from .errors import Refused, Retryable
 from .http import Answer, Http, decoded, segment, shaped, together
 from .model import Documents, Subscriber
-from .tags import is_ours
+from .tags import others, stale, with_lasting
 
 REFUSES: Final = frozenset({400, 404, 409, 413, 422})
 MAX_ROWS: Final = 1000
@@ -78,9 +78,12 @@ class MakeAs:
     without list ids; tags of others stay; subscriptions come after the contact and the products.
     """
 
-    def __init__(self, http: Http, *, user_id: str, api_key: Callable[[], str], lists: Sequence[str]) -> None:
+    def __init__(
+        self, http: Http, *, user_id: str, api_key: Callable[[], str], lists: Sequence[str], keep_single_purchase: bool = True
+    ) -> None:
         """Take the API; the key is read at each call."""
         self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
+        self._keep_single_purchase = keep_single_purchase
 
     async def contact(self, email: str, *, permit: Permit) -> Contact | None:
         """
@@ -128,6 +131,10 @@ class MakeAs:
         await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
         return Written(kept)
 
+    def wanted_tags(self, contact: Contact | None, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Return the tags that a contact is to have of us: the wanted ones, and what is on it for good."""
+        return with_lasting(wanted, contact.titles if contact is not None and self._keep_single_purchase else ())
+
     async def list_title(self, list_id: str) -> str:
         """
         Return the title of a list: the key is good and the list is there.
@@ -140,7 +147,7 @@ class MakeAs:
 
     async def _write_contact(self, documents: Documents, permit: Permit, limit_s: Limit) -> bool:
         contact = await self.contact(documents.subscriber.email, permit=permit)
-        mode, tags = tag_change(contact.titles if contact else [], documents.tags)
+        mode, tags = tag_change(contact.titles if contact else [], self.wanted_tags(contact, documents.tags))
         body = {**fields(documents.subscriber), "tags": tags}
         query = [("tag", mode)]
         await permit()
@@ -187,10 +194,9 @@ def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[s
     `merge` with the wanted ones, where nothing stale is there; else `replace` with the others found and the wanted
     ones, so that another hand's new tag is at risk only when it must be.
     """
-    ours = {tag.strip().casefold() for tag in found if is_ours(tag)}
-    if ours <= {tag.casefold() for tag in wanted}:
+    if not stale(found, wanted):
         return "merge", list(wanted)
-    return "replace", [*(tag for tag in found if not is_ours(tag)), *wanted]
+    return "replace", [*others(found, wanted), *wanted]
 
 
 def fields(subscriber: Subscriber) -> dict[str, object]:

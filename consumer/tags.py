@@ -1,6 +1,6 @@
 """Snapshot -> the standard `sesamy_` tags. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from . import bounds
@@ -9,6 +9,20 @@ from .model import Contract, Entitlement, Snapshot
 PREFIX: Final = "sesamy_"
 MAX_CHARS: Final = 99
 """Sesamy's documented limit on a whole tag, in code points."""
+SINGLE_PURCHASE: Final = "sesamy_made_single_purchase"
+_FIXED: Final = frozenset(
+    {
+        "sesamy_active_subscriber",
+        "sesamy_overdue_contract",
+        SINGLE_PURCHASE,
+        "sesamy_has_external_access",
+        "sesamy_has_gifted_subscription",
+    }
+)
+_ENTITLEMENT, _SKU, _SKU_OPTION, _CUSTOM = "sesamy_active_entitlement_", "sesamy_active_sku_", "sesamy_active_sku_po_", "sesamy_tag_"
+_VARIABLE: Final = (_ENTITLEMENT, _SKU, _SKU_OPTION, _CUSTOM)
+_ONCE: Final = frozenset({"own", "single"})
+"""Words for what is bought once. Assumption: OWN is what Sesamy says in public, `single` what its documents do."""
 _NO: Final = frozenset({"", "false", "no", "none", "off", "0"})
 
 
@@ -17,14 +31,52 @@ def standard_tags(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(sorted(set(_tags(snapshot))))
 
 
-def is_ours(tag: str) -> bool:
+def with_lasting(wanted: Sequence[str], found: Collection[str]) -> tuple[str, ...]:
+    """Return the wanted tags of a contact, sorted: who has once made a single purchase has made one, whatever Sesamy still lists."""
+    lasts = any(_is_form(tag) and tag.lower() == SINGLE_PURCHASE for tag in found)
+    return tuple(sorted({*wanted, SINGLE_PURCHASE})) if lasts else tuple(wanted)
+
+
+def is_ours(tag: str, wanted: Collection[str] = ()) -> bool:
     """
     Say whether a tag found at Make.as is ours to remove.
 
-    To the letter, case included: all we write is lower-case, and a tag taken from its owner by mistake is not to be had back.
+    What begins with `sesamy_` to the letter is, whatever follows. In other capitals a tag is ours only where it would be, in lower
+    case, one of `wanted` or a standard tag: one taken from its owner by mistake is not to be had back.
     Assumption: Make.as gives a title back as it was written.
     """
-    return tag.startswith(PREFIX)
+    return tag.startswith(PREFIX) or (_is_form(tag) and (tag.lower() in wanted or _is_standard(tag.lower())))
+
+
+def others(found: Sequence[str], wanted: Collection[str]) -> list[str]:
+    """Return the tags found that are another hand's, which a write leaves."""
+    exactly = frozenset(wanted)
+    return [tag for tag in found if not is_ours(tag, exactly)]
+
+
+def stale(found: Sequence[str], wanted: Collection[str]) -> list[str]:
+    """
+    Return the tags found that are ours and must go.
+
+    One that begins in our letters and differs from a wanted one in capitals only stays; one in capitals from its
+    beginning on goes, for the wanted one is written beside it.
+    """
+    exactly, folded = frozenset(wanted), {tag.casefold() for tag in wanted}
+    return [tag for tag in found if is_ours(tag, exactly) and not (tag.startswith(PREFIX) and tag.strip().casefold() in folded)]
+
+
+def _is_form(tag: str) -> bool:
+    """Say whether a tag can be a form of ours: one in capitals is no longer than ours may be."""
+    return len(tag) <= MAX_CHARS
+
+
+def _is_standard(lowered: str) -> bool:
+    """Say whether a lower-case tag is one that we could write: fixed, or a prefix with a slug behind it."""
+    if lowered in _FIXED:
+        return True
+    return any(
+        lowered.startswith(prefix) and lowered != prefix and slug(lowered[len(prefix) :]) == lowered[len(prefix) :] for prefix in _VARIABLE
+    )
 
 
 def slug(text: str) -> str:
@@ -44,20 +96,21 @@ def _tags(snapshot: Snapshot) -> Iterator[str]:
         yield "sesamy_active_subscriber"
     if any(_status(one) == "overdue" for one in contracts):
         yield "sesamy_overdue_contract"
-    if any(map(_is_paid_article, entitlements)) or any(map(_is_single_purchase, contracts)):
-        yield "sesamy_made_single_purchase"
+    subscribed = {one.id for one in contracts if _is_subscription(one) and not _is_single_purchase(one)}
+    if any(_is_bought_article(one, subscribed) for one in entitlements) or any(map(_is_single_purchase, contracts)):
+        yield SINGLE_PURCHASE
     if any(one.origin is not None and bounds.word(one.origin.type) == "external" for one in active):
         yield "sesamy_has_external_access"
     if any(_is_gifted(one, snapshot) for one in contracts if not has_ended(one)):
         yield "sesamy_has_gifted_subscription"
     for one in active:
-        yield from _tag("sesamy_active_entitlement_", one.title)
+        yield from _tag(_ENTITLEMENT, one.title)
         sku, option = bounds.identifier(one.sku), bounds.identifier(one.purchase_option)
-        yield from _tag("sesamy_active_sku_", sku)
+        yield from _tag(_SKU, sku)
         if sku and option and slug(sku) and slug(option):
-            yield from _tag("sesamy_active_sku_po_", f"{sku}-{option}")
+            yield from _tag(_SKU_OPTION, f"{sku}-{option}")
     for tag in (snapshot.profile.tags or ())[: bounds.TAGS]:
-        yield from _tag("sesamy_tag_", tag)
+        yield from _tag(_CUSTOM, tag)
 
 
 def _tag(prefix: str, text: str | None) -> Iterator[str]:
@@ -89,11 +142,17 @@ def _is_subscription(contract: Contract) -> bool:
 def _is_single_purchase(contract: Contract) -> bool:
     """Assumption: a perpetual contract or an item bought singly, whatever became of it: the tag is permanent."""
     items = contract.items or []
-    return bounds.word(contract.contract_duration) == "perpetual" or any(bounds.word(one.purchase_type) == "single" for one in items)
+    return bounds.word(contract.contract_duration) == "perpetual" or any(bounds.word(one.purchase_type) in _ONCE for one in items)
 
 
-def _is_paid_article(entitlement: Entitlement) -> bool:
-    paid = entitlement.origin is not None and bounds.word(entitlement.origin.type) == "payments"
+def _is_bought_article(entitlement: Entitlement, subscribed: Collection[str]) -> bool:
+    """
+    Say whether an article was bought for itself; one that comes with a subscription was not.
+
+    Assumption: where its contract is not listed, it was bought once: such contracts leave the list.
+    """
+    origin = entitlement.origin
+    paid = origin is not None and bounds.word(origin.type) == "payments" and origin.contract_id not in subscribed
     return paid and bounds.word(entitlement.type) == "article"
 
 

@@ -69,7 +69,14 @@ async def upstreams(
 
         def target(account: Account) -> Target:
             exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES)
-            return Target(account, makeas.MakeAs(exchange, user_id=account.user_id, api_key=account.api_key.read, lists=account.lists))
+            made = makeas.MakeAs(
+                exchange,
+                user_id=account.user_id,
+                api_key=account.api_key.read,
+                lists=account.lists,
+                keep_single_purchase=settings.makeas.keep_single_purchase,
+            )
+            return Target(account, made)
 
         vendors = {}
         for vendor in settings.vendors:

@@ -127,10 +127,11 @@ def _is_gift(user_id: str, profile: dict[str, Any], contract: dict[str, Any]) ->
 
 def _tags(user_id: str, profile: dict[str, Any], contracts: list[dict[str, Any]], entitlements: list[dict[str, Any]]) -> set[str]:
     tags = _tags_of_contracts(contracts)
+    subscribed = {one["id"] for one in contracts if _is_subscription(one) and not _was_bought_once(one)}
     if any(_is_gift(user_id, profile, contract) for contract in contracts):
         tags.add("sesamy_has_gifted_subscription")
     for one in entitlements:
-        if one["type"] == "article" and one["origin"]["type"] == "PAYMENTS":
+        if one["type"] == "article" and one["origin"]["type"] == "PAYMENTS" and one["origin"].get("contractId") not in subscribed:
             tags.add("sesamy_made_single_purchase")
         if not one["hasAccess"]:
             continue
@@ -145,14 +146,23 @@ def _tags(user_id: str, profile: dict[str, Any], contracts: list[dict[str, Any]]
 def _tags_of_contracts(contracts: list[dict[str, Any]]) -> set[str]:
     tags = set()
     for contract in contracts:
-        duration = contract.get("contractDuration")
-        if _is_active(contract) and (duration != "PERPETUAL" or contract.get("recurringInterval")):
+        if _is_active(contract) and _is_subscription(contract):
             tags.add("sesamy_active_subscriber")
         if (contract.get("status") or "").lower() == "overdue":
             tags.add("sesamy_overdue_contract")
-        if duration == "PERPETUAL" or any(item.get("purchaseType") == "single" for item in contract["items"]):
+        if _was_bought_once(contract):
             tags.add("sesamy_made_single_purchase")
     return tags
+
+
+def _is_subscription(contract: dict[str, Any]) -> bool:
+    return contract.get("contractDuration") != "PERPETUAL" or bool(contract.get("recurringInterval"))
+
+
+def _was_bought_once(contract: dict[str, Any]) -> bool:
+    return contract.get("contractDuration") == "PERPETUAL" or any(
+        item.get("purchaseType") in {"OWN", "single"} for item in contract["items"]
+    )
 
 
 def _tag(prefix: str, text: str) -> set[str]:

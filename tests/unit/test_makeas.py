@@ -36,12 +36,15 @@ def documents(*, tags: tuple[str, ...] = ("sesamy_a",), rows: int = 1, company: 
 
 
 @asynccontextmanager
-async def account(*, timeout_s: float = 2.0, key: str = "k") -> AsyncIterator[tuple[MakeAs, stand_in.Account, stand_in.MakeAs]]:
+async def account(
+    *, timeout_s: float = 2.0, key: str = "k", keep_single_purchase: bool = True
+) -> AsyncIterator[tuple[MakeAs, stand_in.Account, stand_in.MakeAs]]:
     made = stand_in.MakeAs()
     there = made.add_account("1001", key="k", lists={"1", "2"})
     async with serving(made.app()) as url, http.session(connections=8) as session:
         api = http.Http(session, upstream="1001", base_url=f"{url}/api/public/v2", timeout_s=timeout_s, refuses=REFUSES)
-        yield MakeAs(api, user_id="1001", api_key=lambda: key, lists=["1", "2"]), there, made
+        client = MakeAs(api, user_id="1001", api_key=lambda: key, lists=["1", "2"], keep_single_purchase=keep_single_purchase)
+        yield client, there, made
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,11 @@ async def account(*, timeout_s: float = 2.0, key: str = "k") -> AsyncIterator[tu
         (["x", "sesamy_a"], ["sesamy_a", "sesamy_b"], ("merge", ["sesamy_a", "sesamy_b"])),
         (["x", "sesamy_old"], ["sesamy_a"], ("replace", ["x", "sesamy_a"])),
         (["x", "sesamy_old"], [], ("replace", ["x"])),
+        (
+            ["x", "Sesamy_Active_Subscriber", "Sesamy_X"],
+            ["sesamy_active_subscriber"],
+            ("replace", ["x", "Sesamy_X", "sesamy_active_subscriber"]),
+        ),
         (["sesamy", "Sesam", "not_sesamy_x"], ["sesamy_a"], ("merge", ["sesamy_a"])),
     ],
 )
@@ -83,6 +91,15 @@ async def test_tags_of_others_stay_and_stale_ones_go() -> None:
         await client.write(documents(), permit=permit, limit_s=no_limit)
 
     assert there.contacts[ANN]["tags"] == ["Quiz", "sesamy", "sesamy_a"]
+
+
+@pytest.mark.parametrize(("keep", "then"), [(True, ["sesamy_a", "sesamy_made_single_purchase"]), (False, ["sesamy_a"])])
+async def test_who_has_made_a_single_purchase_keeps_the_tag(keep: bool, then: list[str]) -> None:
+    async with account(keep_single_purchase=keep) as (client, there, _):
+        there.contact(ANN, tags=["sesamy_made_single_purchase", "sesamy_old"])
+        await client.write(documents(), permit=permit, limit_s=no_limit)
+
+    assert sorted(there.contacts[ANN]["tags"]) == then
 
 
 @pytest.mark.parametrize(("status", "left"), [("active", False), ("unsubscribed", True), ("bounce", True), ("whatever", True)])
