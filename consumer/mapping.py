@@ -7,7 +7,7 @@ import msgspec
 
 from . import bounds
 from .errors import Retryable
-from .model import Contract, Documents, Item, Product, Skip, Snapshot, Subscriber, Subscription
+from .model import Contract, Documents, Entitlement, Item, Product, Skip, Snapshot, Subscriber, Subscription
 from .tags import has_ended, is_active, standard_tags
 
 _GUEST_PREFIX: Final = "guest|"
@@ -60,16 +60,15 @@ def is_guest_id(user_id: str) -> bool:
 
 
 def _refuse_foreign(snapshot: Snapshot) -> None:
-    """Assumption: contracts of others, or entitlements that all come from contracts of others, mean that the filter failed."""
-    user, mine = snapshot.user.user, {contract.id for contract in snapshot.contracts}
-    origins = {
-        one.origin.contract_id
-        for one in snapshot.entitlements
-        if one.origin is not None and one.origin.contract_id and bounds.word(one.origin.type) == "payments"
-    }
-    foreign_contract = any(one.user_id and one.user_id != user for one in snapshot.contracts)
-    if foreign_contract or (origins and origins.isdisjoint(mine)):
-        raise Retryable("the answer holds contracts of another user", code="foreign-contract")
+    """
+    Refuse an answer with a row that names another user: the filter failed.
+
+    An entitlement whose contract is not listed proves nothing: contracts of what was bought once leave the list.
+    """
+    user = snapshot.user.user
+    rows: tuple[Contract | Entitlement, ...] = (*snapshot.contracts, *snapshot.entitlements)
+    if any(row.user_id and row.user_id != user for row in rows):
+        raise Retryable("the answer holds rows of another user", code="foreign-contract")
 
 
 def _is_linked(contract: Contract) -> bool:

@@ -112,9 +112,10 @@ class Origin(Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Entitlement(Struct, frozen=True, rename="camel", kw_only=True):
-    """An access; it names no user."""
+    """An access; it names no user, as far as is documented."""
 
     id: str
+    user_id: str | None = None
     sku: str | None = None
     purchase_option: str | None = None
     title: str | None = None

@@ -303,9 +303,8 @@ def paid(number: int) -> dict[str, Any]:
     [
         ([contract(1, userId="email|bob")], ()),
         ([contract(1, userId=ANN), contract(2, userId="email|bob", items=[])], (paid(1),)),
-        ([contract(1)], (paid(7),)),
-        ([contract(1)], (paid(7), paid(8), {"origin": {"type": "EXTERNAL"}}, {})),
-        ([], (paid(7),)),
+        ([contract(1)], ({"userId": "email|bob"},)),
+        ([], (paid(7), {"userId": ANN}, paid(8) | {"userId": "email|bob"})),
     ],
 )
 def test_an_answer_about_others_is_not_believed(contracts: list[dict[str, Any]], entitlements: tuple[dict[str, Any], ...]) -> None:
@@ -325,10 +324,20 @@ def test_an_answer_about_others_is_not_believed(contracts: list[dict[str, Any]],
         ([contract(1)], ()),
         ([contract(1)], ({}, {"origin": {}}, {"origin": {"type": "PAYMENTS"}}, {"origin": {"type": "EXTERNAL", "contractId": "c7"}})),
         ([contract(1, items=[])], (paid(1),)),
+        ([contract(1)], (paid(7),)),
+        ([contract(1)], (paid(7), paid(8), {"origin": {"type": "EXTERNAL"}}, {})),
+        ([], (paid(7), {"userId": ANN}, {"userId": ""}, {"userId": None})),
     ],
 )
 def test_an_answer_that_may_be_right_is_believed(contracts: list[dict[str, Any]], entitlements: tuple[dict[str, Any], ...]) -> None:
     assert isinstance(documents(snapshot(*contracts, entitlements=entitlements)), Documents)
+
+
+def test_a_reader_of_single_articles_is_written_though_no_contract_is_listed() -> None:
+    origin = {"type": "PAYMENTS", "contractId": "gone"}
+    article = {"id": "e1", "type": "article", "sku": "a1", "title": "An article", "origin": origin, "hasAccess": False}
+
+    assert written(entitlements=(article,)).tags == ("sesamy_made_single_purchase",)
 
 
 @pytest.mark.parametrize("profile", [{"email": None}, {"isGuest": True}])
