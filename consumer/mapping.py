@@ -1,6 +1,8 @@
 """Snapshot -> Make documents. Pure."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from math import inf
 from typing import Final
 
 import msgspec
@@ -113,15 +115,24 @@ def _catalogue(contracts: Iterable[Contract]) -> tuple[Product, ...]:
     return tuple(Product(product_id, name) for product_id, name in sorted(names.items()))
 
 
-def _precedence(contract: Contract) -> tuple[bool, str, str]:
-    # Assumption: Sesamy writes all its dates alike, so that they sort as text. The id keeps the choice from flipping.
-    return is_active(contract), _date(contract.created_at, contract.start_date) or "", contract.id
+def _precedence(contract: Contract) -> tuple[bool, float, str, str]:
+    # The text and the id keep the choice from flipping.
+    date = _date(contract.created_at, contract.start_date) or ""
+    return is_active(contract), _seconds(date), date, contract.id
+
+
+def _seconds(date: str) -> float:
+    """Return a date's time, however it is spelled (s). Assumption: without a zone it is UTC; what can't be read is before all others."""
+    try:
+        at = datetime.fromisoformat(date)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return -inf
 
 
 def _main_item(contract: Contract) -> Item | None:
-    """Assumption: a contract's first item makes its subscription; without one, or without its SKU, there is nothing to link."""
-    first = contract.items[0] if contract.items else None
-    return None if first is None or bounds.is_blank(first.sku) else first
+    """Assumption: a contract's first item with an SKU makes its subscription; without one there is nothing to link."""
+    return next((item for item in contract.items or () if not bounds.is_blank(item.sku)), None)
 
 
 def _product_id(item: Item) -> str | None:

@@ -21,6 +21,7 @@ _FIXED: Final = frozenset(
 )
 _ENTITLEMENT, _SKU, _SKU_OPTION, _CUSTOM = "sesamy_active_entitlement_", "sesamy_active_sku_", "sesamy_active_sku_po_", "sesamy_tag_"
 _VARIABLE: Final = (_ENTITLEMENT, _SKU, _SKU_OPTION, _CUSTOM)
+_RUNNING: Final = frozenset({"active", "overdue", "pending", "paused", "trial", "trialing"})
 _ONCE: Final = frozenset({"own", "single"})
 """Words for what is bought once. Assumption: OWN is what Sesamy says in public, `single` what its documents do."""
 _NO: Final = frozenset({"", "false", "no", "none", "off", "0"})
@@ -129,8 +130,8 @@ def is_active(contract: Contract) -> bool:
 
 
 def has_ended(contract: Contract) -> bool:
-    """Say whether a contract is over. Assumption: all but an ACTIVE one, and an OVERDUE one, which is in its days of grace."""
-    return not is_active(contract) and _status(contract) != "overdue"
+    """Say whether a contract is over. Assumption: with every status but a running contract's; without one, if it is not active."""
+    return not is_active(contract) and _status(contract) not in _RUNNING
 
 
 def _is_subscription(contract: Contract) -> bool:

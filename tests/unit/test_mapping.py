@@ -169,9 +169,9 @@ def test_product_and_name(item: dict[str, Any], product: str, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    "items", [None, [], [{}], [{"name": "Magazine"}], [{"sku": ""}], [{"sku": " ", "name": "Magazine"}], [{"name": "Bag"}, {"sku": "bag"}]]
+    "items", [None, [], [{}], [{"name": "Magazine"}], [{"sku": ""}], [{"sku": " ", "name": "Magazine"}], [{"name": "Bag"}, {"sku": None}]]
 )
-def test_a_contract_without_a_first_sku_is_skipped_and_counted(items: list[dict[str, Any]] | None) -> None:
+def test_a_contract_without_an_sku_is_skipped_and_counted(items: list[dict[str, Any]] | None) -> None:
     found = written(contract(1, items=items), contract(2))
 
     assert [one.external_id for one in found.subscriptions] == ["c2"]
@@ -185,6 +185,25 @@ def test_of_several_items_the_first_is_subscribed_to_and_all_are_products() -> N
 
     assert only(contract(items=items)).product_external_id == "sid:abc|po1"
     assert catalogue(contract(items=items)) == {"bag": "Bag", "cup|red": "Cup", "sid:abc|po1": "Magazine - Monthly"}
+
+
+def test_the_first_item_with_an_sku_is_subscribed_to() -> None:
+    items = [{"name": "x"}, {"sku": " "}, {"sku": "s", "name": "N"}, ITEM]
+
+    found = written(contract(id="c1", status="CANCELLED", createdAt="2025-01-01T00:00:00Z", canceledAt="2026-03-01", items=items))
+
+    assert found.skipped_contracts == 0
+    assert found.subscriptions == (
+        Subscription(
+            external_id="c1",
+            product_external_id="s",
+            start_date="2025-01-01T00:00:00Z",
+            end_date="2026-03-01",
+            name="N",
+            status="cancelled",
+        ),
+    )
+    assert [one.external_id for one in found.products] == ["s", "sid:abc|po1"]
 
 
 def test_two_contracts_on_one_product_make_one_product() -> None:
@@ -211,6 +230,11 @@ NAMED = {"status": "EXPIRED", "items": [{**ITEM, "name": "Old name"}]}
         ({"createdAt": None, "startDate": "2024-01-01"}, {"createdAt": "2020-01-01", **NAMED, "status": "ACTIVE"}, "Magazine"),
         ({"createdAt": "2020-01-01"}, {"createdAt": None, **NAMED, "status": "ACTIVE"}, "Magazine"),
         ({"id": "c9"}, {"id": "c3", **NAMED, "status": "ACTIVE"}, "Magazine"),
+        ({"createdAt": "2024-01-01T00:30:00Z"}, {"createdAt": "2024-01-01T01:00:00+02:00", **NAMED, "status": "ACTIVE"}, "Magazine"),
+        ({"createdAt": "2024-03-01T08:00:00Z"}, {"createdAt": "20240301T070000Z", **NAMED, "status": "ACTIVE"}, "Magazine"),
+        ({"createdAt": "2024-03-01T08:00:00Z"}, {"createdAt": "2024-03-01T07:00:00.5", **NAMED, "status": "ACTIVE"}, "Magazine"),
+        ({"createdAt": "2024-03-01"}, {"createdAt": "tomorrow", **NAMED, "status": "ACTIVE"}, "Magazine"),
+        ({"createdAt": "2024-03-01"}, {"createdAt": "0001-01-01T00:00:00+14:00", **NAMED, "status": "ACTIVE"}, "Magazine"),
     ],
 )
 def test_of_two_names_an_active_contracts_wins_then_the_newest(one: dict[str, Any], other: dict[str, Any], name: str) -> None:
@@ -231,6 +255,10 @@ def test_a_subscription_keeps_its_own_name() -> None:
         ({"status": "active"}, "active", False),
         ({"status": "OVERDUE"}, "cancelled", False),
         ({"status": "overdue", "isActive": True}, "cancelled", False),
+        ({"status": "PENDING"}, "cancelled", False),
+        ({"status": "paused"}, "cancelled", False),
+        ({"status": "Trial", "isActive": True}, "cancelled", False),
+        ({"status": "TRIALING"}, "cancelled", False),
         ({"status": "CANCELED"}, "cancelled", True),
         ({"status": "CANCELLED"}, "cancelled", True),
         ({"status": "expired"}, "cancelled", True),
