@@ -7,6 +7,7 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+from .address import same_address
 from .errors import ConsumerError, Held
 from .gates import SESAMY_CALLS, Gate
 from .makeas import Contact, fields
@@ -121,7 +122,7 @@ def _of_fields(contact: Contact | None, wanted: Documents) -> list[Change]:
         held = getattr(contact, name)
         now = None if held is None or held == "" else str(held)
         value = given.get(name)
-        same = now == value or (name == "email" and now is not None and value is not None and now.casefold() == value.casefold())
+        same = now == value or (name == "email" and same_address(now, value))
         if value is None:
             action: Literal["add", "change", "keep", "same"] = "keep"
         else:

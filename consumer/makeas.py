@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from .address import same_address
 from .errors import Refused, Retryable
 from .http import Answer, Http, decoded, segment, shaped, together
 from .model import Documents, Subscriber
@@ -101,7 +102,7 @@ class MakeAs:
         if isinstance(tree, dict) and "id" not in tree:
             tree = tree.get("data", tree.get("subscriber"))
         contact = shaped(tree, Contact, "contact")
-        if contact.email is not None and contact.email.strip().casefold() != email.casefold():
+        if contact.email is not None and not same_address(contact.email, email):
             raise Retryable("contact: the answer is another contact", code="foreign-contact")
         return contact
 

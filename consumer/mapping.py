@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from . import bounds
+from .address import cleaned
 from .errors import Retryable
 from .model import Contract, Documents, Entitlement, Item, Product, Skip, Snapshot, Subscriber, Subscription
 from .tags import has_ended, is_active, standard_tags
@@ -28,7 +29,7 @@ def documents(snapshot: Snapshot) -> Documents | Skip:
     _refuse_foreign(snapshot)
     if is_guest_id(snapshot.user.user) or any(_is_true(flag) for flag in (profile.is_guest, profile.is_guest_, profile.guest)):
         return Skip("guest")
-    email = (profile.email or "").strip()
+    email = cleaned(profile.email)
     if not email:
         return Skip("no-email")
     # Pages shift while they are read: of a contract that came twice, the later row is the younger state.

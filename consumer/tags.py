@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from . import bounds
+from .address import canonical
 from .model import Contract, Entitlement, Snapshot
 
 PREFIX: Final = "sesamy_"
@@ -162,8 +163,8 @@ def _is_gifted(contract: Contract, snapshot: Snapshot) -> bool:
     if _is_set(contract.gift_mode) or _is_set(contract.is_gift):
         return True
     payer_id, payer_email = (contract.payer.id, contract.payer.email) if contract.payer else (None, None)
-    payer_email, email = _folded(payer_email) or _folded(contract.payer_email), _folded(snapshot.profile.email)
-    if payer_email and email:
+    payer_email = canonical(payer_email) or canonical(contract.payer_email)
+    if payer_email and (email := canonical(snapshot.profile.email)):
         return payer_email != email  # A payer's id may be another system's, an address is not.
     return bool(payer_id) and payer_id != snapshot.user.user
 
@@ -171,7 +172,3 @@ def _is_gifted(contract: Contract, snapshot: Snapshot) -> bool:
 def _is_set(flag: object) -> bool:
     """Assumption: a flag is a boolean, or a word that is none of the usual ones for no."""
     return flag is True or (isinstance(flag, str) and bounds.word(flag) not in _NO)
-
-
-def _folded(text: str | None) -> str:
-    return bounds.text(text).strip().casefold()

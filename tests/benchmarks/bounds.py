@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from msgspec import convert
 
+from consumer.address import canonical
 from consumer.console import printable
 from consumer.errors import ConsumerError
 from consumer.events import decode
@@ -62,6 +63,7 @@ def _event(text: str) -> None:
 _OF_TEXT: Final[dict[str, Callable[[str], object]]] = {
     "slug": slug,
     "is_ours": is_ours,
+    "canonical": canonical,
     "documents": lambda text: documents(_snapshot(text)),
     "shown": shown,
     "printable": printable,

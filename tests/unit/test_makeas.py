@@ -194,3 +194,23 @@ async def test_a_lists_title_shows_that_key_and_list_are_good() -> None:
         assert await client.list_title("1") == "List 1"
         with pytest.raises(Refused):
             await client.list_title("9")
+
+
+@pytest.mark.parametrize(
+    ("held", "asked"), [("Ann@BØRS.no", "ann@xn--brs-0na.no"), ("ann@xn--brs-0na.no", "ann@børs.no"), ("ann@a.no\u200b", "ann@a.no")]
+)
+async def test_one_address_in_two_spellings_is_one_contact(held: str, asked: str) -> None:
+    async with account() as (client, there, _):
+        there.contact(asked)["email"] = held
+
+        assert await client.contact(asked, permit=permit) is not None
+
+
+async def test_another_contact_than_asked_for_is_not_believed() -> None:
+    async with account() as (client, there, _):
+        there.contact(ANN)["email"] = "bob@example.com"
+
+        with pytest.raises(Retryable) as caught:
+            await client.contact(ANN, permit=permit)
+    assert caught.value.code == "foreign-contact"
+    assert "bob" not in str(caught.value)

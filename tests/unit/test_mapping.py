@@ -112,13 +112,19 @@ def test_two_vendors_with_one_user_id_have_each_their_own() -> None:
         ({"company": "Fjord AS"}, {"company": "Fjord AS"}),
         ({"company": ""}, {}),
         ({"email": " ann@example.com\n"}, {}),
+        ({"email": "\ufeffann\u200b@exam\u00adple.com\u200f "}, {}),
+        ({"email": "Ann@Example.com"}, {"email": "Ann@Example.com"}),
+        ({"email": "ann@BA\u030agen.no"}, {"email": "ann@BÅgen.no"}),
+        ({"email": "ann@xn--brs-0na.no"}, {"email": "ann@xn--brs-0na.no"}),
     ],
 )
 def test_subscriber_fields(profile: dict[str, Any], expected: dict[str, str]) -> None:
     assert written(profile=profile).subscriber == structs.replace(Subscriber(email="ann@example.com", external_id=ANN), **expected)
 
 
-@pytest.mark.parametrize("email", [None, "", "  ", "\t\n"])
+@pytest.mark.parametrize(
+    "email", [None, "", "  ", "\t\n", "\u200b\ufeff", "a" * 243 + "@example.com", "ann@example.com" + " " * 1002, "ann\ud800@example.com"]
+)
 def test_without_an_address_nothing_is_written(email: str | None) -> None:
     assert documents(snapshot(contract(), profile={"email": email})) == Skip("no-email")
 

@@ -227,12 +227,17 @@ class TestHasGiftedSubscription:
             {"payer": {"email": " Ann@Example.com "}},
             {"payer": {"id": "cus_17", "email": "ann@example.com"}},
             {"payerEmail": "ANN@example.com"},
+            {"payerEmail": "\ufeffann@exam\u200bple.com."},
             {"payerEmail": ""},
             {"payer": {"id": "email|bob"}, "status": "EXPIRED"},
         ],
     )
     def test_has_it_not(self, fields: dict[str, Any]) -> None:
         assert self.GIFTED not in tags(contract(**fields))
+
+    @pytest.mark.parametrize(("ours", "payers"), [("ann@børs.no", "Ann@XN--BRS-0NA.no"), ("ann@xn--brs-0na.no", "ann@BØRS.no")])
+    def test_both_spellings_of_a_domain_are_one(self, ours: str, payers: str) -> None:
+        assert self.GIFTED not in tags(contract(payerEmail=payers), profile={"email": ours})
 
     def test_a_payers_address_says_nothing_where_ours_is_unknown(self) -> None:
         assert self.GIFTED not in tags(contract(payerEmail="bob@example.com"), profile={"email": None})
