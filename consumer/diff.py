@@ -7,6 +7,7 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+from .address import same_address
 from .errors import ConsumerError, Held
 from .gates import SESAMY_CALLS, Gate
 from .makeas import Contact, fields
@@ -14,7 +15,7 @@ from .mapping import documents, is_guest_id
 from .model import Documents, Skip, Snapshot, UserKey
 from .resync import Target
 from .settings import Settings
-from .tags import is_ours
+from .tags import others, stale
 from .telemetry import Metrics
 from .upstreams import Upstreams, upstreams
 
@@ -91,6 +92,7 @@ async def _of_account(up: Upstreams, user: UserKey, target: Target, wanted: Docu
         contact = await target.client.contact(wanted.subscriber.email, permit=permit)
     except ConsumerError as error:
         return AccountDiff(account=account.id, lists=account.lists, failed=error.code)
+    wanted = msgspec.structs.replace(wanted, tags=target.client.wanted_tags(contact, wanted.tags))
     return AccountDiff(account=account.id, lists=account.lists, changes=tuple(changes(contact, wanted, account.lists)))
 
 
@@ -120,7 +122,7 @@ def _of_fields(contact: Contact | None, wanted: Documents) -> list[Change]:
         held = getattr(contact, name)
         now = None if held is None or held == "" else str(held)
         value = given.get(name)
-        same = now == value or (name == "email" and now is not None and value is not None and now.casefold() == value.casefold())
+        same = now == value or (name == "email" and same_address(now, value))
         if value is None:
             action: Literal["add", "change", "keep", "same"] = "keep"
         else:
@@ -132,12 +134,13 @@ def _of_fields(contact: Contact | None, wanted: Documents) -> list[Change]:
 
 def _of_tags(contact: Contact | None, wanted: Documents) -> list[Change]:
     held = contact.titles if contact is not None else []
-    here, asked = {tag.casefold() for tag in held}, {tag.casefold() for tag in wanted.tags}
+    here = {tag.casefold() for tag in held}
     found = [Change(field="tag", action="same" if tag.casefold() in here else "add", wanted=tag) for tag in wanted.tags]
+    stays, goes = set(others(held, wanted.tags)), set(stale(held, wanted.tags))
     for tag in held:
-        if not is_ours(tag):
+        if tag in stays:
             found.append(Change(field="tag", action="keep", now=tag))
-        elif tag.strip().casefold() not in asked:
+        elif tag in goes:
             found.append(Change(field="tag", action="remove", now=tag))
     return found
 

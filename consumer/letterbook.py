@@ -17,6 +17,8 @@ Place = tuple[int, int]
 Headers = Sequence[tuple[str, bytes | None]]
 _DIGITS: Final = 19
 """Kafka counts in 64 bits."""
+_MAX_HEADER_BYTES: Final = 16_384
+"""Ours are far shorter; a longer one is looked at by nobody, for whoever may write to the topic may write a megabyte."""
 HELD: Final = "held"
 REPLACES: Final = "replaces"
 """Header of a letter that takes the place of older ones: `P:N`, by commas."""
@@ -51,8 +53,8 @@ class Mark(Struct, frozen=True):
 
 
 def fields(headers: Headers) -> dict[str, str]:
-    """Return headers as text; Kafka lets one be without a value."""
-    return {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
+    """Return headers as text; Kafka lets one be without a value, and one that is far too long counts as such."""
+    return {name: (value or b"").decode("utf-8", "replace") if len(value or b"") <= _MAX_HEADER_BYTES else "" for name, value in headers}
 
 
 def places(text: str) -> tuple[Place, ...]:

@@ -7,11 +7,12 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from .address import same_address
 from .answers import Reading, read
 from .errors import ConsumerError, Held, Refused, Retryable
 from .http import Answer, Http, decoded, segment, shaped, together
 from .model import Documents, Subscriber
-from .tags import is_ours
+from .tags import others, stale, with_lasting
 
 REFUSES: Final = frozenset({400, 404, 409, 413, 422})
 MAX_ROWS: Final = 1000
@@ -88,10 +89,18 @@ class MakeAs:
     """
 
     def __init__(
-        self, http: Http, *, user_id: str, api_key: Callable[[], str], lists: Sequence[str], unknown: Unknown | None = None
+        self,
+        http: Http,
+        *,
+        user_id: str,
+        api_key: Callable[[], str],
+        lists: Sequence[str],
+        keep_single_purchase: bool = True,
+        unknown: Unknown | None = None,
     ) -> None:
         """Take the API; the key is read at each call. `unknown` is told each answer to a write that says nothing we know."""
         self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
+        self._keep_single_purchase = keep_single_purchase
         self._unknown = unknown or (lambda _op, _shape: None)
 
     async def contact(self, email: str, *, permit: Permit) -> Contact | None:
@@ -110,7 +119,7 @@ class MakeAs:
         if isinstance(tree, dict) and "id" not in tree:
             tree = tree.get("data", tree.get("subscriber"))
         contact = shaped(tree, Contact, "contact")
-        if contact.email is not None and contact.email.strip().casefold() != email.casefold():
+        if contact.email is not None and not same_address(contact.email, email):
             raise Retryable("contact: the answer is another contact", code="foreign-contact")
         return contact
 
@@ -143,6 +152,10 @@ class MakeAs:
         await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
         return written
 
+    def wanted_tags(self, contact: Contact | None, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Return the tags that a contact is to have of us: the wanted ones, and what is on it for good."""
+        return with_lasting(wanted, contact.titles if contact is not None and self._keep_single_purchase else ())
+
     async def list_title(self, list_id: str) -> str:
         """
         Return the title of a list: the key is good and the list is there.
@@ -156,7 +169,7 @@ class MakeAs:
 
     async def _write_contact(self, documents: Documents, lists: tuple[str, ...], permit: Permit, limit_s: Limit) -> Written:
         contact = await self.contact(documents.subscriber.email, permit=permit)
-        mode, tags = tag_change(contact.titles if contact else [], documents.tags)
+        mode, tags = tag_change(contact.titles if contact else [], self.wanted_tags(contact, documents.tags))
         body = {**fields(documents.subscriber), "tags": tags}
         opted_out = contact is not None and contact.opted_out
 
@@ -246,9 +259,7 @@ def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[s
     The mode is `merge` where nothing stale is there, so that another hand's new tag is at risk only when it must be. The
     others go along in either mode: Make.as' default is `replace`, and a server that does not heed the mode would wipe them.
     """
-    others = [tag for tag in found if not is_ours(tag)]
-    stale = {tag.strip().casefold() for tag in found if is_ours(tag)} - {tag.casefold() for tag in wanted}
-    return "replace" if stale else "merge", [*others, *wanted]
+    return "replace" if stale(found, wanted) else "merge", [*others(found, wanted), *wanted]
 
 
 def fields(subscriber: Subscriber) -> dict[str, object]:

@@ -112,9 +112,10 @@ class Origin(Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Entitlement(Struct, frozen=True, rename="camel", kw_only=True):
-    """An access; it names no user."""
+    """An access; it names no user, as far as is documented."""
 
     id: str
+    user_id: str | None = None
     sku: str | None = None
     purchase_option: str | None = None
     title: str | None = None
@@ -172,7 +173,7 @@ class Documents(Struct, frozen=True, kw_only=True):
     products: tuple[Product, ...]
     subscriptions: tuple[Subscription, ...]
     skipped_contracts: int = 0
-    """Contracts without an item or a SKU: nothing to link to."""
+    """Contracts without an item or a SKU, so that there is nothing to link to, or with an id that can be none."""
 
 
 class Skip(Struct, frozen=True):

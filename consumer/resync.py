@@ -11,7 +11,7 @@ from msgspec import Struct
 from .errors import ConsumerError, Denied, Held, Refused, Retryable
 from .gates import SESAMY_CALLS, Gate, Gates
 from .makeas import MakeAs
-from .mapping import documents, is_guest_id
+from .mapping import documents, is_guest_id, is_long
 from .model import AccountId, Documents, Job, Result, Skip, Snapshot, UserKey, Verdict
 from .sesamy import Sesamy
 from .settings import Account
@@ -96,7 +96,7 @@ class Resync:
         taken_at = anyio.current_time()
         try:
             snapshot = await self._fetch(user, gate)
-            wanted = documents(snapshot) if isinstance(snapshot, Snapshot) else None
+            wanted = await mapped(snapshot) if isinstance(snapshot, Snapshot) else None
         except ConsumerError as error:
             return self._failed(f"sesamy:{user.vendor}", gate, user, error), {}, ""
         gate.succeeded(user)
@@ -229,3 +229,13 @@ def _outcome(sesamy: Result, accounts: Mapping[AccountId, Result], skip: str) ->
         return "failed"
     done: Sequence[bool] = [result.verdict is Verdict.DONE for result in accounts.values()]
     return "synced" if all(done) else "partial" if any(done) else "failed"
+
+
+async def mapped(snapshot: Snapshot) -> Documents | Skip:
+    """
+    Return what is to be written; a long snapshot is mapped beside the event loop, which has leases to renew.
+
+    Raises:
+        Retryable: as `documents`.
+    """
+    return await anyio.to_thread.run_sync(documents, snapshot) if is_long(snapshot) else documents(snapshot)

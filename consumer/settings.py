@@ -116,6 +116,8 @@ class MakeAsSettings(Struct, frozen=True, kw_only=True):
     """Time limit of one request, its body included."""
     max_in_flight: Annotated[int, Meta(ge=1, le=1024)] = 16
     """Users written to one account at once, so that a slow one can't take every worker."""
+    keep_single_purchase: bool = True
+    """Whether `sesamy_made_single_purchase`, once on a contact, stays there, as Sesamy documents it."""
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True):

@@ -255,6 +255,7 @@ def describe(of: Any) -> str:  # noqa: ANN401 - a type
     if plain is Secret:
         return 'a secret: "text", { env = "NAME" } or { file = "/path" }'
     words: Mapping[Any, Callable[[], str]] = {
+        bool: lambda: "true or false",
         int: lambda: "a whole number" + _bounds(limits),
         float: lambda: "a number" + _bounds(limits),
         str: lambda: "text" + "".join(f" of {limit.min_length} to {limit.max_length} characters" for limit in limits),

@@ -30,6 +30,8 @@ _SERVICE: Final = "sesamy-makeas"
 # What the SDK raises at variables that it can't use: numbers out of range, a provider of credentials or of metrics that is not there.
 _REFUSALS: Final = (ValueError, TypeError, RuntimeError, StopIteration)
 _TRACEPARENT: Final = "traceparent"
+_TRACEPARENT_BYTES: Final = 256
+"""It has 55, and later versions may append. Not every OpenTelemetry bounds it, and none tells whose it was."""
 _LINKS: Final = 32
 """Of one user: the oldest are kept, the others only counted."""
 _USERS: Final = 10_000
@@ -108,7 +110,11 @@ class Traces:
         known.count += 1
         if len(known.links) >= _LINKS * _LINK_BYTES:
             return
-        carrier = {name: value.decode("ascii", "replace") for name, value in headers if name == _TRACEPARENT and value}
+        carrier = {
+            name: value.decode("ascii", "replace")
+            for name, value in headers
+            if name == _TRACEPARENT and value and len(value) <= _TRACEPARENT_BYTES
+        }
         source = get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
         if source.is_valid:
             known.links += source.trace_id.to_bytes(_TRACE_BYTES) + source.span_id.to_bytes(_SPAN_BYTES) + bytes([source.trace_flags])

@@ -81,8 +81,15 @@ async def upstreams(
                 if shapes.note(account.id, op, shape):
                     _log.warning("unknown answer shape", upstream=account.id, op=op, shape=shape)
 
-            api_key = account.api_key.read
-            return Target(account, makeas.MakeAs(exchange, user_id=account.user_id, api_key=api_key, lists=account.lists, unknown=unknown))
+            made = makeas.MakeAs(
+                exchange,
+                user_id=account.user_id,
+                api_key=account.api_key.read,
+                lists=account.lists,
+                keep_single_purchase=settings.makeas.keep_single_purchase,
+                unknown=unknown,
+            )
+            return Target(account, made)
 
         vendors = {}
         for vendor in settings.vendors:

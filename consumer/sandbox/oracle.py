@@ -26,8 +26,7 @@ def wanted(user_id: str, user: User | None) -> Wanted | None:
     rows = [row for one in contracts if (row := _subscription(one, profile["email"])) is not None]
     products = {}
     for one in sorted(contracts, key=lambda one: (_is_active(one), one.get("createdAt") or "")):
-        if one["items"] and one["items"][0].get("sku"):
-            products.update({_id_of(item): _name_of(item) for item in one["items"] if item.get("sku")})
+        products.update({_id_of(item): _name_of(item) for item in one["items"] if item.get("sku")})
     return {
         "email": profile["email"],
         "fields": {name: value for name, value in fields.items() if value} | {"external_id": user_id},
@@ -87,6 +86,10 @@ def _is_active(contract: dict[str, Any]) -> bool:
     return bool(contract["status"].lower() == "active" if contract.get("status") else contract.get("isActive"))
 
 
+def _is_running(contract: dict[str, Any]) -> bool:
+    return _is_active(contract) or (contract.get("status") or "").lower() in {"overdue", "pending", "paused", "trial", "trialing"}
+
+
 def _id_of(item: dict[str, Any]) -> str:
     option = item.get("listPriceId") or item.get("purchaseOptionId")
     return str(item["sku"]) + (f"|{option}" if option else "")
@@ -98,9 +101,9 @@ def _name_of(item: dict[str, Any]) -> str:
 
 
 def _subscription(contract: dict[str, Any], email: str) -> dict[str, Any] | None:
-    if not contract["items"] or not contract["items"][0].get("sku"):
+    item = next((item for item in contract["items"] if item.get("sku")), None)
+    if item is None:
         return None
-    item = contract["items"][0]
     row = {
         "email": email,
         "external_id": contract["id"],
@@ -110,13 +113,13 @@ def _subscription(contract: dict[str, Any], email: str) -> dict[str, Any] | None
         "status": "active" if _is_active(contract) else "cancelled",
     }
     ends = [contract.get(name) for name in ("endDate", "canceledAt", "endedAt", "expiresAt", "willCancelAt")]
-    if not _is_active(contract) and (contract.get("status") or "").lower() != "overdue" and any(ends):
+    if not _is_running(contract) and any(ends):
         row["end_date"] = next(end for end in ends if end)
     return {name: value for name, value in row.items() if value}
 
 
 def _is_gift(user_id: str, profile: dict[str, Any], contract: dict[str, Any]) -> bool:
-    if not _is_active(contract) and (contract.get("status") or "").lower() != "overdue":
+    if not _is_running(contract):
         return False
     payer = contract.get("payer") or {}
     email = payer.get("email") or contract.get("payerEmail")
@@ -127,10 +130,11 @@ def _is_gift(user_id: str, profile: dict[str, Any], contract: dict[str, Any]) ->
 
 def _tags(user_id: str, profile: dict[str, Any], contracts: list[dict[str, Any]], entitlements: list[dict[str, Any]]) -> set[str]:
     tags = _tags_of_contracts(contracts)
+    subscribed = {one["id"] for one in contracts if _is_subscription(one) and not _was_bought_once(one)}
     if any(_is_gift(user_id, profile, contract) for contract in contracts):
         tags.add("sesamy_has_gifted_subscription")
     for one in entitlements:
-        if one["type"] == "article" and one["origin"]["type"] == "PAYMENTS":
+        if one["type"] == "article" and one["origin"]["type"] == "PAYMENTS" and one["origin"].get("contractId") not in subscribed:
             tags.add("sesamy_made_single_purchase")
         if not one["hasAccess"]:
             continue
@@ -145,14 +149,23 @@ def _tags(user_id: str, profile: dict[str, Any], contracts: list[dict[str, Any]]
 def _tags_of_contracts(contracts: list[dict[str, Any]]) -> set[str]:
     tags = set()
     for contract in contracts:
-        duration = contract.get("contractDuration")
-        if _is_active(contract) and (duration != "PERPETUAL" or contract.get("recurringInterval")):
+        if _is_active(contract) and _is_subscription(contract):
             tags.add("sesamy_active_subscriber")
         if (contract.get("status") or "").lower() == "overdue":
             tags.add("sesamy_overdue_contract")
-        if duration == "PERPETUAL" or any(item.get("purchaseType") == "single" for item in contract["items"]):
+        if _was_bought_once(contract):
             tags.add("sesamy_made_single_purchase")
     return tags
+
+
+def _is_subscription(contract: dict[str, Any]) -> bool:
+    return contract.get("contractDuration") != "PERPETUAL" or bool(contract.get("recurringInterval"))
+
+
+def _was_bought_once(contract: dict[str, Any]) -> bool:
+    return contract.get("contractDuration") == "PERPETUAL" or any(
+        item.get("purchaseType") in {"OWN", "single"} for item in contract["items"]
+    )
 
 
 def _tag(prefix: str, text: str) -> set[str]:

@@ -5,7 +5,7 @@ import sys
 
 import anyio
 
-from tests.benchmarks import letters, memory, merging, replay, resyncs, scan
+from tests.benchmarks import bounds, letters, memory, merging, replay, resyncs, scan
 
 _ALL = {
     "memory": memory.main,
@@ -14,6 +14,7 @@ _ALL = {
     "resyncs": resyncs.main,
     "replay": replay.main,
     "letters": letters.main,
+    "bounds": bounds.main,
 }
 
 

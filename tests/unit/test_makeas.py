@@ -44,7 +44,7 @@ def documents(*, tags: tuple[str, ...] = ("sesamy_a",), rows: int = 1, company: 
 
 @asynccontextmanager
 async def account(
-    *, timeout_s: float = 2.0, key: str = "k", told: list[tuple[str, str]] | None = None
+    *, timeout_s: float = 2.0, key: str = "k", told: list[tuple[str, str]] | None = None, keep_single_purchase: bool = True
 ) -> AsyncIterator[tuple[MakeAs, stand_in.Account, stand_in.MakeAs]]:
     made = stand_in.MakeAs()
     there = made.add_account("1001", key="k", lists={"1", "2"})
@@ -52,7 +52,12 @@ async def account(
         api = http.Http(session, upstream="1001", base_url=f"{url}/api/public/v2", timeout_s=timeout_s, refuses=REFUSES)
         shapes = [] if told is None else told
         unknown = lambda op, shape: shapes.append((op, shape))  # noqa: E731
-        yield MakeAs(api, user_id="1001", api_key=lambda: key, lists=["1", "2"], unknown=unknown), there, made
+        lists = ["1", "2"]
+        yield (
+            MakeAs(api, user_id="1001", api_key=lambda: key, lists=lists, unknown=unknown, keep_single_purchase=keep_single_purchase),
+            there,
+            made,
+        )
 
 
 def settings_of(url: str, *lists: str) -> Settings:
@@ -72,6 +77,11 @@ def settings_of(url: str, *lists: str) -> Settings:
         (["x", "sesamy_old"], ["sesamy_a"], ("replace", ["x", "sesamy_a"])),
         (["x", "sesamy_old"], [], ("replace", ["x"])),
         (["sesamy", "Sesam", "not_sesamy_x"], ["sesamy_a"], ("merge", ["sesamy", "Sesam", "not_sesamy_x", "sesamy_a"])),
+        (
+            ["x", "Sesamy_Active_Subscriber", "Sesamy_X"],
+            ["sesamy_active_subscriber"],
+            ("replace", ["x", "Sesamy_X", "sesamy_active_subscriber"]),
+        ),
     ],
 )
 def test_tags_are_replaced_only_where_a_stale_one_must_go(found: list[str], wanted: list[str], change: tuple[str, list[str]]) -> None:
@@ -126,6 +136,15 @@ async def test_a_reader_without_tags_is_told_so() -> None:
         await client.write(documents(tags=()), permit=permit, limit_s=no_limit)
 
     assert there.written[ANN][0][1]["tags"] == []
+
+
+@pytest.mark.parametrize(("keep", "then"), [(True, ["sesamy_a", "sesamy_made_single_purchase"]), (False, ["sesamy_a"])])
+async def test_who_has_made_a_single_purchase_keeps_the_tag(keep: bool, then: list[str]) -> None:
+    async with account(keep_single_purchase=keep) as (client, there, _):
+        there.contact(ANN, tags=["sesamy_made_single_purchase", "sesamy_old"])
+        await client.write(documents(), permit=permit, limit_s=no_limit)
+
+    assert sorted(there.contacts[ANN]["tags"]) == then
 
 
 @pytest.mark.parametrize(("status", "left"), [("active", False), ("unsubscribed", True), ("bounce", True), ("whatever", True)])
@@ -403,3 +422,23 @@ async def test_a_success_that_says_no_shows_no_list() -> None:
         made.faults.add(Fault(kind="body", op="list", body={"success": False, "message": "no such list"}))
         with pytest.raises(Refused):
             await client.list_title("1")
+
+
+@pytest.mark.parametrize(
+    ("held", "asked"), [("Ann@BØRS.no", "ann@xn--brs-0na.no"), ("ann@xn--brs-0na.no", "ann@børs.no"), ("ann@a.no\u200b", "ann@a.no")]
+)
+async def test_one_address_in_two_spellings_is_one_contact(held: str, asked: str) -> None:
+    async with account() as (client, there, _):
+        there.contact(asked)["email"] = held
+
+        assert await client.contact(asked, permit=permit) is not None
+
+
+async def test_another_contact_than_asked_for_is_not_believed() -> None:
+    async with account() as (client, there, _):
+        there.contact(ANN)["email"] = "bob@example.com"
+
+        with pytest.raises(Retryable) as caught:
+            await client.contact(ANN, permit=permit)
+    assert caught.value.code == "foreign-contact"
+    assert "bob" not in str(caught.value)

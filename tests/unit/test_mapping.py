@@ -112,13 +112,19 @@ def test_two_vendors_with_one_user_id_have_each_their_own() -> None:
         ({"company": "Fjord AS"}, {"company": "Fjord AS"}),
         ({"company": ""}, {}),
         ({"email": " ann@example.com\n"}, {}),
+        ({"email": "\ufeffann\u200b@exam\u00adple.com\u200f "}, {}),
+        ({"email": "Ann@Example.com"}, {"email": "Ann@Example.com"}),
+        ({"email": "ann@BA\u030agen.no"}, {"email": "ann@BÅgen.no"}),
+        ({"email": "ann@xn--brs-0na.no"}, {"email": "ann@xn--brs-0na.no"}),
     ],
 )
 def test_subscriber_fields(profile: dict[str, Any], expected: dict[str, str]) -> None:
     assert written(profile=profile).subscriber == structs.replace(Subscriber(email="ann@example.com", external_id=ANN), **expected)
 
 
-@pytest.mark.parametrize("email", [None, "", "  ", "\t\n"])
+@pytest.mark.parametrize(
+    "email", [None, "", "  ", "\t\n", "\u200b\ufeff", "a" * 243 + "@example.com", "ann@example.com" + " " * 1002, "ann\ud800@example.com"]
+)
 def test_without_an_address_nothing_is_written(email: str | None) -> None:
     assert documents(snapshot(contract(), profile={"email": email})) == Skip("no-email")
 
@@ -169,9 +175,9 @@ def test_product_and_name(item: dict[str, Any], product: str, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    "items", [None, [], [{}], [{"name": "Magazine"}], [{"sku": ""}], [{"sku": " ", "name": "Magazine"}], [{"name": "Bag"}, {"sku": "bag"}]]
+    "items", [None, [], [{}], [{"name": "Magazine"}], [{"sku": ""}], [{"sku": " ", "name": "Magazine"}], [{"name": "Bag"}, {"sku": None}]]
 )
-def test_a_contract_without_a_first_sku_is_skipped_and_counted(items: list[dict[str, Any]] | None) -> None:
+def test_a_contract_without_an_sku_is_skipped_and_counted(items: list[dict[str, Any]] | None) -> None:
     found = written(contract(1, items=items), contract(2))
 
     assert [one.external_id for one in found.subscriptions] == ["c2"]
@@ -185,6 +191,25 @@ def test_of_several_items_the_first_is_subscribed_to_and_all_are_products() -> N
 
     assert only(contract(items=items)).product_external_id == "sid:abc|po1"
     assert catalogue(contract(items=items)) == {"bag": "Bag", "cup|red": "Cup", "sid:abc|po1": "Magazine - Monthly"}
+
+
+def test_the_first_item_with_an_sku_is_subscribed_to() -> None:
+    items = [{"name": "x"}, {"sku": " "}, {"sku": "s", "name": "N"}, ITEM]
+
+    found = written(contract(id="c1", status="CANCELLED", createdAt="2025-01-01T00:00:00Z", canceledAt="2026-03-01", items=items))
+
+    assert found.skipped_contracts == 0
+    assert found.subscriptions == (
+        Subscription(
+            external_id="c1",
+            product_external_id="s",
+            start_date="2025-01-01T00:00:00Z",
+            end_date="2026-03-01",
+            name="N",
+            status="cancelled",
+        ),
+    )
+    assert [one.external_id for one in found.products] == ["s", "sid:abc|po1"]
 
 
 def test_two_contracts_on_one_product_make_one_product() -> None:
@@ -211,6 +236,11 @@ NAMED = {"status": "EXPIRED", "items": [{**ITEM, "name": "Old name"}]}
         ({"createdAt": None, "startDate": "2024-01-01"}, {"createdAt": "2020-01-01", **NAMED, "status": "ACTIVE"}, "Magazine"),
         ({"createdAt": "2020-01-01"}, {"createdAt": None, **NAMED, "status": "ACTIVE"}, "Magazine"),
         ({"id": "c9"}, {"id": "c3", **NAMED, "status": "ACTIVE"}, "Magazine"),
+        ({"createdAt": "2024-01-01T00:30:00Z"}, {"createdAt": "2024-01-01T01:00:00+02:00", **NAMED, "status": "ACTIVE"}, "Magazine"),
+        ({"createdAt": "2024-03-01T08:00:00Z"}, {"createdAt": "20240301T070000Z", **NAMED, "status": "ACTIVE"}, "Magazine"),
+        ({"createdAt": "2024-03-01T08:00:00Z"}, {"createdAt": "2024-03-01T07:00:00.5", **NAMED, "status": "ACTIVE"}, "Magazine"),
+        ({"createdAt": "2024-03-01"}, {"createdAt": "tomorrow", **NAMED, "status": "ACTIVE"}, "Magazine"),
+        ({"createdAt": "2024-03-01"}, {"createdAt": "0001-01-01T00:00:00+14:00", **NAMED, "status": "ACTIVE"}, "Magazine"),
     ],
 )
 def test_of_two_names_an_active_contracts_wins_then_the_newest(one: dict[str, Any], other: dict[str, Any], name: str) -> None:
@@ -231,6 +261,10 @@ def test_a_subscription_keeps_its_own_name() -> None:
         ({"status": "active"}, "active", False),
         ({"status": "OVERDUE"}, "cancelled", False),
         ({"status": "overdue", "isActive": True}, "cancelled", False),
+        ({"status": "PENDING"}, "cancelled", False),
+        ({"status": "paused"}, "cancelled", False),
+        ({"status": "Trial", "isActive": True}, "cancelled", False),
+        ({"status": "TRIALING"}, "cancelled", False),
         ({"status": "CANCELED"}, "cancelled", True),
         ({"status": "CANCELLED"}, "cancelled", True),
         ({"status": "expired"}, "cancelled", True),
@@ -303,9 +337,8 @@ def paid(number: int) -> dict[str, Any]:
     [
         ([contract(1, userId="email|bob")], ()),
         ([contract(1, userId=ANN), contract(2, userId="email|bob", items=[])], (paid(1),)),
-        ([contract(1)], (paid(7),)),
-        ([contract(1)], (paid(7), paid(8), {"origin": {"type": "EXTERNAL"}}, {})),
-        ([], (paid(7),)),
+        ([contract(1)], ({"userId": "email|bob"},)),
+        ([], (paid(7), {"userId": ANN}, paid(8) | {"userId": "email|bob"})),
     ],
 )
 def test_an_answer_about_others_is_not_believed(contracts: list[dict[str, Any]], entitlements: tuple[dict[str, Any], ...]) -> None:
@@ -325,10 +358,20 @@ def test_an_answer_about_others_is_not_believed(contracts: list[dict[str, Any]],
         ([contract(1)], ()),
         ([contract(1)], ({}, {"origin": {}}, {"origin": {"type": "PAYMENTS"}}, {"origin": {"type": "EXTERNAL", "contractId": "c7"}})),
         ([contract(1, items=[])], (paid(1),)),
+        ([contract(1)], (paid(7),)),
+        ([contract(1)], (paid(7), paid(8), {"origin": {"type": "EXTERNAL"}}, {})),
+        ([], (paid(7), {"userId": ANN}, {"userId": ""}, {"userId": None})),
     ],
 )
 def test_an_answer_that_may_be_right_is_believed(contracts: list[dict[str, Any]], entitlements: tuple[dict[str, Any], ...]) -> None:
     assert isinstance(documents(snapshot(*contracts, entitlements=entitlements)), Documents)
+
+
+def test_a_reader_of_single_articles_is_written_though_no_contract_is_listed() -> None:
+    origin = {"type": "PAYMENTS", "contractId": "gone"}
+    article = {"id": "e1", "type": "article", "sku": "a1", "title": "An article", "origin": origin, "hasAccess": False}
+
+    assert written(entitlements=(article,)).tags == ("sesamy_made_single_purchase",)
 
 
 @pytest.mark.parametrize("profile", [{"email": None}, {"isGuest": True}])

@@ -107,6 +107,7 @@ def test_who_must_not_be_written_is_seen_if_written(profile: dict[str, Any]) -> 
         ({"status": "overdue"}, "sesamy_overdue_contract"),
         ({"contractDuration": "PERPETUAL", "status": "EXPIRED"}, "sesamy_made_single_purchase"),
         ({"items": [{"sku": "x", "purchaseType": "single"}]}, "sesamy_made_single_purchase"),
+        ({"items": [{"sku": "x", "purchaseType": "OWN"}]}, "sesamy_made_single_purchase"),
         ({"payerEmail": "mother@example.com"}, "sesamy_has_gifted_subscription"),
         ({"payer": {"id": "email|mother"}}, "sesamy_has_gifted_subscription"),
         ({"isGift": True}, "sesamy_has_gifted_subscription"),
@@ -119,6 +120,15 @@ def test_a_contract_gives_its_tag(contract: dict[str, Any], tag: str) -> None:
     want = wanted(ANN, user)
     assert want is not None
     assert tag in want["tags"]
+
+
+@pytest.mark.parametrize(("contract_id", "bought"), [("c1", False), ("gone", True)])
+def test_an_article_of_a_subscription_was_not_bought(contract_id: str, bought: bool) -> None:
+    user = reader()
+    user["entitlements"][0] |= {"type": "article", "origin": {"type": "PAYMENTS", "contractId": contract_id}}
+    want = wanted(ANN, user)
+    assert want is not None
+    assert ("sesamy_made_single_purchase" in want["tags"]) is bought
 
 
 @pytest.mark.parametrize("contract", [{"payerEmail": EMAIL.upper()}, {"payer": {"id": ANN}}, {"isGift": True, "status": "EXPIRED"}, {}])

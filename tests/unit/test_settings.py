@@ -101,6 +101,16 @@ def test_the_environment_wins(tmp_path: Path) -> None:
     assert settings.kafka.sasl_password.read() == "pw"
 
 
+@pytest.mark.parametrize(("text", "kept"), [("", True), ("[makeas]\nkeep_single_purchase = false\n", False)])
+@pytest.mark.parametrize(("variable", "then"), [(None, None), ("false", False), ("true", True), ("0", False)])
+def test_what_is_bought_once_is_kept_unless_the_settings_say_no(
+    tmp_path: Path, text: str, kept: bool, variable: str | None, then: bool | None
+) -> None:
+    settings = read(tmp_path, text + LEAST, {} if variable is None else {"MAKEAS_KEEP_SINGLE_PURCHASE": variable})
+
+    assert settings.makeas.keep_single_purchase is (kept if then is None else then)
+
+
 def test_every_scalar_has_its_variable(tmp_path: Path) -> None:
     """An unusable value in a variable is found for each setting that is no list of tables and no free text."""
     for section in ("debounce", "workers", "sesamy", "makeas", "admin"):
