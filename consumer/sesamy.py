@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 import anyio
 
 from .errors import ConsumerError, Denied, Refused, Retryable
+from .foreign import number
 from .http import MIB, Answer, Http, decoded, segment, shaped, together
 from .model import Contract, Entitlement, Profile, Snapshot, UserKey
 
@@ -17,6 +18,9 @@ _USUAL_CAPS: Final = frozenset({10, 20, 25, 30, 50})
 _CAP_BYTES: Final = 8 * MIB
 _RENEW_BEFORE_S: Final = 60.0
 _UNSAID_LIFE_S: Final = 300.0
+_ODD_LIFE_S: Final = 2 * _RENEW_BEFORE_S
+"""Of a token whose life is said, but can't be that: it is used for a minute."""
+_LIFE_MIN_S, _LIFE_MAX_S = 1.0, 366 * 86_400.0
 _NOT_FOUND: Final = 404
 
 Permit = Callable[[], Awaitable[None]]
@@ -107,10 +111,17 @@ class Token:
         token = tree.get("access_token") if isinstance(tree, dict) else None
         if not (isinstance(token, str) and token and token.isascii() and token.isprintable()):
             raise Retryable("token: the answer has an unknown shape", code="wrong-shape")
-        life_s = tree.get("expires_in") if isinstance(tree, dict) else None
-        life_s = float(life_s) if isinstance(life_s, int | float) and life_s > 0 else _UNSAID_LIFE_S
+        life_s = _life_s(tree.get("expires_in") if isinstance(tree, dict) else None)
         self._token = token
         self._good_until = anyio.current_time() + max(life_s - _RENEW_BEFORE_S, life_s / 2 if life_s <= _RENEW_BEFORE_S * 2 else 0)
+
+
+def _life_s(said: object) -> float:
+    """Return how long a token lives, whatever is said of it."""
+    if said is None:
+        return _UNSAID_LIFE_S
+    life_s = number(said)
+    return life_s if life_s is not None and _LIFE_MIN_S <= life_s <= _LIFE_MAX_S else _ODD_LIFE_S
 
 
 class Sesamy:

@@ -115,14 +115,28 @@ async def test_a_retry_after_is_seconds_or_a_date_and_clamped(said: str, seconds
     assert seconds == error.retry_after_s
 
 
-async def test_sesamys_body_says_how_long_to_wait_where_no_header_does() -> None:
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("60", 60.0),
+        ('"60"', 60.0),
+        ("-5", 1.0),
+        ("1e9", 3600.0),
+        ("9" * 401, None),
+        ("true", None),
+        ('"nan"', None),
+        ("[60]", None),
+        ("null", None),
+    ],
+)
+async def test_sesamys_body_says_how_long_to_wait_where_no_header_does(said: str, seconds: float | None) -> None:
     async def handler(_: web.Request) -> web.Response:
-        return web.json_response({"error": {"code": "rate_limit_exceeded", "retry_after": 60}}, status=429)
+        return web.Response(status=429, body=b'{"error": {"code": "rate_limit_exceeded", "retry_after": %s}}' % said.encode())
 
     error = await fails(handler)
 
     assert isinstance(error, Retryable)
-    assert error.retry_after_s == 60.0
+    assert seconds == error.retry_after_s
 
 
 async def test_a_redirect_takes_no_credentials_elsewhere() -> None:

@@ -261,6 +261,45 @@ async def ask(token: Token, said: list[tuple[float, str]]) -> None:
     said.append((anyio.current_time(), code))
 
 
+LIVES = (
+    ("3600", 3540),
+    ('"3600"', 3540),
+    ("3600.5", 3540.5),
+    ("100", 50),
+    ("null", 240),
+    ("9" * 401, 60),
+    ("-" + "9" * 401, 60),
+    ('"' + "9" * 401 + '"', 60),
+    ("9" * 300, 60),
+    ("1e308", 60),
+    ("0", 60),
+    ("-3600", 60),
+    ("1e-300", 60),
+    ("true", 60),
+    ("false", 60),
+    ('"soon"', 60),
+    ('"nan"', 60),
+    ('"\u00b2"', 60),
+    ("[3600]", 60),
+    ("{}", 60),
+)
+
+
+@pytest.mark.parametrize(("said", "used_s"), LIVES)
+def test_a_token_is_used_for_as_long_as_is_said_where_that_can_be(said: str, used_s: float) -> None:
+    @virtually
+    async def uses() -> None:
+        endpoint = Endpoint(Answer(200, b'{"access_token":"t","expires_in":%s}' % said.encode()))
+        token = token_of(endpoint)
+        assert await token.get() == "t"
+        await anyio.sleep(used_s - 0.1)
+        assert (await token.get(), endpoint.calls) == ("t", 1)
+        await anyio.sleep(0.2)
+        assert (await token.get(), endpoint.calls) == ("t", 2)
+
+    uses()
+
+
 @virtually
 async def test_who_waited_for_a_refresh_that_failed_shares_its_error() -> None:
     """A token endpoint that hangs costs 32 runs one time limit, not 32 of them in a row."""
