@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from . import __version__
+from .answers import odd_names
 from .logs import configure, counts, log
 from .settings import Settings
 from .status import GateStatus, ListStatus, PartitionStatus, Status, UserCounts
@@ -71,6 +72,7 @@ class Metrics:
         self.offset_gap_records = count("offset_gap_records", "Records lost to retention before we read them.")
         self.fetch_errors = count("fetch_errors", "Failed reads of the topic.")
         self.consent_kept = count("consent_kept", "Writes that left an opted-out contact out of the lists.", "account")
+        self.odd_values = count("odd_values", "Fields of Sesamy's answers that could not be read, and rows left out.", "field")
         self.loop_lag = seconds("loop_lag_seconds", "How late the event loop woke a sleeper.", _LAG_BUCKETS)
         self._begin_at_zero(settings)
         self.registry.register(_Process(settings))
@@ -86,6 +88,7 @@ class Metrics:
             (self.records, RECORD_OUTCOMES),
             (self.commits, COMMIT_RESULTS),
             (self.rebalances, REBALANCE_KINDS),
+            (self.odd_values, odd_names()),
         ):
             for value in values:
                 counter.labels(value)
