@@ -40,7 +40,7 @@ class Odd(Exception):
     """A value can't be read as the kind that is wanted."""
 
 
-class Json(Struct, frozen=True):
+class Json(Struct):
     """A decoded body, which is mended in place as it is read."""
 
     tree: object
@@ -49,6 +49,25 @@ class Json(Struct, frozen=True):
 
     odd: list[str] = field(default_factory=list)
     """Names of the fields and rows that could not be read; never a value."""
+
+    left: int = 5_000
+    """So many objects and odd values are looked at; beyond, mending would hold up the loop."""
+
+    def spend(self, count: int) -> None:
+        """
+        Look at `count` more.
+
+        Raises:
+            Retryable: `wrong-shape`, those are too many.
+        """
+        self.left -= count
+        if self.left < 0:
+            raise unusable("more than can be mended")
+
+    def note(self, name: str) -> None:
+        """Note that one could not be read; raises as `spend`."""
+        self.odd.append(name)
+        self.spend(1)
 
 
 def decoded(body: bytes) -> Json:
@@ -123,13 +142,14 @@ def each(kind: Kind, name: str) -> Kind:
             return []
         if not isinstance(value, list):
             raise Odd
+        said.spend(len(value))
         there = [one for one in value if one is not None]
         found = []
         for one in there:
             try:
                 found.append(kind(one, said))
             except Odd:
-                said.odd.append(name)
+                said.note(name)
         if there and not found:
             raise Odd
         return found
@@ -144,7 +164,7 @@ _RIGHT: Final[Mapping[Kind, type]] = {text: str, word: str, flag: bool}
 def number(value: object) -> float | None:
     """Return a number, be it written as text, as a float; None: it is none, not finite, or too large for one."""
     if isinstance(value, str):
-        value = value.strip()
+        value = value[:_DIGITS].strip()
         # What `float` takes beyond that (`nan`, `1_000`, other digits) nobody means.
         if not (value.isascii() and value.replace(".", "", 1).isdigit()):
             return None
@@ -205,7 +225,7 @@ class Shape(Generic[T]):
             try:
                 tree[name] = kind(value, said)
             except Odd:
-                said.odd.append(f"{self.name}.{name}")
+                said.note(f"{self.name}.{name}")
                 if name in self.decides:
                     raise unusable(f"{self.name}.{name}") from None
                 tree[name] = None
@@ -235,12 +255,13 @@ class Shape(Generic[T]):
         if said.plain:
             with suppress(msgspec.ValidationError):
                 return msgspec.convert(trees, self._nouns)
+        said.spend(len(trees))
         mended = []
         for tree in trees:
             try:
                 mended.append(self.mend(tree, said))
             except Odd:
-                said.odd.append(self.name)
+                said.note(self.name)
         if trees and not mended:
             raise unusable(self.name)
         return msgspec.convert(mended, self._nouns)

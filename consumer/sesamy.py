@@ -16,7 +16,8 @@ from .pages import Listing, PageLengths
 REFUSES: Final = frozenset({400, 413, 422})
 PAGE_ROWS: Final = 100
 MAX_PAGES: Final = 1000
-_CAP_BYTES: Final = 8 * MIB
+_CAP_BYTES: Final = 2 * MIB
+"""Twenty times what a page takes; more would hold up the loop while it is decoded."""
 _RENEW_BEFORE_S: Final = 60.0
 _UNSAID_LIFE_S: Final = 300.0
 _ODD_LIFE_S: Final = 2 * _RENEW_BEFORE_S

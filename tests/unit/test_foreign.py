@@ -183,9 +183,10 @@ class Row(Struct, rename="camel"):
     id: str
     a_date: str | None = None
     is_on: bool | None = None
+    names: list[str] | None = None
 
 
-ROWS = Shape(Row, "rows", {"id": word, "aDate": date, "isOn": flag}, identifies="id", decides={"isOn"})
+ROWS = Shape(Row, "rows", {"id": word, "aDate": date, "isOn": flag, "names": each(text, "rows.names")}, identifies="id", decides={"isOn"})
 
 
 def test_a_row_without_an_id_is_left_out_and_the_others_count() -> None:
@@ -225,3 +226,26 @@ def test_half_a_character_leaves_out_its_row_where_it_is_in_the_id() -> None:
     assert isinstance(said.tree, list)
     assert ROWS.rows(said.tree, said) == [Row("b", "x\ufffd")]
     assert msgspec.json.encode(ROWS.rows(said.tree, said))
+
+
+@pytest.mark.parametrize(
+    "trees",
+    [
+        [{}] * 20_000,
+        [None] * 20_000,
+        [{"id": "1", "aDate": {}} for _ in range(3_000)],
+        [{"id": "1", "names": [""] * 20_000, "aDate": 1735689600}],
+        [{"id": "1", "names": [7] * 3_000 + [{}] * 1_500}],
+    ],
+)
+def test_no_more_is_mended_than_the_loop_can_wait_for(trees: list[object]) -> None:
+    said = Json(trees)
+    with pytest.raises(Retryable) as caught:
+        ROWS.rows(trees, said)
+    assert caught.value.code == "wrong-shape"
+    assert len(said.odd) <= 5_001
+
+
+def test_what_is_well_typed_may_be_much() -> None:
+    trees: list[object] = [{"id": "1"}] * 20_000
+    assert len(ROWS.rows(trees, Json(trees))) == 20_000
