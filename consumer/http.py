@@ -17,6 +17,7 @@ from yarl import URL
 
 from .errors import ConsumerError, Denied, Held, Refused, Retryable
 from .fence import only_ours
+from .foreign import number
 from .pool import Pool
 
 MIB: Final = 1024 * 1024
@@ -266,14 +267,14 @@ def _at(date: str) -> float:
 def _patience_in(body: bytes) -> float | None:
     """Sesamy says in the body of a 429, too, how long to wait: `{"error": {"retry_after": 60}}`."""
     try:
-        seconds = msgspec.json.decode(body, type=_Patience).error.retry_after
+        seconds = number(msgspec.json.decode(body, type=_Patience).error.retry_after)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return None if seconds is None else min(_RETRY_AFTER_MAX_S, max(_RETRY_AFTER_MIN_S, seconds))
 
 
 class _PatienceError(Struct):
-    retry_after: float | None = None
+    retry_after: object = None
 
 
 class _Patience(Struct):

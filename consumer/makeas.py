@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from .address import same_address
-from .answers import Reading, read
 from .errors import ConsumerError, Held, Refused, Retryable
 from .http import Answer, Http, decoded, segment, shaped, together
+from .makeas_answers import Reading, read
 from .model import Documents, Subscriber
 from .tags import others, stale, with_lasting
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final, Literal, NewType
+from typing import Annotated, Final, Literal, NewType
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
+
+from .foreign import EPOCH
 
 AccountId = NewType("AccountId", str)
 """One conversation with Make.as: Make's user id, with `-2`, `-3` … behind it where one user id has several keys."""
@@ -37,7 +39,11 @@ class Event(Struct, frozen=True, gc=False):
     type: str
 
 
-# ---- What Sesamy says. Only the fields we use; unknown ones are ignored, wire names are camelCase. ----
+# ---- What Sesamy says. Only the fields we use; unknown ones are ignored, wire names are camelCase. `sesamy_answers` brings odd values here. ----
+
+Id = Annotated[str, Meta(pattern=r"\S")]
+Date = Annotated[str, Meta(pattern=rf"^(?!{EPOCH}\Z)")]
+"""As Sesamy writes it; seconds and milliseconds since 1970 have become ISO 8601, UTC."""
 
 
 class Profile(Struct, frozen=True, rename="camel", kw_only=True):
@@ -45,6 +51,7 @@ class Profile(Struct, frozen=True, rename="camel", kw_only=True):
 
     user_id: str | None = None
     id: str | None = None
+    sub: str | None = None
     email: str | None = None
     first_name: str | None = None
     last_name: str | None = None
@@ -59,6 +66,12 @@ class Profile(Struct, frozen=True, rename="camel", kw_only=True):
     is_guest: object = None
     is_guest_: object = field(default=None, name="is_guest")
     guest: object = None
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Return the ids that the answer gives its user; Sesamy's own name of the field goes before the others."""
+        names = (self.user_id,) if self.user_id else (self.id, self.sub)
+        return frozenset(name for name in names if name)
 
 
 class Item(Struct, frozen=True, rename="camel", kw_only=True):
@@ -82,21 +95,21 @@ class Payer(Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Contract(Struct, frozen=True, rename="camel", kw_only=True):
-    """A contract; dates as Sesamy writes them."""
+    """A contract."""
 
-    id: str
+    id: Id
     user_id: str | None = None
     status: str | None = None
     is_active: bool | None = None
     contract_duration: str | None = None
     recurring_interval: str | None = None
-    start_date: str | None = None
-    created_at: str | None = None
-    end_date: str | None = None
-    canceled_at: str | None = None
-    ended_at: str | None = None
-    expires_at: str | None = None
-    will_cancel_at: str | None = None
+    start_date: Date | None = None
+    created_at: Date | None = None
+    end_date: Date | None = None
+    canceled_at: Date | None = None
+    ended_at: Date | None = None
+    expires_at: Date | None = None
+    will_cancel_at: Date | None = None
     items: list[Item] | None = None
     payer: Payer | None = None
     payer_email: str | None = None
@@ -112,9 +125,9 @@ class Origin(Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Entitlement(Struct, frozen=True, rename="camel", kw_only=True):
-    """An access; it names no user, as far as is documented."""
+    """An access. Assumption: it may name its user, and need not."""
 
-    id: str
+    id: Id
     user_id: str | None = None
     sku: str | None = None
     purchase_option: str | None = None

@@ -1,26 +1,35 @@
 """Sesamy's Management API in our nouns."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final, Literal
 
 import anyio
 
+from . import sesamy_answers as answers
 from .errors import ConsumerError, Denied, Refused, Retryable
-from .http import MIB, Answer, Http, decoded, segment, shaped, together
+from .foreign import Json, Shape, decoded, number
+from .http import MIB, Answer, Http, segment, together
 from .model import Contract, Entitlement, Profile, Snapshot, UserKey
+from .pages import Listing, PageLengths
+from .sesamy_answers import CONTRACTS, ENTITLEMENTS, Row
 
 REFUSES: Final = frozenset({400, 413, 422})
 PAGE_ROWS: Final = 100
 MAX_PAGES: Final = 1000
-_USUAL_CAPS: Final = frozenset({10, 20, 25, 30, 50})
-"""Assumption: a page of such a length may be short because the server caps it."""
-_CAP_BYTES: Final = 8 * MIB
+_CAP_BYTES: Final = 2 * MIB
+"""Twenty times what a page takes; more would hold up the loop while it is decoded."""
 _RENEW_BEFORE_S: Final = 60.0
 _UNSAID_LIFE_S: Final = 300.0
+_ODD_LIFE_S: Final = 2 * _RENEW_BEFORE_S
+"""Of a token whose life is said, but can't be that: it is used for a minute."""
+_LIFE_MIN_S, _LIFE_MAX_S = 1.0, 366 * 86_400.0
+_NO_CONTENT: Final = 204
 _NOT_FOUND: Final = 404
+_NOBODYS: Final = (400, _NOT_FOUND, 422)
+"""Assumption: so a user id that nobody has may be refused."""
 
 Permit = Callable[[], Awaitable[None]]
-Row = TypeVar("Row", Contract, Entitlement)
+Resource = Literal["contracts", "entitlements"]
 
 
 class _Refresh:
@@ -103,87 +112,121 @@ class Token:
         except (Denied, Refused) as error:
             self._expire_secret()
             raise Denied("Sesamy refuses our client credentials", code=error.code) from None
-        tree = decoded(answer, "token")
+        tree = _json(answer, "token").tree
         token = tree.get("access_token") if isinstance(tree, dict) else None
         if not (isinstance(token, str) and token and token.isascii() and token.isprintable()):
             raise Retryable("token: the answer has an unknown shape", code="wrong-shape")
-        life_s = tree.get("expires_in") if isinstance(tree, dict) else None
-        life_s = float(life_s) if isinstance(life_s, int | float) and life_s > 0 else _UNSAID_LIFE_S
+        life_s = _life_s(tree.get("expires_in") if isinstance(tree, dict) else None)
         self._token = token
         self._good_until = anyio.current_time() + max(life_s - _RENEW_BEFORE_S, life_s / 2 if life_s <= _RENEW_BEFORE_S * 2 else 0)
 
 
-class Sesamy:
-    """One vendor."""
+def _life_s(said: object) -> float:
+    """Return how long a token lives, whatever is said of it."""
+    if said is None:
+        return _UNSAID_LIFE_S
+    life_s = number(said)
+    return life_s if life_s is not None and _LIFE_MIN_S <= life_s <= _LIFE_MAX_S else _ODD_LIFE_S
 
-    def __init__(self, http: Http, token: Token) -> None:
-        """Take the API and its token."""
-        self._http, self._token = http, token
+
+class Sesamy:
+    """
+    One vendor.
+
+    It promises: a snapshot is whole and of the user that was asked for, or there is none.
+    """
+
+    def __init__(self, http: Http, token: Token, *, note_odd: Callable[[Collection[str]], None] = lambda _: None) -> None:
+        """Take the API and its token; `note_odd` is told the names of fields and rows that could not be read."""
+        self._http, self._token, self._note_odd = http, token, note_odd
+        self._lengths = PageLengths()
 
     async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot | None:
         """
-        Fetch a user as Sesamy has it now, whole; None: Sesamy knows no such user.
+        Fetch a user as Sesamy has it now, whole; None: Sesamy knows no such user, and has nothing of it.
 
         Args:
             permit: awaited before each call beyond the first three, which are paid for.
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`; `too-many-pages`, `foreign-user`.
+            Retryable, Refused, Denied: as `Http.exchange`; `wrong-shape`, `too-many-pages`, `foreign-user`; `user-missing`,
+                where there are rows of a user that is not known.
             Held: from `permit`.
         """
         profile: Profile | None = None
         contracts: list[Contract] = []
         entitlements: list[Entitlement] = []
-        absent = False
 
         async def fetch_profile() -> None:
-            nonlocal profile, absent
+            nonlocal profile
             profile = await self._profile(user, permit)
-            if profile is None:
-                absent = True
-                others.cancel()
 
         async def fetch_contracts() -> None:
-            contracts.extend(await self._pages("contracts", user, list[Contract], permit))
+            contracts.extend(await self._rows(CONTRACTS, user, permit))
 
         async def fetch_entitlements() -> None:
-            entitlements.extend(await self._pages("entitlements", user, list[Entitlement], permit))
+            entitlements.extend(await self._rows(ENTITLEMENTS, user, permit))
 
-        with anyio.CancelScope() as others:
-            await together(fetch_profile, fetch_contracts, fetch_entitlements)
-        if absent or profile is None:
+        await together(fetch_profile, fetch_contracts, fetch_entitlements)
+        if profile is None:
+            # A path that is wrong says 404 as well.
+            if contracts or entitlements:
+                raise Retryable("user: it is not known, and has rows", code="user-missing")
             return None
         return Snapshot(user=user, profile=profile, contracts=tuple(contracts), entitlements=tuple(entitlements))
+
+    async def obeys_filter(self, resource: Resource, user_id: str, *, permit: Permit) -> bool:
+        """
+        Ask for the rows of a user that does not exist; return whether there are none.
+
+        Args:
+            user_id: one that is well-formed, and that nobody has.
+            permit: awaited first.
+
+        Raises:
+            Retryable, Refused, Denied: as `Http.exchange`; `wrong-shape`.
+            Held: from `permit`.
+        """
+        await permit()
+        answer = await self._get(resource, f"/management/{resource}", _page(user_id, 0), permit, also=_NOBODYS)
+        return answer.status in _NOBODYS or not answers.listed(_json(answer, resource).tree, resource)
 
     async def _profile(self, user: UserKey, permit: Permit) -> Profile | None:
         answer = await self._get("user", f"/management/users/{segment(user.user)}", [], permit, also=(_NOT_FOUND,))
         if answer.status == _NOT_FOUND:
             return None
-        tree = decoded(answer, "user")
-        if isinstance(tree, dict) and not {"userId", "id", "email"} & tree.keys():
-            tree = tree.get("data", tree.get("user"))
-        profile = shaped(tree, Profile, "user")
-        if not (profile.user_id or profile.id or profile.email):
-            raise Retryable("user: the answer says nothing of a user", code="wrong-shape")
-        if (profile.user_id or profile.id or user.user) != user.user:
+        said = _json(answer, "user")
+        try:
+            profile = answers.profile(said)
+        finally:
+            self._note_odd(said.odd)
+        if user.user not in profile.named:
             raise Retryable("user: the answer names another user", code="foreign-user")
         return profile
 
-    async def _pages(self, resource: str, user: UserKey, type_: type[list[Row]], permit: Permit) -> list[Row]:
-        """Return all rows; the next offset is the number of rows received."""
+    async def _rows(self, shape: Shape[Row], user: UserKey, permit: Permit) -> list[Row]:
+        """Return all rows. Where they moved meanwhile, they are read once more; of one that came twice, the later is the younger."""
         rows: dict[str, Row] = {}
-        received = 0
+        if await self._pages(shape, user, permit, rows):
+            await permit()
+            await self._pages(shape, user, permit, rows)
+        return list(rows.values())
+
+    async def _pages(self, shape: Shape[Row], user: UserKey, permit: Permit, rows: dict[str, Row]) -> bool:
+        """Read all pages into `rows`; return whether rows moved. The next offset is the number of rows received."""
+        listing, resource = Listing(), shape.name
         for page in range(MAX_PAGES):
             if page:
                 await permit()
-            query = [("userId", user.user), ("limit", str(PAGE_ROWS)), ("offset", str(received))]
-            tree = decoded(await self._get(resource, f"/management/{resource}", query, permit), resource)
-            batch = shaped(_rows(tree, resource), type_, resource)
-            new = {row.id: row for row in batch if row.id not in rows}
-            rows |= new
-            received += len(batch)
-            if not new or _was_last(tree, len(batch), received):
-                return list(rows.values())
+            said = _json(await self._get(resource, f"/management/{resource}", _page(user.user, listing.received), permit), resource)
+            try:
+                found, length = answers.rows(said, shape)
+            finally:
+                self._note_odd(said.odd)
+            rows |= {row.id: row for row in found}
+            is_short = self._lengths.is_short(resource, length, now=anyio.current_time())
+            if listing.take([row.id for row in found], rows=length, said=said.tree, is_short=is_short):
+                return listing.moved
         raise Retryable(f"{resource}: more than {MAX_PAGES} pages", code="too-many-pages")
 
     async def _get(self, op: str, path: str, query: list[tuple[str, str]], permit: Permit, *, also: tuple[int, ...] = ()) -> Answer:
@@ -208,25 +251,14 @@ class Sesamy:
         return await self._http.exchange(op, "GET", path, query=query, headers=headers, also=also, cap_bytes=_CAP_BYTES)
 
 
-def _rows(tree: object, resource: str) -> object:
-    """Take a list out of its envelope: bare, `data`, or named as the resource."""
-    return tree.get("data", tree.get(resource)) if isinstance(tree, dict) else tree
+def _page(user_id: str, offset: int) -> list[tuple[str, str]]:
+    return [("userId", user_id), ("limit", str(PAGE_ROWS)), ("offset", str(offset))]
 
 
-def _was_last(tree: object, length: int, received: int) -> bool:
-    """Say whether nothing follows; what the reply says of it counts, but for a total below what was received."""
-    said = [tree] if isinstance(tree, dict) else []
-    said += [part for name in ("meta", "pagination") if said and isinstance(part := said[0].get(name), dict)]
-    follows = [value for part in said for name, value in part.items() if isinstance(value, bool) and _says_what_follows(name)]
-    totals = [part["total"] for part in said if type(part.get("total")) is int and part["total"] >= received]
-    if any(follows) or any(total > received for total in totals):
-        return False
-    if follows or totals:
-        return True
-    return length < PAGE_ROWS and length not in _USUAL_CAPS
-
-
-def _says_what_follows(name: str) -> bool:
-    """Say whether a flag is of the pages to come, as `hasMore` and `has_next_page` are; `hasPrevious` and `hasErrors` are not."""
-    name = name.lower()
-    return name.startswith("has") and ("more" in name or "next" in name) and "prev" not in name
+def _json(answer: Answer, what: str) -> Json:
+    if answer.status == _NO_CONTENT:
+        return Json(None)
+    try:
+        return decoded(answer.body)
+    except (ValueError, RecursionError):
+        raise Retryable(f"{what}: the answer is not JSON", code="not-json") from None

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from . import __version__
 from .logs import configure, counts, log
+from .sesamy_answers import odd_names
 from .settings import Settings
 from .status import GateStatus, ListStatus, PartitionStatus, Status, UserCounts
 
@@ -75,6 +76,7 @@ class Metrics:
         self.unknown_answers = count(
             "unknown_answers", "Successes of a write whose body says nothing that we know; taken for done.", "upstream", "op"
         )
+        self.odd_values = count("odd_values", "Fields of Sesamy's answers that could not be read, and rows left out.", "field")
         self.loop_lag = seconds("loop_lag_seconds", "How late the event loop woke a sleeper.", _LAG_BUCKETS)
         self._begin_at_zero(settings)
         self.registry.register(_Process(settings))
@@ -90,6 +92,7 @@ class Metrics:
             (self.records, RECORD_OUTCOMES),
             (self.commits, COMMIT_RESULTS),
             (self.rebalances, REBALANCE_KINDS),
+            (self.odd_values, odd_names()),
         ):
             for value in values:
                 counter.labels(value)

@@ -1,6 +1,6 @@
 """Builds what talks to Sesamy and Make.as: one client and one gate per vendor and per account."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 
@@ -8,8 +8,8 @@ from msgspec import Struct, field
 from prometheus_client import Counter
 
 from . import http, makeas, sesamy
-from .answers import UnknownShapes
 from .gates import MAKE_CALLS, SESAMY_CALLS, Gate, Gates
+from .makeas_answers import UnknownShapes
 from .model import AccountId
 from .resync import Target, Vendor
 from .settings import Account, Settings
@@ -104,9 +104,24 @@ async def upstreams(
                 expire_secret=vendor.sesamy.client_secret.expire,
             )
             vendors[vendor.id] = Vendor(
-                sesamy.Sesamy(api, token), {account.id: target(account) for account in settings.accounts_of(vendor.id)}
+                sesamy.Sesamy(api, token, note_odd=_note_odd(metrics, vendor.id)),
+                {account.id: target(account) for account in settings.accounts_of(vendor.id)},
             )
         yield Upstreams(vendors, gates(settings, rate_share=rate_share, courteous=courteous, heals=heals), traces, shapes)
+
+
+def _note_odd(metrics: Metrics, vendor: str) -> Callable[[Collection[str]], None]:
+    """Return what counts the fields of a vendor's answers that could not be read, and names each of them once."""
+    named: set[str] = set()
+
+    def note(fields: Collection[str]) -> None:
+        for name in fields:
+            metrics.odd_values.labels(name).inc()
+            if name not in named:
+                named.add(name)
+                _log.warning("a field of sesamy's answers can't be read", vendor=vendor, field=name)
+
+    return note
 
 
 def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False) -> Gates:

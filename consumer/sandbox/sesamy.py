@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from aiohttp import web
@@ -19,8 +20,8 @@ User = dict[str, Any]
 class Sesamy:
     """The API's state, for all vendors; change it freely while it serves."""
 
-    def __init__(self, *, envelope: Literal["bare", "data", "resource"] = "bare", page_cap: int = 100) -> None:
-        """Choose one of the envelopes that the documents show, and the server's own cap on a page."""
+    def __init__(self, *, envelope: Literal["bare", "data", "resource"] = "bare", page_cap: int = 100, with_totals: bool = True) -> None:
+        """Choose one of the envelopes that the documents show, the server's own cap on a page, and whether `data` says what follows."""
         self.users: dict[str, dict[str, User]] = {}
         self.clients: dict[str, tuple[str, str]] = {}
         """Client id -> vendor, secret."""
@@ -29,7 +30,13 @@ class Sesamy:
         """(vendor, operation) -> calls."""
         self.fetched: Counter[tuple[str, str]] = Counter()
         """(vendor, user) -> times the profile was asked for."""
-        self._envelope, self._page_cap = envelope, page_cap
+        self.knows_nobody = False
+        """The users' path is wrong: 404 for everybody."""
+        self.unfiltered: set[str] = set()
+        """Resources that give the rows of all users of a vendor, whatever is asked."""
+        self.odd: dict[str, Callable[[Any], object]] = {}
+        """Operation -> what becomes of each of its bodies; bytes go out as they are."""
+        self._envelope, self._page_cap, self._with_totals = envelope, page_cap, with_totals
         self._tokens: dict[str, str] = {}
         self._rates: dict[str, _Bucket] = {}
 
@@ -78,9 +85,9 @@ class Sesamy:
         async def handle() -> web.Response:
             found = self.users[vendor or ""].get(user)
             self.fetched[vendor or "", user] += 1
-            if found is None:
+            if found is None or self.knows_nobody:
                 return _error(404, "resource_not_found")
-            return web.json_response(found["profile"] if self._envelope == "bare" else {"data": found["profile"]})
+            return self._answer("user", found["profile"] if self._envelope == "bare" else {"data": found["profile"]})
 
         return await self._guarded(request, vendor, "user", user, handle)
 
@@ -95,19 +102,27 @@ class Sesamy:
         offset, limit = (_number(request.query.get(name, default)) for name, default in (("offset", "0"), ("limit", str(_DEFAULT_PAGE))))
 
         async def handle() -> web.Response:
-            rows = self.users[vendor or ""].get(user, {}).get(resource, [])
+            users = self.users[vendor or ""]
+            those = list(users.values()) if resource in self.unfiltered else [users.get(user, {})]
+            rows = [row for one in those for row in one.get(resource, [])]
             if not user or offset is None or not limit:
                 return _error(400, "validation_error")
             length = min(limit, self._page_cap)
             page = rows[offset : offset + length]
             if self._envelope == "bare":
-                return web.json_response(page)
+                return self._answer(resource, page)
             if self._envelope == "resource":
-                return web.json_response({resource: page})
+                return self._answer(resource, {resource: page})
+            if not self._with_totals:
+                return self._answer(resource, {"data": page})
             meta = {"total": len(rows), "limit": length, "offset": offset, "hasMore": offset + length < len(rows)}
-            return web.json_response({"data": page, "pagination": meta})
+            return self._answer(resource, {"data": page, "pagination": meta})
 
         return await self._guarded(request, vendor, resource, user, handle)
+
+    def _answer(self, op: str, body: object) -> web.Response:
+        told = self.odd[op](body) if op in self.odd else body
+        return web.Response(body=told, content_type="application/json") if isinstance(told, bytes) else web.json_response(told)
 
     async def _guarded(self, request: web.Request, vendor: str | None, op: str, user: str, handle: Any) -> web.StreamResponse:  # noqa: ANN401
         if vendor is None:

@@ -98,7 +98,6 @@ def test_a_long_title_comes_out_cut() -> None:
     "contract",
     [
         {"id": "c" * (ID_CHARS + 1)},
-        {"id": " "},
         {"items": [ITEM | {"sku": "s" * (ID_CHARS + 1)}]},
         {"items": [ITEM | {"sku": "s" * (ID_CHARS + 1)}, ITEM]},
         {"items": [ITEM | {"purchaseOptionId": "s" * (ID_CHARS + 1)}]},

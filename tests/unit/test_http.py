@@ -167,7 +167,7 @@ async def test_any_other_passing_failure_asks_this_user_alone(status: int) -> No
     assert (error.retry_after_s, error.delay_s) == (None, 30.0)
 
 
-@pytest.mark.parametrize(("said", "seconds"), [(1e9, 3600.0), (0, 1.0), (-5, 1.0), (60, 60.0), ("60", None), (None, None)])
+@pytest.mark.parametrize(("said", "seconds"), [(1e9, 3600.0), (0, 1.0), (-5, 1.0), (60, 60.0), ("60", 60.0), (None, None)])
 async def test_the_bodys_wait_is_clamped_too(said: object, seconds: float | None) -> None:
     async def handler(_: web.Request) -> web.Response:
         return web.json_response({"error": {"retry_after": said}}, status=503)
@@ -188,14 +188,28 @@ async def test_the_header_goes_before_the_body() -> None:
     assert error.retry_after_s == 7.0
 
 
-async def test_sesamys_body_says_how_long_to_wait_where_no_header_does() -> None:
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("60", 60.0),
+        ('"60"', 60.0),
+        ("-5", 1.0),
+        ("1e9", 3600.0),
+        ("9" * 401, None),
+        ("true", None),
+        ('"nan"', None),
+        ("[60]", None),
+        ("null", None),
+    ],
+)
+async def test_sesamys_body_says_how_long_to_wait_where_no_header_does(said: str, seconds: float | None) -> None:
     async def handler(_: web.Request) -> web.Response:
-        return web.json_response({"error": {"code": "rate_limit_exceeded", "retry_after": 60}}, status=429)
+        return web.Response(status=429, body=b'{"error": {"code": "rate_limit_exceeded", "retry_after": %s}}' % said.encode())
 
     error = await fails(handler)
 
     assert isinstance(error, Retryable)
-    assert error.retry_after_s == 60.0
+    assert seconds == error.retry_after_s
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,10 @@ class There:
 
 
 @asynccontextmanager
-async def serve(*, envelope: Literal["bare", "data", "resource"] = "bare", page_cap: int = 100) -> AsyncIterator[There]:
-    sesamy = Sesamy(envelope=envelope, page_cap=page_cap)
+async def serve(
+    *, envelope: Literal["bare", "data", "resource"] = "bare", page_cap: int = 100, with_totals: bool = True
+) -> AsyncIterator[There]:
+    sesamy = Sesamy(envelope=envelope, page_cap=page_cap, with_totals=with_totals)
     for vendor in ("a", "b"):
         sesamy.add_vendor(vendor, client_id=f"{vendor}-client", secret="s")
     sesamy.users["a"][ANN] = {"profile": {"userId": ANN}, "contracts": list(CONTRACTS), "entitlements": []}
@@ -100,6 +102,34 @@ async def test_envelopes_are_the_documented_ones() -> None:
         assert await there.get(f"users/{quote(ANN)}") == (200, {"data": {"userId": ANN}})
     async with serve(envelope="resource") as there:
         assert await there.get(f"contracts?userId={quote(ANN)}") == (200, {"contracts": CONTRACTS})
+
+
+async def test_pages_may_say_nothing_of_what_follows() -> None:
+    async with serve(envelope="data", with_totals=False) as there:
+        assert await there.get(f"contracts?userId={quote(ANN)}&limit=2") == (200, {"data": CONTRACTS[:2]})
+
+
+async def test_a_wrong_path_knows_nobody_and_the_others_go_on(there: There) -> None:
+    there.sesamy.knows_nobody = True
+    assert (await there.get(f"users/{quote(ANN)}"))[0] == 404
+    assert await there.get(f"contracts?userId={quote(ANN)}") == (200, CONTRACTS[:7])
+
+
+async def test_a_filter_that_is_ignored_gives_everybodys_rows_of_that_vendor_and_resource(there: There) -> None:
+    there.sesamy.unfiltered.add("contracts")
+    assert await there.get("contracts?userId=nobody") == (200, CONTRACTS)
+    assert await there.get("entitlements?userId=nobody") == (200, [])
+    await there.log_in(client_id="b-client")
+    assert await there.get("contracts?userId=nobody") == (200, [])
+
+
+async def test_a_body_may_be_made_odd(there: There) -> None:
+    there.sesamy.odd = {"user": lambda profile: {**profile, "company": {}}, "contracts": lambda _: b"\xef\xbb\xbf[]"}
+    assert await there.get(f"users/{quote(ANN)}") == (200, {"userId": ANN, "company": {}})
+    async with there.session.get(
+        f"{there.url}/management/contracts?userId=x", headers={"Authorization": f"Bearer {there.token}"}
+    ) as answer:
+        assert await answer.read() == b"\xef\xbb\xbf[]"
 
 
 async def test_what_goes_beyond_the_limit_gets_429_for_that_vendor_only(there: There) -> None:

@@ -5,17 +5,18 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import anyio
+import msgspec
 import pytest
 from aiohttp import web
 
 from consumer import http
-from consumer.errors import ConsumerError, Denied, Retryable
+from consumer.errors import ConsumerError, Denied, Refused, Retryable
 from consumer.http import Answer
 from consumer.model import UserKey
 from consumer.sandbox import sesamy as stand_in
 from consumer.sandbox.faults import Fault, Kind
 from consumer.sandbox.server import serving
-from consumer.sesamy import REFUSES, Sesamy, Token, _was_last
+from consumer.sesamy import REFUSES, Resource, Sesamy, Token
 from tests.unit.test_intake import virtually
 
 ANN = UserKey("v", "email|ann")
@@ -30,15 +31,18 @@ class Permits:
 
 
 @asynccontextmanager
-async def client(app: web.Application, *, secret: str = "s", timeout_s: float = 2.0) -> AsyncIterator[Sesamy]:
+async def client(app: web.Application, *, secret: str = "s", timeout_s: float = 2.0, odd: list[str] | None = None) -> AsyncIterator[Sesamy]:
+    noted: list[str] = [] if odd is None else odd
     async with serving(app) as url, http.session(connections=8) as session:
         api = http.Http(session, upstream="sesamy", base_url=url, timeout_s=timeout_s, refuses=REFUSES)
         tokens = http.Http(session, upstream="sesamy", base_url=f"{url}/oauth/token", timeout_s=timeout_s)
-        yield Sesamy(api, Token(tokens, client_id="c", client_secret=lambda: secret))
+        yield Sesamy(api, Token(tokens, client_id="c", client_secret=lambda: secret), note_odd=noted.extend)
 
 
-def world(*, contracts: int = 1, envelope: Literal["bare", "data", "resource"] = "bare", page_cap: int = 100) -> stand_in.Sesamy:
-    made = stand_in.Sesamy(envelope=envelope, page_cap=page_cap)
+def world(
+    *, contracts: int = 1, envelope: Literal["bare", "data", "resource"] = "bare", page_cap: int = 100, with_totals: bool = True
+) -> stand_in.Sesamy:
+    made = stand_in.Sesamy(envelope=envelope, page_cap=page_cap, with_totals=with_totals)
     made.add_vendor("v", client_id="c", secret="s")
     rows = [{"id": f"c{number}", "userId": ANN.user, "status": "ACTIVE"} for number in range(contracts)]
     made.users["v"][ANN.user] = {"profile": {"userId": ANN.user, "email": "ann@example.com"}, "contracts": rows, "entitlements": []}
@@ -95,7 +99,7 @@ def rows(start: int, count: int) -> list[dict[str, str]]:
         (lambda offset: {"data": rows(offset, 40), "hasMore": offset < 80}, 120),
         (lambda offset: {"data": rows(offset, 100 if offset < 200 else 7), "total": 3}, 207),  # A total below what came is not believed.
         (lambda offset: rows(offset, 25) if offset < 75 else rows(0, 0), 75),
-        (lambda offset: rows(offset, 37), 37),
+        (lambda offset: rows(offset, 37 if offset < 100 else 5 if offset < 120 else 0), 116),
     ],
 )
 async def test_the_end_of_a_list(reply: Callable[[int], Any], fetched: int) -> None:
@@ -106,46 +110,48 @@ async def test_the_end_of_a_list(reply: Callable[[int], Any], fetched: int) -> N
     assert fetched == len(snapshot.contracts)
 
 
-@pytest.mark.parametrize(
-    ("said", "length", "received", "is_last"),
-    [
-        ({"hasMore": False}, 100, 100, True),
-        ({"hasMore": True}, 7, 7, False),
-        ({"has_next_page": False}, 100, 100, True),
-        ({"hasNext": True, "hasPrevious": False}, 100, 100, False),
-        ({"hasPrevious": False, "hasNext": True}, 100, 100, False),
-        ({"hasPreviousPage": False, "hasNextPage": False}, 100, 100, True),
-        ({"hasPrevious": False}, 100, 100, False),
-        ({"hasPrevious": False}, 7, 7, True),
-        ({"hasPrevious": True}, 7, 107, True),
-        ({"hasPrevious": False, "total": 250}, 100, 100, False),
-        ({"hasPrevious": True, "total": 107}, 7, 107, True),
-        ({"hasErrors": False}, 100, 100, False),
-        ({"hasMore": False, "total": 250}, 100, 100, False),
-        ({"hasMore": False, "total": 100}, 100, 100, True),
-        ({"hasMore": False, "total": 3}, 100, 100, True),
-        ({"hasMore": True, "total": 100}, 100, 100, False),
-        ({"hasMore": "no"}, 100, 100, False),
-        ({"total": 250}, 7, 7, False),
-        ({"total": 7}, 7, 7, True),
-        ({"total": 3}, 100, 100, False),
-        ({"total": True}, 100, 1, False),
-        ({"total": "7"}, 7, 7, True),
-        ({}, 100, 100, False),
-        ({}, 50, 50, False),
-        ({}, 7, 7, True),
-    ],
-)
-@pytest.mark.parametrize("place", ["", "meta", "pagination"])
-def test_what_a_page_says_of_the_next(said: dict[str, object], length: int, received: int, is_last: bool, place: str) -> None:
-    tree = {"data": [], place: said} if place else {"data": [], **said}
+@pytest.mark.parametrize("page_cap", [5, 12, 15, 24, 32, 40, 48])
+@pytest.mark.parametrize("contracts", [1, 30, 48, 96])
+@pytest.mark.parametrize("with_totals", [False, True])
+async def test_no_cap_on_a_page_is_taken_for_the_end(page_cap: int, contracts: int, *, with_totals: bool) -> None:
+    made = world(contracts=contracts, envelope="data", page_cap=page_cap, with_totals=with_totals)
+    async with client(made.app()) as sesamy:
+        snapshot = await sesamy.snapshot(ANN, permit=Permits())
 
-    assert is_last == _was_last(tree, length, received)
+    assert snapshot is not None
+    assert [f"c{number}" for number in range(contracts)] == [one.id for one in snapshot.contracts]
 
 
-def test_what_follows_may_be_said_in_two_places() -> None:
-    assert not _was_last({"hasMore": False, "pagination": {"hasNext": True}}, 100, 100)
-    assert not _was_last({"total": 100, "meta": {"total": 250}}, 100, 100)
+async def test_a_small_user_costs_one_more_call_until_a_longer_page_was_seen() -> None:
+    made, permits, costs = world(), Permits(), []
+    made.users["v"]["many"] = {"profile": {"id": "many"}, "contracts": [{"id": f"m{number}"} for number in range(3)], "entitlements": []}
+    async with client(made.app()) as sesamy:
+        for user in (ANN, ANN, UserKey("v", "many"), ANN):
+            before = made.calls.total()
+            await sesamy.snapshot(user, permit=permits)
+            costs.append(made.calls.total() - before)
+
+    assert costs == [1 + 3 + 1, 3 + 1, 3 + 1, 3]
+    assert permits.taken == 3
+
+
+async def test_rows_that_moved_while_they_were_read_are_read_once_more() -> None:
+    """The last of five is changed while they are read, and goes to the front; of what came twice the later row counts."""
+    asked: list[int] = []
+
+    def reply(offset: int) -> list[dict[str, str]]:
+        asked.append(offset)
+        there = "abcde" if len(asked) < 3 else "eabcd"
+        return [{"id": one, "status": there} for one in there[offset : offset + 2]]
+
+    permits = Permits()
+    async with client(paged(reply)) as sesamy:
+        snapshot = await sesamy.snapshot(ANN, permit=permits)
+
+    assert snapshot is not None
+    assert {one.id: one.status for one in snapshot.contracts} == dict.fromkeys("abcde", "eabcd")
+    assert asked == [0, 2, 4, 0, 2, 4]
+    assert permits.taken == 5
 
 
 async def test_a_list_without_an_end_is_no_snapshot() -> None:
@@ -156,9 +162,136 @@ async def test_a_list_without_an_end_is_no_snapshot() -> None:
     assert caught.value.code == "too-many-pages"
 
 
-async def test_an_unknown_user_is_none() -> None:
-    async with client(world().app()) as sesamy:
-        assert await sesamy.snapshot(UserKey("v", "email|nobody"), permit=Permits()) is None
+NOBODY = UserKey("v", "email|nobody")
+
+
+async def test_an_unknown_user_without_rows_is_none() -> None:
+    made = world()
+    async with client(made.app()) as sesamy:
+        assert await sesamy.snapshot(NOBODY, permit=Permits()) is None
+
+    assert [made.calls["v", op] for op in ("user", "contracts", "entitlements")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("resource", ["contracts", "entitlements"])
+async def test_a_404_beside_rows_is_a_failed_try(resource: str) -> None:
+    made = world(contracts=0)
+    made.users["v"][ANN.user][resource] = [{"id": "1"}]
+    made.knows_nobody = True
+    async with client(made.app()) as sesamy:
+        with pytest.raises(Retryable) as caught:
+            await sesamy.snapshot(ANN, permit=Permits())
+
+    assert caught.value.code == "user-missing"
+
+
+@pytest.mark.parametrize("op", ["contracts", "entitlements"])
+@pytest.mark.parametrize(("status", "code"), [(500, "http-500"), (404, "http-404"), (422, "http-422")])
+async def test_a_404_beside_a_call_that_fails_is_that_failure(op: str, status: int, code: str) -> None:
+    made = world()
+    made.faults.add(Fault(kind="status", op=op, status=status))
+    async with client(made.app()) as sesamy:
+        with pytest.raises((Retryable, Refused)) as caught:
+            await sesamy.snapshot(NOBODY, permit=Permits())
+
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("body", [{}, {"error": {"code": "internal_error"}}, {"data": None, "errors": ["x"]}, [{"title": "no id"}]])
+@pytest.mark.parametrize("op", ["contracts", "entitlements"])
+async def test_a_200_that_says_nothing_is_no_proof_that_a_user_is_absent(op: str, body: object) -> None:
+    made = world()
+    made.odd[op] = lambda _: body
+    async with client(made.app()) as sesamy:
+        for user in (ANN, NOBODY):
+            with pytest.raises(Retryable) as caught:
+                await sesamy.snapshot(user, permit=Permits())
+            assert caught.value.code == "wrong-shape"
+
+
+@pytest.mark.parametrize("op", ["contracts", "entitlements"])
+async def test_204_says_that_there_is_none(op: str) -> None:
+    made = world()
+    made.faults.add(Fault(kind="status", op=op, status=204))
+    async with client(made.app()) as sesamy:
+        snapshot = await sesamy.snapshot(ANN, permit=Permits())
+
+    assert snapshot is not None
+    assert getattr(snapshot, op) == ()
+
+
+async def test_204_is_no_user() -> None:
+    made = world()
+    made.faults.add(Fault(kind="status", op="user", status=204))
+    async with client(made.app()) as sesamy:
+        with pytest.raises(Retryable) as caught:
+            await sesamy.snapshot(ANN, permit=Permits())
+
+    assert caught.value.code == "wrong-shape"
+
+
+async def test_odd_fields_are_told_by_name_and_half_a_character_harms_nobody() -> None:
+    made, odd = world(), list[str]()
+    made.users["v"][ANN.user]["profile"] |= {"company": {"name": "X"}, "firstName": "A\ud83c"}
+    made.users["v"][ANN.user]["entitlements"] = [{"id": "e1", "title": "\ud83c"}, {"title": "no id"}, {"id": "e2", "title": "T"}]
+    made.odd["contracts"] = lambda page: b"\xef\xbb\xbf" + msgspec.json.encode(page)
+    async with client(made.app(), odd=odd) as sesamy:
+        snapshot = await sesamy.snapshot(ANN, permit=Permits())
+
+    assert snapshot is not None
+    assert (snapshot.profile.company, snapshot.profile.first_name) == (None, "A\ufffd")
+    assert [one.title for one in snapshot.entitlements] == ["\ufffd", "T"]
+    assert [one.id for one in snapshot.contracts] == ["c0"]
+    assert sorted(odd) == ["entitlements", "user.company"]
+
+
+@pytest.mark.parametrize("field", ["hasAccess", "type", "origin"])
+async def test_an_answer_whose_access_cant_be_read_is_no_snapshot_and_told(field: str) -> None:
+    made, odd = world(), list[str]()
+    made.users["v"][ANN.user]["entitlements"] = [{"id": "e1", field: ["x"]}]
+    async with client(made.app(), odd=odd) as sesamy:
+        with pytest.raises(Retryable) as caught:
+            await sesamy.snapshot(ANN, permit=Permits())
+
+    assert (caught.value.code, odd) == ("wrong-shape", [f"entitlements.{field}"])
+
+
+@pytest.mark.parametrize("resource", ["contracts", "entitlements"])
+async def test_a_filter_is_obeyed_where_nobody_has_no_rows(resource: Resource) -> None:
+    made, permits = world(), Permits()
+    made.users["v"][ANN.user]["entitlements"] = [{"id": "e1"}]
+    async with client(made.app()) as sesamy:
+        assert await sesamy.obeys_filter(resource, NOBODY.user, permit=permits)
+        made.unfiltered.add(resource)
+        assert not await sesamy.obeys_filter(resource, NOBODY.user, permit=permits)
+        # Rows that can't be read are rows.
+        made.odd[resource] = lambda _: [{"what": "ever"}]
+        assert not await sesamy.obeys_filter(resource, NOBODY.user, permit=permits)
+
+    assert (made.calls["v", resource], permits.taken) == (3, 3)
+
+
+@pytest.mark.parametrize("status", [204, 400, 404, 422])
+async def test_who_refuses_an_id_that_nobody_has_obeys_the_filter(status: int) -> None:
+    made = world()
+    made.faults.add(Fault(kind="status", op="contracts", status=status))
+    async with client(made.app()) as sesamy:
+        assert await sesamy.obeys_filter("contracts", NOBODY.user, permit=Permits())
+
+
+@pytest.mark.parametrize(("status", "code"), [(500, "http-500"), (429, "http-429"), (413, "http-413")])
+async def test_a_filter_is_unproven_where_nobody_answers(status: int, code: str) -> None:
+    made = world()
+    made.faults.add(Fault(kind="status", op="contracts", status=status))
+    async with client(made.app()) as sesamy:
+        with pytest.raises((Retryable, Refused)) as caught:
+            await sesamy.obeys_filter("contracts", NOBODY.user, permit=Permits())
+        made.faults.clear()
+        made.odd["contracts"] = lambda _: {"error": "no"}
+        with pytest.raises(Retryable) as unusable:
+            await sesamy.obeys_filter("contracts", NOBODY.user, permit=Permits())
+
+    assert (caught.value.code, unusable.value.code) == (code, "wrong-shape")
 
 
 async def test_a_revoked_token_is_renewed_once_for_all_three_calls() -> None:
@@ -178,9 +311,12 @@ async def test_refused_credentials_are_denied() -> None:
             await sesamy.snapshot(ANN, permit=Permits())
 
 
-async def test_an_answer_about_somebody_else_is_not_used() -> None:
+@pytest.mark.parametrize(
+    "names", [{"userId": "email|bob"}, {"id": "email|bob"}, {"sub": "email|bob"}, {"userId": "email|bob", "id": ANN.user}]
+)
+async def test_an_answer_about_somebody_else_is_not_used(names: dict[str, str]) -> None:
     made = world()
-    made.users["v"][ANN.user]["profile"]["userId"] = "email|bob"
+    made.users["v"][ANN.user]["profile"] = {"email": "ann@example.com", **names}
     async with client(made.app()) as sesamy:
         with pytest.raises(Retryable) as caught:
             await sesamy.snapshot(ANN, permit=Permits())
@@ -196,6 +332,8 @@ async def test_an_answer_about_somebody_else_is_not_used() -> None:
         {"data": {}},
         {"user": {"userId": None, "email": ""}},
         {"email": None},
+        {"email": "ann@example.com"},
+        {"data": None},
         {},
     ],
 )
@@ -207,7 +345,9 @@ async def test_an_answer_that_says_nothing_of_a_user_is_no_user_without_address(
     assert caught.value.code == "wrong-shape"
 
 
-@pytest.mark.parametrize("reply", [{"userId": ANN.user}, {"data": {"id": ANN.user, "email": None}}, {"email": "ann@example.com"}])
+@pytest.mark.parametrize(
+    "reply", [{"userId": ANN.user}, {"data": {"id": ANN.user, "email": None}}, {"sub": ANN.user}, {"id": "5", "sub": ANN.user}]
+)
 async def test_an_answer_that_says_something_of_a_user_is_one(reply: dict[str, object]) -> None:
     async with client(paged(lambda _: [], user=reply)) as sesamy:
         assert await sesamy.snapshot(ANN, permit=Permits()) is not None
@@ -259,6 +399,45 @@ async def ask(token: Token, said: list[tuple[float, str]]) -> None:
     except ConsumerError as error:
         code = error.code
     said.append((anyio.current_time(), code))
+
+
+LIVES = (
+    ("3600", 3540),
+    ('"3600"', 3540),
+    ("3600.5", 3540.5),
+    ("100", 50),
+    ("null", 240),
+    ("9" * 401, 60),
+    ("-" + "9" * 401, 60),
+    ('"' + "9" * 401 + '"', 60),
+    ("9" * 300, 60),
+    ("1e308", 60),
+    ("0", 60),
+    ("-3600", 60),
+    ("1e-300", 60),
+    ("true", 60),
+    ("false", 60),
+    ('"soon"', 60),
+    ('"nan"', 60),
+    ('"\u00b2"', 60),
+    ("[3600]", 60),
+    ("{}", 60),
+)
+
+
+@pytest.mark.parametrize(("said", "used_s"), LIVES)
+def test_a_token_is_used_for_as_long_as_is_said_where_that_can_be(said: str, used_s: float) -> None:
+    @virtually
+    async def uses() -> None:
+        endpoint = Endpoint(Answer(200, b'{"access_token":"t","expires_in":%s}' % said.encode()))
+        token = token_of(endpoint)
+        assert await token.get() == "t"
+        await anyio.sleep(used_s - 0.1)
+        assert (await token.get(), endpoint.calls) == ("t", 1)
+        await anyio.sleep(0.2)
+        assert (await token.get(), endpoint.calls) == ("t", 2)
+
+    uses()
 
 
 @virtually

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.answers import MAX_NODES, Reading, UnknownShapes, read
+from consumer.makeas_answers import MAX_NODES, Reading, UnknownShapes, read
 
 CONTACT = {
     "id": 1,
