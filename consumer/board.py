@@ -22,7 +22,7 @@ _CAUSES: Final = {
 }
 _GATES: Final = {
     "breaker": "five users in a row failed",
-    "denied": "the key is refused (401 or 403)",
+    "denied": "the key is refused (401, or 403 to three users in a row)",
     "retry-after": "it asked us to wait",
 }
 

@@ -87,7 +87,7 @@ class MakeAs:
         Return the contact of an address; None: there is none.
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`.
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`.
             Held: from `permit`.
         """
         await permit()
@@ -111,7 +111,7 @@ class MakeAs:
             limit_s: asked before each try of a write how long it may last (s).
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`; `rows`, where the answer to a write names failed rows.
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows.
             Held: from `permit` and `limit_s`.
         """
         kept = False
@@ -133,7 +133,7 @@ class MakeAs:
         Return the title of a list: the key is good and the list is there.
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`; `http-404`: no such list.
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `http-404`: no such list.
         """
         tree = decoded(await self._exchange("list", "GET", f"/subscriberlists/{segment(list_id)}"), "list")
         return shaped(tree, _List, "list").title or ""

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from consumer.errors import Denied, Held, Refused, Retryable
+from consumer.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from consumer.gates import Gate, Gates
 from consumer.model import AccountId, Door, UserKey
 
@@ -12,6 +12,8 @@ USERS = [UserKey("v", f"u{number}") for number in range(20)]
 ANN = USERS[0]
 NO = Refused("no", code="http-422")
 LATER = Retryable("later", code="http-500")
+KEY = Denied("key", code="http-401")
+MINE = Forbidden("no", code="http-403")
 
 
 def gate(*, rate: float = 10.0, burst: float = 100.0, places: int | None = None, hold_s: float = 900.0, tries: int = 8) -> Gate:
@@ -23,6 +25,19 @@ def broken(now: float = 0.0, *, hold_s: float = 900.0) -> Gate:
     for user in USERS[:5]:
         made.failed(user, LATER, now=now)
     return made
+
+
+def told(made: Gate, *errors: ConsumerError | None, now: float = 0.0, first: int = 0) -> list[bool]:
+    """Let users run one after the other, each to its end as `errors` say (None: success); return whether each failure counts."""
+    counted = []
+    for user, error in zip(USERS[first:], errors, strict=False):
+        made.enter(user, now=now)
+        if error is None:
+            made.succeeded(user, now=now)
+        else:
+            counted.append(made.failed(user, error, now=now))
+        made.leave(user, now=now)
+    return counted
 
 
 def probe(made: Gate, user: UserKey, *, now: float) -> None:
@@ -136,7 +151,7 @@ def test_one_user_alone_never_shuts_it_where_others_succeed_or_he_is_refused() -
     made = gate(tries=8)
     for _ in range(50):
         assert made.failed(ANN, LATER, now=0)
-        made.succeeded(USERS[1])
+        made.succeeded(USERS[1], now=0)
     for _ in range(50):
         assert made.failed(ANN, NO, now=0)
     assert made.door(now=0) is Door.OPEN
@@ -157,7 +172,7 @@ def test_a_success_in_between_begins_the_row_anew() -> None:
     made = gate()
     for user in USERS[:4]:
         made.failed(user, LATER, now=0)
-    made.succeeded(USERS[9])
+    made.succeeded(USERS[9], now=0)
     for user in USERS[4:8]:
         made.failed(user, LATER, now=0)
     assert made.door(now=0) is Door.OPEN
@@ -168,6 +183,125 @@ def test_a_401_shuts_it_at_once() -> None:
 
     assert not made.failed(ANN, Denied("key", code="http-401"), now=0)
     assert (made.door(now=1), made.state(now=1).cause) == (Door.SHUT, "denied")
+
+
+def test_a_403_of_one_never_shuts_it_however_often() -> None:
+    """Not even where nobody else comes, nor beside the failures of two others."""
+    made = gate(tries=8)
+    assert all(made.failed(ANN, MINE, now=now) for now in range(50))
+    assert told(made, MINE, LATER, LATER, first=0) == [True] * 3
+    assert made.door(now=50) is Door.OPEN
+
+
+def test_three_different_users_forbidden_in_a_row_say_that_it_is_the_key() -> None:
+    made = gate()
+    assert told(made, MINE, LATER, MINE, MINE) == [True, True, True, False]
+    assert (made.door(now=1), made.state(now=1).cause, made.refuses_key) == (Door.SHUT, "denied", True)
+
+
+def test_a_success_between_403s_begins_their_row_anew() -> None:
+    made = gate()
+    assert all(told(made, MINE, MINE, None, MINE, MINE, None))
+    assert made.door(now=0) is Door.OPEN
+
+
+def test_who_was_forbidden_before_another_succeeded_counts_in_no_row_again() -> None:
+    """With the good ones done, the few that are left fail one after the other: that is not the key, nor the upstream."""
+    made = gate()
+    told(made, MINE, MINE, None, MINE, MINE, None, MINE, MINE, None)
+    forbidden = [user for number, user in enumerate(USERS[:8]) if number % 3 < 2]
+    for _ in range(8):
+        assert all(made.failed(user, MINE, now=0) for user in forbidden)
+    assert made.door(now=0) is Door.OPEN
+
+
+def test_a_success_that_was_begun_before_a_403_does_not_tell_whose_fault_it_is() -> None:
+    """Its key may have been taken away in between; and who succeeds again is not suspected any more."""
+    made = gate()
+    made.enter(USERS[9], now=0)
+    told(made, MINE, MINE)
+    made.succeeded(USERS[9], now=0)
+    assert told(made, MINE, MINE, MINE) == [True, True, False]
+
+    made = gate()
+    told(made, MINE, None, MINE)
+    made.succeeded(ANN, now=0)
+    assert told(made, MINE, MINE, MINE) == [True, True, False]
+
+
+def test_after_403s_any_success_that_was_begun_since_opens_it() -> None:
+    made = gate()
+    early, late = USERS[8:10]
+    made.enter(early, now=0)
+    told(made, MINE)
+    made.enter(late, now=0)
+    told(made, MINE, MINE, first=1)
+    made.succeeded(early, now=1)
+    assert made.door(now=1) is Door.SHUT
+    made.succeeded(late, now=1)
+    assert (made.door(now=1), made.refuses_key) == (Door.OPEN, False)
+
+
+def test_after_a_401_no_success_but_the_probes_opens_it() -> None:
+    made = gate()
+    late = USERS[9]
+    told(made, MINE)
+    made.enter(late, now=0)
+    told(made, MINE, MINE, first=1)
+    made.failed(USERS[3], KEY, now=0)
+    made.succeeded(late, now=1)
+    assert made.door(now=1) is Door.SHUT
+    probe(made, ANN, now=5)
+    made.succeeded(ANN, now=5)
+    assert made.door(now=5) is Door.OPEN
+
+
+def test_a_probe_that_is_forbidden_makes_room_for_another_and_counts_once_the_fault_is_known_to_be_its_own() -> None:
+    made, bad = gate(), USERS[4]
+    told(made, MINE, MINE, MINE)
+    probe(made, bad, now=5)
+    assert not made.failed(bad, MINE, now=5)
+    made.leave(bad, now=5)
+    assert made.state(now=5).next_try_s == 10.0
+    probe(made, USERS[5], now=15)
+    made.succeeded(USERS[5], now=15)
+    made.leave(USERS[5], now=15)
+
+    assert made.failed(bad, MINE, now=16)
+    told(made, *[LATER] * 5, now=16, first=6)
+    probe(made, bad, now=21)
+    assert made.failed(bad, MINE, now=21), "shut for another reason, it is a try all the same"
+    assert made.state(now=21).next_try_s == 10.0
+
+
+def test_after_a_401_a_probe_that_is_forbidden_shows_that_the_key_is_good() -> None:
+    made = gate()
+    told(made, KEY)
+    probe(made, USERS[1], now=5)
+    assert made.failed(USERS[1], MINE, now=5), "it counts against the user"
+    assert made.door(now=5) is Door.OPEN
+    assert told(made, MINE, MINE, now=6, first=2) == [True, False], "and is the first of the next three"
+
+
+def test_403s_of_three_probes_say_that_it_is_the_key_and_no_longer_the_upstream() -> None:
+    made, now = broken(), 5.0
+    for user in USERS[:3]:
+        assert made.state(now=now).cause == "breaker"
+        probe(made, user, now=now)
+        made.failed(user, MINE, now=now)
+        made.leave(user, now=now)
+        now += made.state(now=now).next_try_s
+    assert made.state(now=now).cause == "denied"
+
+
+def test_it_remembers_the_last_thousand_who_were_forbidden() -> None:
+    made = gate()
+    for number in range(1001):
+        user = UserKey("v", f"f{number}")
+        made.failed(user, MINE, now=0)
+        told(made, None)
+    assert [made.failed(UserKey("v", f"f{number}"), MINE, now=0) for number in (1, 2, 3)] == [True] * 3
+    assert [made.failed(UserKey("v", name), MINE, now=0) for name in ("f0", "new", "newer")] == [True, True, False]
 
 
 def test_held_is_no_failure() -> None:
@@ -195,10 +329,10 @@ def test_probes_come_after_5_s_then_doubling_to_60_one_at_a_time() -> None:
 
 def test_only_the_probes_success_opens_it() -> None:
     made = broken()
-    made.succeeded(USERS[7])
+    made.succeeded(USERS[7], now=0)
     assert made.door(now=1) is Door.SHUT
     probe(made, ANN, now=5)
-    made.succeeded(ANN)
+    made.succeeded(ANN, now=0)
     assert made.door(now=5) is Door.OPEN
     assert made.next_change(now=5) == inf
 
@@ -270,3 +404,72 @@ def test_after_a_401_a_probe_that_is_refused_as_a_user_shows_that_the_key_is_goo
 
     assert gate.failed(bo, Refused("no such field", code="http-422"), now=6), "it counts against the user"
     assert gate.state(now=6).state == "open"
+
+
+def courteous() -> Gate:
+    """A replay's quarter of five calls a second."""
+    return Gate(rate_per_s=1.25, burst=2.5, run_calls=4, places=16, courteous=True)
+
+
+def slowed(made: Gate, times: int, *, now: float = 0.0) -> Gate:
+    for _ in range(times):
+        made.enter(ANN, now=now)
+        made.failed(ANN, Retryable("too many", code="http-429"), now=now)
+        made.leave(ANN, now=now)
+    return made
+
+
+def test_a_courteous_share_doubles_after_each_calm_minute_up_to_the_whole() -> None:
+    made = slowed(Gate(rate_per_s=8, burst=8, run_calls=3, courteous=True), 4)
+    shares = []
+    for now in (59, 60, 61, 119, 120, 180, 240, 300):
+        made.succeeded(ANN, now=now)
+        shares.append(made.state(now=now).share)
+
+    assert shares == [1 / 16, 1 / 8, 1 / 8, 1 / 8, 1 / 4, 1 / 2, 1, 1]
+    assert [made.reserve(now=400) for _ in range(9)] == [0.0] * 8 + [0.125]
+
+
+def test_the_calm_minute_begins_when_it_may_ask_again() -> None:
+    made = Gate(rate_per_s=8, burst=8, run_calls=3, courteous=True)
+    made.failed(ANN, Retryable("too many", code="http-429", retry_after_s=50), now=0)
+    shares = []
+    for now in (100, 159, 160):
+        made.succeeded(ANN, now=now)
+        shares.append(made.state(now=now).share)
+
+    assert shares == [0.5, 0.5, 1.0]
+
+
+def test_who_was_under_way_when_it_slowed_down_does_not_slow_it_again() -> None:
+    made = Gate(rate_per_s=8, burst=100, run_calls=3, courteous=True)
+    for user in USERS:
+        made.enter(user, now=0)
+    for user in USERS[:4]:
+        made.failed(user, Retryable("too many", code="http-429"), now=0)
+    assert made.state(now=0).share == 0.5
+
+
+def test_however_slow_it_gets_one_conversation_ends_before_what_it_writes_is_old() -> None:
+    """Else none would succeed, and the share would never come back."""
+    made = slowed(courteous(), 10)
+    while made.reserve(now=0) == 0:
+        pass
+
+    assert made.reserve(3, now=0) <= 20.0
+    made.enter(ANN, now=0)
+    assert made.door(now=100) is Door.SHUT, "one at a time"
+    made.leave(ANN, now=100)
+    for now in (100, 160, 220, 280):
+        made.succeeded(ANN, now=now)
+    assert made.state(now=280).share == 1.0
+    for user in USERS[:6]:
+        assert made.door(now=280) is Door.OPEN
+        made.enter(user, now=280)
+    assert made.door(now=280) is Door.SHUT, "as many again as its whole rate lets end"
+
+
+def test_a_pod_asks_as_before_after_a_429() -> None:
+    made = gate()
+    made.failed(ANN, Retryable("too many", code="http-429"), now=0)
+    assert made.state(now=0).share == 1.0

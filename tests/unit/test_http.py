@@ -11,7 +11,7 @@ import trustme
 from aiohttp import web
 
 from consumer import http
-from consumer.errors import ConsumerError, Denied, Held, Refused, Retryable
+from consumer.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from consumer.sandbox.faults import Fault, Faults, Kind
 from consumer.sandbox.server import serving
 
@@ -42,7 +42,7 @@ async def fails(handler: Handler, *, timeout_s: float = 2.0, wall: float = 0.0) 
     [
         (400, Refused, "http-400"),
         (401, Denied, "http-401"),
-        (403, Denied, "http-403"),
+        (403, Forbidden, "http-403"),
         (404, Retryable, "http-404"),
         (405, Retryable, "http-405"),
         (408, Retryable, "http-408"),
