@@ -7,12 +7,15 @@ from typing import Literal
 from msgspec import Struct
 
 from .errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
-from .model import AccountId, Door, UserKey
+from .model import AccountId, Door, GateCause, StopCause, UserKey
 from .pace import Pace
+from .stops import Stops
 from .suspects import Suspects
 
 _STREAK = 5
 """So many users in a row failing at one upstream say that the fault is not theirs."""
+_NOBODY = 20
+"""So many users in a row unknown, with none known in between, say that the upstream looks in the wrong place."""
 _TOO_MANY = "http-429"
 _PROBE_FIRST_S = 5.0
 _PROBE_MAX_S = 60.0
@@ -26,7 +29,7 @@ class GateState(Struct, frozen=True, kw_only=True):
     """A gate as an operator sees it; times in seconds from now."""
 
     state: Literal["open", "closed", "probing"]
-    cause: Literal["", "breaker", "denied", "retry-after"]
+    cause: GateCause
     closed_s: float
     next_try_s: float
     share: float
@@ -42,7 +45,9 @@ class Gate:
     tries: where few come, nobody is parked for an outage; a 401 shuts it at once, a 403 only as the third of three different users in a
     row; shut, it admits one probe at a time, after 5 s and then doubling to 60 s, and only the probe's success opens it (after a 401 also
     that it is refused or forbidden as a user: then the key is good; after 403s the success of any run that began after the first of them);
-    a 403 of one who is known to be the one it is about counts against him, whatever else the gate thinks.
+    a 403 of a user that is known to be the one it is about counts against that user, whatever else the gate thinks; twenty different
+    users in a row that the upstream does not know, none known in between, shut it like a breaker, and one that it knows opens it; what
+    is stopped from outside lets nobody in, no probe either, until it is released; what awaits a first verdict is shut and holds nobody.
     """
 
     def __init__(
@@ -76,7 +81,7 @@ class Gate:
         self._begun = self._slowed = 0
         self._retry_at = -inf
         # While a cause stands, the gate is shut to all but a probe.
-        self._cause: Literal["breaker", "denied"] | None = None
+        self._cause: Literal["breaker", "denied", "absent"] | None = None
         self._closed_at = self._held_until = inf
         self._probe: UserKey | None = None
         self._probe_at, self._probe_wait_s = inf, _PROBE_FIRST_S
@@ -84,12 +89,15 @@ class Gate:
         self._streak: set[UserKey] = set()
         self._failures = 0
         self._suspects = Suspects()
+        # The users that the upstream did not know since one that it knew.
+        self._absent: set[UserKey] = set()
+        self._stops = Stops()
 
     # ---- Asking ----
 
     def door(self, *, now: float, permits: int = 0) -> Door:
         """Say who may enter; `permits`: how many calls must be possible at once."""
-        if now < self._retry_at or self._pace.level(now) < permits:
+        if self._stops or now < self._retry_at or self._pace.level(now) < permits:
             return Door.SHUT
         if self._pace.places is not None and len(self._inside) >= self._pace.places:
             return Door.SHUT
@@ -99,22 +107,23 @@ class Gate:
 
     def closed(self, *, now: float) -> bool:
         """Say whether the upstream itself is held to be out: not for a lack of permits or places."""
-        return self._cause is not None or now < self._retry_at
+        return self._stops.any or self._is_out(now)
 
     def admits(self, user: UserKey, *, now: float) -> bool:
         """Say whether `user`, who is inside, may make another call: the gate is open, or he is the probe."""
-        return now >= self._retry_at and (self._cause is None or self._probe == user)
+        return not self._stops and now >= self._retry_at and (self._cause is None or self._probe == user)
 
     def expired(self, *, now: float) -> bool:
         """Say whether it has held users for too long: park them, unless one of them may be the probe now."""
-        return self._cause is not None and now >= self._held_until and (self._probe is not None or now < self._probe_at)
+        no_probe_now = self._stops.any or self._probe is not None or now < self._probe_at
+        return now >= self._stops.held_until or (self._cause is not None and now >= self._held_until and no_probe_now)
 
     def next_change(self, *, now: float, permits: int = 0) -> float:
         """Return the earliest time at which time alone may make `door` or `expired` say something else; inf: never."""
-        times = [self._retry_at]
+        times = [self._retry_at, self._stops.held_until]
         if self._cause is not None:
             times += [self._held_until] if self._probe is not None else [self._held_until, self._probe_at]
-        elif (wait_s := self._pace.wait_s(permits, now=now)) > 0:
+        elif not self._stops and (wait_s := self._pace.wait_s(permits, now=now)) > 0:
             times.append(now + wait_s)
         return min((at for at in times if at > now), default=inf)
 
@@ -125,17 +134,23 @@ class Gate:
 
     def state(self, *, now: float) -> GateState:
         """Return what an operator wants to know."""
-        closed = self.closed(now=now)
-        next_at = max(self._retry_at, self._probe_at if self._cause else -inf) if closed else now
-        cause = self._cause if self._cause == "denied" or now >= self._retry_at else "retry-after"
-        return GateState(
-            state="probing" if closed and self._probe is not None else "closed" if closed else "open",
-            cause=(cause or "") if closed else "",
-            closed_s=max(0.0, now - self._closed_at) if closed else 0.0,
-            next_try_s=max(0.0, next_at - now),
-            share=self._pace.share,
-            in_use=len(self._inside),
-        )
+        share, in_use = self._pace.share, len(self._inside)
+        stopped_for, since = self._stops.shown()
+        if self._is_out(now) and not self._stops.any:
+            return GateState(
+                state="closed" if self._probe is None else "probing",
+                cause=self._cause if self._cause is not None and (self.refuses_key or now >= self._retry_at) else "retry-after",
+                closed_s=max(0.0, now - self._closed_at),
+                next_try_s=max(0.0, max(self._retry_at, self._probe_at if self._cause else -inf) - now),
+                share=share,
+                in_use=in_use,
+            )
+        state: Literal["open", "closed"] = "closed" if self._stops else "open"
+        closed_s = max(0.0, now - since)
+        return GateState(state=state, cause=stopped_for, closed_s=closed_s, next_try_s=0.0, share=share, in_use=in_use)
+
+    def _is_out(self, now: float) -> bool:
+        return self._cause is not None or now < self._retry_at
 
     # ---- Going in and out ----
 
@@ -161,6 +176,21 @@ class Gate:
         """Take this pod's part of the limits, above 0 and at most 1."""
         self._pace.set_share(share, now=now)
 
+    # ---- Verdicts from outside ----
+
+    def await_verdict(self, *, now: float) -> None:
+        """Let nobody in until the first `release`; it is not held to be out meanwhile, so that nobody is parked for it."""
+        self._stops.await_verdict(now=now)
+
+    def stop(self, cause: StopCause, *, now: float) -> None:
+        """Shut it to everybody, to probes too, until this cause is released: who stops it asks the upstream again by itself."""
+        self._stops.stop(cause, now=now, held_until=max(now, self._retry_at) + self._hold_s)
+
+    def release(self, cause: StopCause, *, now: float) -> None:
+        """Note a good verdict; what shuts it else stays, and may hold users for as long again: no probe could be made meanwhile."""
+        if self._stops.release(cause) and self._cause is not None:
+            self._held_until = max(now, self._retry_at) + self._hold_s
+
     # ---- Learning ----
 
     def succeeded(self, user: UserKey, *, now: float) -> None:
@@ -168,14 +198,35 @@ class Gate:
         begun = self._inside.get(user, 0)
         self._pace.succeeded(now=now)
         self._suspects.succeeded(user, begun=begun)
-        if self._cause is None or self._probe == user or (self.refuses_key and self._suspects.clears_key(begun)):
-            self.forget()
+        self._absent.clear()
+        shows_more = self._cause == "absent" or (self.refuses_key and self._suspects.clears_key(begun))
+        if self._cause is None or self._probe == user or shows_more:
+            self._open()
         else:
             self._streak.clear()
             self._failures = 0
 
+    def absent(self, user: UserKey, *, now: float) -> bool:
+        """Note that the upstream knows no such user; return whether to believe it: else the user is owed as before."""
+        if len(self._absent) < _NOBODY:
+            self._absent.add(user)
+        if len(self._absent) < _NOBODY:
+            if self._probe == user:
+                self._open()  # It answers, and takes our key.
+            return True
+        if self._cause is None:
+            self._shut("absent", since=now, now=now)
+        elif self._probe == user:
+            self._cause = "absent"
+            self._probe_failed(user, now=now)
+        return False
+
     def forget(self) -> None:
-        """Begin anew, but for a Retry-After: what was learnt no longer holds, or others learn it now."""
+        """Begin anew, but for a Retry-After and what was said from outside: what was learnt no longer holds, or others learn it now."""
+        self._absent.clear()
+        self._open()
+
+    def _open(self) -> None:
         self._streak.clear()
         self._failures = 0
         self._suspects.new_row()
@@ -187,12 +238,12 @@ class Gate:
         """Note a failure; return whether it counts against the user (open, and not shut by this; or known to be at fault)."""
         if isinstance(error, Held) and not isinstance(error, Denied):
             return False
-        was_closed = self.closed(now=now)
+        was_out = self._is_out(now)
         if isinstance(error, Retryable):
-            self._give_way(user, error, was_closed=was_closed, now=now)
+            self._give_way(user, error, was_out=was_out, now=now)
         if self._probe == user and self._shows_that_the_key_is_good(error):
-            self.forget()
-            was_closed = False
+            self._open()
+            was_out = False
         if isinstance(error, Forbidden) and self._suspects.is_own(user):
             self._probe_failed(user, now=now)
             return True
@@ -202,16 +253,16 @@ class Gate:
             self._probe_failed(user, now=now)
             return False
         if cause is not None:
-            self._shut(cause, since=self._closed_at if was_closed else now, now=now)
+            self._shut(cause, since=self._closed_at if was_out else now, now=now)
             return False
-        return not was_closed
+        return not was_out and not self._stops.any
 
-    def _give_way(self, user: UserKey, error: Retryable, *, was_closed: bool, now: float) -> None:
+    def _give_way(self, user: UserKey, error: Retryable, *, was_out: bool, now: float) -> None:
         """Heed a Retry-After; where others go before us a 429, too, once for all who were under way then."""
         if error.retry_after_s is not None:
-            self._closed_at = self._closed_at if was_closed else now
+            self._closed_at = self._closed_at if was_out else now
             self._retry_at = max(self._retry_at, now + error.retry_after_s * (2 if self._courteous else 1))
-        is_news = not was_closed and self._inside.get(user, self._begun + 1) > self._slowed
+        is_news = not was_out and self._inside.get(user, self._begun + 1) > self._slowed
         if self._courteous and error.code == _TOO_MANY and is_news:
             self._slowed = self._begun
             self._pace.slow_down(now=now, until=self._retry_at)
@@ -233,7 +284,7 @@ class Gate:
             return "denied"
         return "breaker" if len(self._streak) >= _STREAK or self._failures >= self._tries else None
 
-    def _shut(self, cause: Literal["breaker", "denied"], *, since: float, now: float) -> None:
+    def _shut(self, cause: Literal["breaker", "denied", "absent"], *, since: float, now: float) -> None:
         self._cause, self._closed_at = cause, since
         self._probe_at = max(now + self._probe_wait_s, self._retry_at)
         self._held_until = max(now, self._retry_at) + self._hold_s

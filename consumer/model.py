@@ -23,6 +23,12 @@ class Door(Enum):
     """One user may try whether the upstream is there again."""
 
 
+StopCause = Literal["filter"]
+"""What somebody outside may stop a gate for: `filter`, an upstream that ignores which user is asked for."""
+GateCause = Literal["", "breaker", "denied", "absent", "filter", "unproven", "retry-after"]
+"""Why a gate is not open; empty: it is."""
+
+
 class UserKey(Struct, frozen=True, order=True, gc=False):
     """A user is always the pair: two vendors may know one user id."""
 

@@ -102,9 +102,11 @@ class Resync:
             if isinstance(error, Forbidden) and gate.refuses_key:
                 self._vendors[user.vendor].sesamy.renew()
             return result, {}, ""
-        gate.succeeded(user, now=anyio.current_time())
         if wanted is None:
-            return Result(Verdict.ABSENT, "absent"), {}, "absent"
+            if gate.absent(user, now=anyio.current_time()):
+                return Result(Verdict.ABSENT, "absent"), {}, "absent"
+            return Result(Verdict.HELD, "absent"), {}, ""
+        gate.succeeded(user, now=anyio.current_time())
         if isinstance(wanted, Skip):
             return Result(Verdict.SKIPPED, wanted.reason), {}, wanted.reason
         results: dict[AccountId, Result] = {}

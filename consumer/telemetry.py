@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from . import __version__
 from .logs import configure, counts, log
+from .model import GateCause
 from .settings import Settings
 from .status import GateStatus, ListStatus, PartitionStatus, Status, UserCounts
 
@@ -29,7 +30,7 @@ STAGES: Final = ("intake", "sesamy", "makeas")
 SESAMY_OPS: Final = ("token", "user", "contracts", "entitlements")
 MAKEAS_OPS: Final = ("contact", "upsert", "update", "products", "subscriptions", "list")
 _POISON_CODES: Final = ("too-large", "not-json", "no-ids")
-_GATE_CAUSES: Final = ("breaker", "denied", "retry-after")
+_GATE_CAUSES: Final = tuple(cause for cause in get_args(GateCause) if cause)
 
 
 def version() -> str:

@@ -188,3 +188,23 @@ async def test_a_key_that_is_refused_with_403_parks_nobody_and_is_read_again(sta
     await anyio.sleep(120)
     assert stage.written("1") == stage.written("2") == set(READERS[:61])
     assert calls < 60
+
+
+@story
+async def test_a_vendor_that_knows_nobody_is_not_believed(stage: Stage) -> None:
+    """The path of the users is wrong for a while: nobody is skipped; who is known is written once it is mended."""
+    stage.world.absent = set(READERS[:61])
+    for user in READERS[:61]:
+        happen(stage.world, user)
+    await anyio.sleep(300)
+    assert stage.service.up.gates.vendors["v1"].state(now=anyio.current_time()).cause == "absent"
+    assert not stage.committed_all()
+    await anyio.sleep(700)
+    assert (stage.world.written, stage.codes()) == ({}, {"held"})
+    calls = stage.world.calls
+
+    stage.world.absent = {READERS[0]}
+    await anyio.sleep(300)
+    assert stage.written("1") == stage.written("2") == set(READERS[1:61])
+    assert stage.world.held_open() == set()
+    assert calls < 300

@@ -473,3 +473,154 @@ def test_a_pod_asks_as_before_after_a_429() -> None:
     made = gate()
     made.failed(ANN, Retryable("too many", code="http-429"), now=0)
     assert made.state(now=0).share == 1.0
+
+
+# ---- Users whom nobody knows ----
+
+
+def unknown(made: Gate, users: list[UserKey], *, now: float = 0.0) -> list[bool]:
+    """Let users be unknown, one after the other; return whether each is believed to be."""
+    believed = []
+    for user in users:
+        made.enter(user, now=now)
+        believed.append(made.absent(user, now=now))
+        made.leave(user, now=now)
+    return believed
+
+
+def test_twenty_different_users_unknown_in_a_row_shut_it_and_the_twentieth_is_not_believed() -> None:
+    made = gate()
+    assert unknown(made, [*USERS[:19], *USERS[:19]]) == [True] * 38
+    assert made.door(now=0) is Door.OPEN
+    assert unknown(made, USERS[19:]) == [False]
+    assert (made.door(now=4.9), made.state(now=1).cause, made.next_change(now=0)) == (Door.SHUT, "absent", 5.0)
+
+
+def test_one_user_that_is_known_begins_the_row_of_the_unknown_anew() -> None:
+    made = gate()
+    assert all(unknown(made, USERS[:19]))
+    made.succeeded(ANN, now=0)
+    assert all(unknown(made, USERS[1:]))
+    assert made.door(now=0) is Door.OPEN
+
+
+def test_shut_for_unknown_users_nobody_is_believed_to_be_unknown_and_one_known_opens_it() -> None:
+    made, now, waits = gate(), 0.0, []
+    late = UserKey("v", "late")
+    made.enter(late, now=0)
+    unknown(made, USERS)
+    assert not made.absent(late, now=1)
+    for user in USERS[:5]:
+        at = made.next_change(now=now)
+        waits.append(at - now)
+        now = at
+        probe(made, user, now=now)
+        assert not made.absent(user, now=now)
+        made.leave(user, now=now)
+    assert waits == [5.0, 10.0, 20.0, 40.0, 60.0]
+    assert not made.expired(now=899)
+    assert made.expired(now=900) is (now + 60 > 900)
+
+    made.succeeded(late, now=now)
+    assert (made.door(now=now), made.absent(ANN, now=now)) == (Door.OPEN, True)
+
+
+def test_it_holds_users_that_it_does_not_know_no_longer_than_others() -> None:
+    made = gate(hold_s=1)
+    unknown(made, USERS)
+    assert made.expired(now=4)
+
+
+def test_an_unknown_user_is_neither_a_success_nor_a_failure() -> None:
+    made = gate()
+    for user in USERS[:4]:
+        made.failed(user, LATER, now=0)
+    made.absent(USERS[5], now=0)
+    made.failed(USERS[4], LATER, now=0)
+    assert made.state(now=0).cause == "breaker"
+    made = gate()
+    for user in USERS[:4]:
+        made.failed(user, LATER, now=0)
+    assert all(unknown(made, USERS[4:10]))
+    assert made.door(now=0) is Door.OPEN
+
+
+@pytest.mark.parametrize("error", [KEY, LATER])
+def test_a_probe_that_is_unknown_shows_that_the_upstream_answers_and_takes_our_key(error: ConsumerError) -> None:
+    made = gate()
+    told(made, *[error] * (1 if error is KEY else 5))
+    probe(made, USERS[9], now=5)
+    assert made.absent(USERS[9], now=5)
+    assert made.door(now=5) is Door.OPEN
+
+
+def test_the_twentieth_that_is_unknown_may_be_the_probe_after_another_trouble() -> None:
+    made = gate()
+    unknown(made, USERS[:19])
+    told(made, KEY)
+    probe(made, USERS[19], now=5)
+    assert not made.absent(USERS[19], now=5)
+    assert (made.state(now=5).cause, made.state(now=5).next_try_s) == ("absent", 10.0)
+    made.failed(ANN, KEY, now=6)
+    assert made.state(now=6).cause == "denied"
+
+
+def test_a_gate_that_forgets_counts_the_unknown_anew() -> None:
+    made = gate()
+    unknown(made, USERS[:19])
+    made.forget()
+    assert unknown(made, USERS[19:]) == [True]
+
+
+# ---- Verdicts from outside ----
+
+
+def test_what_is_stopped_lets_nobody_in_until_that_cause_is_released() -> None:
+    made = gate(hold_s=900)
+    made.enter(ANN, now=0)
+    made.stop("filter", now=1)
+    made.stop("filter", now=100)
+    assert (made.door(now=101), made.admits(ANN, now=101), made.closed(now=101)) == (Door.SHUT, False, True)
+    assert (made.state(now=101).state, made.state(now=101).cause, made.state(now=101).closed_s) == ("closed", "filter", 100.0)
+    assert not made.failed(ANN, LATER, now=101), "counts against nobody"
+    made.succeeded(ANN, now=101)
+    made.forget()
+    assert made.door(now=101) is Door.SHUT
+    made.release("filter", now=102)
+    assert (made.door(now=102), made.admits(ANN, now=102), made.state(now=102).cause) == (Door.OPEN, True, "")
+
+
+def test_what_is_stopped_holds_users_for_so_long_beyond_a_retry_after() -> None:
+    made = gate(rate=0.001, burst=3, hold_s=100)
+    made.failed(ANN, Retryable("wait", code="http-429", retry_after_s=50), now=0)
+    made.enter(ANN, now=0, permits=3)
+    made.stop("filter", now=10)
+    assert [made.next_change(now=at, permits=3) for at in (10, 50, 150)] == [50, 150, inf]
+    assert [made.expired(now=at) for at in (149, 150)] == [False, True]
+
+
+def test_behind_a_stop_there_is_no_probe_and_after_it_one_has_its_time() -> None:
+    made = broken(hold_s=100)
+    made.stop("filter", now=50)
+    assert (made.door(now=60), made.state(now=60).cause) == (Door.SHUT, "filter")
+    assert not made.expired(now=99)
+    assert made.expired(now=100), "no probe is possible"
+    made.release("filter", now=120)
+    assert (made.door(now=120), made.state(now=120).cause, made.expired(now=120)) == (Door.PROBE, "breaker", False)
+    probe(made, ANN, now=120)
+    assert [made.expired(now=at) for at in (219, 220)] == [False, True]
+
+
+def test_what_awaits_a_verdict_is_shut_but_holds_nobody_and_is_not_held_to_be_out() -> None:
+    made = gate(rate=1, burst=3, hold_s=10)
+    made.await_verdict(now=0)
+    made.reserve(3, now=0)
+    assert (made.door(now=5), made.closed(now=5), made.expired(now=1e6)) == (Door.SHUT, False, False)
+    assert made.next_change(now=0, permits=3) == inf, "time alone does not open it"
+    assert (made.state(now=5).state, made.state(now=5).cause, made.state(now=5).closed_s) == ("closed", "unproven", 5.0)
+    made.forget()
+    assert made.door(now=5) is Door.SHUT
+    made.stop("filter", now=6)
+    assert (made.state(now=7).cause, made.closed(now=7)) == ("filter", True)
+    made.release("filter", now=8)
+    assert (made.door(now=8), made.state(now=8).state) == (Door.OPEN, "open")
