@@ -22,7 +22,10 @@ _CAUSES: Final = {
 }
 _GATES: Final = {
     "breaker": "five users in a row failed",
-    "denied": "the key is refused (401 or 403)",
+    "denied": "the key is refused (401, or 403 to three users in a row)",
+    "absent": "twenty users in a row were unknown there, and none was known",
+    "filter": "it answers with others' rows, whoever is asked for",
+    "unproven": "whether its answers are of who is asked for is not known yet",
     "retry-after": "it asked us to wait",
 }
 
@@ -200,7 +203,7 @@ def _gate(one: GateStatus) -> tuple[Cell, ...]:
         Cell(one.state, tone),
         Cell(f"{one.cause}: {_GATES[one.cause]}" if one.cause else ""),
         Cell(age(one.closed_s) if shut else ""),
-        Cell(age(one.next_try_s) if shut else ""),
+        Cell(age(one.next_try_s) if shut and one.next_try_s else ""),
         _n(one.held_users),
         _n(one.waiting_users),
         _n(one.in_use),

@@ -42,7 +42,11 @@ class Held(ConsumerError):
 
 
 class Denied(Held):
-    """401 or 403: our key is at fault, so the gate closes for everybody."""
+    """401, or the token endpoint refuses our credentials: our key is at fault, so the gate closes for everybody."""
+
+
+class Forbidden(ConsumerError):
+    """403: no to this user, now; only three different users in a row say that it is the key."""
 
 
 class Fatal(ConsumerError):

@@ -15,14 +15,15 @@ import msgspec
 from msgspec import Struct
 from yarl import URL
 
-from .errors import ConsumerError, Denied, Held, Refused, Retryable
+from .errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from .fence import only_ours
 from .foreign import number
 from .pool import Pool
 
 MIB: Final = 1024 * 1024
 OK: Final = frozenset({200, 201, 202, 204})
-_DENIED: Final = frozenset({401, 403})
+_DENIED: Final = 401
+_FORBIDDEN: Final = 403
 _ASKS_FOR_PATIENCE: Final = frozenset({429, 503})
 """Of everybody; a Retry-After beside another status is about this one call."""
 _RETRY_AFTER_MIN_S, _RETRY_AFTER_MAX_S = 1.0, 3600.0
@@ -113,7 +114,7 @@ class Http:
 
         Raises:
             Retryable: network, timeout, 408, 425, 429, 5xx, an unusable answer.
-            Refused, Denied: the upstream said no to this user, to our key.
+            Refused, Denied, Forbidden: the upstream said no to this user, to our key, to one of them.
             ConsumerError: from `limit_s`.
         """
         data = msgspec.json.encode(json) if json is not None else _form(form) if form is not None else None
@@ -179,8 +180,10 @@ class Http:
     def _refusal(self, op: str, answer: "_Raw") -> ConsumerError:
         status = answer.status
         text, code = f"{self._upstream} {op}: status {status}", f"http-{status}"
-        if status in _DENIED:
+        if status == _DENIED:
             return Denied(text, code=code)
+        if status == _FORBIDDEN:
+            return Forbidden(text, code=code)
         if status in self._refuses:
             return Refused(text, code=code)
         if 300 <= status < 400:  # noqa: PLR2004 - the redirects
@@ -312,7 +315,7 @@ def segment(text: str) -> str:
     return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 
-_WEIGHT: Final = (Held, Retryable, Refused, Denied)
+_WEIGHT: Final = (Held, Retryable, Refused, Forbidden, Denied)
 
 
 async def together(*jobs: Callable[[], Awaitable[None]]) -> None:

@@ -9,6 +9,9 @@ from typing import Final, Protocol
 from .model import SESAMY, AccountId, Door, UserKey
 
 _LONGEST_DUE_EVERY: Final = 4
+"""So often comes who is the longest due of those whom events ask for …"""
+_LONGEST_DUE_OF_ALL_EVERY: Final = 8
+"""… and so often, instead, who is the longest due of all: a vendor that is always at its rate must not keep letters for ever."""
 
 TriedAt = Callable[[UserKey, AccountId], float]
 
@@ -62,8 +65,8 @@ class Lanes:
 
     It promises: vendors are served in turn, and where there are several one has at most half of the workers; within
     a vendor urgent users come first, but every fourth pick is the longest due, and those of the last rank come where
-    nobody else could; a user is chosen only where his
-    vendor's gate and one of the accounts he owes to let him; a probe is the user whose last try there is longest
+    nobody else could, but every eighth pick is the longest due of all ranks; a user is chosen only where its
+    vendor's gate and one of the accounts it owes to let it; a probe is the user whose last try there is longest
     ago, never tried before all. Choosing costs O(lanes), a probe O(users tried there), however many users wait.
     """
 
@@ -172,17 +175,19 @@ class Lanes:
         return None if key is None else (key, _among(lane, opened))
 
     def _pick(self, vendor: str, opened: set[AccountId]) -> tuple[tuple[AccountId, ...], UserKey | None]:
-        urgent, urgent_due = _first(self.of(vendor), opened, Rank.URGENT)
-        routine, routine_due = _first(self.of(vendor), opened, Rank.ROUTINE)
-        if urgent is None and routine is None:
-            last, _ = _first(self.of(vendor), opened, Rank.LAST)
-            return (last.accounts, next(iter(last.last))) if last is not None else ((), None)
-        self._picks[vendor] += 1
-        longest_due = self._picks[vendor] % _LONGEST_DUE_EVERY == 0
-        if urgent is None or (routine is not None and longest_due and routine_due < urgent_due):
-            assert routine is not None
-            return routine.accounts, next(iter(routine.routine))
-        return urgent.accounts, next(iter(urgent.urgent))
+        firsts = {rank: first for rank in Rank if (first := _first(self.of(vendor), opened, rank)) is not None}
+        if not firsts:
+            return (), None
+        asked_by_event = [rank for rank in firsts if rank is not Rank.LAST]
+        self._picks[vendor] += bool(asked_by_event)
+        if self._picks[vendor] % _LONGEST_DUE_OF_ALL_EVERY == 0:
+            rank = min(firsts, key=lambda rank: firsts[rank][1])
+        elif self._picks[vendor] % _LONGEST_DUE_EVERY == 0:
+            rank = min(asked_by_event or firsts, key=lambda rank: firsts[rank][1])
+        else:
+            rank = next(iter(firsts))
+        lane = firsts[rank][0]
+        return lane.accounts, next(iter(lane.of(rank)))
 
     def _longest_ago(
         self, vendor: str, accounts: set[AccountId], upstream: AccountId, tried_at: TriedAt
@@ -201,16 +206,16 @@ class Lanes:
         return best
 
 
-def _first(lanes: Iterator[Lane], opened: set[AccountId], rank: Rank) -> tuple[Lane | None, float]:
-    """Return the lane whose first user of the rank is the longest due of all that may enter, and since when."""
-    best, best_at = None, inf
+def _first(lanes: Iterator[Lane], opened: set[AccountId], rank: Rank) -> tuple[Lane, float] | None:
+    """Return the lane whose first user of the rank is the longest due of all that may enter, and since when; None: there is none."""
+    best: tuple[Lane, float] | None = None
     for lane in lanes:
         users = lane.of(rank)
         if users and not opened.isdisjoint(lane.accounts):
             at = next(iter(users.values()))
-            if best is None or at < best_at:
-                best, best_at = lane, at
-    return best, best_at
+            if best is None or at < best[1]:
+                best = lane, at
+    return best
 
 
 def _among(lane: tuple[AccountId, ...], allowed: set[AccountId]) -> tuple[AccountId, ...]:

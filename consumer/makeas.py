@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from .address import same_address
-from .errors import ConsumerError, Held, Refused, Retryable
+from .errors import ConsumerError, Forbidden, Held, Refused, Retryable
 from .http import Answer, Http, decoded, segment, shaped, together
 from .makeas_answers import Reading, read
 from .model import Documents, Subscriber
@@ -18,7 +18,6 @@ REFUSES: Final = frozenset({400, 404, 409, 413, 422})
 MAX_ROWS: Final = 1000
 """A bulk call takes no more."""
 _NOT_FOUND: Final = 404
-_FORBIDDEN: Final = "http-403"
 _PRODUCTS_PATH: Final = "/subscribers/subscriptions/products/bulkinsert"
 _SUBSCRIPTIONS_PATH: Final = "/subscribers/subscriptions/bulkinsert"
 """Assumption: the call by address, whose rows name the subscriber by the next key."""
@@ -108,7 +107,7 @@ class MakeAs:
         Return the contact of an address; None: there is none.
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`.
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`.
             Held: from `permit`.
         """
         await permit()
@@ -133,7 +132,7 @@ class MakeAs:
             lists: the account's lists to put the user on; None: all. With none a known contact is updated.
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
                 refuses is raised only where no list takes the contact.
             Held: from `permit` and `limit_s`; `no-list`, where an unknown contact is to be put on none.
         """
@@ -161,7 +160,7 @@ class MakeAs:
         Return the title of a list: the key is good and the list is there.
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`; `http-404`, or `rows` in a success: no such list.
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `http-404`, or `rows` in a success: no such list.
         """
         answer = await self._exchange("list", "GET", f"/subscriberlists/{segment(list_id)}")
         self._believe(answer, "list")
@@ -249,7 +248,7 @@ async def _each_alone(put: Callable[[tuple[str, ...]], Awaitable[None]], lists: 
 
 def _is_of_lists(error: ConsumerError) -> bool:
     """Say whether one list may be behind it: a refusal, or a 403, which says nothing of the key."""
-    return isinstance(error, Refused) or error.code == _FORBIDDEN
+    return isinstance(error, Refused | Forbidden)
 
 
 def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[str]]:

@@ -25,6 +25,12 @@ class Door(Enum):
     """One user may try whether the upstream is there again."""
 
 
+StopCause = Literal["filter"]
+"""What somebody outside may stop a gate for: `filter`, an upstream that ignores which user is asked for."""
+GateCause = Literal["", "breaker", "denied", "absent", "filter", "unproven", "retry-after"]
+"""Why a gate is not open; empty: it is."""
+
+
 class UserKey(Struct, frozen=True, order=True, gc=False):
     """A user is always the pair: two vendors may know one user id."""
 
@@ -39,7 +45,7 @@ class Event(Struct, frozen=True, gc=False):
     type: str
 
 
-# ---- What Sesamy says. Only the fields we use; unknown ones are ignored, wire names are camelCase. `sesamy_answers` brings odd values here. ----
+# ---- What Sesamy says. Only the fields we use, by their wire names in camelCase; `sesamy_answers` brings odd values here. ----
 
 Id = Annotated[str, Meta(pattern=r"\S")]
 Date = Annotated[str, Meta(pattern=rf"^(?!{EPOCH}\Z)")]

@@ -6,7 +6,7 @@ from typing import Final
 
 import anyio
 
-from .errors import ConsumerError, Denied, Refused
+from .errors import ConsumerError, Denied, Forbidden, Refused
 from .grants import Purpose, findings
 from .makeas import MakeAs
 from .model import UserKey
@@ -75,7 +75,7 @@ async def _sesamy(path: str, *, client: Sesamy, vendor: str) -> Finding:
         await client.snapshot(UserKey(vendor, _NOBODY), permit=permit)
     except Refused:  # It knows us, and dislikes a user id that nobody has.
         return fine(path, "the token is good")
-    except Denied as error:
+    except (Denied, Forbidden) as error:
         cure = "correct client_id and client_secret, or give the client the right to read users, contracts and entitlements"
         return wrong(path, f"refuses us ({error.code})", cure, _NO_PERMISSION)
     except ConsumerError as error:
@@ -90,6 +90,9 @@ async def _list(path: str, *, client: MakeAs, list_id: str) -> Finding:
         return wrong(path, f"no such list in this account ({error.code})", "correct listId, or the account's userId", SETTINGS)
     except Denied as error:
         return wrong(path, f"refuses us ({error.code})", "correct userId and apiKey", _NO_PERMISSION)
+    except Forbidden as error:
+        cure = "give the apiKey the right to this list, or correct listId"
+        return wrong(path, f"keeps the list from us ({error.code})", cure, _NO_PERMISSION)
     except ConsumerError as error:
         return _unreached(path, error, "makeas.base_url")
     return fine(path, "the list is there")

@@ -8,7 +8,7 @@ from typing import Final
 import anyio
 from msgspec import Struct
 
-from .errors import ConsumerError, Denied, Held, Refused, Retryable
+from .errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from .gates import SESAMY_CALLS, Gate, Gates
 from .makeas import MakeAs
 from .mapping import documents, is_guest_id, is_long
@@ -98,10 +98,15 @@ class Resync:
             snapshot = await self._fetch(user, gate)
             wanted = await mapped(snapshot) if isinstance(snapshot, Snapshot) else None
         except ConsumerError as error:
-            return self._failed(f"sesamy:{user.vendor}", gate, user, error), {}, ""
-        gate.succeeded(user)
+            result = self._failed(f"sesamy:{user.vendor}", gate, user, error)
+            if isinstance(error, Forbidden) and gate.refuses_key:
+                self._vendors[user.vendor].sesamy.renew()
+            return result, {}, ""
         if wanted is None:
-            return Result(Verdict.ABSENT, "absent"), {}, "absent"
+            if gate.absent(user, now=anyio.current_time()):
+                return Result(Verdict.ABSENT, "absent"), {}, "absent"
+            return Result(Verdict.HELD, "absent"), {}, ""
+        gate.succeeded(user, now=anyio.current_time())
         if isinstance(wanted, Skip):
             return Result(Verdict.SKIPPED, wanted.reason), {}, wanted.reason
         results: dict[AccountId, Result] = {}
@@ -127,11 +132,11 @@ class Resync:
                 if not last and self._is_worth_another(error, gate) and await self._pause(self._uniform() * _AGAIN_S):
                     self._metrics.retries.labels(upstream=account, code=error.code).inc()
                     continue
-                if isinstance(error, Denied):
-                    target.account.api_key.expire()
                 results[account] = self._failed(account, gate, user, error)
+                if isinstance(error, Denied | Forbidden) and gate.refuses_key:
+                    target.account.api_key.expire()
             else:
-                gate.succeeded(user)
+                gate.succeeded(user, now=anyio.current_time())
                 if written.consent_kept:
                     self._metrics.consent_kept.labels(account=account).inc()
                 # What a list refuses is parked, though its siblings have taken the user.

@@ -6,7 +6,7 @@ from typing import Final, Literal
 import anyio
 
 from . import sesamy_answers as answers
-from .errors import ConsumerError, Denied, Refused, Retryable
+from .errors import ConsumerError, Denied, Forbidden, Refused, Retryable
 from .foreign import Json, Shape, decoded, number
 from .http import MIB, Answer, Http, segment, together
 from .model import Contract, Entitlement, Profile, Snapshot, UserKey
@@ -83,9 +83,9 @@ class Token:
                 raise going.error
         return self._token
 
-    def drop(self, token: str) -> None:
-        """Forget a token that was refused, unless there is a newer one already."""
-        if token == self._token:
+    def drop(self, token: str | None = None) -> None:
+        """Forget a token that was refused, unless there is a newer one already; None: whatever we have."""
+        if token is None or token == self._token:
             self._good_until = -1.0
 
     async def _refresh_for_all(self) -> str:
@@ -109,7 +109,7 @@ class Token:
         }
         try:
             answer = await self._http.exchange("token", "POST", "", form=form)
-        except (Denied, Refused) as error:
+        except (Denied, Forbidden, Refused) as error:
             self._expire_secret()
             raise Denied("Sesamy refuses our client credentials", code=error.code) from None
         tree = _json(answer, "token").tree
@@ -149,7 +149,7 @@ class Sesamy:
             permit: awaited before each call beyond the first three, which are paid for.
 
         Raises:
-            Retryable, Refused, Denied: as `Http.exchange`; `wrong-shape`, `too-many-pages`, `foreign-user`; `user-missing`,
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `wrong-shape`, `too-many-pages`, `foreign-user`; `user-missing`,
                 where there are rows of a user that is not known.
             Held: from `permit`.
         """
@@ -190,6 +190,10 @@ class Sesamy:
         await permit()
         answer = await self._get(resource, f"/management/{resource}", _page(user_id, 0), permit, also=_NOBODYS)
         return answer.status in _NOBODYS or not answers.listed(_json(answer, resource).tree, resource)
+
+    def renew(self) -> None:
+        """Have the next call ask for a new token, with the secret as it is then: this one may no longer have the rights."""
+        self._token.drop()
 
     async def _profile(self, user: UserKey, permit: Permit) -> Profile | None:
         answer = await self._get("user", f"/management/users/{segment(user.user)}", [], permit, also=(_NOT_FOUND,))
@@ -233,11 +237,9 @@ class Sesamy:
         token = await self._token.get()
         try:
             return await self._ask(op, path, query, token, also)
-        except Denied as error:
+        except Denied:
             # It may have been revoked, or have ended early: once more with a new one.
             self._token.drop(token)
-            if error.code != "http-401":
-                raise
         await permit()
         token = await self._token.get()
         try:

@@ -4,6 +4,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from .model import GateCause
+
 _SHOWN: Final = 64
 
 
@@ -63,7 +65,7 @@ class GateStatus(Struct, frozen=True, kw_only=True):
     """An account's id, or `sesamy:` and the vendor's id."""
     kind: Literal["sesamy", "makeas"]
     state: Literal["open", "closed", "probing"] = "open"
-    cause: Literal["", "breaker", "denied", "retry-after"] = ""
+    cause: GateCause = ""
     closed_s: float = 0.0
     next_try_s: float = 0.0
     waiting_users: int = 0

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from . import __version__
 from .logs import configure, counts, log
+from .model import GateCause
 from .sesamy_answers import odd_names
 from .settings import Settings
 from .status import GateStatus, ListStatus, PartitionStatus, Status, UserCounts
@@ -31,7 +32,7 @@ SESAMY_OPS: Final = ("token", "user", "contracts", "entitlements")
 MAKEAS_OPS: Final = ("contact", "upsert", "update", "products", "subscriptions", "list")
 _WRITES: Final = MAKEAS_OPS[1:5]
 _POISON_CODES: Final = ("too-large", "not-json", "no-ids")
-_GATE_CAUSES: Final = ("breaker", "denied", "retry-after")
+_GATE_CAUSES: Final = tuple(cause for cause in get_args(GateCause) if cause)
 
 
 def version() -> str:

@@ -22,7 +22,7 @@ from tests.simulation.topic import Group, Member, Topic, joined
 from tests.simulation.world import LETTERS, Broken, FakeMakeAs, FakeSesamy, World, producing, reading
 
 _TYPES = ["userVendor.1#new", "userVendor.1#update", "contract.1#purchased", "contract.1#update", "entitlement.1#new"]
-_TROUBLE = ["500", "429", "401", "hang"]
+_TROUBLE = ["500", "429", "401", "403", "hang"]
 _PARTITIONS = 3
 
 
@@ -120,6 +120,7 @@ async def _storm(
     users = [UserKey(vendor, f"u{number}") for vendor in accounts for number in range(chance.randint(2, 12))]
     world.absent = {user for user in users if chance.random() < 0.03}
     world.refused = {(account, user) for user in users for account in accounts[user.vendor] if chance.random() < 0.03}
+    world.forbidden = {(account, user) for user in users for account in accounts[user.vendor] if chance.random() < 0.03}
     upstreams = [*(f"sesamy:{vendor}" for vendor in accounts), *(account for some in accounts.values() for account in some), "letters"]
     end = anyio.current_time() + chance.uniform(30, 120)
     while anyio.current_time() < end:

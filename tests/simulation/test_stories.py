@@ -159,3 +159,55 @@ async def test_a_retry_does_not_join_the_end_of_the_line(stage: Stage) -> None:
 
     assert READERS[0] in stage.written("1")
     assert len(stage.written("1")) < 60
+
+
+@story
+async def test_who_is_forbidden_is_parked_alone_and_in_time(stage: Stage) -> None:
+    """403 to one reader at an account, to one at Sesamy, and to five at another account: all others are written within seconds."""
+    stage.world.forbidden = {("1", READERS[0]), ("sesamy:v1", READERS[1]), *(("2", user) for user in READERS[2:7])}
+    for user in READERS[:61]:
+        happen(stage.world, user)
+    await anyio.sleep(45)
+    assert stage.written("1") == {*READERS[2:61]}
+    assert stage.written("2") == {READERS[0], *READERS[7:61]}
+
+    await anyio.sleep(600)
+    assert (stage.gate("1"), stage.gate("2"), stage.codes()) == ("open", "open", {"http-403"})
+    assert stage.committed_all()
+    assert len(stage.world.letters) == 7
+
+
+@story
+async def test_a_key_that_is_refused_with_403_parks_nobody_and_is_read_again(stage: Stage) -> None:
+    stage.world.trouble["sesamy:v1"] = "403"
+    for user in READERS[:61]:
+        happen(stage.world, user)
+    await anyio.sleep(300)
+    assert (stage.world.written, stage.codes()) == ({}, set())
+    assert stage.world.renewed > 3
+    calls = stage.world.calls
+
+    stage.world.trouble.clear()
+    await anyio.sleep(120)
+    assert stage.written("1") == stage.written("2") == set(READERS[:61])
+    assert calls < 60
+
+
+@story
+async def test_a_vendor_that_knows_nobody_is_not_believed(stage: Stage) -> None:
+    """The path of the users is wrong for a while: nobody is skipped; who is known is written once it is mended."""
+    stage.world.absent = set(READERS[:61])
+    for user in READERS[:61]:
+        happen(stage.world, user)
+    await anyio.sleep(300)
+    assert stage.service.up.gates.vendors["v1"].state(now=anyio.current_time()).cause == "absent"
+    assert not stage.committed_all()
+    await anyio.sleep(700)
+    assert (stage.world.written, stage.codes()) == ({}, {"held"})
+    calls = stage.world.calls
+
+    stage.world.absent = {READERS[0]}
+    await anyio.sleep(300)
+    assert stage.written("1") == stage.written("2") == set(READERS[1:61])
+    assert stage.world.held_open() == set()
+    assert calls < 300

@@ -9,7 +9,7 @@ import anyio
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from consumer.errors import Denied, Refused, Retryable
+from consumer.errors import Denied, Forbidden, Refused, Retryable
 from consumer.makeas import Written
 from consumer.model import AccountId, Contract, Documents, Item, Profile, Snapshot, UserKey
 from tests.simulation.topic import Topic
@@ -46,6 +46,8 @@ class World:
         self.refused: set[tuple[AccountId, UserKey]] = set()
         self.unwell: set[tuple[AccountId, UserKey]] = set()
         """Whose writes always fail in passing."""
+        self.forbidden: set[tuple[str, UserKey]] = set()
+        """Whom an upstream (an account, or `sesamy:` and a vendor) answers 403."""
         self.sent: dict[tuple[int, int], Sent] = {}
         self.written: dict[tuple[AccountId, UserKey], int] = {}
         self.parked: dict[tuple[AccountId | None, UserKey], float] = {}
@@ -54,9 +56,10 @@ class World:
         self.poison: set[tuple[int, int]] = set()
         self.writing: set[tuple[AccountId, UserKey]] = set()
         self.trouble: dict[str, str] = {}
-        """Upstream -> what is wrong there: 500, 429, 401, hang, letters."""
+        """Upstream -> what is wrong there: 500, 429, 401, 403, hang, letters."""
         self.calls = 0
         self.writes = 0
+        self.renewed = 0
 
     def touch(self, user: UserKey) -> None:
         self.versions[user] = self.versions.get(user, 0) + 1
@@ -92,7 +95,8 @@ class World:
             places = letter.said.get("replaces", done)
             closed.update(int(place.partition(":")[2]) for place in places.split(",") if place)
         held = [letter for letter in self.letters if letter.said.get("error.code") == "held" and letter.offset not in closed]
-        return {letter.offset for letter in held if not any((account, letter.user) in self.refused for account in self.accounts_of(letter))}
+        hopeless = self.refused | self.forbidden
+        return {letter.offset for letter in held if not any((account, letter.user) in hopeless for account in self.accounts_of(letter))}
 
     def accounts_of(self, letter: "Parked") -> tuple[AccountId, ...]:
         """Return whom a letter is about."""
@@ -144,6 +148,8 @@ class FakeSesamy:
             if error.retry_after_s:
                 self._stay_away_until = anyio.current_time() + error.retry_after_s
             raise
+        if (f"sesamy:{self._vendor}", user) in world.forbidden:
+            raise Forbidden("403", code="http-403")
         if user in world.absent:
             return None
         # Pages are read one by one: what is read may be the state of the first moment, never an older one.
@@ -153,6 +159,9 @@ class FakeSesamy:
             contracts=(Contract(id="c1", status="ACTIVE", items=[Item(sku="s", name="n")]),),
             entitlements=(),
         )
+
+    def renew(self) -> None:
+        self._world.renewed += 1
 
 
 class FakeMakeAs:
@@ -190,6 +199,8 @@ class FakeMakeAs:
                     raise
                 if place in world.unwell:
                     raise Retryable("503", code="http-503")
+                if place in world.forbidden:
+                    raise Forbidden("403", code="http-403")
                 if place in world.refused:
                     raise Refused("no", code="http-422")
                 if not self._alive():
@@ -214,6 +225,8 @@ async def _fail(world: World, upstream: str) -> None:
         raise Retryable("429", code="http-429", retry_after_s=world.chance.choice([None, 1.0, 3.0]))
     if trouble == "401":
         raise Denied("401", code="http-401")
+    if trouble == "403":
+        raise Forbidden("403", code="http-403")
     if trouble == "hang":
         await anyio.sleep(40)
         raise Retryable("no answer", code="timeout")

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from consumer import http
-from consumer.errors import ConsumerError, Denied, Held, Refused, Retryable
+from consumer.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from consumer.sandbox.faults import Fault, Faults, Kind
 from consumer.sandbox.server import serving
 
@@ -47,7 +47,7 @@ async def fails(handler: Handler, *, timeout_s: float = 2.0, wall: float = 0.0) 
     [
         (400, Refused, "http-400"),
         (401, Denied, "http-401"),
-        (403, Denied, "http-403"),
+        (403, Forbidden, "http-403"),
         (404, Retryable, "http-404"),
         (405, Retryable, "http-405"),
         (408, Retryable, "http-408"),

@@ -5,7 +5,7 @@ from typing import Final, cast
 
 import pytest
 
-from consumer.errors import ConsumerError, Denied, Held, Refused, Retryable
+from consumer.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from consumer.makeas import MakeAs
 from consumer.model import UserKey
 from consumer.online import _list, _sesamy
@@ -43,6 +43,7 @@ _ANSWERS: Final = (
     (None, ("fine", 0), ("fine", 0)),
     (Refused("no", code="http-400"), ("fine", 0), ("error", 78)),
     (Denied("no", code="http-401"), ("error", 77), ("error", 77)),
+    (Forbidden("no", code="http-403"), ("error", 77), ("error", 77)),
     (Retryable("no", code="timeout"), ("error", 69), ("error", 69)),
     (Held("no", code="gate"), ("error", 69), ("error", 69)),
 )

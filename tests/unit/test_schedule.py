@@ -7,7 +7,7 @@ import pytest
 
 from consumer.dirty import Rules
 from consumer.events import URGENT
-from consumer.model import SESAMY, AccountId, Door, Ended, Event, Job, Result, UserKey, Verdict
+from consumer.model import SESAMY, AccountId, Door, Ended, Event, Job, Reopened, Result, UserKey, Verdict
 from consumer.schedule import Schedule
 from consumer.survey import CAUSES, Owed, Survey, Waiting, survey
 
@@ -54,6 +54,11 @@ class Bench:
     def end(self, job: Job, now: float, *, sesamy: Result = DONE, uniform: float = 0.5, **results: Result) -> Ended:
         accounts = {account: results.get(account, DONE) for account in job.accounts}
         return self.schedule.ended(job, sesamy, accounts, now=now, uniform=uniform)
+
+
+def letter_of(user: UserKey) -> Reopened:
+    """Give an open letter that asks for all accounts."""
+    return Reopened(user=user, type=ROUTINE, accounts=(A, B), partition=0, offset=0, since_ms=0, tried_at=-inf)
 
 
 @pytest.fixture
@@ -287,6 +292,34 @@ def test_who_has_just_paid_comes_first_but_every_fourth_is_the_longest_due(bench
     for number in range(6):
         bench.event(UserKey("v", f"paid{number}"), 1 + number / 10, type_=PAID)
     assert [bench.take(5).user.user for _ in range(5)] == ["paid0", "paid1", "paid2", "ann", "paid3"]
+
+
+def test_every_eighth_is_the_longest_due_of_all_also_where_only_a_letter_asks(bench: Bench) -> None:
+    """A vendor at its rate always has somebody due; who is held in a letter must not wait for its quiet hour."""
+    bench.event(ANN, 0)
+    bench.schedule.reopen(letter_of(DAN), now=1.0)
+    for number in range(20):
+        bench.event(UserKey("v", f"paid{number}"), 1 + number / 10, type_=PAID)
+    bench.schedule.reopen(letter_of(CID), now=1.0)
+    taken = [bench.take(5).user.user for _ in range(16)]
+
+    assert [place for place, user in enumerate(taken, 1) if not user.startswith("paid")] == [4, 8, 16]
+    assert [taken[3], taken[7], taken[15]] == ["ann", "dan", "cid"]
+
+
+def test_every_eighth_is_no_letter_where_an_event_is_due_for_longer(bench: Bench) -> None:
+    for number in range(20):
+        bench.event(UserKey("v", f"u{number}"), number / 10)
+    bench.schedule.reopen(letter_of(DAN), now=2.95)
+    taken = [bench.take(4).user.user for _ in range(16)]
+
+    assert taken == [*(f"u{number}" for number in range(10)), *(f"u{number}" for number in range(10, 15)), "dan"]
+
+
+def test_where_only_letters_ask_they_come_in_order(bench: Bench) -> None:
+    for number in range(9):
+        bench.schedule.reopen(letter_of(UserKey("v", f"u{number}")), now=number)
+    assert [bench.take(20).user.user for _ in range(9)] == [f"u{number}" for number in range(9)]
 
 
 def test_a_merged_user_keeps_his_most_urgent_class_also_when_he_waits_already(bench: Bench) -> None:

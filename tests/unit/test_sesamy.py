@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from consumer import http
-from consumer.errors import ConsumerError, Denied, Refused, Retryable
+from consumer.errors import ConsumerError, Denied, Forbidden, Refused, Retryable
 from consumer.http import Answer
 from consumer.model import UserKey
 from consumer.sandbox import sesamy as stand_in
@@ -305,6 +305,20 @@ async def test_a_revoked_token_is_renewed_once_for_all_three_calls() -> None:
     assert made.calls["v", "token"] == 2
 
 
+async def test_a_403_is_that_users_and_leaves_the_token_alone() -> None:
+    made = world()
+    made.faults.add(Fault(kind="status", op="contracts", status=403, times=1))
+    async with client(made.app()) as sesamy:
+        with pytest.raises(Forbidden):
+            await sesamy.snapshot(ANN, permit=Permits())
+        await sesamy.snapshot(ANN, permit=Permits())
+        assert made.calls["v", "token"] == 1
+        sesamy.renew()
+        await sesamy.snapshot(ANN, permit=Permits())
+
+    assert made.calls["v", "token"] == 2
+
+
 async def test_refused_credentials_are_denied() -> None:
     async with client(world().app(), secret="wrong") as sesamy:
         with pytest.raises(Denied):
@@ -462,6 +476,13 @@ async def test_who_comes_after_a_failed_refresh_tries_anew() -> None:
 
     assert [code for _, code in said] == ["timeout", "t", "t"]
     assert endpoint.calls == 2
+
+
+@virtually
+async def test_whatever_the_token_endpoint_refuses_is_about_the_key() -> None:
+    for refusal in (Denied, Forbidden, Refused):
+        with pytest.raises(Denied):
+            await token_of(Endpoint(refusal("no", code="http-4xx"))).get()
 
 
 @virtually
