@@ -85,7 +85,7 @@ class Batch:
         self._failed: dict[UserKey, dict[str, str]] = {}
         self._skipped: dict[UserKey, str] = {}
         self._left: dict[UserKey, None] = {}
-        self._bell = Bell()
+        self._bell, self._registers = Bell(), up.registers
         self.resyncs = 0
         """Runs so far; more than users where some were tried or run again."""
         self._follow = Follow()
@@ -128,6 +128,7 @@ class Batch:
             tasks.start_soon(self._tail.run)
             await self._tail.ready()
             tasks.start_soon(self._workers.work)
+            tasks.start_soon(self._registers.run, self._schedule.due_by_account, self._bell.ring)
             coming = iter(dict.fromkeys(users))
             while self._feed(coming) or self._left:
                 await anyio.sleep(_EVERY_S)

@@ -136,7 +136,7 @@ class Register:
 
     def refuse(self, code: str) -> None:
         """Note that who left can't be read; whoever is known to have left stays so."""
-        self._coming, self.state, self.code = None, "none", code
+        self.state, self.code = "none", code
 
     # ---- What changed since ----
 
@@ -205,6 +205,14 @@ class Consent:
         self.asked = False
         """Whether something was written since this was last set back."""
         self._silent, self._spoke = 0, False
+
+    @classmethod
+    def without(cls, lists: Collection[str]) -> "Consent":
+        """Return what is known where nobody reads who left: nothing."""
+        made = cls(lists, salt=b"")
+        for one in made.registers.values():
+            one.refuse("not-asked")
+        return made
 
     def ready(self, *, now: float) -> bool:
         """Say whether the account may be written: of each list it is known who left, or that this can't be known."""

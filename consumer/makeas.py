@@ -4,11 +4,13 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+import anyio
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from .errors import Refused, Retryable
 from .http import Answer, Http, decoded, segment, shaped, together
+from .left import Consent, ContactId, Found, Standing, canonical, standing
 from .model import Documents, Subscriber
 from .tags import is_ours
 
@@ -21,7 +23,6 @@ _SUBSCRIPTIONS_PATH: Final = "/subscribers/subscriptions/bulkinsert"
 """Assumption: the call by address, whose rows name the subscriber by the next key."""
 _SUBSCRIBER_KEY: Final = "email"
 _LIST_KEY: Final = "subscriber_list_id[]"
-_ACTIVE: Final = "active"
 
 Permit = Callable[[], Awaitable[None]]
 Limit = Callable[[], float]
@@ -41,7 +42,10 @@ class Contact(Struct, frozen=True, kw_only=True):
     lastname: str | None = None
     company: str | None = None
     external_id: str | int | None = None
-    email_status: str | None = None
+    email_status: object = None
+    # What might stand in its place: believed only where it says that mail is not wanted.
+    status: object = None
+    email_status_: object = field(default=None, name="emailStatus")
     lists: object = None
     """Assumption: ids, or objects with an `id`; where it is neither, it tells us nothing."""
 
@@ -59,9 +63,14 @@ class Contact(Struct, frozen=True, kw_only=True):
         return list(dict.fromkeys(tag if isinstance(tag, str) else tag.title for tag in self.tags or ()))
 
     @property
+    def standing(self) -> Standing:
+        """Return what it says of mail: that it is wanted, that it is not, or nothing that can be read."""
+        return standing(self.email_status, self.status, self.email_status_)
+
+    @property
     def opted_out(self) -> bool:
-        """Say whether mail must not be sent: a status is there, and it is not `active`."""
-        return self.email_status is not None and self.email_status.strip().lower() != _ACTIVE
+        """Say whether it says that mail must not be sent."""
+        return self.standing is Standing.LEFT
 
 
 class Written(Struct, frozen=True):
@@ -75,12 +84,21 @@ class MakeAs:
     One account: one key, and all its lists in one conversation.
 
     It promises: the contact is read before it is written; `status` is never sent; who opted out or bounced is updated
-    without list ids; tags of others stay; subscriptions come after the contact and the products.
+    without list ids, be it known from the contact itself or from a list's register of those who left; tags of others
+    stay; subscriptions come after the contact and the products.
     """
 
-    def __init__(self, http: Http, *, user_id: str, api_key: Callable[[], str], lists: Sequence[str]) -> None:
-        """Take the API; the key is read at each call."""
+    def __init__(
+        self, http: Http, *, user_id: str, api_key: Callable[[], str], lists: Sequence[str], consent: Consent | None = None
+    ) -> None:
+        """
+        Take the API; the key is read at each call.
+
+        Args:
+            consent: the registers of those who left the lists; None: there are none.
+        """
         self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
+        self._consent = Consent.without(lists) if consent is None else consent
 
     async def contact(self, email: str, *, permit: Permit) -> Contact | None:
         """
@@ -94,13 +112,12 @@ class MakeAs:
         answer = await self._exchange("contact", "POST", "/subscribers/by_email", json={"email": email}, also=(_NOT_FOUND,))
         if answer.status == _NOT_FOUND:
             return None
-        tree = decoded(answer, "contact")
-        if isinstance(tree, dict) and "id" not in tree:
-            tree = tree.get("data", tree.get("subscriber"))
-        contact = shaped(tree, Contact, "contact")
-        if contact.email is not None and contact.email.strip().casefold() != email.casefold():
-            raise Retryable("contact: the answer is another contact", code="foreign-contact")
-        return contact
+        return _contact(answer, email)
+
+    async def _hidden(self, contact: ContactId, email: str, *, permit: Permit) -> Contact:
+        """Read a contact that its address does not show, for its tags."""
+        await permit()
+        return _contact(await self._exchange("by_id", "GET", f"/subscribers/{segment(str(contact))}"), email)
 
     async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit) -> Written:
         """
@@ -112,8 +129,9 @@ class MakeAs:
 
         Raises:
             Retryable, Refused, Denied: as `Http.exchange`; `rows`, where the answer to a write names failed rows.
-            Held: from `permit` and `limit_s`.
+            Held: from `permit` and `limit_s`; `register`, where it is not known yet who left a list.
         """
+        self._consent.require(now=anyio.current_time())
         kept = False
 
         async def write_contact() -> None:
@@ -139,19 +157,23 @@ class MakeAs:
         return shaped(tree, _List, "list").title or ""
 
     async def _write_contact(self, documents: Documents, permit: Permit, limit_s: Limit) -> bool:
-        contact = await self.contact(documents.subscriber.email, permit=permit)
+        email = documents.subscriber.email
+        contact = await self.contact(email, permit=permit)
+        choice = self._consent.choose(self._lists, email, Found(contact.id, contact.standing) if contact else None)
+        if choice.is_hidden and choice.contact is not None:
+            contact = await self._hidden(choice.contact, email, permit=permit)
         mode, tags = tag_change(contact.titles if contact else [], documents.tags)
         body = {**fields(documents.subscriber), "tags": tags}
         query = [("tag", mode)]
         await permit()
-        if contact is not None and contact.opted_out:
-            path = f"/subscribers/{segment(str(contact.id))}"
+        if not choice.lists:
+            path = f"/subscribers/{segment(str(choice.contact))}"
             answer = await self._exchange("update", "PATCH", path, query=query, json=body, limit_s=limit_s)
         else:
-            query = [*((_LIST_KEY, list_id) for list_id in self._lists), *query]
+            query = [*((_LIST_KEY, list_id) for list_id in choice.lists), *query]
             answer = await self._exchange("upsert", "POST", "/subscribers", query=query, json=body, limit_s=limit_s)
         _refuse_errors(answer, "contact")
-        return contact is not None and contact.opted_out
+        return choice.left
 
     async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:
         """Assumption: a bare array, which updates what it finds by `external_id`."""
@@ -178,6 +200,16 @@ class MakeAs:
 
 class _List(Struct, frozen=True):
     title: str | None = None
+
+
+def _contact(answer: Answer, email: str) -> Contact:
+    tree = decoded(answer, "contact")
+    if isinstance(tree, dict) and "id" not in tree:
+        tree = tree.get("data", tree.get("subscriber"))
+    contact = shaped(tree, Contact, "contact")
+    if contact.email is not None and canonical(contact.email) != canonical(email):
+        raise Retryable("contact: the answer is another contact", code="foreign-contact")
+    return contact
 
 
 def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[str]]:

@@ -172,6 +172,7 @@ class Service:
             tasks.start_soon(self.parker.run)
             tasks.start_soon(self.healing.run)
             tasks.start_soon(self.workers.work)
+            tasks.start_soon(self.up.registers.run, self.schedule.due_by_account, self.bell.ring)
             tasks.start_soon(self.commits.run)
             tasks.start_soon(self._watch)
             tasks.start_soon(self._listen_to_the_loop)

@@ -3,13 +3,17 @@
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
+from secrets import token_bytes
 
-from msgspec import Struct
+from msgspec import Struct, field
 from prometheus_client import Counter
 
 from . import http, makeas, sesamy
 from .gates import MAKE_CALLS, SESAMY_CALLS, Gate, Gates
+from .left import Consent
+from .makeas_read import ListRows
 from .model import AccountId
+from .registers import Registers, Source
 from .resync import Target, Vendor
 from .settings import Account, Settings
 from .telemetry import Metrics
@@ -23,6 +27,8 @@ class Upstreams(Struct, frozen=True):
     gates: Gates
     traces: Traces | None = None
     """None: off."""
+    registers: Registers = field(default_factory=Registers)
+    """Who left each list; until somebody runs it, no account is let in but those it does not know."""
 
     @property
     def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
@@ -67,9 +73,16 @@ async def upstreams(
 
             return http.Http(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe)
 
+        limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals)
+        consents, sources = _consents(settings), {}
+
         def target(account: Account) -> Target:
             exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES)
-            return Target(account, makeas.MakeAs(exchange, user_id=account.user_id, api_key=account.api_key.read, lists=account.lists))
+            key, consent = account.api_key, consents[account.id]
+            rows = ListRows(exchange, user_id=account.user_id, api_key=key.read)
+            sources[account.id] = Source(consent, rows, limits.accounts[account.id], key.expire)
+            api = makeas.MakeAs(exchange, user_id=account.user_id, api_key=key.read, lists=account.lists, consent=consent)
+            return Target(account, api)
 
         vendors = {}
         for vendor in settings.vendors:
@@ -86,7 +99,18 @@ async def upstreams(
             vendors[vendor.id] = Vendor(
                 sesamy.Sesamy(api, token), {account.id: target(account) for account in settings.accounts_of(vendor.id)}
             )
-        yield Upstreams(vendors, gates(settings, rate_share=rate_share, courteous=courteous, heals=heals), traces)
+        registers = Registers(sources)
+        limits.ready = registers.ready
+        yield Upstreams(vendors, limits, traces, registers)
+
+
+def _consents(settings: Settings) -> dict[AccountId, Consent]:
+    """Return what is to be known of each account's lists, of all vendors that share it."""
+    salt = token_bytes(32)
+    lists: dict[AccountId, dict[str, None]] = {}
+    for account in settings.accounts:
+        lists.setdefault(account.id, {}).update(dict.fromkeys(account.lists))
+    return {account: Consent(of, salt=salt, unreadable=settings.makeas.unreadable_status) for account, of in lists.items()}
 
 
 def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False) -> Gates:

@@ -96,6 +96,15 @@ async def test_who_left_is_updated_but_put_on_no_list(status: str, *, left: bool
     assert ([], status) == (there.violations, contact["email_status"])
 
 
+@pytest.mark.parametrize("status", [None, "", 7, {"news": "active"}])
+async def test_a_status_that_cant_be_read_lets_nobody_in_and_fails_nothing(status: object) -> None:
+    async with account() as (client, there, _):
+        there.contact(ANN, email_status=status)
+        written = await client.write(documents(), permit=permit, limit_s=no_limit)
+
+    assert (there.contacts[ANN]["lists"], there.contacts[ANN]["tags"], written.consent_kept) == ([], ["sesamy_a"], False)
+
+
 async def test_no_call_takes_more_than_a_thousand_rows() -> None:
     async with account(timeout_s=10) as (client, there, made):
         await client.write(documents(rows=2500), permit=permit, limit_s=no_limit)
