@@ -86,6 +86,8 @@ class Registers:
             due: gives vendor and account of all users that could be written now.
             ring: is called when an account became ready.
         """
+        if not self._accounts:
+            await anyio.sleep_forever()
         async with anyio.create_task_group() as tasks:
             while True:
                 now = anyio.current_time()
