@@ -1,7 +1,7 @@
 """Reads who left each list, and keeps it fresh: one for all accounts of a process."""
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import inf
 from typing import Final, Literal
 
@@ -26,6 +26,7 @@ _PART, _PART_WHILE_HELD = 0.1, 0.5
 """Of the account's rate; the larger one while users wait for the answer."""
 _WAIT_FIRST_S, _WAIT_MAX_S = 5.0, 60.0
 _SHUT_S: Final = 1.0
+_TOGETHER_S: Final = 10.0
 _ACTIVE_PAGES: Final = 10
 """Of those who came back no more is read at once: who is overlooked stays in the register, till the whole is read again."""
 _UNUSABLE: Final = frozenset({"not-json", "wrong-shape", "too-large", "encoded", "redirect", "bug"})
@@ -54,20 +55,33 @@ class Registers:
     its probe; what fails in passing is tried again for ever, what is refused makes the register none, asked again after a day.
     """
 
-    def __init__(self, sources: Mapping[AccountId, Source] | None = None, *, look_s: float = _LOOK_S) -> None:
+    def __init__(
+        self, sources: Mapping[AccountId, Source] | None = None, *, vendors: Iterable[Collection[AccountId]] = (), look_s: float = _LOOK_S
+    ) -> None:
         """
         Take the accounts; none: every account is ready.
 
         Args:
+            vendors: the accounts of each vendor, which are written with one fetch.
             look_s: how often it looks whether there is something to write.
         """
         self._look_s = look_s
+        self._siblings: dict[AccountId, set[AccountId]] = {}
+        for accounts in vendors:
+            for account in accounts:
+                self._siblings.setdefault(account, set()).update(accounts)
         self._accounts = {account: _Account(account, source) for account, source in (sources or {}).items()}
 
     def ready(self, account: AccountId, now: float) -> bool:
-        """Say whether an account may be written: of each of its lists it is known who left, or that this can't be known."""
+        """
+        Say whether an account may be written: of each of its lists it is known who left, or that this can't be known.
+
+        The accounts of a vendor wait a little for each other, so that a user is not fetched once for each.
+        """
         one = self._accounts.get(account)
-        return one is None or one.consent.ready(now=now)
+        if one is None:
+            return True
+        return one.consent.ready(now=now) and not any(self._accounts[other].soon(now=now) for other in self._siblings.get(account, ()))
 
     def consent(self, account: AccountId) -> Consent | None:
         """Return what is known of an account's lists; None: nothing is kept."""
@@ -133,6 +147,7 @@ class _Account:
         self._free_at = -inf
         self._failures = 0
         self._was_ready = False
+        self._held_since = inf
 
     def want(self, *, now: float, due: bool) -> None:
         """Note whether there is something to write, or was since the last look."""
@@ -141,7 +156,14 @@ class _Account:
         # A small share of a small rate must not make them stale that are read one after the other.
         round_s = len(self._lists) * (len(_LEFT) + 1) / (self._gate.rate_per_s * _PART)
         self.consent.stale_s = max(STALE_S, 3 * round_s)
-        self._was_ready = self._was_ready and self.consent.ready(now=now)
+        ready = self.consent.ready(now=now)
+        self._was_ready = self._was_ready and ready
+        self._held_since = inf if ready else min(self._held_since, now) if due else self._held_since
+
+    def soon(self, *, now: float) -> bool:
+        """Say whether users wait for it who have not waited long, and nothing else stands before it."""
+        waits_s = now - self._held_since
+        return 0 <= waits_s < _TOGETHER_S and not self.consent.ready(now=now) and not self._gate.closed(now=now)
 
     def start(self, tasks: TaskGroup, ring: Callable[[], None], *, now: float) -> None:
         """Begin to read what is to be read now."""

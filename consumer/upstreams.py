@@ -99,7 +99,7 @@ async def upstreams(
             vendors[vendor.id] = Vendor(
                 sesamy.Sesamy(api, token), {account.id: target(account) for account in settings.accounts_of(vendor.id)}
             )
-        registers = Registers(sources)
+        registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()])
         limits.ready = registers.ready
         yield Upstreams(vendors, limits, traces, registers)
 
