@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final, Literal, Protocol
 
 import anyio
@@ -86,7 +87,7 @@ class Batch:
         self._failed: dict[UserKey, dict[str, str]] = {}
         self._skipped: dict[UserKey, str] = {}
         self._left: dict[UserKey, None] = {}
-        self._bell = Bell()
+        self._bell, self._registers = Bell(), up.registers
         self.resyncs = 0
         """Runs so far; more than users where some were tried or run again."""
         self._follow = Follow()
@@ -130,6 +131,7 @@ class Batch:
             tasks.start_soon(for_ever, "tail", self._tail.run)
             await self._tail.ready()
             tasks.start_soon(for_ever, "workers", self._workers.work)
+            tasks.start_soon(for_ever, "registers", partial(self._registers.run, self._schedule.due_by_account, self._bell.ring))
             coming = iter(dict.fromkeys(users))
             while self._feed(coming) or self._left:
                 await anyio.sleep(_EVERY_S)

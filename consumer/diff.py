@@ -152,7 +152,7 @@ def _of_lists(contact: Contact | None, lists: Sequence[str]) -> list[Change]:
     found = []
     for one in lists:
         if contact.opted_out:
-            found.append(Change(field="list", action="keep", now=contact.email_status, wanted=None))
+            found.append(Change(field="list", action="keep", now=str(contact.email_status), wanted=None))
         elif held is None:
             found.append(Change(field="list", action="unknown", wanted=one))
         else:

@@ -1,6 +1,6 @@
 """What stands before an upstream: rate permits, Retry-After, breaker, authorisation. No I/O, no clock of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Literal
 
@@ -92,6 +92,11 @@ class Gate:
         # The users that the upstream did not know since one that it knew.
         self._absent: set[UserKey] = set()
         self._stops = Stops()
+
+    @property
+    def rate_per_s(self) -> float:
+        """Return this process' own part of the rate (1/s)."""
+        return self._pace.rate_per_s
 
     # ---- Asking ----
 
@@ -302,6 +307,8 @@ class Gates:
     def __init__(self, vendors: Mapping[str, Gate], accounts: Mapping[AccountId, Gate]) -> None:
         """Take the gates by vendor id and by account id."""
         self.vendors, self.accounts = vendors, accounts
+        self.ready: Callable[[AccountId, float], bool] = lambda _account, _now: True
+        """Whether all is known that a write there must know (account, now): until then nobody is let in, though the gate is open."""
 
     def vendor(self, vendor: str, *, now: float) -> Door:
         """Say whether a fetch may begin: its three calls are paid for together, at the start."""
@@ -309,7 +316,7 @@ class Gates:
 
     def account(self, account: AccountId, *, now: float) -> Door:
         """Say whether a conversation may begin: its calls are paid for one by one."""
-        return self.accounts[account].door(now=now)
+        return self.accounts[account].door(now=now) if self.ready(account, now) else Door.SHUT
 
     def vendor_expired(self, vendor: str, *, now: float) -> bool:
         """Say whether what waits for the vendor is to be parked."""

@@ -40,6 +40,8 @@ class Answer(Struct, frozen=True):
 
     status: int
     body: bytes
+    date: str | None = None
+    """The server's own time, as it says it; None: it does not."""
 
 
 @asynccontextmanager
@@ -133,7 +135,7 @@ class Http:
             code = error.code.removeprefix("http-")
             raise
         else:
-            return Answer(answer.status, answer.body)
+            return Answer(answer.status, answer.body, answer.date)
         finally:
             if self._observe is not None:
                 self._observe(op, code, anyio.current_time() - started)
@@ -175,7 +177,7 @@ class Http:
                 body += chunk
                 if len(body) > asked.cap_bytes:
                     raise self._retryable(asked.op, "too-large")
-            return _Raw(response.status, bytes(body), response.headers.get("Retry-After"))
+            return _Raw(response.status, bytes(body), response.headers.get("Retry-After"), response.headers.get("Date"))
 
     def _refusal(self, op: str, answer: "_Raw") -> ConsumerError:
         status = answer.status
@@ -235,6 +237,7 @@ class _Raw(Struct, frozen=True):
     status: int
     body: bytes
     retry_after: str | None
+    date: str | None
 
 
 def _deadline(latest: float, limit_s: Callable[[], float] | None) -> float:

@@ -4,12 +4,14 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
+import anyio
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from .address import same_address
 from .errors import ConsumerError, Forbidden, Held, Refused, Retryable
 from .http import Answer, Http, decoded, segment, shaped, together
+from .left import Consent, ContactId, Found, Standing, standing
 from .makeas_answers import Reading, read
 from .model import Documents, Subscriber
 from .tags import others, stale, with_lasting
@@ -23,7 +25,6 @@ _SUBSCRIPTIONS_PATH: Final = "/subscribers/subscriptions/bulkinsert"
 """Assumption: the call by address, whose rows name the subscriber by the next key."""
 _SUBSCRIBER_KEY: Final = "email"
 _LIST_KEY: Final = "subscriber_list_id[]"
-_ACTIVE: Final = "active"
 
 Permit = Callable[[], Awaitable[None]]
 Limit = Callable[[], float]
@@ -45,7 +46,10 @@ class Contact(Struct, frozen=True, kw_only=True):
     lastname: str | None = None
     company: str | None = None
     external_id: str | int | None = None
-    email_status: str | None = None
+    email_status: object = None
+    # What might stand in its place: believed only where it says that mail is not wanted.
+    status: object = None
+    email_status_: object = field(default=None, name="emailStatus")
     lists: object = None
     """Assumption: ids, or objects with an `id`; where it is neither, it tells us nothing."""
 
@@ -64,9 +68,14 @@ class Contact(Struct, frozen=True, kw_only=True):
         return [title for title in titles if title.strip()]
 
     @property
+    def standing(self) -> Standing:
+        """Return what it says of mail: that it is wanted, that it is not, or nothing that can be read."""
+        return standing(self.email_status, self.status, self.email_status_)
+
+    @property
     def opted_out(self) -> bool:
-        """Say whether mail must not be sent: a status is there, and it is not `active`."""
-        return self.email_status is not None and self.email_status.strip().lower() != _ACTIVE
+        """Say whether it says that mail must not be sent."""
+        return self.standing is Standing.LEFT
 
 
 class Written(Struct, frozen=True):
@@ -83,8 +92,8 @@ class MakeAs:
     One account: one key, and all its lists in one conversation.
 
     It promises: the contact is read before it is written; `status` is never sent; who opted out or bounced is updated
-    without list ids; tags of others stay; subscriptions come after the contact and the products; a list that refuses keeps
-    nobody off another.
+    without list ids, be it known from the contact itself or from a list's register of those who left; tags of others
+    stay; subscriptions come after the contact and the products; a list that refuses keeps nobody off another.
     """
 
     def __init__(
@@ -94,10 +103,19 @@ class MakeAs:
         user_id: str,
         api_key: Callable[[], str],
         lists: Sequence[str],
+        consent: Consent | None = None,
         keep_single_purchase: bool = True,
         unknown: Unknown | None = None,
     ) -> None:
-        """Take the API; the key is read at each call. `unknown` is told each answer to a write that says nothing we know."""
+        """
+        Take the API; the key is read at each call.
+
+        Args:
+            consent: the registers of those who left the lists; None: there are none.
+            keep_single_purchase: whether `sesamy_made_single_purchase` stays where it is found.
+            unknown: told each answer to a write that says nothing we know.
+        """
+        self._consent = Consent.without(lists) if consent is None else consent
         self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
         self._keep_single_purchase = keep_single_purchase
         self._unknown = unknown or (lambda _op, _shape: None)
@@ -114,13 +132,12 @@ class MakeAs:
         answer = await self._exchange("contact", "POST", "/subscribers/by_email", json={"email": email}, also=(_NOT_FOUND,))
         if answer.status == _NOT_FOUND:
             return None
-        tree = decoded(answer, "contact")
-        if isinstance(tree, dict) and "id" not in tree:
-            tree = tree.get("data", tree.get("subscriber"))
-        contact = shaped(tree, Contact, "contact")
-        if contact.email is not None and not same_address(contact.email, email):
-            raise Retryable("contact: the answer is another contact", code="foreign-contact")
-        return contact
+        return _contact(answer, email)
+
+    async def _hidden(self, contact: ContactId, email: str, *, permit: Permit) -> Contact:
+        """Read a contact that its address does not show, for its tags."""
+        await permit()
+        return _contact(await self._exchange("by_id", "GET", f"/subscribers/{segment(str(contact))}"), email)
 
     async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None) -> Written:
         """
@@ -134,8 +151,10 @@ class MakeAs:
         Raises:
             Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
                 refuses is raised only where no list takes the contact.
-            Held: from `permit` and `limit_s`; `no-list`, where an unknown contact is to be put on none.
+            Held: from `permit` and `limit_s`; `register`, where it is not known yet who left a list; `no-list`, where an unknown
+                contact is to be put on none.
         """
+        self._consent.require(now=anyio.current_time())
         given = tuple(one for one in self._lists if lists is None or one in lists)
         written = Written(consent_kept=False)
 
@@ -167,10 +186,13 @@ class MakeAs:
         return shaped(decoded(answer, "list"), _List, "list").title or ""
 
     async def _write_contact(self, documents: Documents, lists: tuple[str, ...], permit: Permit, limit_s: Limit) -> Written:
-        contact = await self.contact(documents.subscriber.email, permit=permit)
+        email = documents.subscriber.email
+        contact = await self.contact(email, permit=permit)
+        choice = self._consent.choose(self._lists, email, Found(contact.id, contact.standing) if contact else None)
+        if choice.is_hidden and choice.contact is not None:
+            contact = await self._hidden(choice.contact, email, permit=permit)
         mode, tags = tag_change(contact.titles if contact else [], self.wanted_tags(contact, documents.tags))
         body = {**fields(documents.subscriber), "tags": tags}
-        opted_out = contact is not None and contact.opted_out
 
         async def put(lists: tuple[str, ...]) -> None:
             query = [*((_LIST_KEY, list_id) for list_id in lists), ("tag", mode)]
@@ -183,7 +205,7 @@ class MakeAs:
             await permit()
             self._believe(await self._exchange(op, method, path, query=query, json=body, limit_s=limit_s), op)
 
-        return Written(opted_out, await _each_alone(put, () if opted_out else lists))
+        return Written(choice.left, await _each_alone(put, tuple(one for one in choice.lists if one in lists)))
 
     async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:
         """Assumption: a bare array, which updates what it finds by `external_id`."""
@@ -249,6 +271,16 @@ async def _each_alone(put: Callable[[tuple[str, ...]], Awaitable[None]], lists: 
 def _is_of_lists(error: ConsumerError) -> bool:
     """Say whether one list may be behind it: a refusal, or a 403, which says nothing of the key."""
     return isinstance(error, Refused | Forbidden)
+
+
+def _contact(answer: Answer, email: str) -> Contact:
+    tree = decoded(answer, "contact")
+    if isinstance(tree, dict) and "id" not in tree:
+        tree = tree.get("data", tree.get("subscriber"))
+    contact = shaped(tree, Contact, "contact")
+    if contact.email is not None and not same_address(contact.email, email):
+        raise Retryable("contact: the answer is another contact", code="foreign-contact")
+    return contact
 
 
 def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[str]]:

@@ -8,11 +8,13 @@ import anyio
 
 from .errors import ConsumerError, Denied, Forbidden, Refused
 from .grants import Purpose, findings
+from .left import Register, Standing
 from .makeas import MakeAs
+from .makeas_read import ListRows
 from .model import UserKey
 from .sesamy import Sesamy
 from .settings import Settings
-from .settings_checks import SETTINGS, Finding, fine, wrong
+from .settings_checks import SETTINGS, Finding, fine, warning, wrong
 from .telemetry import Metrics
 from .upstreams import Upstreams, upstreams
 
@@ -21,6 +23,7 @@ _NO_PERMISSION: Final = 77
 _NOBODY: Final = "sesamy-makeas-check"
 """A user id that no vendor has: asking for it needs the token and the right to read users, and reads nobody."""
 _AT_ONCE: Final = 8
+_SHOWN: Final = 20
 _Ask = Callable[[str], Awaitable[Finding]]
 
 
@@ -64,15 +67,19 @@ def _questions(settings: Settings, up: Upstreams) -> Iterator[tuple[str, _Ask]]:
         accounts = {(account.user_id, account.api_key): account.id for account in settings.accounts_of(vendor.id)}
         for place, one in enumerate(vendor.makeas):
             client = clients.targets[accounts[one.user_id, one.api_key]].client
-            yield f"vendors[{number}].makeas[{place}]", partial(_list, client=client, list_id=one.list_id)
+            path = f"vendors[{number}].makeas[{place}]"
+            yield path, partial(_list, client=client, list_id=one.list_id)
+            rows = up.registers.rows(accounts[one.user_id, one.api_key])
+            yield f"{path}, who left", partial(_consent, client=client, rows=rows, list_id=one.list_id)
+
+
+async def _permit() -> None:
+    """Take what a single user needs: no limit is near."""
 
 
 async def _sesamy(path: str, *, client: Sesamy, vendor: str) -> Finding:
-    async def permit() -> None:
-        """Take what a single user needs: no limit is near."""
-
     try:
-        await client.snapshot(UserKey(vendor, _NOBODY), permit=permit)
+        await client.snapshot(UserKey(vendor, _NOBODY), permit=_permit)
     except Refused:  # It knows us, and dislikes a user id that nobody has.
         return fine(path, "the token is good")
     except (Denied, Forbidden) as error:
@@ -96,6 +103,44 @@ async def _list(path: str, *, client: MakeAs, list_id: str) -> Finding:
     except ConsumerError as error:
         return _unreached(path, error, "makeas.base_url")
     return fine(path, "the list is there")
+
+
+async def _consent(path: str, *, client: MakeAs, rows: ListRows, list_id: str) -> Finding:
+    """Look whether it can be known who must not be mailed: by the list's own rows, and by the contacts themselves."""
+    try:
+        code = await _why_no_register(rows, list_id)
+        if code:
+            what = f"who left can't be read ({code}): consent hangs on email_status"
+            return warning(path, what, "let the key read the list's subscribers by status, and ask Make.as why it can't be read")
+        if await _is_silent(client, rows, list_id):
+            what = "contacts show no email_status: who left is known from the list's rows only"
+            return warning(path, what, "ask Make.as where a contact's status is to be read; leave makeas.unreadable_status at leave")
+    except ConsumerError as error:
+        return warning(path, f"who left can't be read ({error.code})", "try later; nothing is written to the list before it can be read")
+    return fine(path, "who left can be read")
+
+
+async def _why_no_register(rows: ListRows, list_id: str) -> str:
+    register = Register(b"")
+    register.begin()
+    try:
+        register.take((await rows.page(list_id, "unsubscribed", page=1, per_page=_SHOWN)).rows)
+        register.take((await rows.page(list_id, "bounce", page=1, per_page=_SHOWN)).rows)
+    except Refused as error:
+        return error.code
+    register.complete(read_at=0.0)
+    return register.code
+
+
+async def _is_silent(client: MakeAs, rows: ListRows, list_id: str) -> bool:
+    """Say whether some of the list's contacts, asked for by their addresses, show no status, and none shows one."""
+    shown = False
+    for row in (await rows.page(list_id, "active", page=1, per_page=_SHOWN)).rows:
+        contact = await client.contact(row.email, permit=_permit) if row.email else None
+        if contact is not None and contact.standing is not Standing.UNREADABLE:
+            return False
+        shown = shown or contact is not None
+    return shown
 
 
 def _unreached(path: str, error: ConsumerError, setting: str) -> Finding:

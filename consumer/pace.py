@@ -35,7 +35,7 @@ class Pace:
         self._least = _LEAST if places is None else min(1.0, max(_LEAST, run_calls / _TALK_S / rate_per_s))
         self._given, self._courtesy = 1.0, 1.0
         self._faster_at = inf
-        self._rate_per_s, self._burst = rate_per_s, max(burst, run_calls)
+        self.rate_per_s, self._burst = rate_per_s, max(burst, run_calls)
         self._permits, self._permits_at = float(self._burst), -inf
         self.places = self._places_now()
         """Conversations that may go on at once; None: no bound."""
@@ -49,16 +49,16 @@ class Pace:
         """Return how many permits there are; below 0: so many are promised."""
         if self._permits_at == -inf or now <= self._permits_at:
             return self._permits
-        return min(self._burst, self._permits + (now - self._permits_at) * self._rate_per_s)
+        return min(self._burst, self._permits + (now - self._permits_at) * self.rate_per_s)
 
     def wait_s(self, permits: float, *, now: float) -> float:
         """Return how long it takes until so many permits are there (s)."""
-        return max(0.0, (permits - self.level(now)) / self._rate_per_s)
+        return max(0.0, (permits - self.level(now)) / self.rate_per_s)
 
     def reserve(self, permits: int, *, now: float) -> float:
         """Take permits, be they there or not; return how long to wait for them (s)."""
         self._permits, self._permits_at = self.level(now) - permits, now
-        return max(0.0, -self._permits / self._rate_per_s)
+        return max(0.0, -self._permits / self.rate_per_s)
 
     def set_share(self, share: float, *, now: float) -> None:
         """Take a part of the limits, above 0 and at most 1."""
@@ -81,7 +81,7 @@ class Pace:
 
     def _adapt(self, now: float) -> None:
         level = self.level(now)
-        self._rate_per_s = self._full_rate * self.share
+        self.rate_per_s = self._full_rate * self.share
         self._burst = max(self._full_burst * self.share, self._run_calls)
         self._permits, self._permits_at = min(level, self._burst), now
         self.places = self._places_now()
@@ -89,4 +89,4 @@ class Pace:
     def _places_now(self) -> int | None:
         if self._full_places is None:
             return None
-        return max(1, min(self._full_places, int(_TALK_S * self._rate_per_s / self._run_calls)))
+        return max(1, min(self._full_places, int(_TALK_S * self.rate_per_s / self._run_calls)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from aiokafka import TopicPartition
 
+from .left import Consent
 from .model import AccountId
 from .status import (
     CauseStatus,
@@ -235,6 +236,7 @@ def _lists(service: "Service", seen: Survey) -> tuple[ListStatus, ...]:
     for account in service.settings.accounts:
         last_at, freshness_s = service.resync.written.get((account.id, account.vendor), (None, None))
         debt = seen.owed.get((account.vendor, account.id), Owed())
+        consent = service.up.registers.consent(account.id) or Consent(account.lists, salt=b"")
         rows.extend(
             ListStatus(
                 vendor=account.vendor,
@@ -245,6 +247,10 @@ def _lists(service: "Service", seen: Survey) -> tuple[ListStatus, ...]:
                 oldest_pending_s=_age_s(debt.since_ms, wall),
                 oldest_due_s=_age_s(debt.due_since_ms, wall),
                 owed_users=debt.users,
+                register=consent.registers[list_id].state,
+                register_code=consent.registers[list_id].code,
+                left=len(consent.registers[list_id]),
+                contacts_without_status=consent.without_status,
             )
             for list_id in account.lists
         )

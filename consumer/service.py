@@ -3,6 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Final, Literal
 
 import anyio
@@ -186,6 +187,8 @@ class Service:
         async with anyio.create_task_group() as tasks:
             for part in parts:
                 tasks.start_soon(self._live_by, part.__qualname__, part)
+            registers = partial(self.up.registers.run, self.schedule.due_by_account, self.bell.ring)
+            tasks.start_soon(self._live_by, "registers", registers)
 
     async def _live_by(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         """Run one part; whatever ends it but we ourselves is said, and ends the pod."""

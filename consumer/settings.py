@@ -114,6 +114,8 @@ class MakeAsSettings(Struct, frozen=True, kw_only=True):
     """Requests that may come at once; one user takes 4."""
     timeout_s: Seconds = 15.0
     """Time limit of one request, its body included."""
+    unreadable_status: Literal["leave", "add"] = "leave"
+    """A known contact of whom neither its status nor the list's register tells whether it left: keep it off that list, or put it on."""
     max_in_flight: Annotated[int, Meta(ge=1, le=1024)] = 16
     """Users written to one account at once, so that a slow one can't take every worker."""
     keep_single_purchase: bool = True

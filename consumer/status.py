@@ -91,6 +91,14 @@ class ListStatus(Struct, frozen=True, kw_only=True):
     oldest_due_s: float | None = None
     """The same, without users who wait for the end of a burst and for nothing else."""
     owed_users: int = 0
+    register: Literal["unread", "whole", "none"] = "unread"
+    """Of those who left the list: not read yet (nothing was to be written), read, or not to be had."""
+    register_code: str = ""
+    """Why there is none."""
+    left: int = 0
+    """Contacts known to have left."""
+    contacts_without_status: int = 0
+    """Known contacts of the account that showed none, where so many did (from 20 on) and none ever showed one; else 0."""
 
 
 class UnknownVendor(Struct, frozen=True, kw_only=True):

@@ -29,8 +29,8 @@ COMMIT_RESULTS: Final = ("ok", "refused", "failed")
 REBALANCE_KINDS: Final = ("assigned", "revoked")
 STAGES: Final = ("intake", "sesamy", "makeas")
 SESAMY_OPS: Final = ("token", "user", "contracts", "entitlements")
-MAKEAS_OPS: Final = ("contact", "upsert", "update", "products", "subscriptions", "list")
-_WRITES: Final = MAKEAS_OPS[1:5]
+_WRITES: Final = ("upsert", "update", "products", "subscriptions")
+MAKEAS_OPS: Final = ("contact", "by_id", "leavers", *_WRITES, "list")
 _POISON_CODES: Final = ("too-large", "not-json", "no-ids")
 _GATE_CAUSES: Final = tuple(cause for cause in get_args(GateCause) if cause)
 
@@ -231,12 +231,20 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
     )
     due = _gauge("list_oldest_due_timestamp_seconds", "The same, without users whose burst may go on.", labels=names)
     owed = _gauge("list_owed_users", "Users owed to the list.", labels=names)
+    left = _gauge("list_left", "Contacts known to have left the list.", labels=names)
+    no_register = _gauge("list_without_register", "1: who left the list can't be read.", labels=names)
+    silent = _gauge(
+        "list_contacts_without_status", "Known contacts without a status, where none ever showed one; 0: below 20.", labels=names
+    )
     for one in lists:
         values = [one.vendor, one.account, one.list]
         written.add_metric(values, one.last_write_at or 0.0)
         owed.add_metric(values, one.owed_users)
+        left.add_metric(values, one.left)
+        no_register.add_metric(values, float(one.register == "none"))
+        silent.add_metric(values, one.contacts_without_status)
         if one.oldest_pending_s is not None:
             pending.add_metric(values, now - one.oldest_pending_s)
         if one.oldest_due_s is not None:
             due.add_metric(values, now - one.oldest_due_s)
-    yield from (written, pending, due, owed)
+    yield from (written, pending, due, owed, left, no_register, silent)

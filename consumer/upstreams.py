@@ -3,14 +3,18 @@
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
+from secrets import token_bytes
 
 from msgspec import Struct, field
 from prometheus_client import Counter
 
 from . import http, makeas, sesamy
 from .gates import MAKE_CALLS, SESAMY_CALLS, Gate, Gates
+from .left import Consent
 from .makeas_answers import UnknownShapes
+from .makeas_read import ListRows
 from .model import AccountId
+from .registers import Registers, Source
 from .resync import Target, Vendor
 from .settings import Account, Settings
 from .telemetry import Metrics, log
@@ -28,6 +32,8 @@ class Upstreams(Struct, frozen=True):
     """None: off."""
     shapes: UnknownShapes = field(default_factory=UnknownShapes)
     """Answers to writes that say nothing we know."""
+    registers: Registers = field(default_factory=Registers)
+    """Who left each list; until somebody runs it, no account is let in but those it does not know."""
 
     @property
     def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
@@ -73,6 +79,9 @@ async def upstreams(
 
             return http.Http(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe)
 
+        limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals)
+        consents, sources = _consents(settings), {}
+
         def target(account: Account) -> Target:
             exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES)
 
@@ -81,11 +90,15 @@ async def upstreams(
                 if shapes.note(account.id, op, shape):
                     _log.warning("unknown answer shape", upstream=account.id, op=op, shape=shape)
 
+            key, consent = account.api_key, consents[account.id]
+            rows = ListRows(exchange, user_id=account.user_id, api_key=key.read)
+            sources[account.id] = Source(consent, rows, limits.accounts[account.id], key.expire)
             made = makeas.MakeAs(
                 exchange,
                 user_id=account.user_id,
-                api_key=account.api_key.read,
+                api_key=key.read,
                 lists=account.lists,
+                consent=consent,
                 keep_single_purchase=settings.makeas.keep_single_purchase,
                 unknown=unknown,
             )
@@ -107,7 +120,9 @@ async def upstreams(
                 sesamy.Sesamy(api, token, note_odd=_note_odd(metrics, vendor.id)),
                 {account.id: target(account) for account in settings.accounts_of(vendor.id)},
             )
-        yield Upstreams(vendors, gates(settings, rate_share=rate_share, courteous=courteous, heals=heals), traces, shapes)
+        registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()])
+        limits.ready = registers.ready
+        yield Upstreams(vendors, limits, traces, shapes, registers)
 
 
 def _note_odd(metrics: Metrics, vendor: str) -> Callable[[Collection[str]], None]:
@@ -122,6 +137,15 @@ def _note_odd(metrics: Metrics, vendor: str) -> Callable[[Collection[str]], None
                 _log.warning("a field of sesamy's answers can't be read", vendor=vendor, field=name)
 
     return note
+
+
+def _consents(settings: Settings) -> dict[AccountId, Consent]:
+    """Return what is to be known of each account's lists, of all vendors that share it."""
+    salt = token_bytes(32)
+    lists: dict[AccountId, dict[str, None]] = {}
+    for account in settings.accounts:
+        lists.setdefault(account.id, {}).update(dict.fromkeys(account.lists))
+    return {account: Consent(of, salt=salt, unreadable=settings.makeas.unreadable_status) for account, of in lists.items()}
 
 
 def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False) -> Gates:

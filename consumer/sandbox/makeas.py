@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from aiohttp import web
 
 from .faults import Faults
+from .makeas_reads import Reads, by_list, shown, stamp
 
 _BASE: Final = "/api/public/v2"
 _MAX_ROWS: Final = 1000
@@ -36,16 +37,28 @@ class Account:
         """List id -> the status that any call answers which names the list."""
         self.always: Literal["replace", "merge"] | None = None
         """Do so whatever `tag` asks for; None: as it asks, and replace where it does not."""
+        self.reads = Reads()
+        self.left: dict[str, dict[str, str]] = {}
+        """Contact's address -> list -> status there, where it is another than the contact's own."""
         self.in_flight = self.most_in_flight = 0
         self.written: dict[str, list[tuple[float, Row]]] = {}
         """Contact's address -> each accepted write of it, with its time."""
 
     def contact(self, email: str, **fields: Any) -> Row:  # noqa: ANN401 - any of Make's fields
         """Put a contact there by hand, as another tool would."""
-        row: Row = {"id": len(self.contacts) + 1, "email": email, "tags": [], "lists": [], "email_status": "active", **fields}
+        row: Row = {"id": len(self.contacts) + 1, "email": email, "tags": [], "lists": [], "email_status": "active"}
+        row |= {"date_updated": stamp(), **fields}
         self.contacts[email.lower()] = row
         self.by_hand[email.lower()] = {tag for tag in row["tags"] if not tag.startswith("sesamy_")}
         return row
+
+    def leave(self, email: str, status: str = "unsubscribed", *, list_id: str | None = None) -> None:
+        """Let a contact that is there leave a list, or (None) mail altogether; `active`: come back."""
+        if list_id is None:
+            self.contacts[email.lower()]["email_status"] = status
+        else:
+            self.left.setdefault(email.lower(), {})[list_id] = status
+        self.contacts[email.lower()]["date_updated"] = stamp()
 
     def add_tag(self, email: str, tag: str) -> None:
         """Let another tool tag a contact that is there."""
@@ -77,6 +90,9 @@ class MakeAs:
             ("POST", "/subscribers/subscriptions/products/bulkinsert", "products", self._products),
             ("POST", "/subscribers/subscriptions/bulkinsert", "subscriptions", self._subscriptions),
             ("GET", "/subscriberlists/{id}", "list", self._list),
+            # Before the one with an id: its word would be taken for one.
+            ("GET", "/subscribers/by_list", "leavers", self._by_list),
+            ("GET", "/subscribers/{id}", "by_id", self._by_id),
         ):
             app.router.add_route(method, _BASE + path, self._guarded(op, handle))
         return app
@@ -114,8 +130,21 @@ class MakeAs:
         email = _address(body)
         if email is None:
             return _refused("Email is required")
-        contact = account.contacts.get(email.lower())
-        return web.json_response({"message": "Not found"}, status=404) if contact is None else web.json_response(contact)
+        contact, reads = account.contacts.get(email.lower()), account.reads
+        if contact is None or (reads.hides_left and contact["email_status"] != "active"):
+            return web.json_response({"message": "Not found"}, status=404)
+        return web.json_response(shown(contact, reads.contact_status))
+
+    async def _by_list(self, account: Account, request: web.Request, _body: Any) -> web.Response:  # noqa: ANN401
+        if request.query.get("list_id") not in account.lists:
+            return _refused("Unknown list")
+        return by_list(account.reads, account.contacts.values(), account.left, request)
+
+    async def _by_id(self, account: Account, request: web.Request, _body: Any) -> web.Response:  # noqa: ANN401
+        contact = next((one for one in account.contacts.values() if str(one["id"]) == request.match_info["id"]), None)
+        if contact is None:
+            return web.json_response({"message": "Not found"}, status=404)
+        return web.json_response(shown(contact, account.reads.contact_status))
 
     async def _upsert(self, account: Account, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
         email, lists = _address(body), request.query.getall("subscriber_list_id[]", [])
@@ -145,7 +174,9 @@ class MakeAs:
         mode, lists = account.always or request.query.get("tag", "replace"), request.query.getall("subscriber_list_id[]", [])
         if lists and contact["email_status"] != "active":
             account.violations.append(f"contact {contact['id']} had left and was put on lists {lists}")
-        contact["lists"] = sorted({*contact["lists"], *lists})
+        elif gone := [one for one in lists if account.left.get(contact["email"].lower(), {}).get(one, "active") != "active"]:
+            account.violations.append(f"contact {contact['id']} had left and was put on lists {gone}")
+        contact["lists"], contact["date_updated"] = sorted({*contact["lists"], *lists}), stamp()
         if "tags" in body:
             contact["tags"] = list(dict.fromkeys([*(contact["tags"] if mode == "merge" else []), *body["tags"]]))
         contact.update({name: body[name] for name in _FIELDS if name in body})

@@ -19,6 +19,7 @@ from consumer.secret import Secret
 from consumer.settings import ListSettings, MakeAsSettings, SesamyCredentials, Settings, VendorSettings
 from consumer.telemetry import Metrics
 from consumer.upstreams import upstreams
+from tests.unit.test_consent import read
 
 ANN = "ann@example.com"
 
@@ -158,6 +159,15 @@ async def test_who_left_is_updated_but_put_on_no_list(status: str, *, left: bool
     assert ([], status) == (there.violations, contact["email_status"])
 
 
+@pytest.mark.parametrize("status", [None, "", 7, {"news": "active"}])
+async def test_a_status_that_cant_be_read_lets_nobody_in_and_fails_nothing(status: object) -> None:
+    async with account() as (client, there, _):
+        there.contact(ANN, email_status=status)
+        written = await client.write(documents(), permit=permit, limit_s=no_limit)
+
+    assert (there.contacts[ANN]["lists"], there.contacts[ANN]["tags"], written.consent_kept) == ([], ["sesamy_a"], False)
+
+
 async def test_no_call_takes_more_than_a_thousand_rows() -> None:
     async with account(timeout_s=10) as (client, there, made):
         await client.write(documents(rows=2500), permit=permit, limit_s=no_limit)
@@ -293,6 +303,7 @@ async def result_of_a_run(made: stand_in.MakeAs, *lists: str) -> Result:
         settings = settings_of(url, *lists)
         metrics = Metrics(settings)
         async with upstreams(settings, metrics) as up:
+            await read(up)
             sesamy: Any = Sesamy()
             resync = Resync(
                 {"v": Vendor(sesamy, up.vendors["v"].targets)},
@@ -377,6 +388,7 @@ async def test_an_unknown_answer_is_counted_each_time_and_logged_once(caplog: py
         settings = settings_of(url)
         metrics = Metrics(settings)
         async with upstreams(settings, metrics) as up:
+            await read(up)
             for _ in range(2):
                 await up.vendors["v"].targets[AccountId("1001")].client.write(documents(), permit=permit, limit_s=no_limit)
             seen = up.shapes.seen()

@@ -42,6 +42,7 @@ async def test_a_contact_is_made_and_found_whatever_the_case_of_its_address(ther
     status, _ = await there.call("POST", "/subscribers?subscriber_list_id[]=1&subscriber_list_id[]=2&tag=merge", CONTACT)
     found = await there.call("POST", "/subscribers/by_email", {"email": ANN.upper()})
     assert (status, found[0]) == (200, 200)
+    assert found[1].pop("date_updated").endswith("Z")
     assert found[1] == {"id": 1, "lists": ["1", "2"], "email_status": "active", **CONTACT}
     assert (await there.call("POST", "/subscribers/by_email", {"email": "bo@example.com"}))[0] == 404
     assert there.makeas.calls["1001", "contact"] == 2
