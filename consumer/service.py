@@ -300,18 +300,17 @@ class Service:
     # ---- The end ----
 
     async def drain(self) -> bool:
-        """Finish what runs, park what is to be parked, commit; return whether nothing was cut off."""
+        """Finish what runs, park what is to be parked, commit; return whether no run was cut off that had begun to write."""
         self.state = "draining"
         if self.intake is not None:
             self.intake.stop()
+        half_written = self.resync.half_written
         self.workers.pause()
-        clean = False
         with anyio.move_on_after(self.settings.workers.drain_s):
             await self.workers.drained()
-            clean = True
         await self.workers.cancel()
         with anyio.move_on_after(_COMMIT_LIMIT_S):
             while len(self.parker):
                 await anyio.sleep(0.05)
         await self.commits.commit(limit_s=_COMMIT_LIMIT_S)
-        return clean
+        return self.resync.half_written == half_written

@@ -38,7 +38,7 @@ _PARTITIONS: Final = 4
 """Of one user; more than one only where a publisher's keys, or the number of partitions, changed."""
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
 _LINK_BYTES: Final = _TRACE_BYTES + _SPAN_BYTES + 1
-_UNSAID: Final = "cancelled"
+_UNSAID: Final = "cut_off"
 _ERRORS: Final = frozenset({"failed", "partial"})
 _OWING: Final = _ERRORS | {_UNSAID}
 
@@ -118,7 +118,7 @@ class Traces:
         """
         Span one run; the calls within are its children.
 
-        Gives what is to be told how it ended: one of `telemetry.RESYNC_OUTCOMES`. A run that tells nothing was cancelled;
+        Gives what is to be told how it ended: one of `telemetry.RESYNC_OUTCOMES`. A run that tells nothing was cut off;
         one that still owes something leaves its events to the next.
         """
         from opentelemetry.trace import StatusCode  # noqa: PLC0415

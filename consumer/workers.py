@@ -39,7 +39,7 @@ class Workers:
     The workers.
 
     They promise: at most `concurrency` runs, none while `may_run` says no; a run that is cancelled leaves its user
-    dirty; stopping starts no other run and ends those that wait at a gate.
+    dirty; stopping starts no other run and ends those that have not begun to write and must wait.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Workers:
         self._idle.set()
         self._paused = False
         self.closing = anyio.Event()
-        """Set while no run may wait at a gate; a new one stands there after `resume`."""
+        """Set while no run that has not begun to write may wait; a new one stands there after `resume`."""
 
     async def work(self) -> None:
         """Start runs as they come due, for ever."""
@@ -90,7 +90,7 @@ class Workers:
                 await self._bell.wait(until=min(self._schedule.next_at(), self._gates.next_change(now=now), now + 1.0))
 
     def pause(self) -> None:
-        """Start no more runs, and end those that wait at a gate: they have nothing on the wire."""
+        """Start no more runs, and end those that have not begun to write and must wait."""
         self._paused = True
         self.closing.set()
 

@@ -1,17 +1,16 @@
 """Outages on a virtual clock, each told on purpose: what a quiet publisher, a shut gate or a crowd of guests must not spoil."""
 
-import asyncio
 import functools
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import anyio
-import looptime
 from msgspec import structs
 
 from consumer.model import AccountId, UserKey
 from consumer.service import Service
+from tests.clock import virtual
 from tests.simulation.run import Pod, happen
 from tests.simulation.settings import SETTINGS
 from tests.simulation.topic import Group, Topic
@@ -25,8 +24,8 @@ READERS: Final = [UserKey("v1", f"u{number}") for number in range(100)]
 class Stage:
     """One pod in a town of one's own making."""
 
-    def __init__(self, world: World, group: Group, pod: Pod) -> None:
-        self.world, self.group, self._pod = world, group, pod
+    def __init__(self, world: World, group: Group, pod: Pod, another: Callable[[], object]) -> None:
+        self.world, self.group, self._pod, self.start_another = world, group, pod, another
 
     @property
     def service(self) -> Service:
@@ -40,6 +39,10 @@ class Stage:
         """Return the codes of all letters."""
         return {letter.said["error.code"] for letter in self.world.letters if "error.code" in letter.said}
 
+    def counted(self, name: str, **labels: str) -> float | None:
+        """Return a metric's value."""
+        return self.service.metrics.registry.get_sample_value(f"sesamy_makeas_{name}", labels)
+
     def written(self, account: str) -> set[UserKey]:
         return {user for where, user in self.world.written if where == account}
 
@@ -50,6 +53,8 @@ class Stage:
 def story(tell: Callable[[Stage], Coroutine[Any, Any, None]]) -> Callable[[], None]:
     """Tell a story on a virtual clock, after ten seconds of peace."""
 
+    @virtual
+    @functools.wraps(tell)
     async def play() -> None:
         chance, topic = random.Random(1), Topic(3)
         accounts = {vendor.id: tuple(account.id for account in SLOW.accounts_of(vendor.id)) for vendor in SLOW.vendors}
@@ -61,16 +66,10 @@ def story(tell: Callable[[Stage], Coroutine[Any, Any, None]]) -> Callable[[], No
             pod = Pod(SLOW, world, group, tasks)
             tasks.start_soon(pod.live)
             await anyio.sleep(10)
-            await tell(Stage(world, group, pod))
+            await tell(Stage(world, group, pod, lambda: tasks.start_soon(Pod(SLOW, world, group, tasks).live)))
             tasks.cancel_scope.cancel()
 
-    @functools.wraps(tell)
-    def run() -> None:
-        with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
-            runner.run(play())
-
-    del run.__wrapped__
-    return run
+    return play
 
 
 @story
@@ -156,3 +155,52 @@ async def test_a_retry_does_not_join_the_end_of_the_line(stage: Stage) -> None:
 
     assert READERS[0] in stage.written("1")
     assert len(stage.written("1")) < 60
+
+
+@story
+async def test_a_drain_writes_whom_it_has_begun_to_fetch(stage: Stage) -> None:
+    """SIGTERM between fetch and write, with permits there: all who run are written, and the rest is left to the next owner."""
+    for user in READERS[:8]:
+        happen(stage.world, user)
+    while stage.service.schedule.counts()["running"] < 2:
+        await anyio.sleep(0.01)
+    running = {user for user in READERS[:8] if stage.service.workers.since(user) is not None}
+
+    assert await stage.service.drain()
+    assert stage.written("1") == stage.written("2") == running
+    assert stage.counted("resyncs_total", vendor="v1", outcome="failed") == 0
+
+
+@story
+async def test_a_drain_that_cuts_a_fetch_is_clean(stage: Stage) -> None:
+    stage.world.trouble["sesamy:v1"] = "hang"
+    happen(stage.world, READERS[0])
+    await anyio.sleep(3)
+
+    assert await stage.service.drain()
+    assert stage.counted("resyncs_total", vendor="v1", outcome="cut_off") == 1
+
+
+@story
+async def test_a_drain_that_cuts_a_write_says_so(stage: Stage) -> None:
+    stage.world.trouble["1"] = "hang"
+    happen(stage.world, READERS[0])
+    await anyio.sleep(3)
+
+    assert not await stage.service.drain()
+    assert stage.counted("resyncs_half_written_total", vendor="v1") == 1
+
+
+@story
+async def test_a_partition_is_given_up_once_who_had_begun_to_write_is_written(stage: Stage) -> None:
+    """A revoke waits for permits of ours with whom it has half-written; who would have to wait to begin is the next owner's."""
+    gate = stage.service.up.gates.accounts[AccountId("1")]
+    gate.set_share(0.02, now=anyio.current_time())  # A call a second.
+    for user in READERS[:3]:
+        happen(stage.world, user)
+    await anyio.sleep(1.5)
+    stage.start_another()
+    await anyio.sleep(60)
+
+    assert stage.counted("resyncs_half_written_total", vendor="v1") == 0
+    assert stage.written("1") == stage.written("2") == set(READERS[:3])
