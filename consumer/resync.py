@@ -9,6 +9,7 @@ import anyio
 from msgspec import Struct
 
 from .errors import ConsumerError, Denied, Held, Refused, Retryable
+from .fence import BUG, fenced, unfenced
 from .gates import SESAMY_CALLS, Gate, Gates
 from .makeas import MakeAs
 from .mapping import documents, is_guest_id
@@ -68,8 +69,9 @@ class Resync:
     Makes runs.
 
     It promises: no write starts without a lease, nor with a snapshot older than 30 s; one account's failure touches
-    no other; nobody waits for a shut gate; a transient failure is tried once more in the run; while we stop, what needs
-    no wait goes on, and so does a run that has begun to write, whatever it waits for.
+    no other, and what nobody expected fails its user there, and only him (`bug`); nobody waits for a shut gate; a transient
+    failure is tried once more in the run; while we stop, what needs no wait goes on, and so does a run that has begun to
+    write, whatever it waits for.
     """
 
     def __init__(
@@ -122,8 +124,10 @@ class Resync:
             gate.reserve(-SESAMY_CALLS, now=anyio.current_time())  # Nothing is asked, so nothing is paid.
             return Result(Verdict.SKIPPED, "guest", tried=False), {}, "guest"
         try:
-            snapshot = await self._fetch(user, gate, course)
-            wanted = documents(snapshot) if isinstance(snapshot, Snapshot) else None
+            with fenced("fetch"):
+                snapshot = await self._fetch(user, gate, course)
+            with fenced("mapping"):
+                wanted = documents(snapshot) if isinstance(snapshot, Snapshot) else None
         except ConsumerError as error:
             return self._failed(f"sesamy:{user.vendor}", gate, user, error), {}, ""
         gate.succeeded(user)
@@ -147,7 +151,8 @@ class Resync:
         target, gate = self._vendors[user.vendor].targets[account], self._gates.accounts[account]
         for last in (False, True):
             try:
-                written = await target.client.write(wanted, permit=self._permit(gate, user, course), limit_s=self._limit(course))
+                with fenced("write"):
+                    written = await target.client.write(wanted, permit=self._permit(gate, user, course), limit_s=self._limit(course))
             except ConsumerError as error:
                 if not last and self._is_worth_another(error, gate):
                     if await self._wait(self._uniform() * _AGAIN_S, course):
@@ -182,10 +187,12 @@ class Resync:
         return limit_s
 
     def _is_worth_another(self, error: ConsumerError, gate: Gate) -> bool:
-        transient = isinstance(error, Retryable) and error.retry_after_s is None and error.code != _TOO_OLD
+        transient = isinstance(error, Retryable) and error.retry_after_s is None and error.code not in {_TOO_OLD, BUG}
         return transient and not gate.closed(now=anyio.current_time())
 
     def _failed(self, upstream: str, gate: Gate, user: UserKey, error: ConsumerError) -> Result:
+        if error.code == BUG:
+            self._metrics.bugs.labels(stage="makeas" if upstream in self._gates.accounts else "sesamy").inc()
         if not isinstance(error, Held) or isinstance(error, Denied):
             before = self.failures.pop((upstream, error.code), None)
             count = before.count + 1 if before else 1
@@ -204,9 +211,11 @@ class Resync:
     def _permit(self, gate: Gate, user: UserKey, course: _Course) -> Callable[[], Awaitable[None]]:
         async def permit() -> None:
             _admit(gate, user)
-            wait_s = gate.reserve(now=anyio.current_time())
+            with unfenced():
+                wait_s = gate.reserve(now=anyio.current_time())
             if not await self._wait(wait_s, course):
-                gate.reserve(-1, now=anyio.current_time())  # Nothing is asked.
+                with unfenced():
+                    gate.reserve(-1, now=anyio.current_time())  # Nothing is asked.
                 raise _stopping()
             _admit(gate, user)
 

@@ -64,6 +64,7 @@ class Metrics:
             _HTTP_BUCKETS,
             "upstream",
         )
+        self.bugs = count("bugs", "Failed tries for a reason that nobody expected: our bug.", "stage")
         self.retries = count("retries", "Second tries within a run, at once.", "upstream", "code")
         self.commits = count("commits", "Commits of offsets.", "result")
         self.rebalances = count("rebalances", "Partitions given or taken.", "kind")
@@ -88,6 +89,7 @@ class Metrics:
             (self.records, RECORD_OUTCOMES),
             (self.commits, COMMIT_RESULTS),
             (self.rebalances, REBALANCE_KINDS),
+            (self.bugs, STAGES),
         ):
             for value in values:
                 counter.labels(value)

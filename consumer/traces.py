@@ -11,10 +11,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from .errors import Fatal
+from .errors import Fatal, Retryable
+from .fence import fenced
 from .model import UserKey
 from .settings import Settings
 
@@ -108,10 +109,11 @@ class Traces:
         known.count += 1
         if len(known.links) >= _LINKS * _LINK_BYTES:
             return
-        carrier = {name: value.decode("ascii", "replace") for name, value in headers if name == _TRACEPARENT and value}
-        source = get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
-        if source.is_valid:
-            known.links += source.trace_id.to_bytes(_TRACE_BYTES) + source.span_id.to_bytes(_SPAN_BYTES) + bytes([source.trace_flags])
+        with suppress(Retryable), fenced("traceparent"):  # No header of others is worth a pod.
+            carrier = {name: value.decode("ascii", "replace") for name, value in headers if name == _TRACEPARENT and value}
+            source = get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
+            if source.is_valid:
+                known.links += source.trace_id.to_bytes(_TRACE_BYTES) + source.span_id.to_bytes(_SPAN_BYTES) + bytes([source.trace_flags])
 
     @contextmanager
     def resync(self, user: UserKey) -> Iterator[Callable[[str], None]]:

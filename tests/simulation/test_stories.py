@@ -204,3 +204,18 @@ async def test_a_partition_is_given_up_once_who_had_begun_to_write_is_written(st
 
     assert stage.counted("resyncs_half_written_total", vendor="v1") == 0
     assert stage.written("1") == stage.written("2") == set(READERS[:3])
+
+
+@story
+async def test_a_fault_of_ours_costs_one_reader_and_no_pod(stage: Stage) -> None:
+    """His writes to one account raise what nobody expected: he is parked there in the end, all others are written."""
+    stage.world.broken = {(AccountId("1"), READERS[0])}
+    for _ in range(12):
+        for user in READERS[:4]:
+            happen(stage.world, user)
+        await anyio.sleep(60)
+
+    assert stage.written("1") == set(READERS[1:4])
+    assert stage.written("2") == set(READERS[:4])
+    assert (stage.codes(), stage.gate("1")) == ({"bug"}, "open")
+    assert stage.committed_all()

@@ -46,6 +46,8 @@ class World:
         self.refused: set[tuple[AccountId, UserKey]] = set()
         self.unwell: set[tuple[AccountId, UserKey]] = set()
         """Whose writes always fail in passing."""
+        self.broken: set[tuple[AccountId, UserKey]] = set()
+        """Whose writes meet a fault of ours."""
         self.sent: dict[tuple[int, int], Sent] = {}
         self.written: dict[tuple[AccountId, UserKey], int] = {}
         self.parked: dict[tuple[AccountId | None, UserKey], float] = {}
@@ -190,6 +192,8 @@ class FakeMakeAs:
                     raise
                 if place in world.unwell:
                     raise Retryable("503", code="http-503")
+                if place in world.broken:
+                    raise KeyError(place)
                 if place in world.refused:
                     raise Refused("no", code="http-422")
                 if not self._alive():

@@ -5,13 +5,14 @@ from math import inf
 from typing import Any, Final
 
 import anyio
+import pytest
 
-from consumer.errors import ConsumerError, Retryable
+from consumer.errors import Denied, Refused, Retryable, Torn
 from consumer.gates import Gate, Gates
 from consumer.makeas import Written
-from consumer.model import AccountId, Documents, Job, Profile, Result, Snapshot, UserKey, Verdict
+from consumer.model import AccountId, Contract, Documents, Job, Profile, Result, Snapshot, UserKey, Verdict
 from consumer.resync import Resync, Target, Vendor
-from consumer.telemetry import RESYNC_OUTCOMES, Metrics
+from consumer.telemetry import RESYNC_OUTCOMES, STAGES, Metrics
 from tests.clock import virtual
 from tests.simulation.settings import SETTINGS
 
@@ -29,12 +30,16 @@ class Sesamy:
 
     def __init__(self) -> None:
         self.pages = 1
+        self.fails: list[Exception] = []
+        self.contracts: tuple[Contract, ...] = ()
 
     async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot:
         await anyio.sleep(0.1)
+        if self.fails:
+            raise self.fails.pop()
         for _ in range(1, self.pages):
             await permit()
-        return Snapshot(user=user, profile=Profile(email="ann@example.com"), contracts=(), entitlements=())
+        return Snapshot(user=user, profile=Profile(email="ann@example.com"), contracts=self.contracts, entitlements=())
 
 
 class Make:
@@ -42,7 +47,7 @@ class Make:
 
     def __init__(self) -> None:
         self.written: list[str] = []
-        self.fails: list[ConsumerError] = []
+        self.fails: list[Exception] = []
 
     async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float]) -> Written:
         assert documents
@@ -82,9 +87,11 @@ class Desk:
             metrics=self.metrics,
         )
 
-    async def run(self, *accounts: AccountId, stop_s: float = inf, cancel_s: float = inf) -> dict[AccountId, Result] | Result | None:
+    async def run(
+        self, *accounts: AccountId, user: UserKey = ANN, stop_s: float = inf, cancel_s: float = inf
+    ) -> dict[AccountId, Result] | Result | None:
         """Return what a run brought at the accounts, or, where the fetch failed, there; None: it was cancelled."""
-        job = Job(user=ANN, accounts=accounts or (A, B), started_at=anyio.current_time(), since_ms=dict.fromkeys(accounts or (A, B), 0))
+        job = Job(user=user, accounts=accounts or (A, B), started_at=anyio.current_time(), since_ms=dict.fromkeys(accounts or (A, B), 0))
         brought: dict[AccountId, Result] | Result | None = None
 
         async def stop() -> None:
@@ -107,6 +114,10 @@ class Desk:
     def half_written(self) -> int:
         assert self._value("resyncs_half_written_total", vendor="v1") == self.resync.half_written
         return self.resync.half_written
+
+    @property
+    def bugs(self) -> dict[str, int]:
+        return {stage: number for stage in STAGES if (number := self._value("bugs_total", stage=stage))}
 
     def _value(self, name: str, **labels: str) -> int:
         return int(self.metrics.registry.get_sample_value(f"sesamy_makeas_{name}", labels) or 0)
@@ -211,3 +222,71 @@ async def test_a_run_that_is_cut_off_is_counted_and_so_is_that_it_had_begun_to_w
     assert (desk.outcomes, desk.half_written) == ({"cut_off": 1}, 0)
     assert await desk.run(cancel_s=0.25) is None
     assert (desk.outcomes, desk.half_written) == ({"cut_off": 2}, 1)
+
+
+# ---- What nobody expected ----
+
+UNEXPECTED: Final = (OverflowError("a"), RecursionError("b"), AssertionError("c"), KeyError("d"), ExceptionGroup("e", [IndexError("f")]))
+BUG: Final = Result(Verdict.RETRY, "bug")
+
+
+@virtual
+async def test_what_nobody_expected_of_a_fetch_fails_the_user_there() -> None:
+    for error in UNEXPECTED:
+        desk = Desk()
+        desk.sesamy.fails = [error]
+        assert await desk.run() == BUG
+        assert (desk.bugs, desk.outcomes, [*desk.resync.failures]) == ({"sesamy": 1}, {"failed": 1}, [("sesamy:v1", "bug")])
+
+
+@virtual
+async def test_what_nobody_expected_of_mapping_is_a_failed_fetch() -> None:
+    desk = Desk()
+    desk.sesamy.contracts = (None,)  # type: ignore[assignment]
+
+    assert await desk.run() == BUG
+    assert desk.bugs == {"sesamy": 1}
+
+
+@virtual
+async def test_what_nobody_expected_of_a_write_fails_the_user_at_that_account_alone() -> None:
+    for error in UNEXPECTED:
+        desk = Desk()
+        desk.make[A].fails = [error]
+        assert await desk.run() == {A: BUG, B: DONE}
+        assert (desk.bugs, desk.outcomes) == ({"makeas": 1}, {"partial": 1})
+        assert desk.make[A].written == [], "it is not tried again at once: it would be the same"
+
+
+@virtual
+async def test_what_hits_all_users_shuts_the_gate_and_counts_against_nobody() -> None:
+    desk = Desk()
+    for number in range(5):
+        desk.make[A].fails = [KeyError("x")]
+        brought = await desk.run(A, user=UserKey("v1", f"u{number}"))
+        assert brought == {A: BUG if number < 4 else Result(Verdict.HELD, "bug")}
+    assert desk.gates.accounts[A].closed(now=anyio.current_time())
+
+
+@virtual
+async def test_of_several_at_once_the_one_that_matters_most_counts() -> None:
+    desk = Desk()
+    for other, verdict in ((Denied("401", code="http-401"), Verdict.HELD), (Refused("422", code="http-422"), Verdict.REFUSED)):
+        desk.make[A].fails = [ExceptionGroup("both", [KeyError("x"), other])]
+        assert await desk.run(A) == {A: Result(verdict, other.code)}
+        desk.gates.accounts[A].forget()
+    desk.make[A].fails = [ExceptionGroup("both", [Retryable("500", code="http-500"), KeyError("x")])]
+    assert await desk.run(A) == {A: BUG}
+
+
+@virtual
+async def test_a_change_of_our_own_state_that_fails_ends_the_pod() -> None:
+    desk = Desk()
+
+    def torn(permits: int = 1, *, now: float) -> float:
+        raise ZeroDivisionError(permits, now)
+
+    desk.gates.accounts[A].reserve = torn  # type: ignore[method-assign]
+    with pytest.raises(ExceptionGroup) as caught:
+        await desk.run()
+    assert caught.group_contains(Torn)
