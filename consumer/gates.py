@@ -16,6 +16,7 @@ _TALK_S = 20.0
 """Well below the age at which a snapshot is not written any more (30 s)."""
 _LEAST_SHARE = 1 / 64
 """However often a courteous process is told that it asks too much, it goes on at this part of its rate."""
+_LONG_S = 60.0
 _PROBE_FIRST_S = 5.0
 _PROBE_MAX_S = 60.0
 SESAMY_CALLS = 3
@@ -100,6 +101,10 @@ class Gate:
     def closed(self, *, now: float) -> bool:
         """Say whether the upstream itself is held to be out: not for a lack of permits or places."""
         return self._cause is not None or now < self._retry_at
+
+    def out_for_long(self, *, now: float) -> bool:
+        """Say whether it is shut until somebody succeeds, or by a Retry-After of a minute and more."""
+        return self._cause is not None or (now < self._retry_at and self._retry_at - self._closed_at >= _LONG_S)
 
     def admits(self, user: UserKey, *, now: float) -> bool:
         """Say whether `user`, who is inside, may make another call: the gate is open, or he is the probe."""

@@ -39,7 +39,8 @@ class Workers:
     The workers.
 
     They promise: at most `concurrency` runs, none while `may_run` says no; a run that is cancelled leaves its user
-    dirty; stopping starts no other run and ends those that have not begun to write and must wait.
+    dirty; stopping starts no other run and ends those that have not begun to write and must wait; above
+    `max_dirty_users` no more users are parked than are over it, and only behind gates that are shut for long.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Workers:
             run: makes one run; never raises one of our errors.
             park: takes a user's letters; `parked` is called when they are written.
             hear: is told of each run that came to its end, before its letters are parked.
+            max_dirty_users: who is being parked does not count: he is as good as gone.
             may_run: whether runs may begin at all (the lease).
             uniform: draws from [0, 1).
         """
@@ -166,26 +168,33 @@ class Workers:
             self._idle.set()
 
     def _park_held(self, now: float) -> None:
+        """Park who has been held for too long, and, above the limit of dirty users, what is over it behind gates shut for long."""
         gates = self._gates
-        ended = self._schedule.park_held(
+        self._park_behind(
             lambda vendor: gates.vendor_expired(vendor, now=now),
             lambda account: gates.account_expired(account, now=now),
-            gates,
             now=now,
             most=_PARK_AT_ONCE,
         )
-        if len(self._schedule) >= self._max_dirty_users:
-            ended += self._schedule.park_held(
-                lambda vendor: gates.vendors[vendor].closed(now=now),
-                lambda account: gates.accounts[account].closed(now=now),
-                gates,
-                now=now,
-                most=_PARK_AT_ONCE,
-            )
-        for one in ended:
-            key = one.letters[0].user
-            if key is not None:
-                self._apply(key, one)
+        over = len(self._schedule) - self._schedule.counts()["parking"] - self._max_dirty_users
+        self._park_behind(
+            lambda vendor: gates.vendors[vendor].out_for_long(now=now),
+            lambda account: gates.accounts[account].out_for_long(now=now),
+            now=now,
+            most=over,
+        )
+
+    def _park_behind(self, vendor_out: Callable[[str], bool], account_out: Callable[[AccountId], bool], *, now: float, most: int) -> None:
+        room = min(most, _PARK_AT_ONCE - self._schedule.counts()["parking"])
+        if room <= 0:
+            return
+        for ended in self._schedule.park_held(vendor_out, account_out, self._gates, now=now, most=room):
+            self._apply_letters(ended)
+
+    def _apply_letters(self, ended: Ended) -> None:
+        key = ended.letters[0].user
+        assert key is not None
+        self._apply(key, ended)
 
     def _apply(self, key: UserKey, ended: Ended) -> None:
         for partition, offset in ended.closed:
