@@ -284,7 +284,14 @@ class Service:
             with anyio.move_on_after(self.settings.workers.drain_s):
                 await self.workers.drained()
         await self.workers.cancel()
+        if self.workers.park_orphans():
+            await self._letters_written()
         await self.commits.commit(limit_s=_COMMIT_LIMIT_S)
+
+    async def _letters_written(self) -> None:
+        with anyio.move_on_after(_COMMIT_LIMIT_S):
+            while len(self.parker):
+                await anyio.sleep(0.05)
 
     async def _taken_up(self, partitions: int) -> None:
         mine = len(list(self.ledger.partitions))
@@ -309,8 +316,7 @@ class Service:
         with anyio.move_on_after(self.settings.workers.drain_s):
             await self.workers.drained()
         await self.workers.cancel()
-        with anyio.move_on_after(_COMMIT_LIMIT_S):
-            while len(self.parker):
-                await anyio.sleep(0.05)
+        self.workers.park_orphans()
+        await self._letters_written()
         await self.commits.commit(limit_s=_COMMIT_LIMIT_S)
         return self.resync.half_written == half_written

@@ -118,6 +118,13 @@ class Workers:
         for scope in self._scopes.values():
             scope.cancel()
 
+    def park_orphans(self) -> bool:
+        """Park, while no run goes, whom nobody could read of again; return whether there were any."""
+        ended = self._schedule.park_orphans(now=anyio.current_time())
+        for one in ended:
+            self._apply_letters(one)
+        return bool(ended)
+
     def parked(self, key: UserKey) -> None:
         """Note that the user's letters are written."""
         self._apply(key, self._schedule.parked(key, now=anyio.current_time()))

@@ -8,6 +8,7 @@ from typing import Any, Final
 import anyio
 from msgspec import structs
 
+from consumer.dirty import only_by_letter
 from consumer.model import AccountId, UserKey
 from consumer.service import Service
 from tests.clock import virtual
@@ -219,3 +220,58 @@ async def test_a_fault_of_ours_costs_one_reader_and_no_pod(stage: Stage) -> None
     assert stage.written("2") == set(READERS[:4])
     assert (stage.codes(), stage.gate("1")) == ({"bug"}, "open")
     assert stage.committed_all()
+
+
+def lose(stage: Stage) -> None:
+    """Let the topic be made anew under the pod, which has not run yet whom it has read."""
+    stage.world.sent.clear()
+    for partition, log in enumerate(stage.group.topic.partitions):
+        stage.service.schedule.forget_tokens(partition)
+        stage.service.ledger.begin(partition, len(log))
+
+
+@story
+async def test_whose_events_are_lost_is_healed_by_the_next_owner_and_run_by_nobody_else(stage: Stage) -> None:
+    """The records are gone, the account is out: at the rebalance letters go along, and whoever has the partition heals them."""
+    stage.world.trouble["1"] = "down"
+    for user in READERS[:20]:
+        happen(stage.world, user)
+    await anyio.sleep(60)
+    lose(stage)
+    stage.start_another()
+    await anyio.sleep(30)
+    assert len(stage.world.held_open()) == 20
+    assert all(only_by_letter(user) for user in stage.service.schedule.users.values())
+    stage.world.trouble.clear()
+    await anyio.sleep(300)
+
+    assert stage.written("1") == set(READERS[:20])
+    assert (stage.world.held_open(), stage.codes()) == (set(), {"held"})
+
+
+@story
+async def test_whose_events_are_lost_is_in_a_letter_before_a_drain_ends(stage: Stage) -> None:
+    for user in READERS[:5]:
+        happen(stage.world, user)
+    await anyio.sleep(0.5)
+    lose(stage)
+
+    assert await stage.service.drain()
+    assert (len(stage.world.held_open()), stage.codes()) == (5, {"held"})
+
+
+@story
+async def test_a_letter_of_whose_events_are_lost_is_kept_until_it_can_be_written(stage: Stage) -> None:
+    """The letters' topic is out while the partitions go: he waits here, and is not run, and nothing is lost."""
+    stage.world.trouble["1"] = stage.world.trouble["letters"] = "down"
+    happen(stage.world, READERS[0])
+    await anyio.sleep(60)
+    lose(stage)
+    stage.start_another()
+    await anyio.sleep(60)
+    assert stage.service.schedule.counts() == {"waiting": 0, "due": 0, "running": 0, "parking": 1}
+    stage.world.trouble.clear()
+    await anyio.sleep(120)
+
+    assert stage.written("1") == {READERS[0]}
+    assert len(stage.service.schedule) == 0
