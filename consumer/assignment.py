@@ -112,7 +112,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         """Set all partitions aside; no run may be going."""
         partitions = list(self._ledger.partitions)
         poison = self._parker.give_up(partitions)
-        users, closed = self._schedule.set_aside(partitions, now=anyio.current_time())
+        users, closed, orphans = self._schedule.set_aside(partitions, now=anyio.current_time())
         for partition, offset in closed:
             self._ledger.close(partition, offset)
         for partition in partitions:
@@ -120,6 +120,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
             assert page is not None
             committed = self._commits.committed.pop(partition, None)
             self._kept[partition] = _Kept(committed, page, users[partition], poison[partition])
+        for orphan in orphans:
+            assert orphan.letters[0].user is not None
+            self._parker.put_user(orphan.letters[0].user, orphan.letters)
 
     async def _take_up(self, tp: TopicPartition) -> None:
         assert self._consumer is not None

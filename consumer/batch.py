@@ -9,6 +9,7 @@ from typing import Final, Literal, Protocol
 import anyio
 from msgspec import Struct
 
+from .dirty import Rules
 from .events import URGENT
 from .fence import PartEnded, for_ever
 from .follow import Follow
@@ -16,7 +17,6 @@ from .ledger import Ledger
 from .model import AccountId, Event, Job, Letter, Result, UserKey, Verdict
 from .resync import Resync
 from .schedule import Schedule
-from .service import rules
 from .settings import KafkaSettings, Settings
 from .tail import Tail
 from .telemetry import Metrics
@@ -92,7 +92,7 @@ class Batch:
         """Runs so far; more than users where some were tried or run again."""
         self._follow = Follow()
         self._tail = tail(settings.kafka, self._follow)
-        self._schedule = Schedule(rules(settings, quiet_s=0.0), up.account_ids, urgent=URGENT)
+        self._schedule = Schedule(Rules.of(settings, quiet_s=0.0), up.account_ids, urgent=URGENT)
         self._resync = Resync(
             up.vendors,
             up.gates,

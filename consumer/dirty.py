@@ -1,6 +1,6 @@
 """One dirty user: what waits, what is owed to whom, and which tokens stand for it. Pure."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import Enum
 from math import inf
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from .model import SESAMY, AccountId, Letter, Reopened, Result, UserKey, Verdict
+from .settings import Settings
 
 ABSENT_S: Final = 30.0
 """A user unknown to Sesamy is looked up again so much later: the event may be ahead of the API."""
@@ -22,6 +23,19 @@ class Rules(Struct, frozen=True, kw_only=True):
     max_attempts: int
     backoff_s: float
     backoff_max_s: float
+
+    @classmethod
+    def of(cls, settings: Settings, *, quiet_s: float) -> "Rules":
+        """Take them from the settings, but for the quiet time, which commands do without."""
+        workers = settings.workers
+        return cls(
+            quiet_s=quiet_s,
+            max_wait_s=settings.debounce.max_wait_s,
+            concurrency=workers.concurrency,
+            max_attempts=workers.max_attempts,
+            backoff_s=workers.backoff_s,
+            backoff_max_s=workers.backoff_max_s,
+        )
 
     def delay_s(self, attempt: int, *, uniform: float) -> float:
         """Return the wait after failed try number `attempt`; `uniform`: a draw from [0, 1)."""
@@ -86,7 +100,10 @@ class User(Struct, order=True, gc=False):
     """Of the most urgent event that waits."""
     partition: int
     offset: int
-    """Its token: the oldest event not covered; partition -1: none."""
+    """
+    Its token: the oldest event not covered; offset -1: none. Then a partition is the one whose log has lost it: nobody could read
+    of the user again (see `is_orphan`).
+    """
     lane: tuple[AccountId, ...] | None = None
     rare: Rare | None = None
 
@@ -96,11 +113,11 @@ class User(Struct, order=True, gc=False):
 
 def take_token(user: User, partition: int, offset: int) -> bool:
     """Let the user have a token on the partition; return whether it is new (else an older one covers the offset)."""
-    if user.partition == partition:
-        return False
-    if user.partition < 0:
+    if user.offset < 0:
         user.partition, user.offset = partition, offset
         return True
+    if user.partition == partition:
+        return False
     return rare_of(user).more.setdefault(partition, offset) == offset
 
 
@@ -123,7 +140,7 @@ def owed(rare: Rare) -> tuple[AccountId, ...]:
 
 def tokens(user: User) -> Iterator[tuple[int, int]]:
     """Return (partition, offset) of the user's tokens."""
-    if user.partition >= 0:
+    if user.offset >= 0:
         yield user.partition, user.offset
     if user.rare is not None:
         yield from user.rare.more.items()
@@ -140,6 +157,21 @@ def drop_token(user: User, partition: int) -> None:
         user.partition, user.offset = -1, -1
 
 
+def lose_token(user: User, partition: int) -> None:
+    """Take the user's token on the partition away, whose log no longer holds its record; without another he is an orphan."""
+    if user.rare is not None and partition in user.rare.newer:
+        user.rare.newer[partition] = -1
+    if user.partition == partition or (user.rare is not None and partition in user.rare.more):
+        drop_token(user, partition)
+        if user.offset < 0:
+            user.partition = partition
+
+
+def is_orphan(user: User) -> bool:
+    """Say whether no record of any log holds the user any more, though something is owed to him."""
+    return user.offset < 0 <= user.partition
+
+
 def cover(user: User, *, urgent: Collection[str]) -> tuple[tuple[int, int], ...]:
     """
     Sort the tokens out after a run or a parking; return those that are closed by it.
@@ -148,7 +180,7 @@ def cover(user: User, *, urgent: Collection[str]) -> tuple[tuple[int, int], ...]
     """
     rare = rare_of(user)
     if owed(rare) or rare.event_before:
-        closed = tuple((p, o) for p, o in rare.newer.items() if not take_token(user, p, o))
+        closed = _take_tokens(user, rare.newer)
         if rare.newer_type in urgent and user.type not in urgent:
             user.type = rare.newer_type
         if not owed(rare) and rare.events_since_ms >= 0:
@@ -160,8 +192,7 @@ def cover(user: User, *, urgent: Collection[str]) -> tuple[tuple[int, int], ...]
         rare.due_since = inf
         user.partition, user.offset = -1, -1
         rare.more.clear()
-        for partition, offset in rare.newer.items():
-            take_token(user, partition, offset)
+        _take_tokens(user, rare.newer)
         user.type, user.since_ms, rare.events_since_ms = rare.newer_type or user.type, rare.newer_since_ms, -1
     if user.partition >= 0:
         rare.source = None
@@ -170,13 +201,24 @@ def cover(user: User, *, urgent: Collection[str]) -> tuple[tuple[int, int], ...]
     return closed
 
 
+def _take_tokens(user: User, newer: Mapping[int, int]) -> tuple[tuple[int, int], ...]:
+    """Let the user have the tokens of newer events; return those that older ones cover."""
+    held = [(partition, offset) for partition, offset in newer.items() if offset >= 0]
+    if user.offset < 0 and not held:  # The log has lost them: (partition, -1).
+        user.partition, user.offset = next(iter(newer.items()), (user.partition, -1))
+    return tuple(place for place in held if not take_token(user, *place))
+
+
 def take_newer(rare: Rare, type_: str, partition: int, offset: int, *, since_ms: int, urgent: Collection[str]) -> bool:
     """Note an event during a run or a parking; return whether a token opens for it at once."""
     if not rare.newer_type:
         rare.newer_since_ms = since_ms
     if not rare.newer_type or (type_ in urgent and rare.newer_type not in urgent):
         rare.newer_type = type_
-    return rare.newer.setdefault(partition, offset) == offset
+    if rare.newer.get(partition, -1) < 0:
+        rare.newer[partition] = offset
+        return True
+    return False
 
 
 def reopened(letter: Reopened) -> User:
@@ -263,13 +305,3 @@ def letter(user: User, account: AccountId, code: str, attempts: int) -> Letter:
         attempts=attempts,
         key=user.rare.key if user.rare is not None else None,
     )
-
-
-def held_letters(user: User, gone: Collection[AccountId]) -> tuple[Letter, ...]:
-    """Write as letters what is owed to the accounts that are out (none named: the vendor is), and owe it no more."""
-    debts = rare_of(user).debts
-    if gone:
-        return tuple(letter(user, account, "held", debts.pop(account).attempts) for account in gone)
-    attempts = max((debt.attempts for debt in debts.values()), default=0)
-    debts.clear()
-    return (letter(user, SESAMY, "held", attempts),)

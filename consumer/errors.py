@@ -1,5 +1,7 @@
 """Errors, named by what to do next; each is translated once, where it enters."""
 
+from collections.abc import Iterable
+
 
 class ConsumerError(Exception):
     """
@@ -55,3 +57,15 @@ class Fatal(ConsumerError):
     def __init__(self, text: str, *, code: str, status: int) -> None:
         super().__init__(text, code=code)
         self.status = status
+
+
+class Torn(Exception):
+    """A change of our own state failed half-way: nothing may be committed any more, so the process ends (70) and no fence takes it."""
+
+
+_WEIGHT = (ConsumerError, Held, Retryable, Refused, Forbidden, Denied, Fatal)
+
+
+def weightiest(errors: Iterable[ConsumerError]) -> ConsumerError:
+    """Return the one that matters most, the first of equals."""
+    return max(errors, key=lambda error: max(weight for weight, kind in enumerate(_WEIGHT) if isinstance(error, kind)))

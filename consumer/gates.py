@@ -17,6 +17,7 @@ _STREAK = 5
 _NOBODY = 20
 """So many users in a row unknown, with none known in between, say that the upstream looks in the wrong place."""
 _TOO_MANY = "http-429"
+_LONG_S = 60.0
 _PROBE_FIRST_S = 5.0
 _PROBE_MAX_S = 60.0
 SESAMY_CALLS = 3
@@ -113,6 +114,10 @@ class Gate:
     def closed(self, *, now: float) -> bool:
         """Say whether the upstream itself is held to be out: not for a lack of permits or places."""
         return self._stops.any or self._is_out(now)
+
+    def out_for_long(self, *, now: float) -> bool:
+        """Say whether it is shut until somebody succeeds, or by a Retry-After of a minute and more."""
+        return self._stops.any or self._cause is not None or (now < self._retry_at and self._retry_at - self._closed_at >= _LONG_S)
 
     def admits(self, user: UserKey, *, now: float) -> bool:
         """Say whether `user`, who is inside, may make another call: the gate is open, or he is the probe."""

@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Struct
 from yarl import URL
 
-from .errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
+from .bugs import fenced
+from .errors import ConsumerError, Denied, Forbidden, Refused, Retryable, weightiest
 from .fence import only_ours
 from .foreign import number
 from .pool import Pool
@@ -318,17 +319,15 @@ def segment(text: str) -> str:
     return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 
-_WEIGHT: Final = (Held, Retryable, Refused, Forbidden, Denied)
-
-
 async def together(*jobs: Callable[[], Awaitable[None]]) -> None:
-    """Do all at once; the first of our errors ends the others, and the one that matters most is raised."""
+    """Do all at once; the first error ends the others, and the one that matters most is raised: `bug` for one that nobody expected."""
     errors: list[ConsumerError] = []
     async with anyio.create_task_group() as tasks:
 
         async def run(job: Callable[[], Awaitable[None]]) -> None:
             try:
-                await job()
+                with fenced("exchange"):
+                    await job()
             except ConsumerError as error:
                 errors.append(error)
                 tasks.cancel_scope.cancel()
@@ -337,4 +336,4 @@ async def together(*jobs: Callable[[], Awaitable[None]]) -> None:
             tasks.start_soon(run, job)
         await run(jobs[-1])  # A task costs as much as a tenth of a call.
     if errors:
-        raise max(errors, key=lambda error: max(weight for weight, kind in enumerate(_WEIGHT) if isinstance(error, kind)))
+        raise weightiest(errors)

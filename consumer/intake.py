@@ -27,7 +27,6 @@ from .traces import Traces
 _log = log(__name__)
 _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 2000
-_RESUME_BELOW: Final = 0.9
 _ANSWER_S: Final = 1.0
 """A partition that is asked alone and gives no error for so long has answered: nothing is there."""
 _FAILURES: Final = 3
@@ -195,10 +194,8 @@ class Intake:
 
     def _regulate(self) -> None:
         load = len(self._schedule) + self._parker.poison_count
-        if not self._paused and load >= self._max_dirty_users:
-            self._paused = True
-        elif self._paused and load < self._max_dirty_users * _RESUME_BELOW:
-            self._paused = False
+        # No lower mark for going on: users whom a shut gate holds, up to the limit, must not stop what is for others.
+        self._paused = load > self._max_dirty_users
         mine = [tp for tp in self._mine() if tp.partition not in self.out]
         if self._paused:
             self._consumer.pause(*mine)

@@ -19,7 +19,8 @@ from .status import shown
 FIELDS: Final = frozenset(
     {
         "account", "accounts_done", "accounts_owed", "attempts", "broker", "cause", "closed_s", "code", "committed",
-        "count", "error", "field", "fingerprint", "freshness_s", "gap_records", "generation", "host", "kind", "lease_left_s", "list",
+        "count", "error", "field", "fingerprint", "freshness_s", "gap_records", "generation", "half_written", "host", "kind",
+        "lease_left_s", "list",
         "merged", "next_offset", "offset", "op", "outcome", "partition", "partitions", "pending", "port", "reason", "repeated",
         "resumed", "shape", "signal", "since_s", "stage", "state", "status", "step", "timeout_s", "took_s", "topic", "type", "upstream",
         "user", "users", "vendor", "version", "waiting", "where", "worker",

@@ -62,7 +62,7 @@ async def run(settings: Settings) -> int:
     """
     Be a pod until stopped: SIGTERM or SIGINT drains, a second one ends at once.
 
-    Returns the exit status: 0 a clean drain, 75 a run was cut off.
+    Returns the exit status: 0 a clean drain, 75 a run was cut off that had begun to write, or a second signal.
 
     Raises:
         Fatal: see `until_broker` and `tracing`.
@@ -70,7 +70,9 @@ async def run(settings: Settings) -> int:
     with tracing(settings, os.environ) as traces:
         status = await _run(settings, traces)
     if status:
-        _log.warning("stopped: runs were cut off; raise workers.drain_s, and the pod's grace period with it", status=status)
+        _log.warning(
+            "stopped: runs were cut off while they wrote; raise workers.drain_s, and the pod's grace period with it", status=status
+        )
     else:
         _log.info("stopped", status=status)
     return status

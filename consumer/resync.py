@@ -8,6 +8,7 @@ from typing import Final
 import anyio
 from msgspec import Struct
 
+from .bugs import BUG, fenced, unfenced
 from .errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from .gates import SESAMY_CALLS, Gate, Gates
 from .makeas import MakeAs
@@ -16,7 +17,7 @@ from .model import AccountId, Documents, Job, Result, Skip, Snapshot, UserKey, V
 from .sesamy import Sesamy
 from .settings import Account
 from .status import Failure
-from .telemetry import Metrics, log
+from .telemetry import CUT_OFF, Metrics, log
 from .traces import Traces
 
 _log = log(__name__)
@@ -24,6 +25,7 @@ _SNAPSHOT_S: Final = 30.0
 """An older snapshot is not written any more."""
 _FAILURES: Final = 50
 _TOO_OLD: Final = "snapshot-old"
+_STOPPING: Final = "stopping"
 _AGAIN_S: Final = 0.5
 """The second try within a run comes after a random part of this."""
 
@@ -42,12 +44,34 @@ class Vendor(Struct, frozen=True):
     targets: Mapping[AccountId, Target]
 
 
+class _Course(Struct):
+    """
+    How far one run has come, at all its accounts together.
+
+    A run that has begun to write is never cut here; one that was cut never begins: no user is left half-written for a wait.
+    """
+
+    taken_at: float
+    """When its fetch began, so the state that it writes is no older."""
+    begun: bool = False
+    """Whether a write to any account has been sent, or is under way."""
+    cut: bool = False
+    """Whether it would have had to wait, not having begun, while all waits were ended."""
+
+    def go_on(self) -> bool:
+        """Say whether the run may wait though all waits are ended; where not, all of it is cut."""
+        self.cut = not self.begun
+        return self.begun
+
+
 class Resync:
     """
     Makes runs.
 
     It promises: no write starts without a lease, nor with a snapshot older than 30 s; one account's failure touches
-    no other; nobody waits for a shut gate; a transient failure is tried once more in the run.
+    no other, and what nobody expected fails its user there, and only him (`bug`); nobody waits for a shut gate; a transient
+    failure is tried once more in the run; while we stop, what needs no wait goes on, and so does a run that has begun to
+    write, whatever it waits for.
     """
 
     def __init__(
@@ -66,7 +90,7 @@ class Resync:
 
         Args:
             lease_left_s: for how long a write that starts now may last (s); 0 or less: none may start.
-            closing: the event that ends all waits at a gate.
+            closing: the event that ends all waits of runs that have not begun to write.
             uniform: draws from [0, 1).
         """
         self._vendors, self._gates = vendors, gates
@@ -78,25 +102,32 @@ class Resync:
         self.failures: dict[tuple[str, str], Failure] = {}
         """The last failures, one per upstream and code."""
 
+        self.half_written = 0
+        """Runs that had begun to write and were cut off."""
+
     async def run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
         """Make one run; every one of our errors ends as a result."""
-        started = anyio.current_time()
+        course = _Course(anyio.current_time())
         with nullcontext(_untold) if self._traces is None else self._traces.resync(job.user) as ended:
-            sesamy, accounts, skip = await self._run(job)
-            outcome = _outcome(sesamy, accounts, skip)
-            ended(outcome)
-            self._note(job, sesamy, accounts, outcome, took_s=anyio.current_time() - started)
+            sesamy, accounts, outcome = Result(Verdict.HELD, tried=False), dict[AccountId, Result](), CUT_OFF
+            try:
+                sesamy, accounts, skip = await self._run(job, course)
+                outcome = _outcome(sesamy, accounts, skip)
+            finally:
+                ended(outcome)
+                self._note(job, sesamy, accounts, outcome, course)
         return sesamy, accounts
 
-    async def _run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result], str]:
+    async def _run(self, job: Job, course: _Course) -> tuple[Result, dict[AccountId, Result], str]:
         user, gate = job.user, self._gates.vendors[job.user.vendor]
         if is_guest_id(user.user):
             gate.reserve(-SESAMY_CALLS, now=anyio.current_time())  # Nothing is asked, so nothing is paid.
             return Result(Verdict.SKIPPED, "guest", tried=False), {}, "guest"
-        taken_at = anyio.current_time()
         try:
-            snapshot = await self._fetch(user, gate)
-            wanted = await mapped(snapshot) if isinstance(snapshot, Snapshot) else None
+            with fenced("fetch"):
+                snapshot = await self._fetch(user, gate, course)
+            with fenced("mapping"):
+                wanted = await mapped(snapshot) if isinstance(snapshot, Snapshot) else None
         except ConsumerError as error:
             result = self._failed(f"sesamy:{user.vendor}", gate, user, error)
             if isinstance(error, Forbidden) and gate.refuses_key:
@@ -112,26 +143,28 @@ class Resync:
         results: dict[AccountId, Result] = {}
         async with anyio.create_task_group() as tasks:
             for account in job.accounts[:-1]:
-                tasks.start_soon(self._write, user, account, wanted, taken_at, results)
-            await self._write(user, job.accounts[-1], wanted, taken_at, results)
+                tasks.start_soon(self._write, user, account, wanted, course, results)
+            await self._write(user, job.accounts[-1], wanted, course, results)
         return Result(Verdict.DONE), results, ""
 
-    async def _fetch(self, user: UserKey, gate: Gate) -> Snapshot | None:
+    async def _fetch(self, user: UserKey, gate: Gate, course: _Course) -> Snapshot | None:
         with anyio.move_on_after(_SNAPSHOT_S):
-            return await self._vendors[user.vendor].sesamy.snapshot(user, permit=self._permit(gate, user))
+            return await self._vendors[user.vendor].sesamy.snapshot(user, permit=self._permit(gate, user, course))
         raise Retryable("the fetch takes longer than a snapshot may be old", code=_TOO_OLD)
 
-    async def _write(self, user: UserKey, account: AccountId, wanted: Documents, taken_at: float, results: dict[AccountId, Result]) -> None:
+    async def _write(self, user: UserKey, account: AccountId, wanted: Documents, course: _Course, results: dict[AccountId, Result]) -> None:
         target, gate = self._vendors[user.vendor].targets[account], self._gates.accounts[account]
-
-        limit_s = self._limit(taken_at)
         for last in (False, True):
             try:
-                written = await target.client.write(wanted, permit=self._permit(gate, user), limit_s=limit_s)
+                with fenced("write"):
+                    written = await target.client.write(wanted, permit=self._permit(gate, user, course), limit_s=self._limit(course))
             except ConsumerError as error:
-                if not last and self._is_worth_another(error, gate) and await self._pause(self._uniform() * _AGAIN_S):
-                    self._metrics.retries.labels(upstream=account, code=error.code).inc()
-                    continue
+                if not last and self._is_worth_another(error, gate):
+                    if await self._wait(self._uniform() * _AGAIN_S, course):
+                        self._metrics.retries.labels(upstream=account, code=error.code).inc()
+                        continue
+                    results[account] = Result(Verdict.HELD, _STOPPING, tried=False)
+                    return
                 results[account] = self._failed(account, gate, user, error)
                 if isinstance(error, Denied | Forbidden) and gate.refuses_key:
                     target.account.api_key.expire()
@@ -143,24 +176,30 @@ class Resync:
                 results[account] = Result(Verdict.REFUSED, min(written.refused.values())) if written.refused else Result(Verdict.DONE)
             return
 
-    def _limit(self, taken_at: float) -> Callable[[], float]:
-        """Return what says how long a write may last that starts now, with a snapshot of `taken_at`."""
+    def _limit(self, course: _Course) -> Callable[[], float]:
+        """Return what says how long a write may last that starts now: with it, the run has begun to write."""
 
         def limit_s() -> float:
             left_s = self._lease_left_s()
             if left_s <= 0:
                 raise Held("the lease is over", code="lease")
-            if anyio.current_time() - taken_at > _SNAPSHOT_S:
+            if anyio.current_time() - course.taken_at > _SNAPSHOT_S:
                 raise Retryable("the snapshot is too old to be written", code=_TOO_OLD)
+            if course.cut:
+                raise _stopping()
+            course.begun = True
             return left_s
 
         return limit_s
 
     def _is_worth_another(self, error: ConsumerError, gate: Gate) -> bool:
-        transient = isinstance(error, Retryable) and error.retry_after_s is None and error.delay_s is None and error.code != _TOO_OLD
+        asks_to_wait = isinstance(error, Retryable) and (error.retry_after_s is not None or error.delay_s is not None)
+        transient = isinstance(error, Retryable) and not asks_to_wait and error.code not in {_TOO_OLD, BUG}
         return transient and not gate.closed(now=anyio.current_time())
 
     def _failed(self, upstream: str, gate: Gate, user: UserKey, error: ConsumerError) -> Result:
+        if error.code == BUG:
+            self._metrics.bugs.labels(stage="makeas" if upstream in self._gates.accounts else "sesamy").inc()
         if not isinstance(error, Held) or isinstance(error, Denied):
             before = self.failures.pop((upstream, error.code), None)
             count = before.count + 1 if before else 1
@@ -177,29 +216,35 @@ class Resync:
         delay_s = (error.delay_s or 0.0) if isinstance(error, Retryable) else 0.0
         return Result(Verdict.REFUSED if isinstance(error, Refused) else Verdict.RETRY, error.code, delay_s=delay_s)
 
-    def _permit(self, gate: Gate, user: UserKey) -> Callable[[], Awaitable[None]]:
+    def _permit(self, gate: Gate, user: UserKey, course: _Course) -> Callable[[], Awaitable[None]]:
         async def permit() -> None:
-            if not gate.admits(user, now=anyio.current_time()):
-                raise Held("the gate was shut meanwhile", code="gate")
-            wait_s = gate.reserve(now=anyio.current_time())
-            if not await self._pause(wait_s):
-                raise Held("no wait at a gate while we stop", code="stopping")
-            if not gate.admits(user, now=anyio.current_time()):
-                raise Held("the gate was shut meanwhile", code="gate")
+            _admit(gate, user)
+            with unfenced():
+                wait_s = gate.reserve(now=anyio.current_time())
+            if not await self._wait(wait_s, course):
+                with unfenced():
+                    gate.reserve(-1, now=anyio.current_time())  # Nothing is asked.
+                raise _stopping()
+            _admit(gate, user)
 
         return permit
 
-    async def _pause(self, wait_s: float) -> bool:
-        """Sleep; return False where all waits were ended instead."""
-        closing = self._closing()
-        if wait_s <= 0:
-            return not closing.is_set()
-        with anyio.move_on_after(wait_s):
+    async def _wait(self, wait_s: float, course: _Course) -> bool:
+        """Sleep; return False where the run was cut instead."""
+        if course.cut or wait_s <= 0:
+            return not course.cut
+        until, closing = anyio.current_time() + wait_s, self._closing()
+        with anyio.move_on_after(wait_s) as waiting:
             await closing.wait()
-        return not closing.is_set()
+        if not waiting.cancelled_caught:
+            if not course.go_on():
+                return False
+            await anyio.sleep_until(until)
+        return True
 
-    def _note(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], outcome: str, *, took_s: float) -> None:
+    def _note(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], outcome: str, course: _Course) -> None:
         """Write the one line of a resync, and count it."""
+        took_s = anyio.current_time() - course.taken_at
         vendor, now = job.user.vendor, time.time()
         done = [account for account, result in accounts.items() if result.verdict is Verdict.DONE]
         fresh_after_s = {account: max(0.0, now - since_ms / 1000) for account, since_ms in job.since_ms.items()}
@@ -209,6 +254,10 @@ class Resync:
                 self._metrics.freshness.labels(account=account, list=list_id).observe(fresh_after_s[account])
         self._metrics.resyncs.labels(vendor=vendor, outcome=outcome).inc()
         self._metrics.resync_seconds.observe(took_s)
+        is_half = outcome == CUT_OFF and course.begun
+        if is_half:
+            self.half_written += 1
+            self._metrics.resyncs_half_written.labels(vendor=vendor).inc()
         codes = {account: result.code for account, result in accounts.items() if result.code}
         _log.info(
             "resync",
@@ -218,6 +267,7 @@ class Resync:
             code=sesamy.code,
             accounts_done=len(done),
             accounts_owed=",".join(f"{account}:{code}" for account, code in codes.items()),
+            half_written=is_half or None,
             took_s=round(took_s, 3),
             freshness_s=round(max(fresh_after_s.values()), 3),
         )
@@ -227,7 +277,18 @@ def _untold(_outcome: str) -> None:
     """Nobody traces."""
 
 
+def _admit(gate: Gate, user: UserKey) -> None:
+    if not gate.admits(user, now=anyio.current_time()):
+        raise Held("the gate was shut meanwhile", code="gate")
+
+
+def _stopping() -> Held:
+    return Held("no wait at a gate while we stop", code=_STOPPING)
+
+
 def _outcome(sesamy: Result, accounts: Mapping[AccountId, Result], skip: str) -> str:
+    if any(result.code == _STOPPING for result in (sesamy, *accounts.values())):
+        return CUT_OFF
     if skip:
         return f"skipped_{skip.replace('-', '_')}"
     if sesamy.verdict is not Verdict.DONE:

@@ -5,32 +5,11 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from math import inf
 
-from .dirty import (
-    ABSENT_S,
-    Debt,
-    Phase,
-    Rare,
-    Rules,
-    User,
-    cover,
-    drop_token,
-    due_accounts,
-    fired,
-    held_letters,
-    only_by_letter,
-    owe,
-    owed,
-    owed_since_ms,
-    rare_of,
-    reopened,
-    settle,
-    take_newer,
-    take_token,
-    tokens,
-    tried_at,
-)
+from . import dirty
+from .dirty import ABSENT_S, Phase, Rare, Rules, User
 from .lanes import Doors, Lanes, Rank
 from .model import SESAMY, AccountId, Ended, Event, Job, Letter, Reopened, Result, UserKey, Verdict
+from .parking import hold, hold_all, take_back
 from .timers import Timers
 
 Aside = list[tuple[int, User]]
@@ -74,42 +53,42 @@ class Schedule:
             return True
         rare = user.rare
         busy = rare is not None and rare.phase is not Phase.WAITING
-        if only_by_letter(user) and not busy:
+        if dirty.only_by_letter(user) and not busy:
             self._ask_by_event(user, event.type, since_ms)
         if user.due_at == inf:
             user.due_at, user.cap_at = due_at, cap_at
             if not busy:
-                rare_of(user).events_since_ms = since_ms
+                dirty.rare_of(user).events_since_ms = since_ms
                 self._timers.arm(user)
         elif user.wake_at != inf or busy:
             user.due_at = min(due_at, user.cap_at)
         if rare is not None and busy:
-            return take_newer(rare, event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
+            return dirty.take_newer(rare, event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
         if event.type in self._urgent and user.type not in self._urgent:
             user.type = event.type
             if user.lane is not None:
                 self._line_up(user, user.lane, due_at=self._leave_lane(user))
-        return take_token(user, partition, offset)
+        return dirty.take_token(user, partition, offset)
 
     def keep_key(self, user: UserKey, key: bytes | None) -> None:
         """Remember the record's key of a dirty user, where it is none that can be made anew from the ids: for a letter."""
-        rare_of(self._users[user]).key = key
+        dirty.rare_of(self._users[user]).key = key
 
     def reopen(self, letter: Reopened, *, now: float) -> bool:
         """Owe again what a letter says, after all who are due; return False where the user is busy: ask again later."""
         user = self._users.get(letter.user)
         if user is None:
-            user = self._users[letter.user] = reopened(letter)
-        elif rare_of(user).phase is not Phase.WAITING:
+            user = self._users[letter.user] = dirty.reopened(letter)
+        elif dirty.rare_of(user).phase is not Phase.WAITING:
             return False
         if user.due_at == inf:  # Else the run to come covers it.
-            owe(rare_of(user), letter.accounts, now=now, tried_at=letter.tried_at)
+            dirty.owe(dirty.rare_of(user), letter.accounts, now=now, tried_at=letter.tried_at)
             self._place(user, now=now)
         return True
 
     def _ask_by_event(self, user: User, type_: str, since_ms: int) -> None:
         """Let a user whom only a letter asked for be as any other."""
-        rare_of(user).source, user.type, user.since_ms = None, type_, since_ms
+        dirty.rare_of(user).source, user.type, user.since_ms = None, type_, since_ms
         if user.lane is not None:
             self._line_up(user, user.lane, due_at=self._leave_lane(user))
 
@@ -122,22 +101,22 @@ class Schedule:
     def take(self, doors: Doors, *, now: float) -> Job | None:
         """Start the run whose turn it is, where one may begin; `ended`, `abandon` ends it."""
         self._wake(now)
-        chosen = self._lanes.choose(doors, lambda key, upstream: tried_at(self._users[key], upstream), now=now)
+        chosen = self._lanes.choose(doors, lambda key, upstream: dirty.tried_at(self._users[key], upstream), now=now)
         if chosen is None:
             return None
         user, accounts = self._users[chosen[0]], chosen[1]
         due_at = self._leave_lane(user)
-        rare = rare_of(user)
+        rare = dirty.rare_of(user)
         rare.due_since = min(rare.due_since, due_at)
-        if fired(user, now):
+        if dirty.fired(user, now):
             # An event makes all accounts owed again; those that can't join now stay owed.
-            owe(rare, (account for account in self._accounts[user.key.vendor] if account not in accounts), now=now)
+            dirty.owe(rare, (account for account in self._accounts[user.key.vendor] if account not in accounts), now=now)
             user.due_at = inf
         rare.event_before = user.due_at != inf
         rare.phase = Phase.RUNNING
         self._busy[Phase.RUNNING] += 1
         self._lanes.started(user.key.vendor)
-        return Job(user=user.key, accounts=accounts, started_at=now, since_ms={one: owed_since_ms(user, one) for one in accounts})
+        return Job(user=user.key, accounts=accounts, started_at=now, since_ms={one: dirty.owed_since_ms(user, one) for one in accounts})
 
     def ended(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], *, now: float, uniform: float) -> Ended:
         """
@@ -161,24 +140,24 @@ class Schedule:
                 if (letter := self._settle(user, account, accounts[account], now=now, uniform=uniform)) is not None
             ]
         else:
-            owe(rare, job.accounts, now=now)
+            dirty.owe(rare, job.accounts, now=now)
             letter = self._settle(user, SESAMY, sesamy, now=now, uniform=uniform)
             if letter is not None:
                 rare.debts.clear()
                 letters = [letter]
         if letters:
-            return self._park(rare, tuple(letters))
-        return Ended(owed=owed(rare), closed=self._rest(user, now=now))
+            return self._park(user, tuple(letters))
+        return Ended(owed=dirty.owed(rare), closed=self._rest(user, now=now))
 
     def abandon(self, job: Job, *, now: float) -> Ended:
         """End a run that was cut off: what it was to write is owed as before, and due at once."""
         user = self._users[job.user]
-        owe(self._end_run(user), job.accounts, now=now)
+        dirty.owe(self._end_run(user), job.accounts, now=now)
         return Ended(closed=self._rest(user, now=now))
 
     def parked(self, key: UserKey, *, now: float) -> Ended:
         """Note that the user's letters are written: what they say is no longer owed."""
-        self._unpark(rare_of(self._users[key]))
+        self._unpark(dirty.rare_of(self._users[key]))
         return Ended(closed=self._rest(self._users[key], now=now))
 
     def park_held(
@@ -192,63 +171,80 @@ class Schedule:
         self._wake(now)
         chosen = [(self._users[key], gone) for key, gone in islice(self._lanes.held(vendor_out, account_out, doors, now=now), most)]
         for user, _ in chosen:
-            if only_by_letter(user):
+            if dirty.only_by_letter(user):
                 self._drop(user)
-        return [self._hold(user, gone, now=now) for user, gone in chosen if user.lane is not None]
+        return [
+            self._park(user, hold(user, gone, self._accounts[user.key.vendor], now=now)) for user, gone in chosen if user.lane is not None
+        ]
 
-    def _hold(self, user: User, gone: tuple[AccountId, ...], *, now: float) -> Ended:
-        self._leave_lane(user)
-        rare = rare_of(user)
-        if fired(user, now):
-            owe(rare, self._accounts[user.key.vendor], now=now)
-            user.due_at = inf
-        rare.event_before = user.due_at != inf
-        return self._park(rare, held_letters(user, gone))
+    def park_orphans(self, *, now: float) -> list[Ended]:
+        """
+        Start parking, as held, those whose tokens went with a lost range: who owns their partition next can read nothing of them.
+
+        Who runs is left alone. Each `Ended` is one user.
+        """
+        chosen = [
+            user for user in self._users.values() if dirty.is_orphan(user) and (user.rare is None or user.rare.phase is Phase.WAITING)
+        ]
+        if chosen:
+            self._timers.keep(self._users.keys() - {user.key for user in chosen})
+        return [self._park(user, hold_all(user, self._accounts[user.key.vendor], now=now)) for user in chosen]
 
     # ---- Rebalance ----
 
-    def set_aside(self, partitions: Collection[int], *, now: float) -> tuple[dict[int, Aside], tuple[tuple[int, int], ...]]:
-        """Give partitions up, while no run goes; return what `restore` takes, and tokens that older ones cover (to be closed first)."""
+    def set_aside(
+        self, partitions: Collection[int], *, now: float
+    ) -> tuple[dict[int, Aside], tuple[tuple[int, int], ...], tuple[Ended, ...]]:
+        """
+        Give partitions up, while no run goes.
+
+        Returns what `restore` takes, tokens that older ones cover (to be closed first), and orphans: they stay here, being parked
+        and never run, until their letters are written.
+        """
         aside: dict[int, Aside] = {partition: [] for partition in partitions}
         closed: list[tuple[int, int]] = []
         for user in list(self._users.values()):
             if user.rare is not None and user.rare.phase is Phase.PARKING:
                 closed += self._interrupt(user, now=now)
-            lost = [(partition, offset) for partition, offset in tokens(user) if partition in aside]
+            lost = [(partition, offset) for partition, offset in dirty.tokens(user) if partition in aside]
             for partition, offset in lost:
                 aside[partition].append((offset, user))
-                drop_token(user, partition)
-            if (lost or only_by_letter(user)) and user.partition < 0:  # Else he has a token elsewhere, and stays.
+                dirty.drop_token(user, partition)
+            if (lost or dirty.only_by_letter(user)) and user.offset < 0:  # Else he has a token elsewhere, and stays.
                 self._drop(user)
         self._timers.keep(self._users)
-        return aside, tuple(closed)
+        return aside, tuple(closed), tuple(self.park_orphans(now=now))
 
     def restore(self, partition: int, aside: Aside, *, now: float) -> None:
         """Go on with a partition that came back as it was, with the times and attempts of its users."""
         for offset, saved in aside:
             user = self._users.get(saved.key)
+            if user is not None and dirty.only_by_letter(user):  # It may ask for less than the events did.
+                rare = dirty.rare_of(user)
+                if rare.phase is not Phase.WAITING:
+                    dirty.take_newer(rare, saved.type, partition, offset, since_ms=saved.since_ms, urgent=self._urgent)
+                    user.due_at, user.cap_at = min(user.due_at, now), min(user.cap_at, now)
+                    continue
+                self._drop(user)
+                user = None
             if user is None:
                 user = self._users[saved.key] = saved
-                if user.due_at == inf and not (user.rare and owed(user.rare)):
+                if user.due_at == inf and not (user.rare and dirty.owed(user.rare)):
                     user.due_at, user.cap_at = now, now  # It was finished through a token elsewhere, this one is still open.
                 for account in user.rare.debts if user.rare else ():
                     self._await_debt(user, account, now=now)
                 if user.due_at > now:
                     self._timers.arm(user)
                 self._place(user, now=now)
-            take_token(user, partition, offset)
+            dirty.take_token(user, partition, offset)
 
     def forget_tokens(self, partition: int) -> None:
         """Drop the tokens of a partition whose log no longer holds them; their users stay due."""
         for user in self._users.values():
-            drop_token(user, partition)
-            if user.rare is not None:
-                user.rare.newer.pop(partition, None)
+            dirty.lose_token(user, partition)
 
     def _interrupt(self, user: User, *, now: float) -> list[tuple[int, int]]:
-        for unsent in self._unpark(rare := rare_of(user)):
-            for account in self._accounts[user.key.vendor] if unsent.account is None else (unsent.account,):
-                rare.debts[account] = Debt(now, attempts=max(0, unsent.attempts - 1))
+        take_back(user, self._unpark(dirty.rare_of(user)), self._accounts[user.key.vendor], now=now)
         return list(self._rest(user, now=now))
 
     def __len__(self) -> int:
@@ -284,7 +280,7 @@ class Schedule:
         """Line the user up for the accounts whose time has come."""
         if user.rare is not None and user.rare.phase is not Phase.WAITING:
             return
-        accounts = due_accounts(user, self._accounts[user.key.vendor], now=now)
+        accounts = dirty.due_accounts(user, self._accounts[user.key.vendor], now=now)
         if accounts != (user.lane or ()):
             due_at = self._leave_lane(user) if user.lane is not None else min(user.due_at, now, user.rare.due_since if user.rare else now)
             if accounts:
@@ -292,7 +288,7 @@ class Schedule:
 
     def _line_up(self, user: User, accounts: tuple[AccountId, ...], *, due_at: float) -> None:
         user.lane = accounts
-        rank = Rank.LAST if only_by_letter(user) else Rank.URGENT if user.type in self._urgent else Rank.ROUTINE
+        rank = Rank.LAST if dirty.only_by_letter(user) else Rank.URGENT if user.type in self._urgent else Rank.ROUTINE
         self._lanes.put(user.key, accounts, rank=rank, due_at=due_at)
 
     def _leave_lane(self, user: User) -> float:
@@ -307,16 +303,19 @@ class Schedule:
         del self._users[user.key]
 
     def _end_run(self, user: User) -> Rare:
-        rare = rare_of(user)
+        rare = dirty.rare_of(user)
         rare.phase = Phase.WAITING
         self._busy[Phase.RUNNING] -= 1
         self._lanes.ended(user.key.vendor)
         return rare
 
-    def _park(self, rare: Rare, letters: tuple[Letter, ...]) -> Ended:
+    def _park(self, user: User, letters: tuple[Letter, ...]) -> Ended:
+        if user.lane is not None:
+            self._leave_lane(user)
+        rare = dirty.rare_of(user)
         rare.phase, rare.letters = Phase.PARKING, letters
         self._busy[Phase.PARKING] += 1
-        return Ended(letters=letters, owed=owed(rare))
+        return Ended(letters=letters, owed=dirty.owed(rare))
 
     def _unpark(self, rare: Rare) -> tuple[Letter, ...]:
         letters, rare.letters, rare.phase = rare.letters, (), Phase.WAITING
@@ -324,20 +323,20 @@ class Schedule:
         return letters
 
     def _settle(self, user: User, account: AccountId, result: Result, *, now: float, uniform: float) -> Letter | None:
-        last = settle(user, account, result, self._rules, now=now, uniform=uniform)
+        last = dirty.settle(user, account, result, self._rules, now=now, uniform=uniform)
         self._await_debt(user, account, now=now)
         return last
 
     def _await_debt(self, user: User, account: AccountId, *, now: float) -> None:
-        debt = rare_of(user).debts.get(account)
+        debt = dirty.rare_of(user).debts.get(account)
         if debt is not None and debt.not_before > now:
             self._timers.remind(debt.not_before, user.key, account)
 
     def _rest(self, user: User, *, now: float) -> tuple[tuple[int, int], ...]:
         """Sort the tokens out after a run or a parking, and let the user wait again or go; return the closed tokens."""
-        closed = cover(user, urgent=self._urgent)
-        rare = rare_of(user)
-        if not owed(rare) and user.due_at == inf:  # A failed fetch alone is no debt: nobody waits for it.
+        closed = dirty.cover(user, urgent=self._urgent)
+        rare = dirty.rare_of(user)
+        if not dirty.owed(rare) and user.due_at == inf:  # A failed fetch alone is no debt: nobody waits for it.
             del self._users[user.key]
             return closed
         if not (rare.debts or rare.more or rare.key) and rare.absent_since == inf:

@@ -44,19 +44,6 @@ REBUILD_MAX_S: Final = 5.0
 Join = Callable[[Assignment, Callable[[Member], None]], AbstractAsyncContextManager[Member]]
 
 
-def rules(settings: Settings, *, quiet_s: float) -> Rules:
-    """Return the schedule's numbers."""
-    workers = settings.workers
-    return Rules(
-        quiet_s=quiet_s,
-        max_wait_s=settings.debounce.max_wait_s,
-        concurrency=workers.concurrency,
-        max_attempts=workers.max_attempts,
-        backoff_s=workers.backoff_s,
-        backoff_max_s=workers.backoff_max_s,
-    )
-
-
 class Service:
     """One pod: everything between the topic and the upstreams."""
 
@@ -90,7 +77,7 @@ class Service:
         self.ledger, self.bell, self.unknown = Ledger(), Bell(), UnknownVendors()
         self.lease = Lease(settings.kafka.session_timeout_s)
         self.schedule = Schedule(
-            rules(settings, quiet_s=settings.debounce.quiet_s),
+            Rules.of(settings, quiet_s=settings.debounce.quiet_s),
             up.account_ids,
             urgent=URGENT,
         )
@@ -312,7 +299,14 @@ class Service:
             with anyio.move_on_after(self.settings.workers.drain_s):
                 await self.workers.drained()
         await self.workers.cancel()
+        if self.workers.park_orphans():
+            await self._letters_written()
         await self.commits.commit(limit_s=_COMMIT_LIMIT_S)
+
+    async def _letters_written(self) -> None:
+        with anyio.move_on_after(_COMMIT_LIMIT_S):
+            while len(self.parker):
+                await anyio.sleep(0.05)
 
     async def _taken_up(self, partitions: int) -> None:
         mine = len(list(self.ledger.partitions))
@@ -328,18 +322,16 @@ class Service:
     # ---- The end ----
 
     async def drain(self) -> bool:
-        """Finish what runs, park what is to be parked, commit; return whether nothing was cut off."""
+        """Finish what runs, park what is to be parked, commit; return whether no run was cut off that had begun to write."""
         self.state = "draining"
         if self.intake is not None:
             self.intake.stop()
+        half_written = self.resync.half_written
         self.workers.pause()
-        clean = False
         with anyio.move_on_after(self.settings.workers.drain_s):
             await self.workers.drained()
-            clean = True
         await self.workers.cancel()
-        with anyio.move_on_after(_COMMIT_LIMIT_S):
-            while len(self.parker):
-                await anyio.sleep(0.05)
+        self.workers.park_orphans()
+        await self._letters_written()
         await self.commits.commit(limit_s=_COMMIT_LIMIT_S)
-        return clean
+        return self.resync.half_written == half_written

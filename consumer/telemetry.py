@@ -16,7 +16,7 @@ from .sesamy_answers import odd_names
 from .settings import Settings
 from .status import GateStatus, ListStatus, PartitionStatus, Status, UserCounts
 
-__all__ = ["Metrics", "Scrape", "configure", "gauges", "log", "version"]
+__all__ = ["CUT_OFF", "Metrics", "Scrape", "configure", "gauges", "log", "version"]
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # A sixth of all series, which nobody asks for.
 _PREFIX: Final = "sesamy_makeas"
@@ -24,7 +24,8 @@ _HTTP_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1
 _FRESHNESS_BUCKETS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 _LAG_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 RECORD_OUTCOMES: Final = ("user", "poison", "unknown_type", "unknown_vendor", "tombstone")
-RESYNC_OUTCOMES: Final = ("synced", "partial", "failed", "cancelled", "skipped_no_email", "skipped_guest", "skipped_absent")
+CUT_OFF: Final = "cut_off"
+RESYNC_OUTCOMES: Final = ("synced", "partial", "failed", CUT_OFF, "skipped_no_email", "skipped_guest", "skipped_absent")
 COMMIT_RESULTS: Final = ("ok", "refused", "failed")
 REBALANCE_KINDS: Final = ("assigned", "revoked")
 STAGES: Final = ("intake", "sesamy", "makeas")
@@ -55,6 +56,7 @@ class Metrics:
         self.records = count("records", "Records read.", "outcome")
         self.events_merged = count("events_merged", "Events that found their user waiting already.")
         self.resyncs = count("resyncs", "Runs ended.", "vendor", "outcome")
+        self.resyncs_half_written = count("resyncs_half_written", "Runs that had begun to write and were cut off.", "vendor")
         self.resync_seconds = seconds("resync_duration_seconds", "Time a run took.", _HTTP_BUCKETS)
         self.freshness = seconds("freshness_seconds", "Time from the oldest event to the list.", _FRESHNESS_BUCKETS, "account", "list")
         self.upstream_requests = count("upstream_requests", "HTTP requests by status or error code.", "upstream", "op", "code")
@@ -65,6 +67,7 @@ class Metrics:
             _HTTP_BUCKETS,
             "upstream",
         )
+        self.bugs = count("bugs", "Failed tries for a reason that nobody expected: our bug.", "stage")
         self.retries = count("retries", "Second tries within a run, at once.", "upstream", "code")
         self.commits = count("commits", "Commits of offsets.", "result")
         self.rebalances = count("rebalances", "Partitions given or taken.", "kind")
@@ -94,6 +97,7 @@ class Metrics:
             (self.commits, COMMIT_RESULTS),
             (self.rebalances, REBALANCE_KINDS),
             (self.odd_values, odd_names()),
+            (self.bugs, STAGES),
         ):
             for value in values:
                 counter.labels(value)
@@ -102,6 +106,7 @@ class Metrics:
         for vendor in settings.vendors:
             for outcome in RESYNC_OUTCOMES:
                 self.resyncs.labels(vendor.id, outcome)
+            self.resyncs_half_written.labels(vendor.id)
             self._upstream(f"sesamy:{vendor.id}", SESAMY_OPS)
         for account in settings.accounts:
             self._upstream(account.id, MAKEAS_OPS)

@@ -11,10 +11,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from .errors import Fatal
+from .bugs import fenced
+from .errors import Fatal, Retryable
 from .model import UserKey
 from .settings import Settings
 
@@ -40,7 +41,7 @@ _PARTITIONS: Final = 4
 """Of one user; more than one only where a publisher's keys, or the number of partitions, changed."""
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
 _LINK_BYTES: Final = _TRACE_BYTES + _SPAN_BYTES + 1
-_UNSAID: Final = "cancelled"
+_UNSAID: Final = "cut_off"
 _ERRORS: Final = frozenset({"failed", "partial"})
 _OWING: Final = _ERRORS | {_UNSAID}
 
@@ -110,21 +111,22 @@ class Traces:
         known.count += 1
         if len(known.links) >= _LINKS * _LINK_BYTES:
             return
-        carrier = {
-            name: value.decode("ascii", "replace")
-            for name, value in headers
-            if name == _TRACEPARENT and value and len(value) <= _TRACEPARENT_BYTES
-        }
-        source = get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
-        if source.is_valid:
-            known.links += source.trace_id.to_bytes(_TRACE_BYTES) + source.span_id.to_bytes(_SPAN_BYTES) + bytes([source.trace_flags])
+        with suppress(Retryable), fenced("traceparent"):  # No header of others is worth a pod.
+            carrier = {
+                name: value.decode("ascii", "replace")
+                for name, value in headers
+                if name == _TRACEPARENT and value and len(value) <= _TRACEPARENT_BYTES
+            }
+            source = get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
+            if source.is_valid:
+                known.links += source.trace_id.to_bytes(_TRACE_BYTES) + source.span_id.to_bytes(_SPAN_BYTES) + bytes([source.trace_flags])
 
     @contextmanager
     def resync(self, user: UserKey) -> Iterator[Callable[[str], None]]:
         """
         Span one run; the calls within are its children.
 
-        Gives what is to be told how it ended: one of `telemetry.RESYNC_OUTCOMES`. A run that tells nothing was cancelled;
+        Gives what is to be told how it ended: one of `telemetry.RESYNC_OUTCOMES`. A run that tells nothing was cut off;
         one that still owes something leaves its events to the next.
         """
         from opentelemetry.trace import StatusCode  # noqa: PLC0415

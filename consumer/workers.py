@@ -39,7 +39,8 @@ class Workers:
     The workers.
 
     They promise: at most `concurrency` runs, none while `may_run` says no; a run that is cancelled leaves its user
-    dirty; stopping starts no other run and ends those that wait at a gate.
+    dirty; stopping starts no other run and ends those that have not begun to write and must wait; above
+    `max_dirty_users` no more users are parked than are over it, and only behind gates that are shut for long.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Workers:
             run: makes one run; never raises one of our errors.
             park: takes a user's letters; `parked` is called when they are written.
             hear: is told of each run that came to its end, before its letters are parked.
+            max_dirty_users: who is being parked does not count: he is as good as gone.
             may_run: whether runs may begin at all (the lease).
             uniform: draws from [0, 1).
         """
@@ -77,7 +79,7 @@ class Workers:
         self._idle.set()
         self._paused = False
         self.closing = anyio.Event()
-        """Set while no run may wait at a gate; a new one stands there after `resume`."""
+        """Set while no run that has not begun to write may wait; a new one stands there after `resume`."""
 
     async def work(self) -> None:
         """Start runs as they come due, for ever."""
@@ -90,7 +92,7 @@ class Workers:
                 await self._bell.wait(until=min(self._schedule.next_at(), self._gates.next_change(now=now), now + 1.0))
 
     def pause(self) -> None:
-        """Start no more runs, and end those that wait at a gate: they have nothing on the wire."""
+        """Start no more runs, and end those that have not begun to write and must wait."""
         self._paused = True
         self.closing.set()
 
@@ -115,6 +117,13 @@ class Workers:
         """Cut all runs off without waiting for their end."""
         for scope in self._scopes.values():
             scope.cancel()
+
+    def park_orphans(self) -> bool:
+        """Park, while no run goes, whom nobody could read of again; return whether there were any."""
+        ended = self._schedule.park_orphans(now=anyio.current_time())
+        for one in ended:
+            self._apply_letters(one)
+        return bool(ended)
 
     def parked(self, key: UserKey) -> None:
         """Note that the user's letters are written."""
@@ -166,26 +175,33 @@ class Workers:
             self._idle.set()
 
     def _park_held(self, now: float) -> None:
+        """Park who has been held for too long, and, above the limit of dirty users, what is over it behind gates shut for long."""
         gates = self._gates
-        ended = self._schedule.park_held(
+        self._park_behind(
             lambda vendor: gates.vendor_expired(vendor, now=now),
             lambda account: gates.account_expired(account, now=now),
-            gates,
             now=now,
             most=_PARK_AT_ONCE,
         )
-        if len(self._schedule) >= self._max_dirty_users:
-            ended += self._schedule.park_held(
-                lambda vendor: gates.vendors[vendor].closed(now=now),
-                lambda account: gates.accounts[account].closed(now=now),
-                gates,
-                now=now,
-                most=_PARK_AT_ONCE,
-            )
-        for one in ended:
-            key = one.letters[0].user
-            if key is not None:
-                self._apply(key, one)
+        over = len(self._schedule) - self._schedule.counts()["parking"] - self._max_dirty_users
+        self._park_behind(
+            lambda vendor: gates.vendors[vendor].out_for_long(now=now),
+            lambda account: gates.accounts[account].out_for_long(now=now),
+            now=now,
+            most=over,
+        )
+
+    def _park_behind(self, vendor_out: Callable[[str], bool], account_out: Callable[[AccountId], bool], *, now: float, most: int) -> None:
+        room = min(most, _PARK_AT_ONCE - self._schedule.counts()["parking"])
+        if room <= 0:
+            return
+        for ended in self._schedule.park_held(vendor_out, account_out, self._gates, now=now, most=room):
+            self._apply_letters(ended)
+
+    def _apply_letters(self, ended: Ended) -> None:
+        key = ended.letters[0].user
+        assert key is not None
+        self._apply(key, ended)
 
     def _apply(self, key: UserKey, ended: Ended) -> None:
         for partition, offset in ended.closed:

@@ -80,6 +80,23 @@ async def test_sigterm_under_load_drains_twice(stage: Stage) -> None:
     await stage.agree()
 
 
+async def test_sigterm_between_fetch_and_write_leaves_out_nobody_who_was_fetched(stage: Stage) -> None:
+    vendor, calls = VENDORS[0], stage.town.makeas.calls
+    writable = sorted(one for one in stage.town.readers(vendor) if not stage.town.is_skipped(vendor, one))
+    stage.town.makeas.faults.add(Fault(kind="delay", op="contact", delay_s=1.5))
+    pod = await stage.pod().start()
+    await stage.send(event(vendor, user, "contract.1#update") for user in writable[:5])
+
+    async def all_are_looked_up() -> bool:
+        return stage.town.makeas.faults.seen >= 10
+
+    await until(all_are_looked_up, what=pod.said, within_s=30)
+
+    assert await pod.stop() == 0, pod.said()
+    assert [calls[account, "upsert"] + calls[account, "update"] for account in (FIRST, SECOND)] == [5, 5]
+    assert '"outcome":"failed"' not in pod.said()
+
+
 async def test_a_second_signal_ends_at_once(stage: Stage) -> None:
     stage.town.makeas.faults.add(Fault(kind="hang"))
     pod = await stage.pod().start()

@@ -50,6 +50,8 @@ class Dirty:
     """What is true of one dirty user."""
 
     uncovered: set[Place] = field(default_factory=set)
+    lost: set[Place] = field(default_factory=set)
+    """Not covered either, but no log holds them any more."""
     due_at: float = inf
     cap_at: float = inf
     fired: bool = False
@@ -76,7 +78,7 @@ class Dirty:
         return {account for account in ACCOUNTS[vendor] if (self.debts[account][0] <= now if account in self.debts else self.fired)}
 
     def begin(self, phase: str) -> None:
-        self.phase, self.covers, self.waited = phase, set(self.uncovered), self.due_at != inf
+        self.phase, self.covers, self.waited = phase, self.uncovered | self.lost, self.due_at != inf
 
 
 class Machine(RuleBasedStateMachine):
@@ -98,6 +100,7 @@ class Machine(RuleBasedStateMachine):
         self.sent: list[float] = []
         self.proofs: list[float] = []
         self.refused_at = -inf
+        self.names = 0
         for partition in PARTITIONS:
             self.ledger.begin(partition, 0)
 
@@ -230,6 +233,7 @@ class Machine(RuleBasedStateMachine):
         man.phase = "waiting"
         if not man.owed and not man.waited:
             man.uncovered -= man.covers
+            man.lost -= man.covers
         man.covers, man.unsent = set(), ()
         if not man.owed and man.due_at == inf:
             del self.men[key]
@@ -323,7 +327,7 @@ class Machine(RuleBasedStateMachine):
         gone = data.draw(st.sets(st.sampled_from(mine), min_size=1))
         while self.jobs:
             self._abandon(self.jobs.pop())
-        aside, closed = self.schedule.set_aside(gone, now=self.now)
+        aside, closed, orphans = self.schedule.set_aside(gone, now=self.now)
         self._close(closed)
         for man in self.men.values():
             if man.phase == "parking":
@@ -347,6 +351,27 @@ class Machine(RuleBasedStateMachine):
                     del self.men[key]
                     man.fired = False
         self.men = {key: man for key, man in self.men.items() if not man.by_letter}
+        self._hold_orphans(orphans)
+
+    @rule()
+    def hold_orphans(self) -> None:
+        """Park, before partitions go, whom no log holds any more."""
+        self._hold_orphans(self.schedule.park_orphans(now=self.now))
+
+    def _hold_orphans(self, ended: Iterable[Ended]) -> None:
+        letters = {one.letters[0].user: one.letters for one in ended}
+        assert letters.keys() == {key for key, man in self.men.items() if man.lost and not man.uncovered and man.phase == "waiting"}
+        for key, parked in letters.items():
+            assert key is not None
+            man, every = self.men[key], set(ACCOUNTS[key.vendor])
+            whole = man.due_at != inf or man.owed == every
+            assert {letter.account for letter in parked} == ({None} if whole else man.owed)
+            for letter in parked:
+                assert (letter.code, letter.offset) == ("held", -1)
+                assert letter.partition in {partition for partition, _ in man.lost}
+            man.debts, man.due_at, man.fired = {}, inf, False
+            man.begin("parking")
+            man.unsent = parked
 
     def _vendor_of(self, man: Dirty) -> str:
         return next(key.vendor for key, other in self.men.items() if other is man)
@@ -360,12 +385,17 @@ class Machine(RuleBasedStateMachine):
         self.ledger.begin(partition, page)
         self.schedule.restore(partition, aside, now=self.now)
         for man, key, places in kept:
-            if key not in self.men:
-                self.men[key] = man
+            here = self.men.get(key)
+            if here is None or (here.by_letter and here.phase == "waiting"):
+                here = self.men[key] = man
                 if man.due_at == inf and not man.owed:
                     man.due_at = man.cap_at = self.now
                 man.fired = man.due_at <= self.now
-            self.men[key].uncovered |= places
+            elif here.by_letter:  # What it asks for may be less than the events did.
+                here.by_letter, here.due_at, here.cap_at = False, min(here.due_at, self.now), min(here.cap_at, self.now)
+            elif here.phase != "waiting":  # It began later than those events came.
+                here.covers |= places
+            here.uncovered |= places
         self._catch_up(partition)
 
     @precondition(lambda self: self.aside)
@@ -383,14 +413,19 @@ class Machine(RuleBasedStateMachine):
 
     @rule(partition=st.sampled_from(PARTITIONS))
     def lose_log(self, partition: int) -> None:
-        """Forget a partition's tokens, its records are gone: the users stay due."""
+        """Forget a partition's tokens, its records are gone: the users stay due, until the partition goes."""
         if partition in self.ledger.partitions:
             self.schedule.forget_tokens(partition)
             self.ledger.forget_open(partition)
             for man in self.men.values():
                 gone = {place for place in man.uncovered if place[0] == partition}
-                man.uncovered -= gone
-                man.covers -= gone
+                for place in gone:  # Its name may be another's, once the partition begins anew.
+                    self.names -= 1
+                    name = partition, self.names
+                    man.uncovered.remove(place)
+                    man.lost.add(name)
+                    if place in man.covers:
+                        man.covers = man.covers - {place} | {name}
 
     @rule()
     def send_commit(self) -> None:

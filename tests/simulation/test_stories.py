@@ -1,18 +1,18 @@
 """Outages on a virtual clock, each told on purpose: what a quiet publisher, a shut gate or a crowd of guests must not spoil."""
 
-import asyncio
 import functools
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import anyio
-import looptime
 import pytest
 from msgspec import structs
 
+from consumer.dirty import only_by_letter
 from consumer.model import AccountId, UserKey
 from consumer.service import Service
+from tests.clock import virtual
 from tests.simulation.run import Pod, happen
 from tests.simulation.settings import SETTINGS
 from tests.simulation.topic import Group, Topic
@@ -28,8 +28,8 @@ READERS: Final = [UserKey("v1", f"u{number}") for number in range(100)]
 class Stage:
     """One pod in a town of one's own making."""
 
-    def __init__(self, world: World, group: Group, pod: Pod) -> None:
-        self.world, self.group, self._pod = world, group, pod
+    def __init__(self, world: World, group: Group, pod: Pod, another: Callable[[], object]) -> None:
+        self.world, self.group, self._pod, self.start_another = world, group, pod, another
 
     @property
     def service(self) -> Service:
@@ -43,6 +43,10 @@ class Stage:
         """Return the codes of all letters."""
         return {letter.said["error.code"] for letter in self.world.letters if "error.code" in letter.said}
 
+    def counted(self, name: str, **labels: str) -> float | None:
+        """Return a metric's value."""
+        return self.service.metrics.registry.get_sample_value(f"sesamy_makeas_{name}", labels)
+
     def written(self, account: str) -> set[UserKey]:
         return {user for where, user in self.world.written if where == account}
 
@@ -53,6 +57,8 @@ class Stage:
 def story(tell: Callable[[Stage], Coroutine[Any, Any, None]]) -> Callable[[], None]:
     """Tell a story on a virtual clock, after ten seconds of peace."""
 
+    @virtual
+    @functools.wraps(tell)
     async def play() -> None:
         chance, topic = random.Random(1), Topic(3)
         accounts = {vendor.id: tuple(account.id for account in SLOW.accounts_of(vendor.id)) for vendor in SLOW.vendors}
@@ -64,16 +70,10 @@ def story(tell: Callable[[Stage], Coroutine[Any, Any, None]]) -> Callable[[], No
             pod = Pod(SLOW, world, group, tasks)
             tasks.start_soon(pod.live)
             await anyio.sleep(10)
-            await tell(Stage(world, group, pod))
+            await tell(Stage(world, group, pod, lambda: tasks.start_soon(Pod(SLOW, world, group, tasks).live)))
             tasks.cancel_scope.cancel()
 
-    @functools.wraps(tell)
-    def run() -> None:
-        with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
-            runner.run(play())
-
-    del run.__wrapped__
-    return run
+    return play
 
 
 @story
@@ -211,3 +211,121 @@ async def test_a_vendor_that_knows_nobody_is_not_believed(stage: Stage) -> None:
     assert stage.written("1") == stage.written("2") == set(READERS[1:61])
     assert stage.world.held_open() == set()
     assert calls < 300
+
+
+async def test_a_drain_writes_whom_it_has_begun_to_fetch(stage: Stage) -> None:
+    """SIGTERM between fetch and write, with permits there: all who run are written, and the rest is left to the next owner."""
+    for user in READERS[:8]:
+        happen(stage.world, user)
+    while stage.service.schedule.counts()["running"] < 2:
+        await anyio.sleep(0.01)
+    running = {user for user in READERS[:8] if stage.service.workers.since(user) is not None}
+
+    assert await stage.service.drain()
+    assert stage.written("1") == stage.written("2") == running
+    assert stage.counted("resyncs_total", vendor="v1", outcome="failed") == 0
+
+
+@story
+async def test_a_drain_that_cuts_a_fetch_is_clean(stage: Stage) -> None:
+    stage.world.trouble["sesamy:v1"] = "hang"
+    happen(stage.world, READERS[0])
+    await anyio.sleep(3)
+
+    assert await stage.service.drain()
+    assert stage.counted("resyncs_total", vendor="v1", outcome="cut_off") == 1
+
+
+@story
+async def test_a_drain_that_cuts_a_write_says_so(stage: Stage) -> None:
+    stage.world.trouble["1"] = "hang"
+    happen(stage.world, READERS[0])
+    await anyio.sleep(3)
+
+    assert not await stage.service.drain()
+    assert stage.counted("resyncs_half_written_total", vendor="v1") == 1
+
+
+@story
+async def test_a_partition_is_given_up_once_who_had_begun_to_write_is_written(stage: Stage) -> None:
+    """A revoke waits for permits of ours with whom it has half-written; who would have to wait to begin is the next owner's."""
+    gate = stage.service.up.gates.accounts[AccountId("1")]
+    gate.set_share(0.02, now=anyio.current_time())  # A call a second.
+    for user in READERS[:3]:
+        happen(stage.world, user)
+    await anyio.sleep(1.5)
+    stage.start_another()
+    await anyio.sleep(60)
+
+    assert stage.counted("resyncs_half_written_total", vendor="v1") == 0
+    assert stage.written("1") == stage.written("2") == set(READERS[:3])
+
+
+@story
+async def test_a_fault_of_ours_costs_one_reader_and_no_pod(stage: Stage) -> None:
+    """His writes to one account raise what nobody expected: he is parked there in the end, all others are written."""
+    stage.world.broken = {(AccountId("1"), READERS[0])}
+    for _ in range(12):
+        for user in READERS[:4]:
+            happen(stage.world, user)
+        await anyio.sleep(60)
+
+    assert stage.written("1") == set(READERS[1:4])
+    assert stage.written("2") == set(READERS[:4])
+    assert (stage.codes(), stage.gate("1")) == ({"bug"}, "open")
+    assert stage.committed_all()
+
+
+def lose(stage: Stage) -> None:
+    """Let the topic be made anew under the pod, which has not run yet whom it has read."""
+    stage.world.sent.clear()
+    for partition, log in enumerate(stage.group.topic.partitions):
+        stage.service.schedule.forget_tokens(partition)
+        stage.service.ledger.begin(partition, len(log))
+
+
+@story
+async def test_whose_events_are_lost_is_healed_by_the_next_owner_and_run_by_nobody_else(stage: Stage) -> None:
+    """The records are gone, the account is out: at the rebalance letters go along, and whoever has the partition heals them."""
+    stage.world.trouble["1"] = "down"
+    for user in READERS[:20]:
+        happen(stage.world, user)
+    await anyio.sleep(60)
+    lose(stage)
+    stage.start_another()
+    await anyio.sleep(30)
+    assert len(stage.world.held_open()) == 20
+    assert all(only_by_letter(user) for user in stage.service.schedule.users.values())
+    stage.world.trouble.clear()
+    await anyio.sleep(300)
+
+    assert stage.written("1") == set(READERS[:20])
+    assert (stage.world.held_open(), stage.codes()) == (set(), {"held"})
+
+
+@story
+async def test_whose_events_are_lost_is_in_a_letter_before_a_drain_ends(stage: Stage) -> None:
+    for user in READERS[:5]:
+        happen(stage.world, user)
+    await anyio.sleep(0.5)
+    lose(stage)
+
+    assert await stage.service.drain()
+    assert (len(stage.world.held_open()), stage.codes()) == (5, {"held"})
+
+
+@story
+async def test_a_letter_of_whose_events_are_lost_is_kept_until_it_can_be_written(stage: Stage) -> None:
+    """The letters' topic is out while the partitions go: he waits here, and is not run, and nothing is lost."""
+    stage.world.trouble["1"] = stage.world.trouble["letters"] = "down"
+    happen(stage.world, READERS[0])
+    await anyio.sleep(60)
+    lose(stage)
+    stage.start_another()
+    await anyio.sleep(60)
+    assert stage.service.schedule.counts() == {"waiting": 0, "due": 0, "running": 0, "parking": 1}
+    stage.world.trouble.clear()
+    await anyio.sleep(120)
+
+    assert stage.written("1") == {READERS[0]}
+    assert len(stage.service.schedule) == 0

@@ -48,6 +48,8 @@ class World:
         """Whose writes always fail in passing."""
         self.forbidden: set[tuple[str, UserKey]] = set()
         """Whom an upstream (an account, or `sesamy:` and a vendor) answers 403."""
+        self.broken: set[tuple[AccountId, UserKey]] = set()
+        """Whose writes meet a fault of ours."""
         self.sent: dict[tuple[int, int], Sent] = {}
         self.written: dict[tuple[AccountId, UserKey], int] = {}
         self.parked: dict[tuple[AccountId | None, UserKey], float] = {}
@@ -201,6 +203,8 @@ class FakeMakeAs:
                     raise Retryable("503", code="http-503")
                 if place in world.forbidden:
                     raise Forbidden("403", code="http-403")
+                if place in world.broken:
+                    raise KeyError(place)
                 if place in world.refused:
                     raise Refused("no", code="http-422")
                 if not self._alive():

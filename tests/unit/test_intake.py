@@ -263,13 +263,21 @@ async def test_what_retention_took_is_a_gap_and_the_rest_is_read() -> None:
 @virtually
 async def test_above_the_limit_of_dirty_users_nothing_is_fetched_until_some_are_clean() -> None:
     consumer = Consumer(1, 20)
-    desk = Desk(consumer, max_dirty_users=6)
+    desk = Desk(consumer, max_dirty_users=5)
     assert await desk.run_for(20) == {0: 6}
     assert desk.intake.paused
     assert consumer.stopped == {0}
 
     desk.schedule.set_aside([0], now=anyio.current_time())
     assert (await desk.run_for(1.2))[0] > 6
+
+
+@virtually
+async def test_as_many_dirty_users_as_the_limit_allows_stop_nothing() -> None:
+    """They may all be held by one shut gate: what is read next may be for others."""
+    desk = Desk(Consumer(1, 6), max_dirty_users=6)
+    assert await desk.run_for(20) == {0: 6}
+    assert not desk.intake.paused
 
 
 @pytest.mark.parametrize(("length", "is_kept"), [(0, True), (1024, True), (1025, False), (1_000_000, False)])

@@ -61,6 +61,10 @@ def letter_of(user: UserKey) -> Reopened:
     return Reopened(user=user, type=ROUTINE, accounts=(A, B), partition=0, offset=0, since_ms=0, tried_at=-inf)
 
 
+def reopened(user: UserKey, *accounts: AccountId) -> Reopened:
+    return Reopened(user=user, type=ROUTINE, accounts=accounts, partition=0, offset=7, since_ms=0, tried_at=-inf)
+
+
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
@@ -388,7 +392,7 @@ def test_what_comes_back_has_its_times_and_attempts(bench: Bench) -> None:
     bench.event(BOB, 1, partition=1)
     for now in (2.0, 12.0):
         bench.end(bench.take(now), now, b=RETRY) if now == 2.0 else None
-    aside, closed = bench.schedule.set_aside([0, 1], now=2.2)
+    aside, closed, _ = bench.schedule.set_aside([0, 1], now=2.2)
     assert (len(bench.schedule), closed, bench.schedule.next_at()) == (0, (), inf)
     bench.schedule.restore(0, aside[0], now=2.3)
     assert bench.idle(2.4)
@@ -398,10 +402,30 @@ def test_what_comes_back_has_its_times_and_attempts(bench: Bench) -> None:
     assert len(bench.end(bench.take(30), 30, b=RETRY).letters) == 1
 
 
+def test_what_comes_back_is_owed_whole_where_a_letter_asked_for_less_meanwhile(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    aside, _, _ = bench.schedule.set_aside([0], now=1)
+    bench.schedule.reopen(reopened(ANN, B), now=1)
+    bench.schedule.restore(0, aside[0], now=1)
+    job = bench.take(2)
+    assert (job.accounts, bench.end(job, 3).closed) == ((A, B), ((0, 0),))
+
+
+def test_what_comes_back_during_the_run_of_a_letter_is_followed_by_a_run(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    aside, _, _ = bench.schedule.set_aside([0], now=1)
+    bench.schedule.reopen(reopened(ANN, B), now=1)
+    job = bench.take(1)
+    bench.schedule.restore(0, aside[0], now=1)
+    assert (job.accounts, bench.end(job, 3).closed) == ((B,), ())
+    job = bench.take(3)
+    assert (job.accounts, bench.end(job, 4).closed) == ((A, B), ((0, 0),))
+
+
 def test_a_user_with_a_token_elsewhere_stays(bench: Bench) -> None:
     bench.event(ANN, 0)
     bench.event(ANN, 0, partition=1)
-    aside, _ = bench.schedule.set_aside([0], now=1)
+    aside, _, _ = bench.schedule.set_aside([0], now=1)
     assert bench.end(bench.take(2), 3).closed == ((1, 1),)
     bench.schedule.restore(0, aside[0], now=4)
     assert bench.end(bench.take(4), 5).closed == ((0, 0),)
@@ -413,7 +437,7 @@ def test_a_parking_that_is_interrupted_is_owed_again_and_parked_at_the_next_fail
     for now in (2, 10, 20):
         ended = bench.end(bench.take(now), now, b=RETRY)
     assert len(ended.letters) == 1
-    aside, _ = bench.schedule.set_aside([0], now=21)
+    aside, _, _ = bench.schedule.set_aside([0], now=21)
     bench.schedule.restore(0, aside[0], now=22)
     job = bench.take(22)
     assert job.accounts == (B,)
@@ -424,6 +448,83 @@ def test_tokens_of_a_log_that_is_gone_are_forgotten_and_the_user_stays_due(bench
     bench.event(ANN, 0)
     bench.schedule.forget_tokens(0)
     assert bench.end(bench.take(2), 3).closed == ()
+
+
+def test_whose_token_went_with_a_lost_range_is_parked_when_the_partition_goes(bench: Bench) -> None:
+    """Its next owner could read nothing of him, and here he would be run beside the next owner's runs."""
+    bench.event(ANN, 0, partition=1)
+    bench.event(BOB, 0)
+    bench.schedule.forget_tokens(1)
+    aside, _, orphans = bench.schedule.set_aside([0, 1], now=1)
+
+    (letter,) = orphans[0].letters
+    assert (len(orphans), letter.user, letter.account, letter.code) == (1, ANN, None, "held")
+    assert (letter.partition, letter.offset) == (1, -1)
+    assert ([user.key for _, user in aside[0]], aside[1]) == ([BOB], [])
+    assert bench.idle(60)
+    assert bench.schedule.next_at() == inf
+    assert bench.schedule.parked(ANN, now=60).closed == ()
+    assert len(bench.schedule) == 0
+
+
+def test_he_stays_parked_while_the_letter_can_not_be_written_and_an_event_then_makes_him_as_any_other(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.schedule.forget_tokens(0)
+    for now in (1, 5, 9):
+        _, _, orphans = bench.schedule.set_aside([0] if now == 1 else [], now=now)
+        assert [letter.attempts for one in orphans for letter in one.letters] == [0]
+        assert bench.idle(now + 3)
+    assert bench.event(ANN, 10)
+    aside, _, orphans = bench.schedule.set_aside([0], now=11)
+    assert (len(aside[0]), orphans, len(bench.schedule)) == (1, (), 0)
+
+
+def test_of_who_has_no_token_only_what_is_owed_is_parked(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    bench.end(bench.take(2), 2, b=RETRY)
+    bench.schedule.forget_tokens(0)
+    (ended,) = bench.schedule.park_orphans(now=2.1)
+
+    assert [(letter.account, letter.attempts, letter.partition, letter.offset) for letter in ended.letters] == [(B, 1, 0, -1)]
+    assert bench.idle(60)
+
+
+def test_an_event_that_is_lost_during_a_run_leaves_its_user_without_a_token(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    job = bench.take(2)
+    bench.event(ANN, 2.5)
+    bench.schedule.forget_tokens(0)
+    assert bench.schedule.park_orphans(now=2.6) == [], "he runs"
+    assert bench.end(job, 3).closed == ()
+    (ended,) = bench.schedule.park_orphans(now=3)
+    assert [letter.partition for letter in ended.letters] == [0]
+
+
+def test_an_event_after_the_loss_opens_a_token_though_one_before_it_came_in_the_same_run(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    job = bench.take(2)
+    bench.event(ANN, 2.5)
+    bench.schedule.forget_tokens(0)
+    assert bench.event(ANN, 2.6)
+    assert bench.end(job, 3).closed == ()
+    assert bench.schedule.park_orphans(now=3) == []
+    assert bench.end(bench.take(10), 11).closed == ((0, 2),)
+
+
+def test_who_has_a_token_elsewhere_or_has_been_run_is_not_parked_with_a_lost_range(bench: Bench) -> None:
+    bench.event(BOB, -1)
+    bench.event(ANN, 0)
+    bench.event(ANN, 0, partition=1)
+    bench.schedule.forget_tokens(0)
+    assert bench.end(bench.take(2), 3).closed == ()
+    aside, _, orphans = bench.schedule.set_aside([0, 1], now=4)
+    assert ([user.key for _, user in aside[1]], orphans) == ([ANN], ())
+
+
+def test_whose_token_is_lost_and_who_is_refused_has_a_letter_that_names_his_partition(bench: Bench) -> None:
+    bench.event(ANN, 0, partition=1)
+    bench.schedule.forget_tokens(1)
+    assert [(one.partition, one.offset) for one in bench.end(bench.take(2), 2, a=REFUSED).letters] == [(1, -1)]
 
 
 def test_a_retry_goes_before_those_who_became_due_after_him(bench: Bench) -> None:

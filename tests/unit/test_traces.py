@@ -82,7 +82,7 @@ def test_a_link_is_what_the_header_says(desk: Desk) -> None:
     assert all(one.is_remote and one.is_valid for one in contexts)
 
 
-@pytest.mark.parametrize("outcome", ["failed", "partial", "cancelled"])
+@pytest.mark.parametrize("outcome", ["failed", "partial", "cut_off"])
 def test_the_next_run_has_the_links_of_one_that_owes(desk: Desk, outcome: str) -> None:
     for number in range(2):
         desk.event(number)
@@ -93,7 +93,7 @@ def test_the_next_run_has_the_links_of_one_that_owes(desk: Desk, outcome: str) -
     assert desk.seen == [(outcome, 2, [0, 1]), ("synced", 2, [0, 1]), ("synced", 0, [])]
 
 
-@pytest.mark.parametrize("outcome", sorted(set(RESYNC_OUTCOMES) - {"failed", "partial", "cancelled"}))
+@pytest.mark.parametrize("outcome", sorted(set(RESYNC_OUTCOMES) - {"failed", "partial", "cut_off"}))
 def test_a_run_that_owes_nothing_leaves_no_links(desk: Desk, outcome: str) -> None:
     desk.event(0)
     desk.run(outcome)
@@ -138,12 +138,12 @@ def test_events_that_are_read_again_count_once(desk: Desk) -> None:
         desk.event(number)
     for number in (1, 2, 1):
         desk.event(number, partition=7, traced=False)
-    desk.run("cancelled")
+    desk.run("cut_off")
     for number in (3, 4, 5):
         desk.event(number)
     desk.run("synced")
 
-    assert desk.seen == [("cancelled", 7, [1, 2, 3, 4, 5]), ("synced", 7, [1, 2, 3, 4, 5])]
+    assert desk.seen == [("cut_off", 7, [1, 2, 3, 4, 5]), ("synced", 7, [1, 2, 3, 4, 5])]
 
 
 def test_an_event_that_is_read_again_after_its_run_is_one_of_the_next(desk: Desk) -> None:
@@ -218,7 +218,7 @@ async def test_a_run_that_is_cut_off_says_so_and_what_it_owed_is_the_next_ones(d
         with anyio.move_on_after(0.05):
             await resync.run(Job(user=ANN, accounts=(AccountId("1"),), started_at=0.0, since_ms={AccountId("1"): 0}))
 
-    assert desk.seen == [("failed", 1, [3]), ("cancelled", 1, [3]), ("skipped_absent", 1, [3])]
+    assert desk.seen == [("failed", 1, [3]), ("cut_off", 1, [3]), ("skipped_absent", 1, [3])]
     assert [span.status.status_code for span in desk.spans] == [StatusCode.ERROR, StatusCode.UNSET, StatusCode.UNSET]
 
 

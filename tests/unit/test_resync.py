@@ -1,0 +1,292 @@
+"""Each promise of a run, by example: real gates, stand-ins that take their time, a virtual clock."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from math import inf
+from typing import Any, Final
+
+import anyio
+import pytest
+
+from consumer.errors import Denied, Refused, Retryable, Torn
+from consumer.gates import Gate, Gates
+from consumer.makeas import Written
+from consumer.model import AccountId, Contract, Documents, Job, Profile, Result, Snapshot, UserKey, Verdict
+from consumer.resync import Resync, Target, Vendor
+from consumer.telemetry import RESYNC_OUTCOMES, STAGES, Metrics
+from tests.clock import virtual
+from tests.simulation.settings import SETTINGS
+
+A, B = AccountId("1"), AccountId("2")
+ANN: Final = UserKey("v1", "ann")
+WHOLE: Final = ["upsert", "subscriptions"]
+DONE: Final = Result(Verdict.DONE)
+CUT: Final = Result(Verdict.HELD, "stopping", tried=False)
+
+Permit = Callable[[], Awaitable[None]]
+
+
+class Sesamy:
+    """Answers after a tenth of a second; a second page asks for a permit."""
+
+    def __init__(self) -> None:
+        self.pages = 1
+        self.fails: list[Exception] = []
+        self.contracts: tuple[Contract, ...] = ()
+
+    async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot:
+        await anyio.sleep(0.1)
+        if self.fails:
+            raise self.fails.pop()
+        for _ in range(1, self.pages):
+            await permit()
+        return Snapshot(user=user, profile=Profile(email="ann@example.com"), contracts=self.contracts, entitlements=())
+
+
+class Make:
+    """One account: a read and two writes, a tenth of a second each."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.fails: list[Exception] = []
+
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float]) -> Written:
+        assert documents
+        await permit()
+        await anyio.sleep(0.1)
+        if self.fails:
+            raise self.fails.pop()
+        for call in WHOLE:
+            await permit()
+            limit_s()
+            await anyio.sleep(0.1)
+            self.written.append(call)
+        return Written(consent_kept=False)
+
+
+class Desk:
+    """One vendor with two accounts, and a switch that ends all waits."""
+
+    def __init__(self, *, calls: Mapping[AccountId, int] | None = None) -> None:
+        """Let each account have so many calls at once, then one each 2 s; not named: as many as anybody wants."""
+        self.closing = anyio.Event()
+        self.sesamy, self.make = Sesamy(), {A: Make(), B: Make()}
+        known = {account.id: account for account in SETTINGS.accounts_of("v1")}
+        targets = {account: Target(known[account], make) for account, make in self.make.items()}  # type: ignore[arg-type]
+        self.gates = Gates(
+            {"v1": Gate(rate_per_s=0.5, burst=1, run_calls=1)},
+            {account: Gate(rate_per_s=0.5, burst=(calls or {}).get(account, 99), run_calls=1, tries=3) for account in self.make},
+        )
+        self.metrics = Metrics(SETTINGS)
+        sesamy: Any = self.sesamy
+        self.resync = Resync(
+            {"v1": Vendor(sesamy, targets)},
+            self.gates,
+            lease_left_s=lambda: inf,
+            closing=lambda: self.closing,
+            uniform=lambda: 0.5,
+            metrics=self.metrics,
+        )
+
+    async def run(
+        self, *accounts: AccountId, user: UserKey = ANN, stop_s: float = inf, cancel_s: float = inf
+    ) -> dict[AccountId, Result] | Result | None:
+        """Return what a run brought at the accounts, or, where the fetch failed, there; None: it was cancelled."""
+        job = Job(user=user, accounts=accounts or (A, B), started_at=anyio.current_time(), since_ms=dict.fromkeys(accounts or (A, B), 0))
+        brought: dict[AccountId, Result] | Result | None = None
+
+        async def stop() -> None:
+            await anyio.sleep(stop_s)
+            self.closing.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop)
+            with anyio.move_on_after(cancel_s):
+                sesamy, results = await self.resync.run(job)
+                brought = dict(results) if sesamy.verdict is Verdict.DONE else sesamy
+            tasks.cancel_scope.cancel()
+        return brought
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        return {outcome: number for outcome in RESYNC_OUTCOMES if (number := self._value("resyncs_total", vendor="v1", outcome=outcome))}
+
+    @property
+    def half_written(self) -> int:
+        assert self._value("resyncs_half_written_total", vendor="v1") == self.resync.half_written
+        return self.resync.half_written
+
+    @property
+    def bugs(self) -> dict[str, int]:
+        return {stage: number for stage in STAGES if (number := self._value("bugs_total", stage=stage))}
+
+    def _value(self, name: str, **labels: str) -> int:
+        return int(self.metrics.registry.get_sample_value(f"sesamy_makeas_{name}", labels) or 0)
+
+
+# ---- While we stop ----
+
+
+@virtual
+async def test_who_is_fetched_is_written_where_nothing_must_be_waited_for() -> None:
+    desk = Desk()
+
+    assert await desk.run(stop_s=0.05) == {A: DONE, B: DONE}
+    assert desk.make[A].written == desk.make[B].written == WHOLE
+    assert (desk.outcomes, desk.half_written) == ({"synced": 1}, 0)
+
+
+@virtual
+async def test_who_has_begun_to_write_waits_for_the_permits_that_he_needs() -> None:
+    desk = Desk(calls={A: 2})
+
+    assert await desk.run(A, stop_s=0.25) == {A: DONE}
+    assert desk.make[A].written == WHOLE
+
+
+@virtual
+async def test_who_waits_having_begun_goes_on_waiting() -> None:
+    desk = Desk(calls={A: 2})
+
+    assert await desk.run(A, stop_s=1.0) == {A: DONE}
+    assert anyio.current_time() > 2.0
+
+
+@virtual
+async def test_who_must_wait_and_has_not_begun_is_cut_and_it_is_no_failure() -> None:
+    desk = Desk(calls={A: 1})
+
+    assert await desk.run(A, stop_s=0.05) == {A: CUT}
+    assert desk.make[A].written == []
+    assert (desk.outcomes, desk.half_written, desk.resync.failures) == ({"cut_off": 1}, 0, {})
+
+
+@virtual
+async def test_who_waits_and_has_not_begun_is_cut_at_once_and_gives_the_permit_back() -> None:
+    desk = Desk(calls={A: 1})
+
+    assert await desk.run(A, stop_s=1.0) == {A: CUT}
+    assert desk.gates.accounts[A].reserve(now=2.2) == 0
+
+
+@virtual
+async def test_who_must_wait_for_a_page_is_cut() -> None:
+    desk = Desk()
+    desk.sesamy.pages = 3
+
+    assert await desk.run(stop_s=0.05) == CUT
+    assert desk.outcomes == {"cut_off": 1}
+
+
+@virtual
+async def test_an_account_that_waits_is_waited_for_where_another_was_written() -> None:
+    desk = Desk(calls={B: 1})
+
+    assert await desk.run(stop_s=1.0) == {A: DONE, B: DONE}
+    assert desk.make[B].written == WHOLE
+
+
+@virtual
+async def test_a_run_that_one_account_cuts_is_begun_at_no_other() -> None:
+    desk = Desk(calls={B: 1})
+    desk.gates.accounts[B].reserve(now=0.0)
+
+    assert await desk.run(stop_s=0.15) == {A: CUT, B: CUT}
+    assert desk.make[A].written == desk.make[B].written == []
+
+
+@virtual
+async def test_nobody_waits_for_a_shut_gate_though_he_has_begun() -> None:
+    desk = Desk()
+    desk.gates.accounts[B].failed(ANN, Retryable("429", code="http-429", retry_after_s=5.0), now=0.0)
+
+    assert await desk.run(stop_s=0.05) == {A: DONE, B: Result(Verdict.HELD, "gate", tried=False)}
+
+
+@virtual
+async def test_the_second_try_of_who_has_not_begun_is_not_made_and_the_first_is_no_failure() -> None:
+    desk = Desk()
+    desk.make[A].fails = [Retryable("500", code="http-500")]
+
+    assert await desk.run(A, stop_s=0.05) == {A: CUT}
+    assert (desk.outcomes, desk.resync.failures) == ({"cut_off": 1}, {})
+
+
+# ---- Cut off ----
+
+
+@virtual
+async def test_a_run_that_is_cut_off_is_counted_and_so_is_that_it_had_begun_to_write() -> None:
+    desk = Desk()
+
+    assert await desk.run(cancel_s=0.05) is None
+    assert (desk.outcomes, desk.half_written) == ({"cut_off": 1}, 0)
+    assert await desk.run(cancel_s=0.25) is None
+    assert (desk.outcomes, desk.half_written) == ({"cut_off": 2}, 1)
+
+
+# ---- What nobody expected ----
+
+UNEXPECTED: Final = (OverflowError("a"), RecursionError("b"), AssertionError("c"), KeyError("d"), ExceptionGroup("e", [IndexError("f")]))
+BUG: Final = Result(Verdict.RETRY, "bug")
+
+
+@virtual
+async def test_what_nobody_expected_of_a_fetch_fails_the_user_there() -> None:
+    for error in UNEXPECTED:
+        desk = Desk()
+        desk.sesamy.fails = [error]
+        assert await desk.run() == BUG
+        assert (desk.bugs, desk.outcomes, [*desk.resync.failures]) == ({"sesamy": 1}, {"failed": 1}, [("sesamy:v1", "bug")])
+
+
+@virtual
+async def test_what_nobody_expected_of_mapping_is_a_failed_fetch() -> None:
+    desk = Desk()
+    desk.sesamy.contracts = (None,)  # type: ignore[assignment]
+
+    assert await desk.run() == BUG
+    assert desk.bugs == {"sesamy": 1}
+
+
+@virtual
+async def test_what_nobody_expected_of_a_write_fails_the_user_at_that_account_alone() -> None:
+    for error in UNEXPECTED:
+        desk = Desk()
+        desk.make[A].fails = [error]
+        assert await desk.run() == {A: BUG, B: DONE}
+        assert (desk.bugs, desk.outcomes) == ({"makeas": 1}, {"partial": 1})
+        assert desk.make[A].written == [], "it is not tried again at once: it would be the same"
+
+
+@virtual
+async def test_what_hits_all_users_shuts_the_gate_and_counts_against_nobody() -> None:
+    desk = Desk()
+    for number in range(5):
+        desk.make[A].fails = [KeyError("x")]
+        brought = await desk.run(A, user=UserKey("v1", f"u{number}"))
+        assert brought == {A: BUG if number < 4 else Result(Verdict.HELD, "bug")}
+    assert desk.gates.accounts[A].closed(now=anyio.current_time())
+
+
+@virtual
+async def test_of_several_at_once_the_one_that_matters_most_counts() -> None:
+    desk = Desk()
+    for other, verdict in ((Denied("401", code="http-401"), Verdict.HELD), (Refused("422", code="http-422"), Verdict.REFUSED)):
+        desk.make[A].fails = [ExceptionGroup("both", [KeyError("x"), other])]
+        assert await desk.run(A) == {A: Result(verdict, other.code)}
+        desk.gates.accounts[A].forget()
+    desk.make[A].fails = [ExceptionGroup("both", [Retryable("500", code="http-500"), KeyError("x")])]
+    assert await desk.run(A) == {A: BUG}
+
+
+@virtual
+async def test_a_change_of_our_own_state_that_fails_ends_the_pod() -> None:
+    desk = Desk()
+
+    def torn(permits: int = 1, *, now: float) -> float:
+        raise ZeroDivisionError(permits, now)
+
+    desk.gates.accounts[A].reserve = torn  # type: ignore[method-assign]
+    with pytest.raises(ExceptionGroup) as caught:
+        await desk.run()
+    assert caught.group_contains(Torn)
