@@ -16,11 +16,12 @@ from .deadletters import Address, Parker, Producing
 from .dirty import Rules
 from .errors import Fatal
 from .events import URGENT
-from .healing import Healing, Partitions, Reading
+from .healing import Healing
 from .intake import Intake
 from .kafka import Member
 from .lease import Lease
 from .ledger import Ledger
+from .letter_follower import LetterFollower, Partitions, Reading
 from .resync import Resync
 from .schedule import Schedule
 from .settings import Settings
@@ -103,6 +104,7 @@ class Service:
             producing,
             topic=settings.kafka.dead_letter_topic,
             source_topic=settings.kafka.topic,
+            of_topic=lambda: self.assignment.of_topic,
             addresses={(account.vendor, account.id): Address(account.user_id, account.lists) for account in settings.accounts},
             on_user=lambda key: self.workers.parked(key),  # noqa: PLW0108 - the workers come later
             on_poison=self.ledger.close,
@@ -143,16 +145,21 @@ class Service:
             metrics=metrics,
         )
         self.healing = Healing(
-            topic=settings.kafka.dead_letter_topic,
             schedule=self.schedule,
             gates=up.gates,
             accounts={vendor.id: settings.accounts_of(vendor.id) for vendor in settings.vendors},
             owned=lambda: self.ledger.partitions if self.state == "consuming" else (),
+            of_topic=lambda: self.assignment.of_topic,
             epoch=lambda: self.assignment.epoch,
+            put_done=self.parker.put_done,
+        )
+        self.follower = LetterFollower(
+            self.healing,
+            topic=settings.kafka.dead_letter_topic,
             reading=reading,
             partitions=partitions,
-            marks=self.parker,
             ring=self.bell.ring,
+            metrics=metrics,
         )
         self.intake: Intake | None = None
         self.state: Literal["starting", "consuming", "draining"] = "starting"
@@ -170,7 +177,7 @@ class Service:
         """
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.parker.run)
-            tasks.start_soon(self.healing.run)
+            tasks.start_soon(self.follower.run)
             tasks.start_soon(self.workers.work)
             tasks.start_soon(self.commits.run)
             tasks.start_soon(self._watch)

@@ -66,6 +66,7 @@ class Metrics:
         self.commits = count("commits", "Commits of offsets.", "result")
         self.rebalances = count("rebalances", "Partitions given or taken.", "kind")
         self.dead_letters = count("dead_letters", "Letters written.", "stage", "code")
+        self.bugs = count("bugs", "Exceptions that nobody expected, of one letter each: all others went on.", "stage")
         self.dead_letters_done = count("dead_letters_done", "Letters closed: what they asked for is done.")
         self.offset_resets = count("offset_resets", "Partitions whose next record was gone.")
         self.offset_gap_records = count("offset_gap_records", "Records lost to retention before we read them.")
