@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import anyio
@@ -12,8 +13,10 @@ from msgspec import Struct
 from . import kafka
 from .clients import Producer
 from .events import encode
-from .letterbook import MARKED, REPLACES, STATE, Place
+from .letter_record import MARKED, PARKED_AT, SOURCE, SOURCE_PARTITIONS, STATE, Named, replacing
+from .logs import frames
 from .model import AccountId, Event, Letter, UserKey
+from .partitioner import usual_key
 from .telemetry import Metrics, log
 
 _log = log(__name__)
@@ -63,10 +66,11 @@ class Parker:
         *,
         topic: str,
         source_topic: str,
+        of_topic: Callable[[], int],
         addresses: Mapping[tuple[str, AccountId], Address],
         on_user: Callable[[UserKey], None],
         on_poison: Callable[[int, int], None],
-        replaced: Callable[[Sequence[Letter]], tuple[Place, ...]],
+        replaced: Callable[[Sequence[Letter]], Sequence[Named]],
         metrics: Metrics,
     ) -> None:
         """
@@ -74,6 +78,7 @@ class Parker:
 
         Args:
             producing: gives a producer.
+            of_topic: how many partitions the source topic has; 0: not known.
             addresses: by vendor and account.
             on_user: told when all letters of a user are written.
             on_poison: told the partition and offset of a record whose letter is written.
@@ -81,11 +86,11 @@ class Parker:
         """
         self._producing, self._topic, self._source_topic = producing, topic, source_topic
         self._addresses, self._on_user, self._on_poison, self._metrics = addresses, on_user, on_poison, metrics
-        self._replaced = replaced
+        self._replaced, self._of_topic = replaced, of_topic
         # What is not written yet; a user or record is here until its letters are.
         self._users: dict[UserKey, tuple[Letter, ...]] = {}
         self._poison: dict[tuple[int, int], Poison] = {}
-        self._done: dict[Place, None] = {}
+        self._done: dict[Named, None] = {}
         self._work = anyio.Event()
         self.written = 0
         self.failing_since: float | None = None
@@ -109,9 +114,9 @@ class Parker:
         self._poison[poison.letter.partition, poison.letter.offset] = poison
         self._work.set()
 
-    def put_done(self, place: Place) -> None:
+    def put_done(self, letter: Named) -> None:
         """Take a letter that has been dealt with: that is written to the topic, too."""
-        self._done[place] = None
+        self._done[letter] = None
         self._work.set()
 
     def give_up(self, partitions: Collection[int]) -> dict[int, list[Poison]]:
@@ -157,15 +162,17 @@ class Parker:
 
     async def _round(self, producer: Producer) -> bool:
         """Write some of what waits; return whether all of it was taken."""
+        if self._done:
+            await self._drop_lost_marks(producer)
         users = list(self._users.items())[:_AT_ONCE]
         poison = list(self._poison.items())[:_AT_ONCE]
         done = list(self._done)[:_AT_ONCE]
-        sets = [self._of_user(letters) for _, letters in users]
-        sets += [[self._of_poison(one)] for _, one in poison] + [[mark(place, "done")] for place in done]
+        makes: list[Callable[[], list[Written]]] = [partial(self._of_user, letters, self._replaced(letters)) for _, letters in users]
+        makes += [partial(self._of_poison, one) for _, one in poison] + [partial(_of_done, letter) for letter in done]
         taken: set[int] = set()
         async with anyio.create_task_group() as tasks:
-            for number, letters in enumerate(sets):
-                tasks.start_soon(self._send, producer, number, letters, taken)
+            for number, make in enumerate(makes):
+                tasks.start_soon(self._send, producer, number, make, taken)
         for number, (key, parked) in enumerate(users):
             if number in taken and self._users.get(key) is parked:
                 del self._users[key]
@@ -176,21 +183,33 @@ class Parker:
                 del self._poison[where]
                 self._count((one.letter,))
                 self._on_poison(*where)
-        for number, place in enumerate(done, start=len(users) + len(poison)):
+        for number, letter in enumerate(done, start=len(users) + len(poison)):
             if number in taken:
-                del self._done[place]
+                del self._done[letter]
                 self._metrics.dead_letters_done.inc()
-        return len(taken) == len(sets)
+        return len(taken) == len(makes)
 
-    async def _send(self, producer: Producer, number: int, letters: list[Written], taken: set[int]) -> None:
+    async def _drop_lost_marks(self, producer: Producer) -> None:
+        """Let go of marks for partitions that the topic no longer has: their letters went with them."""
+        with anyio.fail_after(_SEND_LIMIT_S):
+            there = await producer.partitions_for(self._topic)
+        for letter in [letter for letter in self._done if letter.place[0] not in there]:
+            del self._done[letter]
+            _log.warning("mark dropped: its partition is gone", state="done", partition=letter.place[0], offset=letter.place[1])
+
+    async def _send(self, producer: Producer, number: int, make: Callable[[], list[Written]], taken: set[int]) -> None:
         try:
             with anyio.fail_after(_SEND_LIMIT_S):
-                for one in letters:
+                for one in make():
                     await producer.send_and_wait(
                         self._topic, value=one.value, key=one.key, headers=list(one.headers), partition=one.partition
                     )
         except (KafkaError, TimeoutError) as error:
             _log.warning("letter not written", error=type(error).__name__)
+            return
+        except Exception as error:  # noqa: BLE001 - what nobody expected of one letter is not worth the others; it is tried again
+            self._metrics.bugs.labels(stage="letter").inc()
+            _log.error("letter not written: our bug", error=type(error).__name__, where=frames(error))
             return
         taken.add(number)
 
@@ -210,11 +229,10 @@ class Parker:
                 offset=letter.offset,
             )
 
-    def _of_user(self, letters: Sequence[Letter]) -> list[Written]:
+    def _of_user(self, letters: Sequence[Letter], replaced: Sequence[Named]) -> list[Written]:
         headers = [self._user_headers(letter) for letter in letters]
-        replaced = self._replaced(letters)
         if replaced:  # On the last: before it all others are there.
-            headers[-1][REPLACES] = ",".join(f"{partition}:{offset}" for partition, offset in replaced)
+            headers[-1] |= replacing(replaced)
         return [_written(letter, said) for letter, said in zip(letters, headers, strict=True)]
 
     def _user_headers(self, letter: Letter) -> dict[str, str]:
@@ -223,27 +241,25 @@ class Parker:
         headers["attempts"] = str(letter.attempts)
         if letter.account is not None:
             address = self._addresses[letter.user.vendor, letter.account]
-            headers |= {"makeas.account": address.user_id, "makeas.lists": ",".join(address.lists)}
+            headers |= {"makeas.account": address.user_id, "makeas.lists": ",".join(letter.lists or address.lists)}
         return headers
 
-    def _of_poison(self, poison: Poison) -> Written:
-        # Not null: the client takes no record without both key and value.
-        return Written(poison.key, b"", _as_bytes(self._headers(poison.letter)))
+    def _of_poison(self, poison: Poison) -> list[Written]:
+        place = f"{poison.letter.partition}:{poison.letter.offset}"
+        # Neither is null: the client takes no record without both, a compacted topic none without a key.
+        return [Written(place.encode() if poison.key is None else poison.key, b"", _as_bytes(self._headers(poison.letter)))]
 
     def _headers(self, letter: Letter) -> dict[str, str]:
-        return {
+        headers = {
             "error.code": letter.code,
             "error.stage": letter.stage,
             "source.topic": self._source_topic,
-            "source.partition": str(letter.partition),
-            "source.offset": str(letter.offset),
-            "parked_at": _now(),
+            SOURCE[0]: str(letter.partition),
+            SOURCE[1]: str(letter.offset),
+            PARKED_AT: _now(),
         }
-
-
-def usual_key(user: UserKey) -> bytes:
-    """Return the key that puts a user on one partition, as Sesamy's forwarder makes it."""
-    return f"{user.vendor}|{user.user}".encode()
+        partitions = self._of_topic() if letter.partitions is None else letter.partitions
+        return headers | ({SOURCE_PARTITIONS: str(partitions)} if partitions else {})
 
 
 def _written(letter: Letter, headers: Mapping[str, str]) -> Written:
@@ -252,10 +268,16 @@ def _written(letter: Letter, headers: Mapping[str, str]) -> Written:
     return Written(key, encode(Event(letter.user, letter.type or "")), _as_bytes(headers))
 
 
-def mark(place: Place, state: str) -> Written:
+def _of_done(letter: Named) -> list[Written]:
+    return [mark(letter, "done")]
+
+
+def mark(letter: Named, state: str) -> Written:
     """Return the record that says something of a letter; it goes behind the letter, into its partition."""
-    headers = {MARKED: f"{place[0]}:{place[1]}", STATE: state, "marked_at": _now()}
-    return Written(headers[MARKED].encode(), b"", _as_bytes(headers), partition=place[0])
+    headers = {MARKED: f"{letter.place[0]}:{letter.place[1]}", STATE: state, "marked_at": _now()}
+    if letter.origin is not None:
+        headers |= letter.origin.headers()
+    return Written(headers[MARKED].encode(), b"", _as_bytes(headers), partition=letter.place[0])
 
 
 def _now() -> str:

@@ -81,8 +81,8 @@ class Rare(Struct):
     """When he first became due, of what is still owed: a retry does not join the end of the line."""
     key: bytes | None = None
     """The record's key, where it can't be made anew from the ids."""
-    source: tuple[int, int] | None = None
-    """Partition and offset of a letter that asks for the run, and no event does; None: events do."""
+    source: Reopened | None = None
+    """The letter that asks for the run, and no event does; None: events do."""
 
 
 class User(Struct, order=True, gc=False):
@@ -224,7 +224,7 @@ def take_newer(rare: Rare, type_: str, partition: int, offset: int, *, since_ms:
 def reopened(letter: Reopened) -> User:
     """Return a user that only a letter asks for."""
     user = User(inf, letter.user, inf, inf, letter.since_ms, letter.type, -1, -1)
-    user.rare = Rare(source=(letter.partition, letter.offset))
+    user.rare = Rare(source=letter)
     return user
 
 
@@ -293,15 +293,16 @@ def settle(user: User, account: AccountId, result: Result, rules: Rules, *, now:
 def letter(user: User, account: AccountId, code: str, attempts: int) -> Letter:
     """Write what is owed to one account (SESAMY: to all) as a letter."""
     source = user.rare.source if user.rare is not None else None
-    partition, offset = source or (user.partition, user.offset)
+    key = user.rare.key if user.rare is not None else None
     return Letter(
         code=code,
         stage="sesamy" if account == SESAMY else "makeas",
-        partition=partition,
-        offset=offset,
+        partition=user.partition if source is None else source.partition,
+        offset=user.offset if source is None else source.offset,
         user=user.key,
         type=user.type,
         account=None if account == SESAMY else account,
         attempts=attempts,
-        key=user.rare.key if user.rare is not None else None,
+        key=key if source is None or key is not None else source.key,
+        partitions=None if source is None else source.partitions,
     )

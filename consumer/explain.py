@@ -3,17 +3,15 @@
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from aiokafka.partitioner import murmur2
 
-from .deadletters import usual_key
 from .dirty import Phase, User, tokens
 from .model import SESAMY, AccountId, UserKey
+from .partitioner import partition_of, usual_key
 from .status import Explanation, OpenLetterStatus, OwedAccount, shown
 
 if TYPE_CHECKING:
     from .service import Service
 
-_POSITIVE: Final = 0x7FFFFFFF
 _WORDS: Final = {
     "clean": "nothing is owed: no event waits, and nothing is parked",
     "waiting": "an event has come, and more may: the burst's end is waited for",
@@ -110,4 +108,4 @@ def _letters(service: "Service", key: UserKey) -> tuple[OpenLetterStatus, ...]:
 def _partition(service: "Service", key: UserKey) -> int | None:
     """Assumption: the key is `vendor|user`, placed by Kafka's default partitioner."""
     known = service.consumer.partitions_for_topic(service.settings.kafka.topic) if service.consumer is not None else None
-    return (murmur2(usual_key(key)) & _POSITIVE) % len(known) if known else None
+    return partition_of(usual_key(key), len(known)) if known else None

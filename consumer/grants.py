@@ -13,7 +13,9 @@ from .kafka import NO_PERMISSION, UNAVAILABLE
 from .rights import READ, WRITE, Described, Rights, asking
 from .settings import KafkaSettings
 from .settings_checks import SETTINGS, Finding, fine, warning, wrong
+from .telemetry import log
 
+_log = log(__name__)
 _DENIED_WORDS: Final = ("Authorization", "Authentication", "Sasl")
 _LETTERS: Final = "kafka.dead_letter_topic"
 
@@ -23,22 +25,30 @@ Purpose = Literal["run", "replay", "dead-letters"]
 
 async def permitted(settings: KafkaSettings, purpose: Purpose, *, writes: bool = True) -> None:
     """
-    See to it that no right is missing; a broker too old to say what we may do is believed, and what is not there is not our business.
+    See to it that no right is missing, and for `run` that the dead-letter topic keeps each letter.
+
+    A broker too old to say what we may do is believed, and what is not there is not our business.
 
     Args:
         writes: whether letters are to be written, too.
 
     Raises:
-        Fatal: some are missing (77), each named with its cure.
+        Fatal: some are missing (77), or letters would overwrite each other (78), each named with its cure.
         KafkaError, OSError, TimeoutError: no broker answers.
     """
     found: list[Finding] = []
     with suppress(NotImplementedError, IncompatibleBrokerVersion):
         async with asking(settings) as rights:
-            await _ask(rights, settings, found, purpose, writes=writes)
-    missing = [f"{one.path}: {one.what}; {one.cure}" for one in found if one.status == NO_PERMISSION]
-    if missing:
-        raise Fatal("\n".join(missing), code="kafka-denied", status=NO_PERMISSION)
+            letters = await _ask(rights, settings, found, purpose, writes=writes)
+            if purpose == "run" and letters is not None and not letters.error:
+                found += _whole(settings, await rights.configuration(settings.dead_letter_topic))
+    for status, code in ((SETTINGS, "letters-compacted"), (NO_PERMISSION, "kafka-denied")):
+        if any(one.status == status for one in found):
+            wrongs = [f"{one.path}: {one.what}; {one.cure}" for one in found if one.status in {SETTINGS, NO_PERMISSION}]
+            raise Fatal("\n".join(wrongs), code=code, status=status)
+    for one in found:
+        if one.level == "warning":
+            _log.warning("dead-letter topic's configuration can't be read", cause=one.cure)
 
 
 async def require(settings: KafkaSettings, purpose: Purpose, *, writes: bool = True) -> None:
@@ -60,7 +70,7 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
             found.append(fine("kafka.bootstrap_servers", "reached"))
             letters = await _ask(rights, settings, found, purpose)
             if letters is not None and not letters.error:
-                found += _kept(await rights.configuration(settings.dead_letter_topic))
+                found += _kept(settings, await rights.configuration(settings.dead_letter_topic))
         if purpose == "run" and found[-1].level == "warning" and letters is not None and letters.error:
             found[-1] = _creatable(await _creating(settings))
     except tls.Unusable as error:
@@ -152,17 +162,24 @@ def _creatable(error: str | None) -> Finding:
     return fine(_LETTERS, "not there; `run` will create it")
 
 
-def _kept(configuration: Mapping[str, str] | None) -> Iterator[Finding]:
+def _kept(settings: KafkaSettings, configuration: Mapping[str, str] | None) -> Iterator[Finding]:
+    yield from _whole(settings, configuration)
+    if configuration is not None and not 0 <= int(configuration.get("retention.ms", -1)) <= letters_topic.KEPT_MS:
+        yield warning(_LETTERS, "keeps letters for longer than 14 days", "set retention.ms=1209600000: letters hold user ids")
+
+
+def _whole(settings: KafkaSettings, configuration: Mapping[str, str] | None) -> Iterator[Finding]:
+    """Say whether each letter is kept: compaction keeps one of a user, and refuses what has no key."""
     if configuration is None:
         yield warning(
             _LETTERS, "its configuration can't be read", "grant DESCRIBE_CONFIGS, or see to 14 days of retention and no compaction"
         )
-        return
-    if "compact" in configuration.get("cleanup.policy", ""):
-        yield warning(_LETTERS, "is compacted: letters of one user overwrite each other", "set cleanup.policy=delete")
-    kept_ms = int(configuration.get("retention.ms", -1))
-    if not 0 <= kept_ms <= letters_topic.KEPT_MS:
-        yield warning(_LETTERS, "keeps letters for longer than 14 days", "set retention.ms=1209600000: letters hold user ids")
+    elif "compact" in configuration.get("cleanup.policy", ""):
+        command = (
+            f"kafka-configs.sh --bootstrap-server {settings.bootstrap_servers[0]} --alter --entity-type topics"
+            f" --entity-name {settings.dead_letter_topic} --add-config cleanup.policy=delete"
+        )
+        yield wrong(_LETTERS, "is compacted: letters of one user overwrite each other", command, SETTINGS)
 
 
 def _unsaid(described: Described) -> str:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from .errors import Unreadable
 from .events import Ignored, decode
-from .letterbook import MARKED, REPLACES, Headers, Place, fields, mark_of, places
+from .letter_record import MARKED, Headers, Named, Place, fields, mark_of, origin_of, replaced
 
 State = Literal["open", "requeued", "done", "replaced", "unreadable"]
 """`unreadable`: of a record, not of a user; nothing can close it."""
@@ -37,6 +37,13 @@ class Entry(Struct, kw_only=True):
     replaced_by: str = ""
     can_be_requeued: bool = False
     """False: it has no value, since its record could not be read."""
+
+    @property
+    def named(self) -> Named:
+        """Return it as marks name it."""
+        partition, _, offset = self.source.partition(":")
+        said = {"source.partition": partition, "source.offset": offset, "parked_at": self.parked_at}
+        return Named(place_of(self.place), None if "?" in self.source else origin_of(said))
 
     @property
     def is_open(self) -> bool:
@@ -78,13 +85,13 @@ class History:
     All letters.
 
     It promises: the order in which partitions are read means nothing; a letter that a newer one took the place of
-    says which.
+    says which; a mark of another letter, which stood at its place before the topic was made anew, is none of its own.
     """
 
     def __init__(self) -> None:
         self._entries: dict[Place, Entry] = {}
         # Of letters that are not read yet.
-        self._ahead: dict[Place, list[tuple[State, str, str]]] = {}
+        self._ahead: dict[Place, list[tuple[Named, State, str, str]]] = {}
 
     def entries(self) -> Sequence[Entry]:
         """Return all, the oldest first."""
@@ -97,22 +104,27 @@ class History:
     def read(self, place: Place, headers: Headers, value: bytes | None) -> None:
         """Take a record in."""
         said = fields(headers)
-        here = f"{place[0]}:{place[1]}"
-        mark = mark_of(said) if MARKED in said else None
-        if mark is not None:
-            self._turn(mark.place, "done" if mark.state == "done" else "requeued", said.get("marked_at", ""), "")
-        if MARKED in said or "error.code" not in said:
+        if MARKED in said:
+            mark = mark_of(said)
+            if mark is not None:
+                self._turn(mark.named, "done" if mark.state == "done" else "requeued", said.get("marked_at", ""), "")
             return
-        for replaced in places(said.get(REPLACES, "")):
-            self._turn(replaced, "replaced", said.get("parked_at", ""), here)
-        self._entries[place] = _entry(here, said, value)
+        if "error.code" not in said:
+            return
+        here = f"{place[0]}:{place[1]}"
+        entry, taken = _entry(here, said, value), replaced(said)  # Whatever is wrong with a record, nothing has changed yet.
+        for named in taken:
+            self._turn(named, "replaced", entry.parked_at, here)
+        self._entries[place] = entry
         for turned in self._ahead.pop(place, ()):
-            self._turn(place, *turned)
+            self._turn(*turned)
 
-    def _turn(self, place: Place, state: State, at: str, by: str) -> None:
-        entry = self._entries.get(place)
+    def _turn(self, named: Named, state: State, at: str, by: str) -> None:
+        entry = self._entries.get(named.place)
         if entry is None:
-            self._ahead.setdefault(place, []).append((state, at, by))
+            self._ahead.setdefault(named.place, []).append((named, state, at, by))
+        elif not named.means(entry.named.origin):
+            return
         elif state == "requeued":
             entry.requeued_at = at
             if entry.state == "open":

@@ -13,12 +13,14 @@ from aiokafka.structs import ConsumerRecord
 
 from .assignment import Assignment
 from .clients import Member
-from .deadletters import Parker, Poison, usual_key
+from .deadletters import Parker, Poison
 from .errors import Unreadable
 from .events import Ignored, decode
 from .kafka import DAMAGED
 from .ledger import Ledger
+from .letter_record import KEY_BYTES
 from .model import Letter
+from .partitioner import usual_key
 from .schedule import Schedule
 from .strangers import UnknownVendors
 from .telemetry import Metrics, log
@@ -32,8 +34,6 @@ _ANSWER_S: Final = 1.0
 _FAILURES: Final = 3
 _OUT_S: Final = 60.0
 _UNPLACED_S: Final = 0.05
-_KEY_BYTES: Final = 1024
-"""A longer key is not kept: with one near Kafka's limit no letter could be written, and its offset never closed."""
 
 _BELIEVED_MS: Final = 366 * 24 * 3600 * 1000
 """An event's time that is longer ago, or ahead of us, is wrong: seconds for milliseconds, none at all, a clock that is off."""
@@ -274,7 +274,7 @@ class Intake:
 
 def _kept(key: bytes | None) -> bytes | None:
     """Return a record's key as its letter may have it."""
-    return key if key is not None and len(key) <= _KEY_BYTES else None
+    return key if key is not None and len(key) <= KEY_BYTES else None
 
 
 def _believed(said_ms: int, now_ms: int) -> int:

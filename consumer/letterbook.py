@@ -1,209 +1,159 @@
-"""What the dead-letter topic says: which letters are open, and what became of the others. Pure."""
+"""What the dead-letter topic says to a pod: which letters of users are open. Pure."""
 
+import heapq
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Final, Literal
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from msgspec import Struct
 
-from .errors import Unreadable
-from .events import Ignored, decode
+from .letter_record import Mark, Named, OpenLetter, Origin, Place, Record
 from .model import AccountId, UserKey
 from .settings import Account
 
-Place = tuple[int, int]
-"""Partition and offset in the dead-letter topic."""
-Headers = Sequence[tuple[str, bytes | None]]
-_DIGITS: Final = 19
-"""Kafka counts in 64 bits."""
-_MAX_HEADER_BYTES: Final = 16_384
-"""Ours are far shorter; a longer one is looked at by nobody, for whoever may write to the topic may write a megabyte."""
-HELD: Final = "held"
-REPLACES: Final = "replaces"
-"""Header of a letter that takes the place of older ones: `P:N`, by commas."""
-MARKED: Final = "letter"
-STATE: Final = "state"
+_SPARE: Final = 1000
+"""Closed letters that may stay in the order of age, beside as many as there are open ones."""
+
+Closed = tuple[Place, OpenLetter]
 
 
-class OpenLetter(Struct, gc=False):
-    """What a pod keeps of an open letter of a user."""
+class Change(Struct, frozen=True):
+    """What a record changed."""
 
-    user: UserKey
-    type: str
-    account: str | None
-    """Make's user id; None: owed to all accounts."""
-    lists: str
-    """By commas."""
-    held: bool
-    partition: int
-    offset: int
-    """Of the source."""
-    parked_ms: int
-    read_at: float
-    """Loop's clock (s)."""
-    requeued: bool = False
-
-
-class Mark(Struct, frozen=True):
-    """A record that says something of a letter."""
-
-    place: Place
-    state: Literal["requeue", "done"]
-
-
-def fields(headers: Headers) -> dict[str, str]:
-    """Return headers as text; Kafka lets one be without a value, and one that is far too long counts as such."""
-    return {name: (value or b"").decode("utf-8", "replace") if len(value or b"") <= _MAX_HEADER_BYTES else "" for name, value in headers}
-
-
-def places(text: str) -> tuple[Place, ...]:
-    """Return the places of `P:N`, by commas; what is none is left out."""
-    found = []
-    for part in text.split(","):
-        partition, _, offset = part.partition(":")
-        if partition.isdecimal() and offset.isdecimal() and max(len(partition), len(offset)) <= _DIGITS:
-            found.append((int(partition), int(offset)))
-    return tuple(found)
-
-
-def mark_of(said: Mapping[str, str]) -> Mark | None:
-    """Return what a record says of a letter; None: it is none of ours."""
-    named, state = places(said.get(MARKED, "")), said.get(STATE, "")
-    if len(named) != 1:
-        return None
-    return Mark(named[0], "done") if state == "done" else Mark(named[0], "requeue") if state == "requeue" else None
-
-
-def letter_of(said: Mapping[str, str], value: bytes | None, *, timestamp_ms: int, now: float) -> OpenLetter | None:
-    """Return a user's letter; None: it has no value, or is none of ours."""
-    if not value or "error.code" not in said:
-        return None
-    try:
-        event = decode(value)
-        partition, offset = int(said.get("source.partition", "-1")), int(said.get("source.offset", "-1"))
-    except (Unreadable, ValueError):
-        return None
-    if isinstance(event, Ignored):
-        return None
-    return OpenLetter(
-        user=event.user,
-        type=event.type,
-        account=said.get("makeas.account"),
-        lists=said.get("makeas.lists", ""),
-        held=said["error.code"] == HELD,
-        partition=max(partition, 0),
-        offset=offset,
-        parked_ms=_parked_ms(said.get("parked_at", ""), timestamp_ms),
-        read_at=now,
-    )
-
-
-def _parked_ms(text: str, otherwise: int) -> int:
-    try:
-        return round(datetime.fromisoformat(text).timestamp() * 1000)
-    except ValueError:
-        return otherwise
+    wanted: Place | None = None
+    """A letter that may be tried from now on."""
+    closed: tuple[Closed, ...] = ()
 
 
 class Letterbook:
     """
     The open letters of users.
 
-    It promises: memory is O(open letters); a letter is open until a `done` names it, or a newer letter that takes its
-    place; the order of `done` and of what it names means nothing; a mark of a letter that is not known is let go.
+    It promises: memory is O(open letters), a record O(1) and what it closes; a letter is open until a `done` names it, or
+    a newer letter that takes its place; the order of `done` and of what it names means nothing; a mark of a letter that
+    is not known is let go; one that says the origin of its letter never means another at the same place.
     """
 
     def __init__(self) -> None:
-        self._open: OrderedDict[Place, OpenLetter] = OrderedDict()
+        # By partition and offset, in ascending order.
+        self._open: dict[int, OrderedDict[int, OpenLetter]] = {}
+        self._size = 0
         self._by_user: dict[UserKey, tuple[Place, ...]] = {}
-        # Partition -> the newest offset read; and what was closed before it was read.
+        # A heap by the time of parking; closed ones leave it once they come to its top, or are the half of it.
+        self._by_age: list[tuple[int, Place]] = []
+        # Partition -> the newest offset read; and what was closed before it was read, by the origins that were said.
         self._read_to: dict[int, int] = {}
-        self._closed_ahead: set[Place] = set()
+        self._closed_ahead: dict[Place, set[Origin | None]] = {}
 
     def __len__(self) -> int:
-        return len(self._open)
+        return self._size
 
     def __contains__(self, place: Place) -> bool:
-        return place in self._open
+        return self.get(place) is not None
 
     def __getitem__(self, place: Place) -> OpenLetter:
-        return self._open[place]
+        return self._open[place[0]][place[1]]
 
-    def items(self) -> Iterable[tuple[Place, OpenLetter]]:
-        """Return the open letters, the oldest of each partition first."""
-        return self._open.items()
+    def get(self, place: Place) -> OpenLetter | None:
+        """Return the open letter at a place; None: there is none."""
+        of_partition = self._open.get(place[0])
+        return None if of_partition is None else of_partition.get(place[1])
+
+    def items(self) -> Iterator[Closed]:
+        """Give the open letters, the oldest of each partition first."""
+        return (((partition, offset), letter) for partition, some in self._open.items() for offset, letter in some.items())
 
     def oldest_parked_ms(self) -> int | None:
-        """Return when the oldest open letter was parked (ms); None: there is none; O(open letters)."""
-        return min((letter.parked_ms for letter in self._open.values()), default=None)
+        """Return when the oldest open letter was parked (ms); None: there is none."""
+        heap = self._by_age
+        while heap and not self._is_live(heap[0]):
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
 
     def of_user(self, user: UserKey) -> tuple[Place, ...]:
         """Return where a user's open letters are."""
         return self._by_user.get(user, ())
 
-    def read(self, place: Place, headers: Headers, value: bytes | None, *, timestamp_ms: int, now: float) -> Place | None:
-        """Take a record in; return the place of a letter that may be tried from now on."""
-        said = fields(headers)
+    def read(self, place: Place, record: Record) -> Change:
+        """Take a record in."""
         self._read_to[place[0]] = place[1]
-        if MARKED in said:
-            return self._mark(mark_of(said))
-        for replaced in places(said.get(REPLACES, "")):
-            self.close(replaced)
-        letter = letter_of(said, value, timestamp_ms=timestamp_ms, now=now)
-        if place in self._closed_ahead:
-            self._closed_ahead.remove(place)
-            return None
-        if letter is None:
-            return None
-        self._open[place] = letter
+        if record.mark is not None:
+            return self._mark(record.mark)
+        closed = tuple(gone for named in record.replaces if (gone := self._close(named)) is not None)
+        letter, ahead = record.letter, self._closed_ahead.pop(place, ())
+        if letter is None or None in ahead or letter.origin in ahead:
+            return Change(closed=closed)
+        self._open.setdefault(place[0], OrderedDict())[place[1]] = letter
+        self._size += 1
         self._by_user[letter.user] = (*self.of_user(letter.user), place)
-        return place if letter.held else None
+        heapq.heappush(self._by_age, (letter.parked_ms, place))
+        return Change(place if letter.held else None, closed)
 
-    def _mark(self, mark: Mark | None) -> Place | None:
-        if mark is None:
-            return None
+    def _mark(self, mark: Mark) -> Change:
         if mark.state == "done":
-            self.close(mark.place)
-        elif mark.place in self._open:
-            self._open[mark.place].requeued = True
-            return mark.place
+            gone = self._close(mark.named)
+            return Change(closed=() if gone is None else (gone,))
+        letter = self.get(mark.named.place)
+        if letter is None or not mark.named.means(letter.origin):
+            return Change()
+        letter.requeued = True
+        return Change(mark.named.place)
+
+    def _close(self, named: Named) -> Closed | None:
+        """Take a letter out where it is open, or will be when it is read."""
+        place, letter = named.place, self.get(named.place)
+        if letter is not None:
+            return self._take_out(place) if named.means(letter.origin) else None
+        if place[1] > self._read_to.get(place[0], -1):
+            self._closed_ahead.setdefault(place, set()).add(named.origin)
         return None
 
-    def close(self, place: Place) -> None:
-        """Take a letter out, where it is open, or will be when it is read."""
-        letter = self._open.pop(place, None)
-        if letter is None:
-            if place[1] > self._read_to.get(place[0], -1):
-                self._closed_ahead.add(place)
-            return
+    def _take_out(self, place: Place) -> Closed:
+        letter = self._open[place[0]].pop(place[1])
+        self._size -= 1
         left = tuple(one for one in self._by_user[letter.user] if one != place)
         if left:
             self._by_user[letter.user] = left
         else:
             del self._by_user[letter.user]
+        if len(self._by_age) > 2 * self._size + _SPARE:
+            self._by_age = [one for one in self._by_age if self._is_live(one)]
+            heapq.heapify(self._by_age)
+        return place, letter
 
-    def forget(self, partition: int) -> None:
+    def _is_live(self, aged: tuple[int, Place]) -> bool:
+        letter = self.get(aged[1])
+        return letter is not None and letter.parked_ms == aged[0]
+
+    def forget(self, partition: int) -> tuple[Closed, ...]:
         """Take out all of a partition, which begins anew: what comes has places of its own."""
-        self.forget_before(partition, self._read_to.pop(partition, -1) + 1)
-        self._closed_ahead = {place for place in self._closed_ahead if place[0] != partition}
+        gone = self.forget_before(partition, self._read_to.pop(partition, -1) + 1)
+        self._closed_ahead = {place: said for place, said in self._closed_ahead.items() if place[0] != partition}
+        return gone
 
-    def forget_before(self, partition: int, offset: int) -> None:
+    def forget_before(self, partition: int, offset: int) -> tuple[Closed, ...]:
         """Take out what retention has taken from the topic."""
-        for place in [place for place in self._open if place[0] == partition and place[1] < offset]:
-            self.close(place)
+        gone: list[Closed] = []
+        of_partition = self._open.get(partition, OrderedDict())
+        while of_partition and (first := next(iter(of_partition))) < offset:
+            gone.append(self._take_out((partition, first)))
+        return tuple(gone)
 
 
-def account_of(letter: OpenLetter, accounts: Sequence[Account]) -> tuple[AccountId, ...]:
+def account_of(vendor_accounts: Sequence[Account], account: str | None, lists: str) -> tuple[AccountId, ...]:
     """
     Return the accounts, among the vendor's, that a letter is about; none: the settings know it no longer.
 
     Where a user id has several keys, its lists tell which is meant.
+
+    Args:
+        account: Make's user id; None: all accounts.
+        lists: by commas.
     """
-    if letter.account is None:
-        return tuple(one.id for one in accounts)
-    same = [one for one in accounts if one.user_id == letter.account]
+    if account is None:
+        return tuple(one.id for one in vendor_accounts)
+    same = [one for one in vendor_accounts if one.user_id == account]
     if len(same) > 1:
-        lists = set(letter.lists.split(","))
-        same = [one for one in same if lists & set(one.lists)]
+        named = set(lists.split(","))
+        same = [one for one in same if named & set(one.lists)]
     return tuple(one.id for one in same)

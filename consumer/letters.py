@@ -9,11 +9,17 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from . import grants, kafka
 from .clients import Reader
+from .damage import damaged, is_damage
 from .deadletters import mark
+from .errors import Fatal
 from .history import Entry, History, Selection, place_of
-from .letterbook import Place
+from .kafka import DAMAGED
+from .letter_record import Place
+from .logs import frames
 from .settings import KafkaSettings, Settings
+from .telemetry import log
 
+_log = log(__name__)
 _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 5000
 _SEND_LIMIT_S: Final = 30.0
@@ -30,37 +36,70 @@ class Letters:
         """Take a consumer of `kafka.asking`."""
         self._settings, self._consumer = settings, consumer
         self.history = History()
+        self._positions: dict[TopicPartition, int] = {}
 
     async def read_all(self) -> None:
         """
         Read to the end of now.
 
         Raises:
-            Fatal: the topic is not there.
+            Fatal: the topic is not there, or part of it can't be read (69).
         """
         consumer = self._consumer
         partitions = await kafka.partitions_of(consumer, self._settings.dead_letter_topic, "kafka.dead_letter_topic")
         consumer.assign(partitions)
-        first, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        self._positions, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         for tp in partitions:
-            consumer.seek(tp, first[tp])
+            consumer.seek(tp, self._positions[tp])
         while any([await consumer.position(tp) < end for tp, end in ends.items()]):
             await self.read_more()
 
     async def read_more(self) -> None:
-        """Read what comes within half a second."""
+        """
+        Read what comes within half a second.
+
+        Raises:
+            Fatal: a batch can't be unpacked (69): what stands behind it is not known.
+        """
         try:
             batches = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
         except OffsetOutOfRangeError as error:
             for tp, offset in (await self._consumer.beginning_offsets(list(error.args[0]))).items():
+                self._positions[tp] = offset
                 self._consumer.seek(tp, offset)
+            return
+        except DAMAGED as error:
+            if not is_damage(error):
+                raise
+            await self._end_if_damaged()
             return
         for tp, records in batches.items():
             self._take(tp, records)
 
     def _take(self, tp: TopicPartition, records: Sequence[Any]) -> None:
         for record in records:
-            self.history.read((tp.partition, record.offset), record.headers, record.value)
+            self._positions[tp] = record.offset + 1
+            try:
+                self.history.read((tp.partition, record.offset), record.headers, record.value)
+            except Exception as error:  # noqa: BLE001 - one record is not worth all others
+                _log.error(
+                    "letter passed over: our bug",
+                    partition=tp.partition,
+                    offset=record.offset,
+                    error=type(error).__name__,
+                    where=frames(error),
+                )
+
+    async def _end_if_damaged(self) -> None:
+        topic = self._settings.dead_letter_topic
+        found = await damaged(self._consumer, self._positions)
+        what = [
+            f"a batch of {topic} at {tp.partition}:{self._positions[tp]} can't be unpacked ({type(error).__name__})"
+            for tp, error in found.items()
+        ]
+        if what:
+            cure = "let a good replica lead, or wait until retention has taken it; the pods go on with what is before it"
+            raise Fatal(f"{'; '.join(what)}: {cure}", code="damaged-letters", status=kafka.UNAVAILABLE)
 
 
 async def find(settings: Settings, selection: Selection, *, all_states: bool, requeues: bool = False) -> list[Entry]:
@@ -85,13 +124,18 @@ async def requeue(settings: Settings, entries: Sequence[Entry]) -> None:
     Ask the pods to try letters again; what has been asked stays asked, whatever becomes of us.
 
     Raises:
-        Fatal: no broker (69), or no permission (77).
+        Fatal: no broker, or no such partition any more (69), or no permission (77).
     """
     topic = settings.kafka.dead_letter_topic
     with kafka.ending(settings.kafka):
         async with kafka.producing(settings.kafka, suffix="-dead-letters") as producer:
+            with anyio.fail_after(_SEND_LIMIT_S):
+                there = await producer.partitions_for(topic)
+            if gone := {place_of(entry.place)[0] for entry in entries} - set(there):
+                text = f"{topic} no longer has partition {min(gone)}: it was made anew; list the letters again"
+                raise Fatal(text, code="no-topic", status=kafka.UNAVAILABLE)
             for entry in entries:
-                one = mark(place_of(entry.place), "requeue")
+                one = mark(entry.named, "requeue")
                 with anyio.fail_after(_SEND_LIMIT_S):
                     await producer.send_and_wait(topic, value=one.value, key=one.key, headers=list(one.headers), partition=one.partition)
 

@@ -215,9 +215,13 @@ class Letter(Struct, frozen=True, kw_only=True):
     user: UserKey | None = None
     type: str | None = None
     account: AccountId | None = None
+    lists: tuple[str, ...] = ()
+    """Lists of the account that it is about; empty: all of them."""
     attempts: int = 0
     key: bytes | None = None
     """The record's key; None, for a user: `vendor|user`, as usual."""
+    partitions: int | None = None
+    """How many the source topic had when an older letter told of the source, 0: that did not say; None: as many as now."""
 
 
 class Reopened(Struct, frozen=True, kw_only=True):
@@ -229,6 +233,10 @@ class Reopened(Struct, frozen=True, kw_only=True):
     partition: int
     offset: int
     """Of the letter's source."""
+    partitions: int = 0
+    """Of the source topic, when the letter was parked; 0: it does not say."""
+    key: bytes | None = None
+    """The letter's; None: the usual one."""
     since_ms: int
     tried_at: float
     """When a run was last made for it; -inf: never."""

@@ -57,7 +57,7 @@ class Pulse:
         seen = self._surveyed()
         failing = service.parker.failing_since
         writable = failing is None or now - failing < _LETTERS_LATE_S
-        readable = now - service.healing.followed_at < _LETTERS_UNREAD_S
+        readable = now - service.follower.followed_at < _LETTERS_UNREAD_S
         not_ready = _not_ready(service, writable=writable, readable=readable)
         return Status(
             build=version(),
@@ -79,7 +79,7 @@ class Pulse:
                 waiting=len(service.parker),
                 writable=writable,
                 readable=readable,
-                open=len(service.healing.book) if service.healing.caught_up and readable else None,
+                open=len(service.healing.book) if service.follower.caught_up and readable else None,
                 oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
                 to_retry=seen.letters,
             ),

@@ -19,10 +19,11 @@ from .dirty import Rules
 from .errors import Fatal
 from .events import URGENT
 from .fence import for_ever
-from .healing import Healing, Partitions, Reading
+from .healing import Healing
 from .intake import Intake
 from .lease import Lease
 from .ledger import Ledger
+from .letter_follower import LetterFollower, Partitions, Reading
 from .resync import Resync
 from .schedule import Schedule
 from .settings import Settings
@@ -94,6 +95,7 @@ class Service:
             producing,
             topic=settings.kafka.dead_letter_topic,
             source_topic=settings.kafka.topic,
+            of_topic=lambda: self.assignment.of_topic,
             addresses={(account.vendor, account.id): Address(account.user_id, account.lists) for account in settings.accounts},
             on_user=lambda key: self.workers.parked(key),  # noqa: PLW0108 - the workers come later
             on_poison=self.ledger.close,
@@ -134,16 +136,21 @@ class Service:
             metrics=metrics,
         )
         self.healing = Healing(
-            topic=settings.kafka.dead_letter_topic,
             schedule=self.schedule,
             gates=up.gates,
             accounts={vendor.id: settings.accounts_of(vendor.id) for vendor in settings.vendors},
             owned=lambda: self.ledger.partitions if self.state == "consuming" else (),
+            of_topic=lambda: self.assignment.of_topic,
             epoch=lambda: self.assignment.epoch,
+            put_done=self.parker.put_done,
+        )
+        self.follower = LetterFollower(
+            self.healing,
+            topic=settings.kafka.dead_letter_topic,
             reading=reading,
             partitions=partitions,
-            marks=self.parker,
             ring=self.bell.ring,
+            metrics=metrics,
         )
         self.intake: Intake | None = None
         self.state: Literal["starting", "consuming", "draining"] = "starting"
@@ -164,7 +171,7 @@ class Service:
         """
         parts = (
             self.parker.run,
-            self.healing.run,
+            self.follower.run,
             self.workers.work,
             self.commits.run,
             self._watch,

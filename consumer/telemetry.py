@@ -67,7 +67,7 @@ class Metrics:
             _HTTP_BUCKETS,
             "upstream",
         )
-        self.bugs = count("bugs", "Failed tries for a reason that nobody expected: our bug.", "stage")
+        self.bugs = count("bugs", "What nobody expected, of one user, record or letter each, and cost no other: our bug.", "stage")
         self.retries = count("retries", "Second tries within a run, at once.", "upstream", "code")
         self.commits = count("commits", "Commits of offsets.", "result")
         self.rebalances = count("rebalances", "Partitions given or taken.", "kind")
@@ -97,7 +97,7 @@ class Metrics:
             (self.commits, COMMIT_RESULTS),
             (self.rebalances, REBALANCE_KINDS),
             (self.odd_values, odd_names()),
-            (self.bugs, STAGES),
+            (self.bugs, (*STAGES, "letter")),
         ):
             for value in values:
                 counter.labels(value)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from msgspec import convert
 
@@ -13,6 +13,7 @@ from consumer.errors import ConsumerError
 from consumer.events import decode
 from consumer.history import History
 from consumer.http import retry_after
+from consumer.letter_record import parse
 from consumer.letterbook import Letterbook
 from consumer.mapping import documents
 from consumer.model import Contract, Entitlement, Profile, Snapshot, UserKey
@@ -47,10 +48,10 @@ def _snapshot(text: str = "x", *, rows: int = 1, tags: int = 1) -> Snapshot:
 def _book(text: str) -> None:
     value = text.encode()
     headers = [(name, value) for name in ("replaces", "error.code", "source.offset", "makeas.account", "parked_at")]
-    for reader in (Letterbook(), History()):
-        more: dict[str, Any] = {"timestamp_ms": 0, "now": 0.0} if isinstance(reader, Letterbook) else {}
-        reader.read((0, 0), headers, _EVENT + b"1}", **more)
-        reader.read((0, 1), [("letter", value), ("state", value)], b"", **more)
+    book, history = Letterbook(), History()
+    for offset, (said, event) in enumerate(((headers, _EVENT + b"1}"), ([("letter", value), ("state", value)], b""))):
+        book.read((0, offset), parse(said, event, value, timestamp_ms=0, now=0.0))
+        history.read((0, offset), said, event)
 
 
 def _event(text: str) -> None:

@@ -1,25 +1,34 @@
-"""Twenty thousand letters in the topic: how long a starting pod takes to read them, and what it keeps."""
+"""Letters in the topic: how long a starting pod takes to read them, what it keeps, and what a round costs with very many open."""
 
 import gc
 import time
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 from confluent_kafka import Producer
 
 from consumer import kafka
-from consumer.events import encode
+from consumer.dirty import Rules
+from consumer.events import URGENT, encode
 from consumer.gates import Gates
 from consumer.healing import Healing
-from consumer.model import Event, UserKey
+from consumer.letter_follower import LetterFollower
+from consumer.letter_record import parse
+from consumer.model import Ended, Event, Job, Result, UserKey, Verdict
 from consumer.sandbox.broker import broker, create_topic
-from consumer.settings import KafkaSettings
+from consumer.schedule import Schedule
+from consumer.settings import Account, KafkaSettings
+from consumer.upstreams import gates
+from tests.simulation.settings import SETTINGS
 
 _LETTERS = 20_000
+_OPEN = 250_000
 
 
 async def main() -> None:
+    _rounds()
     async with broker("jvm", report=lambda _: None) as real:
         for closed in (0, _LETTERS - 100):
             topic = f"letters-{closed}"
@@ -41,24 +50,72 @@ async def main() -> None:
 
 async def _read(settings: KafkaSettings, wanted: int) -> Healing:
     nobody: Any = None
-    healing = Healing(
+    healing = _healing(nobody, Gates({}, {}))
+    follower = LetterFollower(
+        healing,
         topic=settings.dead_letter_topic,
-        schedule=nobody,
-        gates=Gates({}, {}),
-        accounts={},
-        owned=tuple,
-        epoch=lambda: 0,
         reading=lambda: kafka.reading(settings, suffix="-bench"),
         partitions=lambda reader: kafka.partitions_of(reader, settings.dead_letter_topic),
-        marks=nobody,
         ring=lambda: None,
+        metrics=nobody,
     )
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(healing.run)
-        while not (healing.caught_up and len(healing.book) == wanted):
+        tasks.start_soon(follower.run)
+        while not (follower.caught_up and len(healing.book) == wanted):
             await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
     return healing
+
+
+def _healing(schedule: Any, gates: Gates, accounts: tuple[Account, ...] = ()) -> Healing:
+    return Healing(
+        schedule=schedule,
+        gates=gates,
+        accounts={"v1": accounts},
+        owned=lambda: range(12),
+        of_topic=lambda: 12,
+        epoch=lambda: 0,
+        put_done=lambda _: None,
+    )
+
+
+def _rounds() -> None:
+    """Held letters, all ours: what reading one costs, the first rounds, a round once each has had a run in vain, and a look at all."""
+    accounts = SETTINGS.accounts_of("v1")
+    rules = Rules(quiet_s=2.0, max_wait_s=30.0, concurrency=32, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
+    schedule = Schedule(rules, {"v1": tuple(one.id for one in accounts)}, urgent=URGENT)
+    healing = _healing(schedule, gates(SETTINGS, heals=True), accounts)
+    records = []
+    for number in range(_OPEN):
+        said = {"error.code": "held", "source.partition": str(number % 12), "source.offset": str(number), "source.partitions": "12"}
+        said |= {"makeas.account": "1", "makeas.lists": "10", "parked_at": "2026-11-24T08:00:00.000Z"}
+        value = encode(Event(UserKey("v1", f"email|{number:024d}"), "contract.1#update"))
+        records.append(([(name, text.encode()) for name, text in said.items()], value))
+    took = time.perf_counter()
+    for number, (headers, value) in enumerate(records):
+        healing.read((0, number), parse(headers, value, None, timestamp_ms=0, now=0.0))
+    read_s = (time.perf_counter() - took) / _OPEN
+    slowest_s, sorting = _slowest(lambda: healing.offer(now=1.0), _OPEN // 2000 + 2)
+    held = Result(Verdict.HELD)
+    for number in range(_OPEN):
+        job = Job(user=UserKey("v1", f"email|{number:024d}"), accounts=(accounts[0].id,), started_at=0.5, since_ms={})
+        healing.ended(job, Result(Verdict.DONE), {accounts[0].id: held}, Ended(owed=job.accounts))
+    idle_s, _ = _slowest(lambda: healing.offer(now=1.0), 20)
+    oldest_s, _ = _slowest(healing.book.oldest_parked_ms, 20)
+    all_s, _ = _slowest(lambda: sum(1 for _ in healing.waiting()), 3)
+    print(
+        f"  {_OPEN:,} open: read {read_s * 1e6:.1f} us a letter; the first {sorting} rounds at most {slowest_s * 1e3:.1f} ms;"
+        f" then {idle_s * 1e3:.2f} ms a round; the oldest {oldest_s * 1e3:.3f} ms; a look at all {all_s * 1e3:.0f} ms"
+    )
+
+
+def _slowest(what: Callable[[], object], times: int) -> tuple[float, int]:
+    took = []
+    for _ in range(times):
+        started = time.perf_counter()
+        what()
+        took.append(time.perf_counter() - started)
+    return max(took), times
 
 
 def _produce(bootstrap: str, topic: str, closed: int) -> None:

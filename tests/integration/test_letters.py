@@ -7,12 +7,13 @@ from typing import Any
 
 import anyio
 import pytest_asyncio
+from confluent_kafka.admin import AdminClient, NewPartitions
 
-from consumer.sandbox.broker import Broker
+from consumer.sandbox.broker import Broker, create_topic
 from consumer.sandbox.faults import Fault
 from consumer.sandbox.publishers import Message, event, poison
 from consumer.sandbox.town import PLACES, VENDORS, town
-from tests.integration.harness import Stage, staged, until
+from tests.integration.harness import PARTITIONS, Stage, staged, until
 
 FIRST, SECOND, THIRD = (place.account for place in PLACES)
 NUMBERS = "[workers]\nbackoff_s = 0.2\nbackoff_max_s = 1.0\nhold_s = 2.0\nmax_attempts = 3\n"
@@ -101,6 +102,7 @@ async def test_poison_is_shown_and_not_requeued(stage: Stage) -> None:
 
     letters = await listed(stage)
     assert sorted((one["source"], one["can_be_requeued"], one["user"]) for one in letters) == [("1:0", False, ""), ("1:1", False, "")]
+    assert "b'1:1'" in {one["key"] for one in await stage.letters(2)}
     shown = await stage.command("dead-letters", "show", letters[0]["place"])
     assert (shown.status, "no value" in shown.err) == (0, True), shown
     asked = await stage.command("dead-letters", "requeue", "--all", "--yes")
@@ -150,6 +152,45 @@ async def test_what_a_gate_held_heals_by_itself_through_kills_and_with_two_pods(
     assert status is not None
     assert [(row.account, row.owed_users) for row in status.lists if row.owed_users or row.oldest_due_s is not None] == []
     assert stage.town.violations() == []
+
+
+async def test_letters_heal_after_partitions_were_added(stage: Stage) -> None:
+    """By one pod each, whoever has their readers' events now; and what is parked again says so."""
+    outage = stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, status=503))
+    pods = [await stage.pod(more=NUMBERS).start() for _ in range(2)]
+    await stage.touch_all()
+    await stage.agree(accounts=[FIRST, THIRD])
+    for pod in pods:
+        await stage.idle(pod)
+    letters = await stage.letters(10)
+    assert {one["source.partitions"] for one in letters} == {str(PARTITIONS)}
+
+    admin = AdminClient({"bootstrap.servers": stage.kafka.bootstrap})
+    for future in admin.create_partitions([NewPartitions(stage.topic, PARTITIONS + 3)]).values():
+        await anyio.to_thread.run_sync(future.result, 30)
+    for pod in pods:
+        await pod.kill()
+        await pod.start()
+    stage.town.makeas.faults.remove(outage)
+
+    await stage.agree(within_s=90)
+    await all_closed(stage)
+    assert stage.town.violations() == []
+
+
+async def test_run_does_not_begin_on_a_compacted_topic_and_check_says_why(stage: Stage) -> None:
+    """Of a user's letters only the newest would be kept."""
+    letters = f"{stage.topic}.dead-letter"
+    await create_topic(stage.kafka.bootstrap, letters, partitions=1, config={"cleanup.policy": "compact", "retention.ms": "1209600000"})
+    pod = await stage.pod().start(ready=False)
+    with anyio.fail_after(30):
+        status = await pod.ended()
+    command = f"--entity-name {letters} --add-config cleanup.policy=delete"
+    assert (status, command in pod.said()) == (78, True), pod.said()
+
+    said = await stage.command("check", "--online", "--output", "json")
+    (finding,) = [one for one in json.loads(said.out) if one["level"] == "error"]
+    assert (said.status, finding["path"], command in finding["cure"]) == (78, "kafka.dead_letter_topic", True), said
 
 
 async def test_a_requeue_survives_a_kill(stage: Stage) -> None:

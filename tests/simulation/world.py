@@ -86,7 +86,9 @@ class World:
         """Let an operator ask for some letter once more."""
         letters = [letter for letter in self.letters if letter.user is not None]
         if letters:
-            headers = [("letter", f"0:{self.chance.choice(letters).offset}".encode()), ("state", b"requeue")]
+            letter = self.chance.choice(letters)
+            origin = [(name, text) for name, text in letter.headers if name in {"source.partition", "source.offset", "parked_at"}]
+            headers = [("letter", f"0:{letter.offset}".encode()), ("state", b"requeue"), *origin]
             self.letters.append(Parked(len(self.letters), int(anyio.current_time() * 1000), headers, None, None, None, 0))
 
     def held_open(self) -> set[int]:
@@ -250,6 +252,8 @@ class Parked(NamedTuple):
     version: int
     """Of the user's state when it was parked."""
 
+    key: bytes | None = None
+
     @property
     def said(self) -> dict[str, str]:
         return {name: text.decode() for name, text in self.headers}
@@ -261,19 +265,23 @@ class FakeProducer:
     def __init__(self, world: World) -> None:
         self._world = world
 
+    async def partitions_for(self, _: str) -> set[int]:
+        return {0}
+
     async def send_and_wait(
         self, topic: str, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]], partition: int | None
     ) -> Any:
         assert topic
         assert partition in {None, 0}
-        assert key is not None or value is not None, "the client sends no record without both"
+        assert key is not None, "a compacted topic takes no record without a key"
+        assert value is not None, "nor is a letter a tombstone"
         world = self._world
         await anyio.sleep(world.chance.uniform(0.005, 0.05))
         if world.trouble.get("letters"):
             raise KafkaError("no")
         said = {name: text.decode() for name, text in headers}
         user = account = None
-        if value and key is not None:
+        if value:
             vendor, _, name = key.decode().partition("|")
             user = UserKey(vendor, name)
             account = AccountId(said["makeas.account"]) if "makeas.account" in said else None
@@ -284,7 +292,7 @@ class FakeProducer:
         else:
             world.parked_records.add((int(said["source.partition"]), int(said["source.offset"])))
         version = world.versions.get(user, 0) if user is not None else 0
-        world.letters.append(Parked(len(world.letters), int(anyio.current_time() * 1000), headers, value, user, account, version))
+        world.letters.append(Parked(len(world.letters), int(anyio.current_time() * 1000), headers, value, user, account, version, key))
 
 
 @asynccontextmanager
@@ -320,7 +328,7 @@ class FakeReader:
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         return dict.fromkeys(partitions, len(self._world.letters))
 
-    async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Parked]]:
+    async def getmany(self, *_: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Parked]]:
         await anyio.sleep(timeout_ms / 1000)
         if self._world.trouble.get("letters"):
             raise KafkaError("no")

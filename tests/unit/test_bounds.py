@@ -10,7 +10,8 @@ from msgspec import convert
 
 from consumer import bounds
 from consumer.bounds import ID_CHARS, TAGS, TEXT_CHARS, WORD_CHARS
-from consumer.letterbook import account_of, fields, letter_of, places
+from consumer.letter_record import parse
+from consumer.letterbook import account_of
 from consumer.mapping import documents, is_long
 from consumer.model import Contract, Documents, Entitlement, Profile, Snapshot, UserKey
 from consumer.resync import mapped
@@ -144,12 +145,13 @@ def test_a_date_too_long_is_none() -> None:
 
 
 def test_headers_far_too_long_are_read_by_nobody() -> None:
-    said = fields([("replaces", b"1:1," * 5_000), ("error.code", b"held"), ("makeas.account", LONG.encode())])
-    letter = letter_of(said, b'{"eventType":"contract.1#update","vendorId":"v","userId":"u"}', timestamp_ms=0, now=0.0)
+    headers = [("replaces", b"1:1," * 5_000), ("error.code", b"held"), ("makeas.account", LONG.encode())]
+    said = parse(headers, b'{"eventType":"contract.1#update","vendorId":"v","userId":"u"}', b"v|u", timestamp_ms=0, now=0.0)
 
-    assert places(said["replaces"]) == ()
+    letter = said.letter
+    assert said.replaces == ()
     assert letter is not None
-    assert account_of(letter, ()) == ()
+    assert account_of((), letter.account, letter.lists) == ()
     assert letter.account == ""  # Not None, which stands for all accounts.
 
 

@@ -11,8 +11,9 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from consumer import deadletters
 from consumer.board import _lines
-from consumer.deadletters import Parker, Poison
-from consumer.model import Letter
+from consumer.deadletters import Address, Parker, Poison, mark
+from consumer.letter_record import Named, Origin, fields
+from consumer.model import AccountId, Letter, UserKey
 from consumer.silence import Answers
 from consumer.status import LetterCounts, Status
 from consumer.telemetry import Metrics, gauges
@@ -26,65 +27,225 @@ ONE, OTHER = TopicPartition("letters", 0), TopicPartition("letters", 1)
 class Producer:
     """Takes letters, or fails as often as it is told to."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, error: Exception | None = None) -> None:
         self.failures, self.sent, self.closed = failures, 0, False
+        self.error = error or KafkaError("no")
+        self.records: list[tuple[bytes | None, bytes | None, dict[str, str]]] = []
 
-    async def send_and_wait(self, *_: object, **__: object) -> None:
+    async def partitions_for(self, _: str) -> set[int]:
+        return {0, 1}
+
+    async def send_and_wait(
+        self, _: str, *, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes | None]], partition: int | None
+    ) -> None:
         await anyio.lowlevel.checkpoint()
+        assert partition in {None, 0, 1}, "Unrecognized partition"
         if self.failures > self.sent:
-            raise KafkaError("no")
+            raise self.error
         self.sent += 1
+        self.records.append((key, value, fields(headers)))
 
 
-async def written_by(monkeypatch: pytest.MonkeyPatch, *made: Producer | Exception) -> Parker:
-    """Park one record, with these producers in turn; return once it is written."""
-    monkeypatch.setattr(deadletters, "_AGAIN_S", 0.01)
-    coming = iter(made)
-    done = anyio.Event()
+ANN = UserKey("v", "ann")
+ADDRESSES = {("v", AccountId("a")): Address("1001", ("11", "12")), ("v", AccountId("b")): Address("2001", ("21",))}
+
+
+class Desk:
+    """A parker, what it says, and the producers it is given."""
+
+    def __init__(self, *made: Producer | Exception, replaced: tuple[Named, ...] = (), of_topic: int = 4) -> None:
+        self.users: list[UserKey] = []
+        self.poison: list[tuple[int, int]] = []
+        self.metrics = Metrics(one_of_each())
+        self._coming = iter(made)
+        self.parker = Parker(
+            self._producing,
+            topic="letters",
+            source_topic="events",
+            of_topic=lambda: of_topic,
+            addresses=ADDRESSES,
+            on_user=self.users.append,
+            on_poison=lambda *place: self.poison.append(place),
+            replaced=lambda _: replaced,
+            metrics=self.metrics,
+        )
 
     @asynccontextmanager
-    async def producing() -> AsyncIterator[Any]:
-        one = next(coming)
+    async def _producing(self) -> AsyncIterator[Any]:
+        one = next(self._coming)
         if isinstance(one, Exception):
             raise one
         yield one
         one.closed = True
 
-    parker = Parker(
-        producing,
-        topic="letters",
-        source_topic="events",
-        addresses={},
-        on_user=lambda _: None,
-        on_poison=lambda *_: done.set(),
-        replaced=lambda _: (),
-        metrics=Metrics(one_of_each()),
-    )
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(parker.run)
-        parker.put_poison(Poison(None, LETTER))
-        with anyio.fail_after(5):
-            await done.wait()
-            while parker.failing_since is not None:
-                await anyio.sleep(0.01)
-        tasks.cancel_scope.cancel()
-    return parker
+    async def written(self) -> Parker:
+        """Return once all is written."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.parker.run)
+            with anyio.fail_after(5):
+                while len(self.parker) or self.parker.failing_since is not None:
+                    await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+        return self.parker
+
+    def bugs(self) -> float:
+        found: float = self.metrics.bugs.labels(stage="letter")._value.get()
+        return found
 
 
-async def test_a_letter_is_tried_again_with_a_new_producer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadletters, "_AGAIN_S", 0.01)
+
+
+async def written_by(*made: Producer | Exception) -> Parker:
+    """Park one record, with these producers in turn; return once it is written."""
+    desk = Desk(*made)
+    desk.parker.put_poison(Poison(None, LETTER))
+    return await desk.written()
+
+
+async def test_a_letter_is_tried_again_with_a_new_producer() -> None:
     """Once the old one is closed; and it is written once."""
     old, new = Producer(failures=1), Producer(failures=0)
-    parker = await written_by(monkeypatch, old, new)
+    parker = await written_by(old, new)
 
     assert (old.sent, old.closed, new.sent, new.closed) == (0, True, 1, False)
     assert (parker.written, len(parker)) == (1, 0)
 
 
 @pytest.mark.parametrize("error", [KafkaConnectionError(), TimeoutError(), Unusable("kafka.ssl_cafile", "no PEM", "put it there")])
-async def test_where_no_producer_can_be_had_the_letter_waits(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    parker = await written_by(monkeypatch, error, error, Producer(failures=0))
+async def test_where_no_producer_can_be_had_the_letter_waits(error: Exception) -> None:
+    parker = await written_by(error, error, Producer(failures=0))
 
     assert (parker.written, len(parker)) == (1, 0)
+
+
+def of_account(account: str | None, *, partitions: int | None = None, lists: tuple[str, ...] = ()) -> Letter:
+    return Letter(
+        code="http-422",
+        stage="makeas",
+        partition=3,
+        offset=40,
+        user=ANN,
+        type="contract.1#update",
+        account=None if account is None else AccountId(account),
+        lists=lists,
+        partitions=partitions,
+    )
+
+
+async def test_all_letters_of_a_user_are_written_each_with_its_account_and_the_last_says_what_they_replace() -> None:
+    """Before the last all others are there: a crash in between closes nothing."""
+    producer = Producer(failures=0)
+    desk = Desk(producer, replaced=(Named((0, 7), Origin(3, 40, 0)), Named((1, 8))))
+    desk.parker.put_user(ANN, (of_account("a"), of_account("b", lists=("22",)), of_account(None)))
+    await desk.written()
+
+    said = [headers for _, _, headers in producer.records]
+    assert [(one.get("makeas.account"), one.get("makeas.lists")) for one in said] == [("1001", "11,12"), ("2001", "22"), (None, None)]
+    assert [one.get("replaces") for one in said] == [None, None, "0:7,1:8"]
+    assert said[-1]["replaces.origins"] == "3:40@1970-01-01T00:00:00.000Z,"
+    assert [key for key, _, _ in producer.records] == [b"v|ann"] * 3
+    assert (desk.users, desk.parker.written) == ([ANN], 3)
+
+
+@pytest.mark.parametrize(("of_topic", "partitions", "said"), [(4, None, "4"), (0, None, None), (4, 3, "3"), (4, 0, None)])
+async def test_a_letter_says_how_many_partitions_its_source_had(of_topic: int, partitions: int | None, said: str | None) -> None:
+    """Where a letter asked for the run, as many as that one said."""
+    producer = Producer(failures=0)
+    desk = Desk(producer, of_topic=of_topic)
+    desk.parker.put_user(ANN, (of_account("a", partitions=partitions),))
+    await desk.written()
+
+    assert [headers.get("source.partitions") for _, _, headers in producer.records] == [said]
+
+
+@pytest.mark.parametrize(("key", "written"), [(None, b"0:7"), (b"k", b"k"), (b"", b"")])
+async def test_a_record_that_can_not_be_read_has_a_letter_with_a_key(key: bytes | None, written: bytes) -> None:
+    """A compacted topic refuses one without, again and again, and its partition would stand still."""
+    producer = Producer(failures=0)
+    desk = Desk(producer)
+    desk.parker.put_poison(Poison(key, LETTER))
+    await desk.written()
+
+    assert [(found, value) for found, value, _ in producer.records] == [(written, b"")]
+
+
+async def test_done_repeats_which_letter_it_means() -> None:
+    producer = Producer(failures=0)
+    desk = Desk(producer)
+    desk.parker.put_done(Named((1, 7), Origin(3, 40, 1_795_507_200_123)))
+    desk.parker.put_done(Named((1, 8)))
+    await desk.written()
+
+    (_, _, full), (_, _, bare) = producer.records
+    assert (full["letter"], full["state"], full["source.partition"], full["source.offset"]) == ("1:7", "done", "3", "40")
+    assert full["parked_at"] == "2026-11-24T08:00:00.123Z"
+    assert set(bare) == {"letter", "state", "marked_at"}
+    assert mark(Named((1, 8)), "requeue").partition == 1
+
+
+async def test_done_for_a_partition_that_is_gone_is_dropped_and_all_else_is_written(caplog: pytest.LogCaptureFixture) -> None:
+    """The client refuses such a record with an assertion."""
+    producer = Producer(failures=0)
+    desk = Desk(producer)
+    desk.parker.put_done(Named((2, 7)))
+    desk.parker.put_done(Named((1, 7)))
+    desk.parker.put_user(ANN, (of_account("a"),))
+    await desk.written()
+
+    assert [headers.get("letter") for _, _, headers in producer.records] == [None, "1:7"]
+    assert [line.getMessage() for line in caplog.records if "mark dropped" in line.getMessage()] != []
+
+
+async def test_what_nobody_expected_of_one_letter_ends_nothing() -> None:
+    """It is counted, and the letter tried again with a new producer: the partition may have gone in between."""
+    desk = Desk(Producer(failures=1, error=AssertionError("Unrecognized partition")), Producer(failures=0))
+    desk.parker.put_done(Named((1, 7)))
+    await desk.written()
+
+    assert desk.bugs() == 1
+
+
+async def test_a_user_whose_letter_can_not_be_made_keeps_nobody_else_waiting() -> None:
+    desk = Desk(Producer(failures=0), *[KafkaError()] * 1000)
+    desk.parker.put_user(ANN, (of_account("nobody's"),))
+    desk.parker.put_user(UserKey("v", "bo"), (of_account("a"),))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(desk.parker.run)
+        with anyio.fail_after(5):
+            while not desk.users:
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+
+    assert (desk.users, len(desk.parker), desk.bugs() >= 1) == ([UserKey("v", "bo")], 1, True)
+
+
+def test_letters_of_users_go_with_the_partitions_and_records_are_handed_back() -> None:
+    """Their users are set aside, and parked again by whoever has them then."""
+    parker = Desk().parker
+    parker.put_user(ANN, (of_account("a"),))
+    parker.put_poison(Poison(None, LETTER))
+    parker.put_done(Named((1, 7)))
+
+    assert parker.give_up([0, 1]) == {0: [Poison(None, LETTER)], 1: []}
+    assert (len(parker), parker.poison_count) == (1, 0)
+
+
+async def test_since_when_letters_fail_is_the_first_failure() -> None:
+    """Each further one must not move it: the pod is not ready once it is long enough ago."""
+    desk = Desk(*[Producer(failures=1)] * 3, *[KafkaError()] * 1000)
+    desk.parker.put_poison(Poison(None, LETTER))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(desk.parker.run)
+        while desk.parker.failing_since is None:
+            await anyio.sleep(0.01)
+        first = desk.parker.failing_since
+        await anyio.sleep(0.2)
+        tasks.cancel_scope.cancel()
+
+    assert desk.parker.failing_since == first
 
 
 class Reader:

@@ -1,10 +1,14 @@
 """What is made of what Kafka says we may do."""
 
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from consumer.grants import _creatable, _group, _kept, _letters, _source, findings
+from consumer import grants
+from consumer.errors import Fatal
+from consumer.grants import Purpose, _creatable, _group, _kept, _letters, _source, findings, permitted
 from consumer.rights import READ, WRITE, Described
 from consumer.secret import Secret
 from consumer.settings import KafkaSettings
@@ -96,20 +100,86 @@ def test_the_cure_names_the_right_that_is_missing(lacking: set[int], cure: str) 
 
 
 @pytest.mark.parametrize(
-    ("configuration", "warnings"),
+    ("configuration", "expected"),
     [
-        ({"cleanup.policy": "delete", "retention.ms": "1209600000"}, 0),
-        ({"cleanup.policy": "delete", "retention.ms": "1209600001"}, 1),
-        ({"cleanup.policy": "delete", "retention.ms": "-1"}, 1),
-        ({"cleanup.policy": "compact,delete", "retention.ms": "1000"}, 1),
-        ({"cleanup.policy": "compact", "retention.ms": "-1"}, 2),
-        (None, 1),
+        ({"cleanup.policy": "delete", "retention.ms": "1209600000"}, []),
+        ({"cleanup.policy": "delete", "retention.ms": "1209600001"}, [("warning", 0)]),
+        ({"cleanup.policy": "delete", "retention.ms": "-1"}, [("warning", 0)]),
+        ({"cleanup.policy": "compact,delete", "retention.ms": "1000"}, [("error", 78)]),
+        ({"cleanup.policy": "compact", "retention.ms": "-1"}, [("error", 78), ("warning", 0)]),
+        (None, [("warning", 0)]),
     ],
 )
-def test_how_letters_are_kept_is_advice(configuration: dict[str, str] | None, warnings: int) -> None:
-    found = [brief(finding) for finding in _kept(configuration)]
+def test_how_long_letters_are_kept_is_advice_that_each_is_kept_is_not(
+    configuration: dict[str, str] | None, expected: list[tuple[str, int]]
+) -> None:
+    assert [brief(finding) for finding in _kept(KafkaSettings(), configuration)] == expected
 
-    assert found == [("warning", 0)] * warnings
+
+class Answers:
+    """A broker that says what the test says of the dead-letter topic."""
+
+    def __init__(self, configuration: dict[str, str] | None, may: frozenset[int] = ALL) -> None:
+        self._configuration, self._may, self.asked = configuration, may, 0
+
+    async def topics(self, names: list[str]) -> dict[str, Described]:
+        return {name: Described(partitions=1, may=self._may) for name in names}
+
+    async def group(self, _: str) -> Described:
+        return Described(may=ALL)
+
+    async def configuration(self, _: str) -> dict[str, str] | None:
+        self.asked += 1
+        return self._configuration
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, answers: Answers) -> None:
+    @asynccontextmanager
+    async def asking(_: KafkaSettings) -> AsyncIterator[Answers]:
+        yield answers
+
+    monkeypatch.setattr(grants, "asking", asking)
+
+
+async def test_run_ends_where_letters_would_overwrite_each_other_and_check_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that mends it."""
+    answered(monkeypatch, Answers({"cleanup.policy": "compact", "retention.ms": "1"}))
+    kafka = KafkaSettings(bootstrap_servers=("kafka:9092",), dead_letter_topic="letters")
+    with pytest.raises(Fatal) as caught:
+        await permitted(kafka, "run")
+    (wrong,) = [one for one in await findings(kafka, "run") if one.level == "error"]
+
+    assert (caught.value.status, wrong.status) == (78, 78)
+    assert str(caught.value) == f"{wrong.path}: {wrong.what}; {wrong.cure}"
+    assert wrong.cure.startswith("kafka-configs.sh --bootstrap-server kafka:9092 --alter --entity-type topics --entity-name letters ")
+
+
+async def test_settings_come_before_rights_and_both_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered(monkeypatch, Answers({"cleanup.policy": "compact"}, may=frozenset({READ})))
+    with pytest.raises(Fatal) as caught:
+        await permitted(KafkaSettings(), "run")
+
+    assert (caught.value.status, "is compacted" in str(caught.value), "grant WRITE" in str(caught.value)) == (78, True, True)
+
+
+@pytest.mark.parametrize(("configuration", "said"), [(None, 1), ({"cleanup.policy": "delete", "retention.ms": "-1"}, 0)])
+async def test_run_warns_where_it_can_not_be_read_how_letters_are_kept(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, configuration: dict[str, str] | None, said: int
+) -> None:
+    answered(monkeypatch, Answers(configuration))
+    await permitted(KafkaSettings(), "run")
+
+    assert len([line for line in caplog.records if "can't be read" in line.getMessage()]) == said
+
+
+@pytest.mark.parametrize("purpose", ["replay", "dead-letters"])
+async def test_who_writes_no_letters_does_not_ask_how_they_are_kept(monkeypatch: pytest.MonkeyPatch, purpose: Purpose) -> None:
+    """Letters that are there can be looked at, however they are kept."""
+    answers = Answers({"cleanup.policy": "compact"})
+    answered(monkeypatch, answers)
+    await permitted(KafkaSettings(), purpose)
+
+    assert answers.asked == 0
 
 
 async def test_no_broker_is_69_and_no_secret_shows() -> None:

@@ -44,7 +44,7 @@ async def returns() -> None:
 
 
 @pytest.mark.parametrize("end", [returns, cancelled_by_itself])
-@pytest.mark.parametrize("part", ["parker", "healing", "commits"])
+@pytest.mark.parametrize("part", ["parker", "follower", "commits"])
 async def test_a_part_that_ends_by_itself_ends_the_pod_with_an_error(part: str, end: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody goes on without it, and until the end the pod says that it is not alive."""
     pod = service()
