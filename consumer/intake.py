@@ -12,14 +12,12 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
 from .assignment import Assignment
-from .deadletters import Parker, Poison, usual_key
-from .errors import Unreadable
-from .events import Ignored, decode
+from .deadletters import Parker
 from .kafka import DAMAGED, Member
 from .ledger import Ledger
-from .model import Letter
+from .records import Records
 from .schedule import Schedule
-from .strangers import UnknownVendors
+from .strangers import UnknownTypes, UnknownVendors
 from .telemetry import Metrics, log
 from .traces import Traces
 
@@ -32,12 +30,6 @@ _ANSWER_S: Final = 1.0
 _FAILURES: Final = 3
 _OUT_S: Final = 60.0
 _UNPLACED_S: Final = 0.05
-_KEY_BYTES: Final = 1024
-"""A longer key is not kept: with one near Kafka's limit no letter could be written, and its offset never closed."""
-
-_BELIEVED_MS: Final = 366 * 24 * 3600 * 1000
-"""An event's time that is longer ago, or ahead of us, is wrong: seconds for milliseconds, none at all, a clock that is off."""
-
 
 Batches = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 
@@ -63,6 +55,7 @@ class Intake:
         parker: Parker,
         vendors: Iterable[str],
         unknown: UnknownVendors,
+        unknown_types: UnknownTypes,
         ring: Callable[[], None],
         max_dirty_users: int,
         metrics: Metrics,
@@ -78,9 +71,18 @@ class Intake:
         """
         self._consumer, self._assignment, self._topic = consumer, assignment, topic
         self._schedule, self._ledger, self._parker = schedule, ledger, parker
-        self._vendors, self._unknown = frozenset(vendors), unknown
-        self._ring, self._max_dirty_users, self._metrics, self._traces = ring, max_dirty_users, metrics, traces
-        self._wall_clock = wall_clock
+        self._ring, self._max_dirty_users, self._metrics = ring, max_dirty_users, metrics
+        self._records = Records(
+            schedule=schedule,
+            ledger=ledger,
+            parker=parker,
+            vendors=vendors,
+            unknown=unknown,
+            unknown_types=unknown_types,
+            metrics=metrics,
+            traces=traces,
+            wall_clock=wall_clock,
+        )
         self._paused = False
         self._stopped = False
         self.polled_at = anyio.current_time()
@@ -215,7 +217,7 @@ class Intake:
         now = anyio.current_time()
         for tp, records in batches.items():
             if tp.partition in self._ledger.partitions:
-                self._take_batch(tp.partition, records, now)
+                self._records.take(tp.partition, records, now=now)
         for tp in self._mine():
             # Behind the last record may stand control records, which nobody hands out.
             position = self._consumer.position_now(tp)
@@ -224,61 +226,9 @@ class Intake:
         if batches:
             self._ring()
 
-    def _take_batch(self, partition: int, records: list[ConsumerRecord[bytes, bytes]], now: float) -> None:
-        next_offset = self._ledger.next_offset(partition)
-        submit, open_ = self._schedule.submit, self._ledger.open
-        taken = opened = 0
-        now_ms = since_ms = int(self._wall_clock() * 1000)
-        said_ms: int | None = None
-        for record in records:
-            offset = record.offset
-            if offset < next_offset:
-                continue
-            try:
-                event = decode(record.value)
-            except Unreadable as error:
-                self._poison(partition, record, error, now_ms)
-                continue
-            if isinstance(event, Ignored):
-                self._metrics.records.labels(outcome=event.reason.replace("-", "_")).inc()
-            elif event.user.vendor not in self._vendors:
-                self._metrics.records.labels(outcome="unknown_vendor").inc()
-                self._unknown.note(event.user.vendor, partition, offset, at_ms=record.timestamp)
-            else:
-                taken += 1
-                if self._traces is not None:
-                    self._traces.event(event.user, record.headers, partition=partition, offset=offset)
-                if record.timestamp != said_ms:  # Equal times are one object.
-                    said_ms = record.timestamp
-                    since_ms = _believed(said_ms, now_ms)
-                if submit(event, partition, offset, since_ms=since_ms, now=now):
-                    opened += 1
-                    open_(partition, offset, since_ms=since_ms)
-                    if (key := _kept(record.key)) is not None and key != usual_key(event.user):
-                        self._schedule.keep_key(event.user, key)
-        self._metrics.records.labels(outcome="user").inc(taken)
-        self._metrics.events_merged.inc(taken - opened)
-        self._ledger.read(partition, records[-1].offset + 1)
-
-    def _poison(self, partition: int, record: ConsumerRecord[bytes, bytes], error: Unreadable, now_ms: int) -> None:
-        self._metrics.records.labels(outcome="poison").inc()
-        self._ledger.open(partition, record.offset, since_ms=_believed(record.timestamp, now_ms))
-        letter = Letter(code=error.code, stage="intake", partition=partition, offset=record.offset)
-        self._parker.put_poison(Poison(_kept(record.key), letter))
-
     def _mine(self) -> list[TopicPartition]:
         """Return what both the client and the ledger hold: during a rebalance they differ."""
         return [tp for tp in self._consumer.assignment() if tp.partition in self._ledger.partitions]
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._topic, partition)
-
-
-def _kept(key: bytes | None) -> bytes | None:
-    """Return a record's key as its letter may have it."""
-    return key if key is not None and len(key) <= _KEY_BYTES else None
-
-
-def _believed(said_ms: int, now_ms: int) -> int:
-    """Return an event's time, or now, where what its record says can't be true."""
-    return said_ms if now_ms - _BELIEVED_MS <= said_ms <= now_ms else now_ms

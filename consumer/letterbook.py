@@ -82,7 +82,7 @@ def letter_of(said: Mapping[str, str], value: bytes | None, *, timestamp_ms: int
         partition, offset = int(said.get("source.partition", "-1")), int(said.get("source.offset", "-1"))
     except (Unreadable, ValueError):
         return None
-    if isinstance(event, Ignored):
+    if isinstance(event, Ignored):  # Of an unknown type it may well be, where those are resynced.
         return None
     return OpenLetter(
         user=event.user,

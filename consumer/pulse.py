@@ -20,6 +20,7 @@ from .status import (
     ListStatus,
     PartitionStatus,
     Status,
+    UnknownType,
     UnknownVendor,
     UserCounts,
     shown,
@@ -72,6 +73,7 @@ class Pulse:
             upstreams=_gates(service, seen, now),
             lists=_lists(service, seen),
             unknown_vendors=_unknown(service),
+            unknown_types=_unknown_types(service),
             dead_letters=LetterCounts(
                 written=service.parker.written,
                 waiting=len(service.parker),
@@ -151,6 +153,19 @@ def _unknown(service: "Service") -> tuple[UnknownVendor, ...]:
             replay=f"sesamy-makeas replay --vendor {quote(shown(vendor))} {_from(one)}",
         )
         for vendor, one in service.unknown.seen.items()
+    )
+
+
+def _unknown_types(service: "Service") -> tuple[UnknownType, ...]:
+    types = service.unknown_types
+    return tuple(
+        UnknownType(
+            type=name,
+            events=one.events,
+            first_offset=f"{one.first[0]}:{one.first[1]}",
+            replay="" if types.are_taken else f"sesamy-makeas replay --unknown-types {_from(one)}",
+        )
+        for name, one in types.seen.items()
     )
 
 

@@ -9,9 +9,11 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from . import kafka
 from .errors import Fatal, Unreadable
-from .events import Ignored, decode
+from .events import Ignored, Unknown, decode
 from .settings import KafkaSettings
 from .span import Asked, Edges, Scanned, Span, spans
+from .status import shown
+from .strangers import OTHER, TYPES_KEPT
 
 _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 5000
@@ -57,7 +59,7 @@ async def scan(
 
     Args:
         vendors: those that the settings know.
-        asked: whom it is about.
+        asked: whom it is about; users of unknown types are taken where it or the settings say so.
         progress: told now and then how many offsets are behind us, of how many.
 
     Raises:
@@ -67,20 +69,20 @@ async def scan(
     if not any(one.offsets for one in found):
         return Scanned()
     async with kafka.asking(settings, suffix="-replay") as consumer:
-        reading = _Reading(consumer, settings.topic, [one for one in found if one.offsets], frozenset(vendors), asked)
+        takes_unknown = asked.unknown_types or settings.unknown_types == "resync"
+        left = {TopicPartition(settings.topic, one.partition): one for one in found if one.offsets}
+        reading = _Reading(consumer, left, _Sorting(frozenset(vendors), asked, takes_unknown=takes_unknown))
         await reading.run(progress)
     reading.scanned.took_s = anyio.current_time() - started
     return reading.scanned
 
 
 class _Reading:
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str, found: list[Span], vendors: frozenset[str], asked: Asked) -> None:
-        self._consumer, self._vendors, self._asked = consumer, vendors, asked
-        self._left = {TopicPartition(topic, one.partition): one for one in found}
+    def __init__(self, consumer: AIOKafkaConsumer, left: dict[TopicPartition, Span], sorting: "_Sorting") -> None:
+        self._consumer, self._left, self._sorting, self.scanned = consumer, left, sorting, sorting.scanned
         self._next = {tp: one.start for tp, one in self._left.items()}
-        self._offsets = sum(one.offsets for one in found)
+        self._offsets = sum(one.offsets for one in left.values())
         self._started = {tp: one.start for tp, one in self._left.items()}
-        self.scanned = Scanned()
 
     async def run(self, progress: Callable[[int, int], None]) -> None:
         self._consumer.assign(list(self._left))
@@ -105,7 +107,7 @@ class _Reading:
                 if record.offset >= span.end:
                     break
                 count += 1
-                self._take_record(record.value)
+                self._sorting.take(record.value)
             self.scanned.records[tp.partition] = self.scanned.records.get(tp.partition, 0) + count
             self._next[tp] = records[-1].offset + 1
         for tp, span in list(self._left.items()):
@@ -115,7 +117,25 @@ class _Reading:
                 del self._left[tp]
                 self._consumer.pause(tp)
 
-    def _take_record(self, value: bytes | None) -> None:
+    async def _skip(self, lost: list[TopicPartition]) -> None:
+        for tp, earliest in (await self._consumer.beginning_offsets(lost)).items():
+            start = min(max(earliest, self._next[tp]), self._left[tp].end)
+            self.scanned.gone[tp.partition] = self.scanned.gone.get(tp.partition, 0) + start - self._next[tp]
+            self._next[tp] = start
+            self._consumer.seek(tp, start)
+            if start >= self._left[tp].end:
+                del self._left[tp]
+                self._consumer.pause(tp)
+
+
+class _Sorting:
+    """Says of each record whose it is, and counts what is passed over."""
+
+    def __init__(self, vendors: frozenset[str], asked: Asked, *, takes_unknown: bool) -> None:
+        self._vendors, self._asked, self._takes_unknown = vendors, asked, takes_unknown
+        self.scanned = Scanned(takes_unknown_types=takes_unknown)
+
+    def take(self, value: bytes | None) -> None:
         scanned = self.scanned
         try:
             event = decode(value)
@@ -128,15 +148,15 @@ class _Reading:
             return
         elif event.user.vendor not in self._vendors:
             scanned.unknown_vendors[event.user.vendor] = scanned.unknown_vendors.get(event.user.vendor, 0) + 1
+        elif isinstance(event, Unknown) and not self._passes(event):
+            scanned.ignored += 1
         else:
             scanned.users.setdefault(event.user)
 
-    async def _skip(self, lost: list[TopicPartition]) -> None:
-        for tp, earliest in (await self._consumer.beginning_offsets(lost)).items():
-            start = min(max(earliest, self._next[tp]), self._left[tp].end)
-            self.scanned.gone[tp.partition] = self.scanned.gone.get(tp.partition, 0) + start - self._next[tp]
-            self._next[tp] = start
-            self._consumer.seek(tp, start)
-            if start >= self._left[tp].end:
-                del self._left[tp]
-                self._consumer.pause(tp)
+    def _passes(self, event: Unknown) -> bool:
+        """Count an event of unknown type; return whether it counts for its user."""
+        types, name = self.scanned.unknown_types, shown(event.type)
+        if name not in types and len(types) >= TYPES_KEPT:
+            name = OTHER
+        types[name] = types.get(name, 0) + 1
+        return self._takes_unknown

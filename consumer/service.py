@@ -24,7 +24,7 @@ from .ledger import Ledger
 from .resync import Resync
 from .schedule import Schedule
 from .settings import Settings
-from .strangers import UnknownVendors
+from .strangers import UnknownTypes, UnknownVendors
 from .telemetry import Metrics, log
 from .upstreams import Upstreams
 from .workers import Bell, Workers
@@ -84,6 +84,7 @@ class Service:
         self.settings, self.metrics, self.up = settings, metrics, up
         workers = settings.workers
         self.ledger, self.bell, self.unknown = Ledger(), Bell(), UnknownVendors()
+        self.unknown_types = UnknownTypes(are_taken=settings.kafka.unknown_types == "resync")
         self.lease = Lease(settings.kafka.session_timeout_s)
         self.schedule = Schedule(
             rules(settings, quiet_s=settings.debounce.quiet_s),
@@ -227,6 +228,7 @@ class Service:
                 parker=self.parker,
                 vendors=self.up.vendors,
                 unknown=self.unknown,
+                unknown_types=self.unknown_types,
                 ring=self.bell.ring,
                 max_dirty_users=self.settings.workers.max_dirty_users,
                 metrics=self.metrics,

@@ -9,8 +9,9 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from . import kafka
 from .errors import Unreadable
-from .events import Ignored, decode
+from .events import Unknown, decode
 from .follow import Follow
+from .model import Event
 from .settings import KafkaSettings
 from .telemetry import log
 
@@ -34,6 +35,7 @@ class Tail:
     def __init__(self, settings: KafkaSettings, follow: Follow) -> None:
         """Take where the topic is, and whom to tell."""
         self._settings, self._follow = settings, follow
+        self._followed = (Event, Unknown) if settings.unknown_types == "resync" else Event
         self._positions: dict[int, int] = {}
         self._ready = anyio.Event()
         self._good_at = anyio.current_time()
@@ -107,7 +109,8 @@ class Tail:
                     event = decode(record.value)
                 except Unreadable:
                     continue
-                if not isinstance(event, Ignored):
+                # Where pods pass a type over, no run of theirs follows its event.
+                if isinstance(event, self._followed):
                     self._follow.seen(event.user, tp.partition, record.offset)
         for partition in self._positions:
             # Behind the last record may stand control records, which nobody hands out.

@@ -17,7 +17,7 @@ from consumer.model import AccountId
 from consumer.sandbox.broker import broker, create_topic
 from consumer.sandbox.publishers import event
 from consumer.schedule import Schedule
-from consumer.strangers import UnknownVendors
+from consumer.strangers import UnknownTypes, UnknownVendors
 from consumer.telemetry import Metrics
 from tests.simulation.settings import SETTINGS
 
@@ -105,6 +105,7 @@ async def _ours(bootstrap: str) -> float:
         parker=parker,
         vendors=["vendor_123"],
         unknown=UnknownVendors(),
+        unknown_types=UnknownTypes(),
         ring=ring,
         max_dirty_users=1_000_000,
         metrics=Metrics(SETTINGS),

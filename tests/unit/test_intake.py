@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import json
 import random
 import struct
 from collections.abc import Callable, Coroutine, Mapping
@@ -18,12 +19,12 @@ from aiokafka.record.util import calc_crc32c
 
 from consumer.deadletters import Poison
 from consumer.dirty import Rules
-from consumer.events import URGENT
+from consumer.events import URGENT, Ignored, Unknown, decode
 from consumer.intake import Intake
 from consumer.ledger import Ledger
-from consumer.model import AccountId
+from consumer.model import AccountId, Event, UserKey
 from consumer.schedule import Schedule
-from consumer.strangers import UnknownVendors
+from consumer.strangers import OTHER, UnknownTypes, UnknownVendors
 from consumer.telemetry import Metrics
 from tests.simulation.settings import SETTINGS
 
@@ -38,6 +39,7 @@ class Record(NamedTuple):
     value: bytes
     key: bytes | None = None
     timestamp: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def corrupt() -> None:
@@ -158,7 +160,7 @@ def virtually(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Non
 class Desk:
     """An intake and what it fills."""
 
-    def __init__(self, consumer: Consumer, *, max_dirty_users: int = 1000) -> None:
+    def __init__(self, consumer: Consumer, *, max_dirty_users: int = 1000, takes_types: bool = False, traces: Any = None) -> None:
         rules = Rules(quiet_s=2.0, max_wait_s=30.0, concurrency=4, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
         self.schedule, self.ledger = Schedule(rules, {"v1": (AccountId("1"),)}, urgent=URGENT), Ledger()
         for partition in consumer.logs:
@@ -167,6 +169,7 @@ class Desk:
         self.letters = Letters()
         letters: Any = self.letters
         taken: Any = consumer
+        self.unknown, self.types, self.metrics = UnknownVendors(), UnknownTypes(are_taken=takes_types), Metrics(SETTINGS)
         self.intake = Intake(
             taken,
             steady,
@@ -175,12 +178,17 @@ class Desk:
             ledger=self.ledger,
             parker=letters,
             vendors=["v1"],
-            unknown=UnknownVendors(),
+            unknown=self.unknown,
+            unknown_types=self.types,
             ring=lambda: None,
             max_dirty_users=max_dirty_users,
-            metrics=Metrics(SETTINGS),
+            metrics=self.metrics,
+            traces=traces,
             wall_clock=lambda: _NOW_MS / 1000,
         )
+
+    def counted(self, outcome: str) -> float | None:
+        return self.metrics.registry.get_sample_value("sesamy_makeas_records_total", {"outcome": outcome})
 
     async def run_for(self, seconds: float) -> Mapping[int, int]:
         with anyio.move_on_after(seconds):
@@ -326,3 +334,99 @@ async def test_equal_times_are_one_object() -> None:
     await desk.run_for(5)
 
     assert len({id(user.since_ms) for user in desk.schedule._users.values()}) == 2
+
+
+def typed(type_: str, user: str, vendor: str = "v1") -> bytes:
+    return json.dumps({"eventType": type_, "vendorId": vendor, "userId": user}).encode()
+
+
+@virtually
+async def test_an_event_of_unknown_type_is_counted_and_passed_over() -> None:
+    consumer = Consumer(1, 0)
+    values = [typed("userVendor.1#deleted", "a"), typed("article.1#read", "b", "v9"), typed("contract.2#update", "c")]
+    consumer.logs[0] = [Record(n, value, timestamp=_NOW_MS - 5) for n, value in enumerate(values)]
+    desk = Desk(consumer)
+
+    assert await desk.run_for(5) == {0: 3}
+    assert [(user.user, one.type) for user, one in desk.schedule.users.items()] == [("c", "contract.1#update")]
+    assert [(name, one.first) for name, one in desk.types.seen.items()] == [("userVendor.1#deleted", (0, 0))]
+    # Of a vendor that we don't serve a type says nothing: the vendor is what is missing.
+    assert [(name, one.first) for name, one in desk.unknown.seen.items()] == [("v9", (0, 1))]
+    assert [desk.counted(outcome) for outcome in ("unknown_type", "unknown_vendor", "user")] == [1, 1, 1]
+
+
+@virtually
+async def test_where_the_settings_say_so_an_event_of_unknown_type_is_one_like_any_other() -> None:
+    """It is routine, has a token, and is called by one of few short names, however many types there are."""
+    consumer = Consumer(1, 0)
+    types = ["userVendor.1#deleted", *(f"a.1#{number}" * 20 for number in range(60))]
+    consumer.logs[0] = [Record(n, typed(type_, f"u{n}")) for n, type_ in enumerate(types)] + [Record(61, typed("x#y", "u61", "v9"))]
+    desk = Desk(consumer, takes_types=True)
+    consumer.at_once = 100
+
+    assert await desk.run_for(5) == {0: 62}
+    assert (len(desk.schedule), desk.ledger.open_count(0)) == (61, 61)
+    assert {one.type for one in desk.schedule.users.values()} == {*desk.types.seen, OTHER}
+    assert len({id(one.type) for one in desk.schedule.users.values()}) == 51
+    assert [desk.counted(outcome) for outcome in ("unknown_type", "unknown_vendor", "user")] == [0, 1, 61]
+
+
+def test_a_record_at_which_our_reading_fails_is_parked_and_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that nobody thought of: the letter says that it is ours."""
+
+    @virtually
+    async def test() -> None:
+        def read(value: bytes | None) -> Event | Unknown | Ignored:
+            if value == b"evil":
+                raise ZeroDivisionError
+            return decode(value)
+
+        monkeypatch.setattr("consumer.records.decode", read)
+        consumer = Consumer(2, 4)
+        consumer.logs[0][1] = Record(1, b"evil", b"key")
+        desk = Desk(consumer)
+
+        assert await desk.run_for(5) == {0: 4, 1: 4}
+        assert len(desk.schedule) == 7
+        assert [(one.key, one.letter.code, one.letter.stage, one.letter.offset) for one in desk.letters.poison] == [
+            (b"key", "bug", "intake", 1)
+        ]
+        assert desk.counted("poison") == 1
+
+    test()
+
+
+def test_headers_at_which_our_reading_fails_cost_a_trace_and_no_reader(caplog: pytest.LogCaptureFixture) -> None:
+    @virtually
+    async def test() -> None:
+        class Traces:
+            def event(self, user: UserKey, headers: object, *, partition: int, offset: int) -> None:
+                if offset == 1:
+                    raise ZeroDivisionError(user, headers, partition)
+
+        desk = Desk(Consumer(1, 3), traces=Traces())
+
+        assert await desk.run_for(5) == {0: 3}
+        assert (len(desk.schedule), desk.letters.poison) == (3, [])
+        (line,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")
+        assert "test_intake.py" in line
+        assert "0-1" not in line
+
+    test()
+
+
+def test_what_fails_inside_a_change_of_state_ends_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torn state must never commit."""
+
+    @virtually
+    async def test() -> None:
+        def torn(*_: object, **__: object) -> bool:
+            raise ZeroDivisionError
+
+        desk = Desk(Consumer(1, 3))
+        monkeypatch.setattr(desk.schedule, "submit", torn)
+
+        with pytest.raises(ZeroDivisionError):
+            await desk.run_for(5)
+
+    test()
