@@ -30,6 +30,7 @@ _ANSWER_S: Final = 1.0
 _FAILURES: Final = 3
 _OUT_S: Final = 60.0
 _UNPLACED_S: Final = 0.05
+_ASK_LIMIT_S: Final = 30.0
 
 Batches = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 
@@ -108,6 +109,9 @@ class Intake:
                 self._paused = False
                 self._seek_all()
             self._assignment.check()
+            if lost := self._assignment.watch.lost(self._ledger.partitions):
+                await self._begin_anew(lost)
+                continue
             self._regulate()
             try:
                 batches = await self._poll()
@@ -180,19 +184,44 @@ class Intake:
             self._consumer.seek(tp, self._ledger.next_offset(tp.partition))
 
     async def _resume_at_earliest(self, lost: Mapping[TopicPartition, int]) -> None:
-        for tp, wanted in lost.items():
-            with anyio.fail_after(30):
-                earliest = (await self._consumer.beginning_offsets([tp]))[tp]
-            if tp.partition not in self._ledger.partitions:
-                continue
-            gap = max(0, earliest - wanted)
-            self._metrics.offset_resets.inc()
+        """Go on at the first record there is, where our next one is gone."""
+        found = await self._earliest(list(lost))
+        if found is None:
+            return
+        for tp, earliest in found.items():
+            gap = max(0, earliest - lost[tp])
             self._metrics.offset_gap_records.inc(gap)
-            _log.error("offset out of range", partition=tp.partition, offset=wanted, next_offset=earliest, gap_records=gap)
-            self._schedule.forget_tokens(tp.partition)
-            self._parker.give_up_poison(tp.partition)
-            self._ledger.begin(tp.partition, earliest)
+            _log.error("offset out of range", partition=tp.partition, offset=lost[tp], next_offset=earliest, gap_records=gap)
+            self._restart(tp.partition, earliest)
         self._seek_all()
+
+    async def _begin_anew(self, lost: list[int]) -> None:
+        """Read from the beginning what is another log than the one our offsets are of; it may have been filled past them."""
+        found = await self._earliest([self._tp(partition) for partition in lost])
+        if found is None:
+            return
+        for tp, earliest in found.items():
+            offset = self._ledger.next_offset(tp.partition)
+            _log.error("topic made anew: read from its beginning", partition=tp.partition, offset=offset, next_offset=earliest)
+            self._restart(tp.partition, earliest)
+        self._assignment.watch.accept(lost)
+        self._consumer.resume(*(self._tp(partition) for partition in self.out))
+        self._suspects.clear()
+        self.out.clear()
+        self._seek_all()
+
+    async def _earliest(self, tps: list[TopicPartition]) -> Mapping[TopicPartition, int] | None:
+        """Return where partitions of ours begin; None: they have gone or come meanwhile."""
+        epoch = self._assignment.epoch
+        with anyio.fail_after(_ASK_LIMIT_S):
+            found: Mapping[TopicPartition, int] = await self._consumer.beginning_offsets(tps)
+        return found if epoch == self._assignment.epoch else None
+
+    def _restart(self, partition: int, earliest: int) -> None:
+        self._metrics.offset_resets.inc()
+        self._schedule.forget_tokens(partition)
+        self._parker.give_up_poison(partition)
+        self._ledger.begin(partition, earliest)
 
     def _regulate(self) -> None:
         load = len(self._schedule) + self._parker.poison_count

@@ -3,7 +3,7 @@
 import ssl
 import struct
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
-from . import tls
+from . import metadata, tls
 from .errors import Fatal
 from .settings import KafkaSettings
 
@@ -49,6 +49,8 @@ _START_LIMIT_S: Final = 30.0
 _FLUSH_LIMIT_S: Final = 25.0
 """Longer than a producer holds on to a record: one that is not stopped in order goes on for ever."""
 _FETCH_BYTES: Final = 16 * 1024 * 1024
+_METADATA_MS: Final = 20_000
+"""How long it may take until a new partition is noticed; with the rebalance it is read within 30 s."""
 TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
 
 
@@ -132,6 +134,14 @@ class Member(AIOKafkaConsumer):  # type: ignore[misc]  # the client has no types
         """Return the next offset to be handed out, without waiting; None where it is not known yet."""
         return position_now(self, tp)
 
+    async def committed_all(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the group's offsets of those partitions that have one, in one request."""
+        return await metadata.committed_all(self, tps)
+
+    async def topic_id(self, topic: str) -> bytes | None:
+        """Return what tells the topic from another of its name, see `metadata.topic_id`."""
+        return await metadata.topic_id(self._client, topic)
+
 
 def position_now(consumer: AIOKafkaConsumer, tp: TopicPartition) -> int | None:
     """Return the next offset to be handed out, without waiting; None where it is not known yet."""
@@ -167,7 +177,9 @@ async def joined(
         rebalance_timeout_ms=int(kafka.rebalance_timeout_s * 1000),
         partition_assignment_strategy=(StickyPartitionAssignor,),
         fetch_max_bytes=_FETCH_BYTES,
+        metadata_max_age_ms=_METADATA_MS,
     )
+    metadata.pace(member._client)  # noqa: SLF001 - there is no setting for it
     made(member)
     try:
         member.subscribe([kafka.topic], listener=listener)
@@ -189,6 +201,7 @@ async def reading(kafka: KafkaSettings, *, suffix: str, **options: Any) -> Async
     """
     options |= connection(kafka, suffix=suffix)
     reader = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="none")
+    metadata.pace(reader._client)  # noqa: SLF001 - there is no setting for it
     try:
         with anyio.fail_after(_START_LIMIT_S):
             await begin(reader.start, options)
@@ -281,9 +294,8 @@ async def pin_group(kafka: KafkaSettings) -> bool:
     async with reading(kafka, suffix="-start", group_id=kafka.group_id) as reader, _within(_START_LIMIT_S):
         partitions = await partitions_of(reader, kafka.topic)
         reader.assign(partitions)
-        for partition in partitions:
-            if await reader.committed(partition) is not None:
-                return False
+        if await metadata.committed_all(reader, partitions):
+            return False
         ask = reader.beginning_offsets if kafka.start_at == "earliest" else reader.end_offsets
         try:
             await reader.commit(await ask(partitions))

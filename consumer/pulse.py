@@ -114,6 +114,7 @@ def _not_ready(service: "Service", *, writable: bool, readable: bool) -> tuple[s
         ("starting", service.state == "starting"),
         ("draining", service.state == "draining"),
         ("not a member of the group", not service.assignment.joined),
+        ("the topic is missing", service.assignment.watch.missing),
         ("the dead-letter topic takes no letters", not writable),
         ("the dead-letter topic can't be read", not readable),
     )

@@ -175,6 +175,7 @@ class Service:
             tasks.start_soon(self.workers.work)
             tasks.start_soon(self.commits.run)
             tasks.start_soon(self._watch)
+            tasks.start_soon(self.assignment.watch.run, lambda: self.consumer if self.assignment.joined else None)
             tasks.start_soon(self._listen_to_the_loop)
             tasks.start_soon(self.consume)
 

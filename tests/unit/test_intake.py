@@ -26,6 +26,7 @@ from consumer.model import AccountId, Event, UserKey
 from consumer.schedule import Schedule
 from consumer.strangers import OTHER, UnknownTypes, UnknownVendors
 from consumer.telemetry import Metrics
+from consumer.topic_watch import TopicWatch
 from tests.simulation.settings import SETTINGS
 
 _EVENT = b'{"eventType":"contract.1#update","vendorId":"v1","userId":"%d-%d"}'
@@ -124,7 +125,9 @@ class Consumer:
 
 
 class Steady:
-    epoch = 0
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.watch = TopicWatch("t")
 
     def check(self) -> None:
         """Find nothing wrong."""
@@ -142,7 +145,7 @@ class Letters:
         self.poison.append(poison)
 
     def give_up_poison(self, partition: int) -> None:
-        """Have none."""
+        self.poison = [one for one in self.poison if one.letter.partition != partition]
 
 
 def virtually(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
@@ -165,7 +168,8 @@ class Desk:
         self.schedule, self.ledger = Schedule(rules, {"v1": (AccountId("1"),)}, urgent=URGENT), Ledger()
         for partition in consumer.logs:
             self.ledger.begin(partition, 0)
-        steady: Any = Steady()
+        self.steady = Steady()
+        steady: Any = self.steady
         self.letters = Letters()
         letters: Any = self.letters
         taken: Any = consumer
@@ -266,6 +270,132 @@ async def test_what_retention_took_is_a_gap_and_the_rest_is_read() -> None:
 
     assert await desk.run_for(20) == {0: 6, 1: 6}
     assert len(desk.schedule) == 8
+
+
+@virtually
+async def test_a_log_that_is_gone_takes_its_tokens_and_its_poison_along_and_the_gap_is_counted() -> None:
+    """Nobody may close what the new log has not; the users stay due."""
+    consumer = Consumer(2, 0)
+    consumer.logs = {p: [Record(0, b"{"), Record(1, _EVENT % (p, 1))] for p in range(2)}
+    desk = Desk(consumer)
+    assert await desk.run_for(5) == {0: 2, 1: 2}
+    consumer.out_of_range, consumer.first[1] = {1}, 7
+    assert await desk.run_for(5) == {0: 2, 1: 7}
+
+    assert [one.letter.partition for one in desk.letters.poison] == [0]
+    assert ([desk.ledger.open_count(p) for p in (0, 1)], desk.ledger.watermarks(), len(desk.schedule)) == ([2, 0], {0: 0, 1: 7}, 2)
+    counted = desk.metrics.registry.get_sample_value
+    assert [counted(f"sesamy_makeas_{name}_total") for name in ("offset_resets", "offset_gap_records")] == [1, 5]
+
+
+@virtually
+async def test_a_topic_made_anew_is_read_from_its_beginning_though_it_was_filled_past_our_offset() -> None:
+    consumer = Consumer(2, 6)
+    desk = Desk(consumer)
+    assert await desk.run_for(5) == {0: 6, 1: 6}
+    for partition in range(2):
+        consumer.logs[partition] = [Record(n, _EVENT % (9, 10 * partition + n)) for n in range(8)]
+    desk.steady.watch._known, desk.steady.watch._seen = b"a" * 16, b"b" * 16
+
+    assert await desk.run_for(5) == {0: 8, 1: 8}
+    assert {user.user for user in desk.schedule.users if user.user.startswith("9-")} == {
+        f"9-{10 * p + n}" for p in range(2) for n in range(8)
+    }
+    assert {p: desk.ledger.open_count(p) for p in range(2)} == {0: 8, 1: 8}
+    assert (desk.ledger.watermarks(), len(desk.schedule)) == ({0: 0, 1: 0}, 28)
+    assert not desk.steady.watch.is_new
+
+
+@virtually
+async def test_a_partition_whose_end_went_back_is_read_from_its_beginning_alone_be_it_left_out_or_not() -> None:
+    consumer = Consumer(2, 6)
+    consumer.bad = {1}
+    desk = Desk(consumer)
+    assert await desk.run_for(40) == {0: 6, 1: 0}
+    consumer.bad.clear()
+    consumer.first[1] = 2
+    for end in (9, 5, 5):
+        desk.steady.watch.end_is(1, end)
+
+    assert await desk.run_for(5) == {0: 6, 1: 6}
+    assert (len(desk.schedule), desk.intake.out, consumer.stopped) == (10, {}, set())
+
+
+@virtually
+async def test_what_was_polled_across_a_rebalance_is_dropped_and_read_again() -> None:
+    consumer = Consumer(1, 6)
+    desk = Desk(consumer)
+
+    async def rebalance() -> None:
+        await anyio.sleep(0.2)  # The first poll is under way.
+        desk.steady.epoch += 1
+        desk.ledger.begin(0, 1)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(rebalance)
+        assert await desk.run_for(0.6) == {0: 1}
+        assert len(desk.schedule) == 0
+    assert await desk.run_for(5) == {0: 6}
+    assert {user.user for user in desk.schedule.users} == {f"0-{n}" for n in range(1, 6)}
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_partition_that_comes_back_while_its_beginning_is_asked_for_is_left_as_it_came(anew: bool) -> None:
+    @virtually
+    async def test() -> None:
+        class Slow(Consumer):
+            async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+                await anyio.sleep(1)
+                desk.steady.epoch += 1
+                desk.ledger.begin(0, 5)
+                self.out_of_range.clear()
+                desk.steady.watch.accept([0])
+                return await super().beginning_offsets(tps)
+
+        consumer = Slow(1, 6)
+        desk = Desk(consumer)
+        if anew:
+            desk.steady.watch._known, desk.steady.watch._seen = b"a" * 16, b"b" * 16
+        else:
+            consumer.out_of_range, consumer.first[0] = {0}, 3
+
+        assert await desk.run_for(4) == {0: 6}
+        assert {user.user for user in desk.schedule.users} == {"0-5"}
+
+    test()
+
+
+@virtually
+async def test_two_failures_in_a_row_leave_no_partition_out() -> None:
+    consumer = Consumer(2, 6)
+    consumer.bad = {1}
+    times = [3]  # The first is nobody's, two more are its own.
+
+    def fail() -> None:
+        times[0] -= 1
+        if not times[0]:
+            consumer.bad.clear()
+        corrupt()
+
+    consumer.fail = fail
+    stopped: list[TopicPartition] = []
+    consumer.pause = lambda *tps: stopped.extend(tps)  # type: ignore[method-assign]
+
+    assert await Desk(consumer).run_for(40) == {0: 6, 1: 6}
+    assert (times, stopped) == ([0], [])
+
+
+@virtually
+async def test_what_stands_behind_the_last_record_and_is_no_record_is_read_too() -> None:
+    """Control records of a transaction: the lag would never be 0."""
+
+    class Transactional(Consumer):
+        def position_now(self, tp: TopicPartition) -> int:
+            return max(super().position_now(tp), 4 if self.positions[0] == 2 else 0)
+
+    desk = Desk(Transactional(1, 2))
+
+    assert (await desk.run_for(5), desk.ledger.open_count(0)) == ({0: 4}, 2)
 
 
 @virtually
