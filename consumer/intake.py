@@ -205,9 +205,8 @@ class Intake:
             _log.error("topic made anew: read from its beginning", partition=tp.partition, offset=offset, next_offset=earliest)
             self._restart(tp.partition, earliest)
         self._assignment.watch.accept(lost)
-        self._consumer.resume(*(self._tp(partition) for partition in self.out))
         self._suspects.clear()
-        self.out.clear()
+        self.out.clear()  # `_regulate` resumes them.
         self._seek_all()
 
     async def _earliest(self, tps: list[TopicPartition]) -> Mapping[TopicPartition, int] | None:

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, RequestTimedOutError
 
 from consumer.assignment import Assignment
 from consumer.deadletters import Poison
-from consumer.dirty import Rules
+from consumer.dirty import Rules, tokens
 from consumer.ledger import Ledger
 from consumer.model import AccountId, Door, Event, Letter, Result, UserKey, Verdict
 from consumer.schedule import Schedule
@@ -263,10 +263,11 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_whatever_was_committ
 
     assert (desk.broker.positions[0], desk.ledger.watermarks()) == (3, {0: 3})
     assert (list(desk.schedule.users), desk.ledger.open_count(0), desk.letters.poison) == ([ANN], 0, [])
-    desk.touch(CAT, 0, 3)
+    assert list(tokens(desk.schedule.users[ANN])) == []
+    desk.touch(CAT, 0, 8)
     await desk.revoked()
     await desk.given(0)
-    assert desk.ledger.watermarks() == {0: 3}
+    assert desk.ledger.watermarks() == {0: 8}
 
 
 async def test_who_was_dirty_when_the_topic_went_waits_for_the_new_one() -> None:

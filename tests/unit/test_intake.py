@@ -18,7 +18,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
 from consumer.deadletters import Poison
-from consumer.dirty import Rules
+from consumer.dirty import Rules, tokens
 from consumer.events import URGENT, Ignored, Unknown, decode
 from consumer.intake import Intake
 from consumer.ledger import Ledger
@@ -283,6 +283,7 @@ async def test_a_log_that_is_gone_takes_its_tokens_and_its_poison_along_and_the_
     assert await desk.run_for(5) == {0: 2, 1: 7}
 
     assert [one.letter.partition for one in desk.letters.poison] == [0]
+    assert {key.user: list(tokens(user)) for key, user in desk.schedule.users.items()} == {"0-1": [(0, 1)], "1-1": []}
     assert ([desk.ledger.open_count(p) for p in (0, 1)], desk.ledger.watermarks(), len(desk.schedule)) == ([2, 0], {0: 0, 1: 7}, 2)
     counted = desk.metrics.registry.get_sample_value
     assert [counted(f"sesamy_makeas_{name}_total") for name in ("offset_resets", "offset_gap_records")] == [1, 5]
@@ -383,6 +384,15 @@ async def test_two_failures_in_a_row_leave_no_partition_out() -> None:
 
     assert await Desk(consumer).run_for(40) == {0: 6, 1: 6}
     assert (times, stopped) == ([0], [])
+
+
+@virtually
+async def test_where_the_client_does_not_know_its_position_the_last_record_tells_ours() -> None:
+    class Vague(Consumer):
+        def position_now(self, tp: TopicPartition) -> Any:
+            assert tp
+
+    assert await Desk(Vague(2, 5)).run_for(5) == {0: 5, 1: 5}
 
 
 @virtually
