@@ -4,7 +4,7 @@ Keeps Make.as in step with Sesamy.
 The walk of one event:
 
     Kafka record
-      intake      poll; decode; unreadable -> dead letter; unknown type or vendor, a null value -> counted
+      intake      poll; decode; unreadable -> dead letter; unknown type or vendor, a null value -> counted, and shown
       schedule    merge into the user; due after a quiet time; a token holds its offset open
       workers     the longest-due user whose gates let him in, urgent ones first; one run of a user at a time
       resync      sesamy.fetch -> snapshot; mapping.documents; every account at once

@@ -14,9 +14,12 @@ from .deadletters import Parker, Poison
 from .ledger import Ledger, Page
 from .schedule import Aside, Schedule
 from .telemetry import Metrics, log
+from .topic_watch import TopicWatch
 
 _log = log(__name__)
 _ASK_LIMIT_S: Final = 20.0
+_ASK_EACH_S: Final = 0.1
+"""What each partition adds to that."""
 
 
 class _Kept(Struct):
@@ -34,7 +37,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
 
     It promises: what is revoked is set aside whole; a partition that comes back with the offset we last committed goes
     on at our own next offset, with its tokens, times and attempts; any other begins at its committed offset, and one
-    without any at its earliest record.
+    without any at its earliest record. Of a topic that was made anew all begin there, and users set aside are due without
+    their tokens. Partitions are taken up all or none.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         self._consumer: Member | None = None
         self._kept: dict[int, _Kept] = {}
         self._error: KafkaError | TimeoutError | None = None
+        self.watch = TopicWatch(topic)
         self.epoch = 0
         """Changes whenever partitions go or come: what was polled before belongs to nobody."""
         self.joined = False
@@ -93,18 +98,20 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         """Take up what is ours now."""
         self.epoch += 1
         try:
-            with anyio.fail_after(_ASK_LIMIT_S):
-                for tp in assigned:
-                    await self._take_up(tp)
+            with anyio.fail_after(_ASK_LIMIT_S + _ASK_EACH_S * len(assigned)):
+                await self._take_up(assigned)
         except (KafkaError, TimeoutError) as error:
             _log.error("partitions not taken up", error=type(error).__name__)
             self._error = error
             return
-        self._kept.clear()
         self._metrics.rebalances.labels(kind="assigned").inc()
         self.joined = True
         assert self._consumer is not None
         self.of_topic = len(self._consumer.partitions_for_topic(self._topic) or ())
+        if self.of_topic:
+            self._kept.clear()
+        else:  # What was set aside waits for the topic to be made anew.
+            self.watch.is_missing()
         await self._taken_up(self.of_topic)
         self.epoch += 1
 
@@ -124,21 +131,35 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
             assert orphan.letters[0].user is not None
             self._parker.put_user(orphan.letters[0].user, orphan.letters)
 
-    async def _take_up(self, tp: TopicPartition) -> None:
-        assert self._consumer is not None
-        committed = await self._consumer.committed(tp)
+    async def _take_up(self, assigned: Collection[TopicPartition]) -> None:
+        """Ask all there is to ask, and only then begin."""
+        consumer = self._consumer
+        assert consumer is not None
+        if not assigned:
+            return
+        await self.watch.look(consumer)
+        committed = {} if self.watch.is_new else await consumer.committed_all(assigned)
+        without = [tp for tp in assigned if tp not in committed]
+        earliest = await consumer.beginning_offsets(without) if without else {}
+        if self.watch.is_new:
+            _log.error("topic made anew: read from its beginning", partitions=len(assigned))
+        for tp in assigned:
+            self._begin(consumer, tp, committed.get(tp), earliest.get(tp, 0))
+        self.watch.accept([tp.partition for tp in assigned])
+
+    def _begin(self, consumer: Member, tp: TopicPartition, committed: int | None, earliest: int) -> None:
         kept = self._kept.pop(tp.partition, None)
-        if kept is not None and committed is not None and committed == kept.committed:
+        resumed = kept is not None and committed is not None and committed == kept.committed
+        if kept is not None and resumed:
             self._ledger.begin(tp.partition, kept.page)
             self._schedule.restore(tp.partition, kept.users, now=anyio.current_time())
             for poison in kept.poison:
                 self._parker.put_poison(poison)
-            self._commits.committed[tp.partition] = committed
-        elif committed is not None:
-            self._ledger.begin(tp.partition, committed)
+            self._commits.committed[tp.partition] = kept.committed or 0
         else:
-            self._ledger.begin(tp.partition, (await self._consumer.beginning_offsets([tp]))[tp])
-        self._consumer.seek(tp, self._ledger.next_offset(tp.partition))
-        _log.info(
-            "partition taken up", partition=tp.partition, next_offset=self._ledger.next_offset(tp.partition), resumed=kept is not None
-        )
+            self._ledger.begin(tp.partition, earliest if committed is None else committed)
+            if kept is not None and self.watch.is_new:
+                self._schedule.restore(tp.partition, kept.users, now=anyio.current_time())
+                self._schedule.forget_tokens(tp.partition)
+        consumer.seek(tp, self._ledger.next_offset(tp.partition))
+        _log.info("partition taken up", partition=tp.partition, next_offset=self._ledger.next_offset(tp.partition), resumed=resumed)

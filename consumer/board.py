@@ -69,6 +69,7 @@ def board(status: Status, *, now: float) -> Board:
             _table("Last failures", _FAILURES, _failures(status, now=now), empty="none since the start"),
             _table("Unknown vendors", _UNKNOWN, _unknown(status)),
             _table("Unknown answers, taken for done", _ANSWERS, _answers(status)),
+            _table("Unknown event types", _UNKNOWN_TYPES, _unknown_types(status)),
         ),
         foot=f"version {status.build or '?'}, settings {status.settings_fingerprint or '?'}",
     )
@@ -130,6 +131,8 @@ def _trouble(status: Status) -> Iterable[Cell]:
         yield Cell(f"{_named(len(late), 'list')} with an event that has waited for more than {age(_LATE_S)}: {_some(late)}", "bad")
     if status.unknown_vendors:
         yield Cell(f"{_named(len(status.unknown_vendors), 'vendor')} that the settings don't know, below", "mild")
+    if passed_over := sum(bool(one.replay) for one in status.unknown_types):
+        yield Cell(f"{_named(passed_over, 'event type')} that we don't know, passed over, below", "mild")
 
 
 def _some(names: list[str]) -> str:
@@ -146,6 +149,7 @@ _PARTITIONS: Final = ("partition#", "next#", "end#", "committed#", "lag#", "open
 _FAILURES: Final = ("upstream", "code", "times#", "last")
 _ANSWERS: Final = ("upstream", "operation", "fields", "times#")
 _UNKNOWN: Final = ("vendor", "events#", "first at", "makes good, once known")
+_UNKNOWN_TYPES: Final = ("type", "events#", "first at", "makes good")
 
 
 def _table(title: str, heads: tuple[str, ...], rows: Iterable[tuple[Cell, ...]], *, empty: str = "") -> Table:
@@ -234,3 +238,8 @@ def _unknown(status: Status) -> Iterable[tuple[Cell, ...]]:
 
 def _answers(status: Status) -> Iterable[tuple[Cell, ...]]:
     return ((Cell(one.upstream), Cell(one.op), Cell(one.shape), _n(one.count)) for one in status.unknown_answers)
+
+
+def _unknown_types(status: Status) -> Iterable[tuple[Cell, ...]]:
+    for one in status.unknown_types:
+        yield Cell(one.type), _n(one.events), Cell(one.first_offset), Cell(one.replay or "resynced as they come")

@@ -55,6 +55,9 @@ def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterat
             yield warning(where, f"writes to the same account as vendors[{numbers[vendors[0]]}]", cure)
     kafka = settings.kafka
     yield from tight_times(kafka, settings.workers)
+    if kafka.unknown_types == "resync":
+        what = "events of any type at all are resynced; how many there are is known to `check --online` and `status`"
+        yield warning("kafka.unknown_types", what, "set it to ignore, unless these types say that a reader has changed")
     away = [server for server in kafka.bootstrap_servers if not is_loopback(server.rpartition(":")[0].strip("[]"))]
     if away and kafka.security_protocol == "SASL_PLAINTEXT" and kafka.sasl_mechanism == "PLAIN":
         yield warning("kafka.security_protocol", "the password crosses the network in clear", "use SASL_SSL")

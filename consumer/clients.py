@@ -1,7 +1,7 @@
 """Kafka's clients as we use them: what they keep to themselves, and a fence around what they do to themselves."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from . import metadata
 from .fence import Parts, only_ours, put_down
 
 P = ParamSpec("P")
@@ -48,6 +49,15 @@ def _behind_a_fence(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, 
 class Reader(AIOKafkaConsumer):  # type: ignore[misc]
     """A consumer."""
 
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the client's own
+        super().__init__(**options)
+        metadata.pace(self._client)
+
+    async def committed_all(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the group's offsets of those partitions that have one, in one request."""
+        with only_ours(ClientCancelled):
+            return await metadata.committed_all(self, tps)
+
     def position_now(self, tp: TopicPartition) -> int | None:
         """Return the next offset to be handed out, without waiting; None where it is not known yet."""
         subscription = self._subscription.subscription
@@ -80,6 +90,11 @@ class Member(Reader):
     def generation(self) -> int:
         """Return the group's generation as this member knows it; 0 or less: not a member."""
         return int(getattr(self._coordinator, "generation", -1))
+
+    async def topic_id(self, topic: str) -> bytes | None:
+        """Return what tells the topic from another of its name, see `metadata.topic_id`."""
+        with only_ours(ClientCancelled):
+            return await metadata.topic_id(self._client, topic)
 
 
 @_fenced("start", "send_and_wait")

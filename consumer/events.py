@@ -24,24 +24,40 @@ TYPES: Final = frozenset(
         "entitlement.1#update",
     }
 )
-"""The eight standard events (Sesamy's webhook guide)."""
+"""The eight standard events, as they are documented (Sesamy's webhook guide)."""
 URGENT: Final = frozenset({"checkout.1#confirm", "contract.1#purchased", "userVendor.1#new"})
 """A reader who has just paid or registered waits for what follows."""
 
+
+def _family_and_action(type_: str) -> tuple[str, str]:
+    """Take the version out: `contract.1#update`, `contract.2#update` and `contract#update` are one."""
+    name, _, action = type_.partition("#")
+    family, dot, version = name.rpartition(".")
+    return (family if dot and version.isascii() and version.isdecimal() else name), action
+
+
 # One string object per type and vendor, however many users hold it.
 _CANONICAL: Final = {one: one for one in TYPES}
+_BY_WORDS: Final = {_family_and_action(one): one for one in TYPES}
 
 
 class Ignored(Enum):
     """A record that asks for nothing: counted, and done."""
 
     TOMBSTONE = "tombstone"
-    UNKNOWN_TYPE = "unknown-type"
 
     @property
     def reason(self) -> str:
         """Return it as a slug."""
         return self.value
+
+
+class Unknown(Struct, frozen=True, gc=False):
+    """An event of a type that is none of the eight: whether it counts is a setting, so it is no `Event`."""
+
+    user: UserKey
+    type: str
+    """As it stands there: foreign, at most 256 characters."""
 
 
 class _Wire(Struct, gc=False):
@@ -55,10 +71,11 @@ class _Wire(Struct, gc=False):
 _decode_json = msgspec.json.Decoder(_Wire).decode
 
 
-def decode(value: bytes | None) -> Event | Ignored:
+def decode(value: bytes | None) -> Event | Unknown | Ignored:
     """
     Return the event of a record's value, or why there is nothing to do.
 
+    Of a type, family and action decide, the version does not; an event has one of the eight documented spellings.
     Of a key that stands twice, the last one counts.
 
     Raises:
@@ -76,10 +93,9 @@ def decode(value: bytes | None) -> Event | Ignored:
     type_, vendor, user = wire.eventType, wire.vendorId, wire.userId
     if not (_is_id(type_) and _is_id(vendor) and _is_id(user)):
         raise Unreadable("eventType, vendorId or userId is missing or unusable", code="no-ids")
-    known = _CANONICAL.get(type_)
-    if known is None:
-        return Ignored.UNKNOWN_TYPE
-    return Event(UserKey(sys.intern(vendor), user), known)
+    known = _CANONICAL.get(type_) or _BY_WORDS.get(_family_and_action(type_))
+    key = UserKey(sys.intern(vendor), user)
+    return Event(key, known) if known is not None else Unknown(key, type_)
 
 
 def _is_id(value: object) -> TypeGuard[str]:

@@ -13,16 +13,12 @@ from aiokafka.structs import ConsumerRecord
 
 from .assignment import Assignment
 from .clients import Member
-from .deadletters import Parker, Poison
-from .errors import Unreadable
-from .events import Ignored, decode
+from .deadletters import Parker
 from .kafka import DAMAGED
 from .ledger import Ledger
-from .letter_record import KEY_BYTES
-from .model import Letter
-from .partitioner import usual_key
+from .records import Records
 from .schedule import Schedule
-from .strangers import UnknownVendors
+from .strangers import UnknownTypes, UnknownVendors
 from .telemetry import Metrics, log
 from .traces import Traces
 
@@ -34,10 +30,7 @@ _ANSWER_S: Final = 1.0
 _FAILURES: Final = 3
 _OUT_S: Final = 60.0
 _UNPLACED_S: Final = 0.05
-
-_BELIEVED_MS: Final = 366 * 24 * 3600 * 1000
-"""An event's time that is longer ago, or ahead of us, is wrong: seconds for milliseconds, none at all, a clock that is off."""
-
+_ASK_LIMIT_S: Final = 30.0
 
 Batches = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 
@@ -63,6 +56,7 @@ class Intake:
         parker: Parker,
         vendors: Iterable[str],
         unknown: UnknownVendors,
+        unknown_types: UnknownTypes,
         ring: Callable[[], None],
         max_dirty_users: int,
         metrics: Metrics,
@@ -78,9 +72,18 @@ class Intake:
         """
         self._consumer, self._assignment, self._topic = consumer, assignment, topic
         self._schedule, self._ledger, self._parker = schedule, ledger, parker
-        self._vendors, self._unknown = frozenset(vendors), unknown
-        self._ring, self._max_dirty_users, self._metrics, self._traces = ring, max_dirty_users, metrics, traces
-        self._wall_clock = wall_clock
+        self._ring, self._max_dirty_users, self._metrics = ring, max_dirty_users, metrics
+        self._records = Records(
+            schedule=schedule,
+            ledger=ledger,
+            parker=parker,
+            vendors=vendors,
+            unknown=unknown,
+            unknown_types=unknown_types,
+            metrics=metrics,
+            traces=traces,
+            wall_clock=wall_clock,
+        )
         self._paused = False
         self._stopped = False
         self.polled_at = anyio.current_time()
@@ -106,6 +109,9 @@ class Intake:
                 self._paused = False
                 self._seek_all()
             self._assignment.check()
+            if lost := self._assignment.watch.lost(self._ledger.partitions):
+                await self._begin_anew(lost)
+                continue
             self._regulate()
             try:
                 batches = await self._poll()
@@ -178,19 +184,43 @@ class Intake:
             self._consumer.seek(tp, self._ledger.next_offset(tp.partition))
 
     async def _resume_at_earliest(self, lost: Mapping[TopicPartition, int]) -> None:
-        for tp, wanted in lost.items():
-            with anyio.fail_after(30):
-                earliest = (await self._consumer.beginning_offsets([tp]))[tp]
-            if tp.partition not in self._ledger.partitions:
-                continue
-            gap = max(0, earliest - wanted)
-            self._metrics.offset_resets.inc()
+        """Go on at the first record there is, where our next one is gone."""
+        found = await self._earliest(list(lost))
+        if found is None:
+            return
+        for tp, earliest in found.items():
+            gap = max(0, earliest - lost[tp])
             self._metrics.offset_gap_records.inc(gap)
-            _log.error("offset out of range", partition=tp.partition, offset=wanted, next_offset=earliest, gap_records=gap)
-            self._schedule.forget_tokens(tp.partition)
-            self._parker.give_up_poison(tp.partition)
-            self._ledger.begin(tp.partition, earliest)
+            _log.error("offset out of range", partition=tp.partition, offset=lost[tp], next_offset=earliest, gap_records=gap)
+            self._restart(tp.partition, earliest)
         self._seek_all()
+
+    async def _begin_anew(self, lost: list[int]) -> None:
+        """Read from the beginning what is another log than the one our offsets are of; it may have been filled past them."""
+        found = await self._earliest([self._tp(partition) for partition in lost])
+        if found is None:
+            return
+        for tp, earliest in found.items():
+            offset = self._ledger.next_offset(tp.partition)
+            _log.error("topic made anew: read from its beginning", partition=tp.partition, offset=offset, next_offset=earliest)
+            self._restart(tp.partition, earliest)
+        self._assignment.watch.accept(lost)
+        self._suspects.clear()
+        self.out.clear()  # `_regulate` resumes them.
+        self._seek_all()
+
+    async def _earliest(self, tps: list[TopicPartition]) -> Mapping[TopicPartition, int] | None:
+        """Return where partitions of ours begin; None: they have gone or come meanwhile."""
+        epoch = self._assignment.epoch
+        with anyio.fail_after(_ASK_LIMIT_S):
+            found: Mapping[TopicPartition, int] = await self._consumer.beginning_offsets(tps)
+        return found if epoch == self._assignment.epoch else None
+
+    def _restart(self, partition: int, earliest: int) -> None:
+        self._metrics.offset_resets.inc()
+        self._schedule.forget_tokens(partition)
+        self._parker.give_up_poison(partition)
+        self._ledger.begin(partition, earliest)
 
     def _regulate(self) -> None:
         load = len(self._schedule) + self._parker.poison_count
@@ -213,7 +243,7 @@ class Intake:
         now = anyio.current_time()
         for tp, records in batches.items():
             if tp.partition in self._ledger.partitions:
-                self._take_batch(tp.partition, records, now)
+                self._records.take(tp.partition, records, now=now)
         for tp in self._mine():
             # Behind the last record may stand control records, which nobody hands out.
             position = self._consumer.position_now(tp)
@@ -222,61 +252,9 @@ class Intake:
         if batches:
             self._ring()
 
-    def _take_batch(self, partition: int, records: list[ConsumerRecord[bytes, bytes]], now: float) -> None:
-        next_offset = self._ledger.next_offset(partition)
-        submit, open_ = self._schedule.submit, self._ledger.open
-        taken = opened = 0
-        now_ms = since_ms = int(self._wall_clock() * 1000)
-        said_ms: int | None = None
-        for record in records:
-            offset = record.offset
-            if offset < next_offset:
-                continue
-            try:
-                event = decode(record.value)
-            except Unreadable as error:
-                self._poison(partition, record, error, now_ms)
-                continue
-            if isinstance(event, Ignored):
-                self._metrics.records.labels(outcome=event.reason.replace("-", "_")).inc()
-            elif event.user.vendor not in self._vendors:
-                self._metrics.records.labels(outcome="unknown_vendor").inc()
-                self._unknown.note(event.user.vendor, partition, offset, at_ms=record.timestamp)
-            else:
-                taken += 1
-                if self._traces is not None:
-                    self._traces.event(event.user, record.headers, partition=partition, offset=offset)
-                if record.timestamp != said_ms:  # Equal times are one object.
-                    said_ms = record.timestamp
-                    since_ms = _believed(said_ms, now_ms)
-                if submit(event, partition, offset, since_ms=since_ms, now=now):
-                    opened += 1
-                    open_(partition, offset, since_ms=since_ms)
-                    if (key := _kept(record.key)) is not None and key != usual_key(event.user):
-                        self._schedule.keep_key(event.user, key)
-        self._metrics.records.labels(outcome="user").inc(taken)
-        self._metrics.events_merged.inc(taken - opened)
-        self._ledger.read(partition, records[-1].offset + 1)
-
-    def _poison(self, partition: int, record: ConsumerRecord[bytes, bytes], error: Unreadable, now_ms: int) -> None:
-        self._metrics.records.labels(outcome="poison").inc()
-        self._ledger.open(partition, record.offset, since_ms=_believed(record.timestamp, now_ms))
-        letter = Letter(code=error.code, stage="intake", partition=partition, offset=record.offset)
-        self._parker.put_poison(Poison(_kept(record.key), letter))
-
     def _mine(self) -> list[TopicPartition]:
         """Return what both the client and the ledger hold: during a rebalance they differ."""
         return [tp for tp in self._consumer.assignment() if tp.partition in self._ledger.partitions]
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._topic, partition)
-
-
-def _kept(key: bytes | None) -> bytes | None:
-    """Return a record's key as its letter may have it."""
-    return key if key is not None and len(key) <= KEY_BYTES else None
-
-
-def _believed(said_ms: int, now_ms: int) -> int:
-    """Return an event's time, or now, where what its record says can't be true."""
-    return said_ms if now_ms - _BELIEVED_MS <= said_ms <= now_ms else now_ms

@@ -51,6 +51,8 @@ _START_LIMIT_S: Final = 30.0
 _FLUSH_LIMIT_S: Final = 25.0
 """Longer than a producer holds on to a record: one that is not stopped in order goes on for ever."""
 FETCH_BYTES: Final = 16 * 1024 * 1024
+_METADATA_MS: Final = 20_000
+"""How long it may take until a new partition is noticed; with the rebalance it is read within 30 s."""
 TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
 
 
@@ -148,6 +150,7 @@ async def joined(
         rebalance_timeout_ms=int(kafka.rebalance_timeout_s * 1000),
         partition_assignment_strategy=(StickyPartitionAssignor,),
         fetch_max_bytes=FETCH_BYTES,
+        metadata_max_age_ms=_METADATA_MS,
     )
     made(member)
     try:
@@ -257,9 +260,8 @@ async def pin_group(kafka: KafkaSettings) -> bool:
     async with reading(kafka, suffix="-start", group_id=kafka.group_id) as reader, _within(_START_LIMIT_S):
         partitions = await partitions_of(reader, kafka.topic)
         reader.assign(partitions)
-        for partition in partitions:
-            if await reader.committed(partition) is not None:
-                return False
+        if await reader.committed_all(partitions):
+            return False
         ask = reader.beginning_offsets if kafka.start_at == "earliest" else reader.end_offsets
         try:
             await reader.commit(await ask(partitions))

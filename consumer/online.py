@@ -6,6 +6,7 @@ from typing import Final
 
 import anyio
 
+from . import foreign_types
 from .errors import ConsumerError, Denied, Forbidden, Refused
 from .grants import Purpose, findings
 from .left import Register, Standing
@@ -34,6 +35,8 @@ async def online(settings: Settings, purpose: Purpose = "run") -> list[Finding]:
 
     async def ask_kafka() -> None:
         kafka.extend(await findings(settings.kafka, purpose))
+        if purpose == "run" and settings.kafka.unknown_types == "resync" and not any(one.level == "error" for one in kafka):
+            kafka.append(await foreign_types.rate(settings))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask_kafka)

@@ -88,6 +88,9 @@ TIME: Final = _Parsed("TIME", _time_ms)
 @click.option("--to-time", "to_ms", type=TIME, help="End every partition before this time.")
 @click.option("--vendor", "vendors", multiple=True, help="Only users of this vendor; repeatable.")
 @click.option("--user", "users", multiple=True, help="Only this user id; repeatable.")
+@click.option(
+    "--unknown-types", is_flag=True, help="Take events of unknown type, too, where they name a known vendor; `status` shows which."
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan and end; neither Sesamy nor Make.as is called.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option(
@@ -128,6 +131,7 @@ def _asked(from_offsets: Iterable[tuple[int, int]], to_offsets: Iterable[tuple[i
         to_ms=rest["to_ms"],
         vendors=rest["vendors"],
         users=rest["users"],
+        unknown_types=rest["unknown_types"],
     )
     timed = asked.from_ms is not None or asked.to_ms is not None
     if timed and not asked.by_time:
@@ -201,6 +205,9 @@ def _plan_lines(plan: "Plan") -> Iterable[str]:
         yield f"{plan.unreadable:,} unreadable records and {plan.ignored:,} of unknown type or without value are passed over"
     for vendor, count in plan.unknown_vendors.items():
         yield f"{count:,} events of vendor {printable(vendor)}, which the settings don't know, are passed over"
+    taken = "are taken" if plan.takes_unknown_types else "are passed over: --unknown-types takes them"
+    for type_, count in plan.unknown_types.items():
+        yield f"{count:,} events of type {printable(type_)}, which is none of the eight, {taken}"
     for load in plan.loads:
         yield f"{load.upstream}: {load.calls:,} calls, {duration(load.takes_s)} at {plan.rate_share:g} of the limit"
     yield f"takes {duration(plan.takes_s)} at least"

@@ -22,6 +22,7 @@ from .status import (
     PartitionStatus,
     Status,
     UnknownAnswer,
+    UnknownType,
     UnknownVendor,
     UserCounts,
     shown,
@@ -74,6 +75,7 @@ class Pulse:
             upstreams=_gates(service, seen, now),
             lists=_lists(service, seen),
             unknown_vendors=_unknown(service),
+            unknown_types=_unknown_types(service),
             dead_letters=LetterCounts(
                 written=service.parker.written,
                 waiting=len(service.parker),
@@ -117,6 +119,7 @@ def _not_ready(service: "Service", *, writable: bool, readable: bool) -> tuple[s
         ("starting", service.state == "starting"),
         ("draining", service.state == "draining"),
         ("not a member of the group", not service.assignment.joined),
+        ("the topic is missing", service.assignment.watch.missing),
         ("the dead-letter topic takes no letters", not writable),
         ("the dead-letter topic can't be read", not readable),
     )
@@ -156,6 +159,19 @@ def _unknown(service: "Service") -> tuple[UnknownVendor, ...]:
             replay=f"sesamy-makeas replay --vendor {quote(shown(vendor))} {_from(one)}",
         )
         for vendor, one in service.unknown.seen.items()
+    )
+
+
+def _unknown_types(service: "Service") -> tuple[UnknownType, ...]:
+    types = service.unknown_types
+    return tuple(
+        UnknownType(
+            type=name,
+            events=one.events,
+            first_offset=f"{one.first[0]}:{one.first[1]}",
+            replay="" if types.are_taken else f"sesamy-makeas replay --unknown-types {_from(one)}",
+        )
+        for name, one in types.seen.items()
     )
 
 

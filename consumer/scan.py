@@ -9,19 +9,20 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from . import kafka
 from .clients import Reader
+from .damage import damaged, is_damage
 from .errors import Fatal, Unreadable
-from .events import Ignored, decode
+from .events import Ignored, Unknown, decode
 from .kafka import DAMAGED
 from .patience import Patience
 from .settings import KafkaSettings
 from .silence import Answers
 from .span import Asked, Edges, Scanned, Span, spans
+from .status import shown
+from .strangers import OTHER, TYPES_KEPT
 
 _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 5000
 _ASK_LIMIT_S: Final = 30.0
-_ANSWER_MS: Final = 2000
-"""A partition that is asked alone and gives no error for so long is not the damaged one."""
 _USAGE: Final = 64
 
 
@@ -63,7 +64,7 @@ async def scan(
 
     Args:
         vendors: those that the settings know.
-        asked: whom it is about.
+        asked: whom it is about; users of unknown types are taken where it or the settings say so.
         progress: told now and then how many offsets are behind us, of how many.
 
     Raises:
@@ -72,7 +73,9 @@ async def scan(
     started = anyio.current_time()
     if not any(one.offsets for one in found):
         return Scanned()
-    reading = _Reading(settings, [one for one in found if one.offsets], frozenset(vendors), asked, progress)
+    takes_unknown = asked.unknown_types or settings.unknown_types == "resync"
+    left = {TopicPartition(settings.topic, one.partition): one for one in found if one.offsets}
+    reading = _Reading(settings, left, _Sorting(frozenset(vendors), asked, takes_unknown=takes_unknown), progress)
     await reading.run()
     reading.scanned.took_s = anyio.current_time() - started
     return reading.scanned
@@ -80,14 +83,13 @@ async def scan(
 
 class _Reading:
     def __init__(
-        self, settings: KafkaSettings, found: list[Span], vendors: frozenset[str], asked: Asked, progress: Callable[[int, int], None]
+        self, settings: KafkaSettings, left: dict[TopicPartition, Span], sorting: "_Sorting", progress: Callable[[int, int], None]
     ) -> None:
-        self._settings, self._vendors, self._asked, self._progress = settings, vendors, asked, progress
-        self._left = {TopicPartition(settings.topic, one.partition): one for one in found}
-        self._next = {tp: one.start for tp, one in self._left.items()}
-        self._offsets = sum(one.offsets for one in found)
-        self._started = {tp: one.start for tp, one in self._left.items()}
-        self.scanned = Scanned()
+        self._settings, self._left, self._sorting, self._progress = settings, left, sorting, progress
+        self.scanned = sorting.scanned
+        self._next = {tp: one.start for tp, one in left.items()}
+        self._offsets = sum(one.offsets for one in left.values())
+        self._started = {tp: one.start for tp, one in left.items()}
 
     async def run(self) -> None:
         """Read to the end, with a new consumer wherever one is lost."""
@@ -112,31 +114,31 @@ class _Reading:
                 await self._skip(consumer, list(error.args[0]))
                 continue
             except DAMAGED as error:
-                raise await self._damaged(error) from error
+                if not is_damage(error):
+                    raise
+                await self._refuse_damaged(consumer)
+                continue
             self._take(consumer, batches)
             if answers.has_come(consumer, self._left, now=anyio.current_time()):
                 patience.good()
             self._progress(sum(at - self._started[tp] for tp, at in self._next.items()), self._offsets)
 
-    async def _damaged(self, error: Exception) -> Fatal:
-        """Say which partition can't be read: each is asked alone, from where we are."""
-        for tp in list(self._left):
-            async with kafka.asking(self._settings, suffix="-replay") as consumer:
-                consumer.assign([tp])
-                consumer.seek(tp, self._next[tp])
-                try:
-                    await consumer.getmany(tp, timeout_ms=_ANSWER_MS, max_records=1)
-                except DAMAGED:
-                    return self._unreadable(tp, error)
-        return self._unreadable(next(iter(self._left)), error)
+    async def _refuse_damaged(self, consumer: Reader) -> None:
+        """
+        Say which partitions can't be read any further.
 
-    def _unreadable(self, tp: TopicPartition, error: Exception) -> Fatal:
-        at = f"{tp.partition}:{self._next[tp]}"
-        text = (
-            f"a damaged batch at or behind {at} can't be read ({type(error).__name__}), and nothing was resynced: "
-            f"read around it, --to-offset {at} for what is before it, and --from-offset {tp.partition}:N for what is behind it"
-        )
-        return Fatal(text, code="damaged", status=kafka.UNAVAILABLE)
+        Raises:
+            Fatal: there are such (69): whose events a damaged batch holds, nobody can say.
+        """
+        lines = []
+        for tp, error in (await damaged(consumer, {tp: self._next[tp] for tp in self._left})).items():
+            at = f"{tp.partition}:{self._next[tp]}"
+            lines.append(
+                f"the batch at {at} is damaged ({type(error).__name__}), and nothing was resynced: read around it, "
+                f"with --to-offset {at} what is before it, with --from-offset {tp.partition}:N what is behind it"
+            )
+        if lines:
+            raise Fatal("\n".join(lines), code="damaged", status=kafka.UNAVAILABLE)
 
     def _take(self, consumer: Reader, batches: Mapping[TopicPartition, list[Any]]) -> None:
         for tp, records in batches.items():
@@ -148,7 +150,7 @@ class _Reading:
                 if record.offset >= span.end:
                     break
                 count += 1
-                self._take_record(record.value)
+                self._sorting.take(record.value)
             self.scanned.records[tp.partition] = self.scanned.records.get(tp.partition, 0) + count
             self._next[tp] = records[-1].offset + 1
         for tp, span in list(self._left.items()):
@@ -158,7 +160,25 @@ class _Reading:
                 del self._left[tp]
                 consumer.pause(tp)
 
-    def _take_record(self, value: bytes | None) -> None:
+    async def _skip(self, consumer: Reader, lost: list[TopicPartition]) -> None:
+        for tp, earliest in (await consumer.beginning_offsets(lost)).items():
+            start = min(max(earliest, self._next[tp]), self._left[tp].end)
+            self.scanned.gone[tp.partition] = self.scanned.gone.get(tp.partition, 0) + start - self._next[tp]
+            self._next[tp] = start
+            consumer.seek(tp, start)
+            if start >= self._left[tp].end:
+                del self._left[tp]
+                consumer.pause(tp)
+
+
+class _Sorting:
+    """Says of each record whose it is, and counts what is passed over."""
+
+    def __init__(self, vendors: frozenset[str], asked: Asked, *, takes_unknown: bool) -> None:
+        self._vendors, self._asked, self._takes_unknown = vendors, asked, takes_unknown
+        self.scanned = Scanned(takes_unknown_types=takes_unknown)
+
+    def take(self, value: bytes | None) -> None:
         scanned = self.scanned
         try:
             event = decode(value)
@@ -171,15 +191,15 @@ class _Reading:
             return
         elif event.user.vendor not in self._vendors:
             scanned.unknown_vendors[event.user.vendor] = scanned.unknown_vendors.get(event.user.vendor, 0) + 1
+        elif isinstance(event, Unknown) and not self._passes(event):
+            scanned.ignored += 1
         else:
             scanned.users.setdefault(event.user)
 
-    async def _skip(self, consumer: Reader, lost: list[TopicPartition]) -> None:
-        for tp, earliest in (await consumer.beginning_offsets(lost)).items():
-            start = min(max(earliest, self._next[tp]), self._left[tp].end)
-            self.scanned.gone[tp.partition] = self.scanned.gone.get(tp.partition, 0) + start - self._next[tp]
-            self._next[tp] = start
-            consumer.seek(tp, start)
-            if start >= self._left[tp].end:
-                del self._left[tp]
-                consumer.pause(tp)
+    def _passes(self, event: Unknown) -> bool:
+        """Count an event of unknown type; return whether it counts for its user."""
+        types, name = self.scanned.unknown_types, shown(event.type)
+        if name not in types and len(types) >= TYPES_KEPT:
+            name = OTHER
+        types[name] = types.get(name, 0) + 1
+        return self._takes_unknown

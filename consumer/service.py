@@ -27,7 +27,7 @@ from .letter_follower import LetterFollower, Partitions, Reading
 from .resync import Resync
 from .schedule import Schedule
 from .settings import Settings
-from .strangers import UnknownVendors
+from .strangers import UnknownTypes, UnknownVendors
 from .telemetry import Metrics, log
 from .upstreams import Upstreams
 from .workers import Bell, Workers
@@ -76,6 +76,7 @@ class Service:
         self.settings, self.metrics, self.up = settings, metrics, up
         workers = settings.workers
         self.ledger, self.bell, self.unknown = Ledger(), Bell(), UnknownVendors()
+        self.unknown_types = UnknownTypes(are_taken=settings.kafka.unknown_types == "resync")
         self.lease = Lease(settings.kafka.session_timeout_s)
         self.schedule = Schedule(
             Rules.of(settings, quiet_s=settings.debounce.quiet_s),
@@ -183,6 +184,8 @@ class Service:
                 tasks.start_soon(self._live_by, part.__qualname__, part)
             registers = partial(self.up.registers.run, self.schedule.due_by_account, self.bell.ring)
             tasks.start_soon(self._live_by, "registers", registers)
+            watch = partial(self.assignment.watch.run, lambda: self.consumer if self.assignment.joined else None)
+            tasks.start_soon(self._live_by, "topic watch", watch)
 
     async def _live_by(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         """Run one part; whatever ends it but we ourselves is said, and ends the pod."""
@@ -249,6 +252,7 @@ class Service:
                 parker=self.parker,
                 vendors=self.up.vendors,
                 unknown=self.unknown,
+                unknown_types=self.unknown_types,
                 ring=self.bell.ring,
                 max_dirty_users=self.settings.workers.max_dirty_users,
                 metrics=self.metrics,

@@ -44,6 +44,8 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     """Time that members get to hand partitions over; above `workers.drain_s` and `session_timeout_s`."""
     client_id: Name = "sesamy-makeas"
     """The name brokers see in their logs and quotas."""
+    unknown_types: Literal["ignore", "resync"] = "ignore"
+    """What becomes of events that are none of the eight: passed over, or resynced as any other; they are shown either way."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """How a connection is secured."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None

@@ -22,6 +22,8 @@ class Asked(Struct, frozen=True, kw_only=True):
     vendors: tuple[str, ...] = ()
     """Only these; none named: all."""
     users: tuple[str, ...] = ()
+    unknown_types: bool = False
+    """Take events of unknown type, too, where they name a vendor that the settings know."""
 
     @property
     def by_time(self) -> bool:
@@ -102,8 +104,12 @@ class Scanned(Struct, kw_only=True):
     """In the order of their first event."""
     unreadable: int = 0
     ignored: int = 0
-    """Records of unknown type, and tombstones."""
+    """Records of unknown type that are passed over, and tombstones."""
     unknown_vendors: dict[str, int] = field(default_factory=dict)
+    unknown_types: dict[str, int] = field(default_factory=dict)
+    """Events of each, of known vendors; at most 50 types, and the rest together."""
+    takes_unknown_types: bool = False
+    """Whether their users are among `users`."""
     gone: dict[int, int] = field(default_factory=dict)
     """Partition -> records that went while we read."""
     took_s: float = 0.0
@@ -132,6 +138,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     unreadable: int
     ignored: int
     unknown_vendors: dict[str, int]
+    unknown_types: dict[str, int] = {}
+    takes_unknown_types: bool = False
     rate_share: float
     loads: tuple[Load, ...]
     takes_s: float
@@ -173,6 +181,8 @@ def plan(settings: Settings, found: Sequence[Span], scanned: Scanned, left: Sequ
         unreadable=scanned.unreadable,
         ignored=scanned.ignored,
         unknown_vendors=dict(scanned.unknown_vendors),
+        unknown_types=dict(scanned.unknown_types),
+        takes_unknown_types=scanned.takes_unknown_types,
         rate_share=rate_share,
         loads=each,
         takes_s=max((one.takes_s for one in each), default=0.0),

@@ -113,6 +113,18 @@ class UnknownVendor(Struct, frozen=True, kw_only=True):
     """The command that makes good for it, on all partitions, once it is in the settings."""
 
 
+class UnknownType(Struct, frozen=True, kw_only=True):
+    """An event type that is none of the eight, of vendors that the settings know."""
+
+    type: str
+    """As `shown` gives it: it comes from outside."""
+    events: int
+    first_offset: str
+    """`P:N`."""
+    replay: str
+    """The command that makes good for it, on all partitions; empty: its users are resynced as they come."""
+
+
 class LetterCounts(Struct, frozen=True, kw_only=True):
     """The dead-letter topic, as this pod knows it."""
 
@@ -169,6 +181,7 @@ class Status(Struct, frozen=True, kw_only=True):
     upstreams: tuple[GateStatus, ...] = ()
     lists: tuple[ListStatus, ...] = ()
     unknown_vendors: tuple[UnknownVendor, ...] = ()
+    unknown_types: tuple[UnknownType, ...] = ()
     dead_letters: LetterCounts = LetterCounts()
     recent_failures: tuple[Failure, ...] = ()
     unknown_answers: tuple[UnknownAnswer, ...] = ()

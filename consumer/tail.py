@@ -9,10 +9,12 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from . import kafka
 from .clients import Reader
+from .damage import damaged, is_damage
 from .errors import Unreadable
-from .events import Ignored, decode
+from .events import Unknown, decode
 from .follow import Follow
 from .kafka import DAMAGED
+from .model import Event
 from .patience import Patience
 from .settings import KafkaSettings
 from .silence import Answers
@@ -36,6 +38,7 @@ class Tail:
     def __init__(self, settings: KafkaSettings, follow: Follow) -> None:
         """Take where the topic is, and whom to tell."""
         self._settings, self._follow = settings, follow
+        self._followed = (Event, Unknown) if settings.unknown_types == "resync" else Event
         self._positions: dict[int, int] = {}
         self._ready = anyio.Event()
         self._patience = Patience(settings, step="tail")
@@ -72,7 +75,9 @@ class Tail:
                 await self._skip(consumer, list(error.args[0]))
                 continue
             except DAMAGED as error:
-                await self._pass_by(consumer, error)
+                if not is_damage(error):
+                    raise
+                await self._pass_by(consumer)
                 continue
             self._take(consumer, batches)
             if answers.has_come(consumer, consumer.assignment(), now=anyio.current_time()):
@@ -99,12 +104,14 @@ class Tail:
             _log.error("offset out of range", partition=tp.partition, next_offset=earliest)
             self._go_on_at(consumer, tp, earliest)
 
-    async def _pass_by(self, consumer: Reader, error: Exception) -> None:
-        """Go on at the end of now on every partition: a batch is damaged, and the client does not say whose."""
+    async def _pass_by(self, consumer: Reader) -> None:
+        """Go on at the end of now where a batch is damaged."""
+        topic = self._settings.topic
+        found = await damaged(consumer, {TopicPartition(topic, partition): at for partition, at in self._positions.items()})
         with anyio.fail_after(_ASK_LIMIT_S):
-            ends = await consumer.end_offsets(consumer.assignment())
+            ends = await consumer.end_offsets(list(found)) if found else {}
         for tp, end in ends.items():
-            _log.error("fetch failed", partition=tp.partition, next_offset=end, error=type(error).__name__)
+            _log.error("a damaged batch is passed by", partition=tp.partition, next_offset=end, error=type(found[tp]).__name__)
             self._go_on_at(consumer, tp, end)
 
     def _go_on_at(self, consumer: Reader, tp: TopicPartition, offset: int) -> None:
@@ -121,7 +128,8 @@ class Tail:
                     event = decode(record.value)
                 except Unreadable:
                     continue
-                if not isinstance(event, Ignored):
+                # Where pods pass a type over, no run of theirs follows its event.
+                if isinstance(event, self._followed):
                     self._follow.seen(event.user, tp.partition, record.offset)
         for partition in self._positions:
             # Behind the last record may stand control records, which nobody hands out.

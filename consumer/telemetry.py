@@ -32,7 +32,7 @@ STAGES: Final = ("intake", "sesamy", "makeas")
 SESAMY_OPS: Final = ("token", "user", "contracts", "entitlements")
 _WRITES: Final = ("upsert", "update", "products", "subscriptions")
 MAKEAS_OPS: Final = ("contact", "by_id", "leavers", *_WRITES, "list")
-_POISON_CODES: Final = ("too-large", "not-json", "no-ids")
+_POISON_CODES: Final = ("too-large", "not-json", "no-ids", "bug")
 _GATE_CAUSES: Final = tuple(cause for cause in get_args(GateCause) if cause)
 
 
@@ -175,6 +175,8 @@ def gauges(status: Status, *, now: float) -> Iterator[Metric]:
     yield _gauge("dead_letters_writable", "1: the dead-letter topic takes letters.", value=float(status.dead_letters.writable))
     yield _gauge("dead_letters_readable", "1: the dead-letter topic can be followed.", value=float(status.dead_letters.readable))
     yield _gauge("unknown_vendors", "Vendors that events name and the settings don't.", value=len(status.unknown_vendors))
+    passed_over = sum(bool(one.replay) for one in status.unknown_types)
+    yield _gauge("unknown_types", "Event types that are none of the eight and are passed over.", value=passed_over)
 
 
 def _gauge(name: str, text: str, *, value: float | None = None, labels: Iterable[str] = ()) -> GaugeMetricFamily:

@@ -124,7 +124,15 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
                     (_gauge("dead_letters_readable", "job", how="min"), "readable"),
                 ),
             ),
-            ("Unknown vendors", "", "short", ((_gauge("unknown_vendors", "job", how="max"), "vendors"),)),
+            (
+                "Unknown vendors and event types",
+                "",
+                "short",
+                (
+                    (_gauge("unknown_vendors", "job", how="max"), "vendors"),
+                    (_gauge("unknown_types", "job", how="max"), "types passed over"),
+                ),
+            ),
         ),
     ),
     (

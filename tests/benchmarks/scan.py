@@ -17,8 +17,9 @@ from consumer.model import AccountId
 from consumer.sandbox.broker import broker, create_topic
 from consumer.sandbox.publishers import event
 from consumer.schedule import Schedule
-from consumer.strangers import UnknownVendors
+from consumer.strangers import UnknownTypes, UnknownVendors
 from consumer.telemetry import Metrics
+from consumer.topic_watch import TopicWatch
 from tests.simulation.settings import SETTINGS
 
 RECORDS, USERS, PARTITIONS, _ROUNDS = 1_000_000, 10_000, 4, 3
@@ -34,6 +35,7 @@ class Steady:
     """An assignment that never changes."""
 
     epoch = 0
+    watch = TopicWatch("scan")
 
     def check(self) -> None:
         """Find nothing wrong."""
@@ -105,6 +107,7 @@ async def _ours(bootstrap: str) -> float:
         parker=parker,
         vendors=["vendor_123"],
         unknown=UnknownVendors(),
+        unknown_types=UnknownTypes(),
         ring=ring,
         max_dirty_users=1_000_000,
         metrics=Metrics(SETTINGS),

@@ -28,6 +28,7 @@ from consumer.status import (
     ListStatus,
     PartitionStatus,
     Status,
+    UnknownType,
     UnknownVendor,
     UserCounts,
 )
@@ -215,6 +216,14 @@ def crowded() -> Status:
                 events=5210,
                 first_offset="7:18234567",
                 replay="sesamy-makeas replay --vendor klassekampen --from-time 2026-11-24T08:00:00.000Z",
+            ),
+        ),
+        unknown_types=(
+            UnknownType(
+                type="subscriptionPaymentInstrument.12#authorisationReversedByIssuer",
+                events=1_805_210,
+                first_offset="7:18234567",
+                replay="sesamy-makeas replay --unknown-types --from-time 2026-11-24T08:00:00.000Z",
             ),
         ),
         settings_fingerprint="938a51fad4cc",

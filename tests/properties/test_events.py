@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumer.errors import Unreadable
-from consumer.events import TYPES, Ignored, decode, encode
+from consumer.events import TYPES, Unknown, decode, encode
 from consumer.model import Event, UserKey
 
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
@@ -31,7 +31,9 @@ def check(value: bytes) -> None:
             assert 0 < len(event.user.vendor.encode()) <= 4 * 256
             assert 0 < len(event.user.user.encode()) <= 4 * 256
         else:
-            assert event is Ignored.UNKNOWN_TYPE
+            assert isinstance(event, Unknown)
+            assert event.type not in TYPES
+            assert decode(encode(Event(event.user, event.type))) == event
 
 
 @given(st.binary(max_size=400))

@@ -1,7 +1,7 @@
 """A topic and a consumer group in memory, on the virtual clock, with the habits of aiokafka that lose data."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -179,9 +179,16 @@ class Member:
         while self.cut or self.dead:
             await anyio.sleep(0.1)
 
-    async def committed(self, tp: TopicPartition) -> int:
+    async def committed_all(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         await self._answer()
-        return self._group.offsets[tp.partition]
+        return {tp: self._group.offsets[tp.partition] for tp in tps}
+
+    async def topic_id(self, topic: str) -> bytes:
+        await self._answer()
+        return topic.encode()
+
+    def highwater(self, tp: TopicPartition) -> int:
+        return len(self._group.topic.partitions[tp.partition])
 
     async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
         await self._answer()

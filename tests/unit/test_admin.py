@@ -35,6 +35,7 @@ from consumer.status import (
     PartitionStatus,
     Status,
     UnknownAnswer,
+    UnknownType,
     UnknownVendor,
     UserCounts,
     shown,
@@ -69,6 +70,9 @@ def busy(*, evil: str = "vendor") -> Status:
                 first_offset="0:17",
                 replay="sesamy-makeas replay --vendor v --from-time 2026-11-24T08:00:00.000Z",
             ),
+        ),
+        unknown_types=(
+            UnknownType(type=shown(evil), events=2, first_offset="1:5", replay="sesamy-makeas replay --unknown-types --from-offset 1:5"),
         ),
         dead_letters=LetterCounts(written=5, waiting=2, writable=False),
         recent_failures=(Failure(code="http-500", upstream=evil, count=9, last_at=990.0),),
@@ -331,7 +335,7 @@ def test_every_value_is_escaped() -> None:
 
     assert "<img" not in text
     assert "img" not in Parsed(text).tags
-    assert text.count("&lt;img") == 7
+    assert text.count("&lt;img") == 8
 
 
 def test_the_page_of_a_pod_that_has_just_begun() -> None:

@@ -116,3 +116,10 @@ def test_a_rebalance_that_may_outrun_our_runs(tmp_path: Path, rebalance_s: float
 def test_a_hand_over_takes_what_is_said() -> None:
     """A heartbeat's interval (`kafka.joined`), and the commit before the drain."""
     assert service._COMMIT_LIMIT_S + 3 == HAND_OVER_S
+
+
+def test_resyncing_unknown_types_is_warned_of(tmp_path: Path) -> None:
+    text = '[kafka]\nunknown_types = "{}"\n' + ONE.format(id="a", key="'k'").replace("{", "{{").replace("}", "}}")
+
+    assert [one.path for one in said(tmp_path, text.format("resync")) if one.level == "warning"] == ["kafka.unknown_types"]
+    assert [one.path for one in said(tmp_path, text.format("ignore")) if one.level == "warning"] == []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from consumer.errors import Unreadable
-from consumer.events import MAX_RECORD_BYTES, TYPES, URGENT, Ignored, decode, encode
+from consumer.events import MAX_RECORD_BYTES, TYPES, URGENT, Ignored, Unknown, decode, encode
 from consumer.model import Event, UserKey
 
 ANN = "email|84cccf985de28a2a84824786"
@@ -94,12 +94,44 @@ def test_a_null_value_is_a_tombstone() -> None:
     assert ignored.reason == "tombstone"
 
 
-@pytest.mark.parametrize("type_", ["bill.1#paid", "contract.1#Update", "contract.1#update ", "contract#update"])
-def test_another_type_is_ignored(type_: str) -> None:
-    ignored = decode(record(eventType=type_))
+@pytest.mark.parametrize("version", ["", ".1", ".2", ".0", ".17", ".1000000000000000000000"])
+@pytest.mark.parametrize("type_", sorted(TYPES))
+def test_of_a_type_family_and_action_decide(type_: str, version: str) -> None:
+    family, _, action = type_.replace(".1#", "#").partition("#")
+    found = decode(record(eventType=f"{family}{version}#{action}"))
 
-    assert ignored is Ignored.UNKNOWN_TYPE
-    assert ignored.reason == "unknown-type"
+    assert isinstance(found, Event)
+    assert found == Event(UserKey("vendor_123", ANN), type_)
+    assert any(found.type is known for known in TYPES)
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        "bill.1#paid",
+        "userVendor.1#deleted",
+        "article.1#read",
+        "contract.1#Update",
+        "contract.1#update ",
+        "contract.#update",
+        "contract.x#update",
+        "contract.-1#update",
+        "contract.\u0661#update",
+        "contract.\u00b2#update",
+        "contract.1.1#update",
+        "Contract#update",
+        ".1#update",
+        "contract",
+        "contract#",
+        "#update",
+        "#",
+        "contract.1#update#",
+        "contract.1##update",
+        "ann@example.com" * 10,
+    ],
+)
+def test_another_type_is_unknown_and_keeps_its_ids(type_: str) -> None:
+    assert decode(record(eventType=type_)) == Unknown(UserKey("vendor_123", ANN), type_)
 
 
 @pytest.mark.parametrize(

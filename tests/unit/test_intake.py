@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import json
 import random
 import struct
 from collections.abc import Callable, Coroutine, Mapping
@@ -17,14 +18,15 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
 from consumer.deadletters import Poison
-from consumer.dirty import Rules
-from consumer.events import URGENT
+from consumer.dirty import Rules, tokens
+from consumer.events import URGENT, Ignored, Unknown, decode
 from consumer.intake import Intake
 from consumer.ledger import Ledger
-from consumer.model import AccountId
+from consumer.model import AccountId, Event, UserKey
 from consumer.schedule import Schedule
-from consumer.strangers import UnknownVendors
+from consumer.strangers import OTHER, UnknownTypes, UnknownVendors
 from consumer.telemetry import Metrics
+from consumer.topic_watch import TopicWatch
 from tests.simulation.settings import SETTINGS
 
 _EVENT = b'{"eventType":"contract.1#update","vendorId":"v1","userId":"%d-%d"}'
@@ -38,6 +40,7 @@ class Record(NamedTuple):
     value: bytes
     key: bytes | None = None
     timestamp: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def corrupt() -> None:
@@ -122,7 +125,9 @@ class Consumer:
 
 
 class Steady:
-    epoch = 0
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.watch = TopicWatch("t")
 
     def check(self) -> None:
         """Find nothing wrong."""
@@ -140,7 +145,7 @@ class Letters:
         self.poison.append(poison)
 
     def give_up_poison(self, partition: int) -> None:
-        """Have none."""
+        self.poison = [one for one in self.poison if one.letter.partition != partition]
 
 
 def virtually(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
@@ -158,15 +163,17 @@ def virtually(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Non
 class Desk:
     """An intake and what it fills."""
 
-    def __init__(self, consumer: Consumer, *, max_dirty_users: int = 1000) -> None:
+    def __init__(self, consumer: Consumer, *, max_dirty_users: int = 1000, takes_types: bool = False, traces: Any = None) -> None:
         rules = Rules(quiet_s=2.0, max_wait_s=30.0, concurrency=4, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
         self.schedule, self.ledger = Schedule(rules, {"v1": (AccountId("1"),)}, urgent=URGENT), Ledger()
         for partition in consumer.logs:
             self.ledger.begin(partition, 0)
-        steady: Any = Steady()
+        self.steady = Steady()
+        steady: Any = self.steady
         self.letters = Letters()
         letters: Any = self.letters
         taken: Any = consumer
+        self.unknown, self.types, self.metrics = UnknownVendors(), UnknownTypes(are_taken=takes_types), Metrics(SETTINGS)
         self.intake = Intake(
             taken,
             steady,
@@ -175,12 +182,17 @@ class Desk:
             ledger=self.ledger,
             parker=letters,
             vendors=["v1"],
-            unknown=UnknownVendors(),
+            unknown=self.unknown,
+            unknown_types=self.types,
             ring=lambda: None,
             max_dirty_users=max_dirty_users,
-            metrics=Metrics(SETTINGS),
+            metrics=self.metrics,
+            traces=traces,
             wall_clock=lambda: _NOW_MS / 1000,
         )
+
+    def counted(self, outcome: str) -> float | None:
+        return self.metrics.registry.get_sample_value("sesamy_makeas_records_total", {"outcome": outcome})
 
     async def run_for(self, seconds: float) -> Mapping[int, int]:
         with anyio.move_on_after(seconds):
@@ -261,6 +273,142 @@ async def test_what_retention_took_is_a_gap_and_the_rest_is_read() -> None:
 
 
 @virtually
+async def test_a_log_that_is_gone_takes_its_tokens_and_its_poison_along_and_the_gap_is_counted() -> None:
+    """Nobody may close what the new log has not; the users stay due."""
+    consumer = Consumer(2, 0)
+    consumer.logs = {p: [Record(0, b"{"), Record(1, _EVENT % (p, 1))] for p in range(2)}
+    desk = Desk(consumer)
+    assert await desk.run_for(5) == {0: 2, 1: 2}
+    consumer.out_of_range, consumer.first[1] = {1}, 7
+    assert await desk.run_for(5) == {0: 2, 1: 7}
+
+    assert [one.letter.partition for one in desk.letters.poison] == [0]
+    assert {key.user: list(tokens(user)) for key, user in desk.schedule.users.items()} == {"0-1": [(0, 1)], "1-1": []}
+    assert ([desk.ledger.open_count(p) for p in (0, 1)], desk.ledger.watermarks(), len(desk.schedule)) == ([2, 0], {0: 0, 1: 7}, 2)
+    counted = desk.metrics.registry.get_sample_value
+    assert [counted(f"sesamy_makeas_{name}_total") for name in ("offset_resets", "offset_gap_records")] == [1, 5]
+
+
+@virtually
+async def test_a_topic_made_anew_is_read_from_its_beginning_though_it_was_filled_past_our_offset() -> None:
+    consumer = Consumer(2, 6)
+    desk = Desk(consumer)
+    assert await desk.run_for(5) == {0: 6, 1: 6}
+    for partition in range(2):
+        consumer.logs[partition] = [Record(n, _EVENT % (9, 10 * partition + n)) for n in range(8)]
+    desk.steady.watch._known, desk.steady.watch._seen = b"a" * 16, b"b" * 16
+
+    assert await desk.run_for(5) == {0: 8, 1: 8}
+    assert {user.user for user in desk.schedule.users if user.user.startswith("9-")} == {
+        f"9-{10 * p + n}" for p in range(2) for n in range(8)
+    }
+    assert {p: desk.ledger.open_count(p) for p in range(2)} == {0: 8, 1: 8}
+    assert (desk.ledger.watermarks(), len(desk.schedule)) == ({0: 0, 1: 0}, 28)
+    assert not desk.steady.watch.is_new
+
+
+@virtually
+async def test_a_partition_whose_end_went_back_is_read_from_its_beginning_alone_be_it_left_out_or_not() -> None:
+    consumer = Consumer(2, 6)
+    consumer.bad = {1}
+    desk = Desk(consumer)
+    assert await desk.run_for(40) == {0: 6, 1: 0}
+    consumer.bad.clear()
+    consumer.first[1] = 2
+    for end in (9, 5, 5):
+        desk.steady.watch.end_is(1, end)
+
+    assert await desk.run_for(5) == {0: 6, 1: 6}
+    assert (len(desk.schedule), desk.intake.out, consumer.stopped) == (10, {}, set())
+
+
+@virtually
+async def test_what_was_polled_across_a_rebalance_is_dropped_and_read_again() -> None:
+    consumer = Consumer(1, 6)
+    desk = Desk(consumer)
+
+    async def rebalance() -> None:
+        await anyio.sleep(0.2)  # The first poll is under way.
+        desk.steady.epoch += 1
+        desk.ledger.begin(0, 1)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(rebalance)
+        assert await desk.run_for(0.6) == {0: 1}
+        assert len(desk.schedule) == 0
+    assert await desk.run_for(5) == {0: 6}
+    assert {user.user for user in desk.schedule.users} == {f"0-{n}" for n in range(1, 6)}
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_partition_that_comes_back_while_its_beginning_is_asked_for_is_left_as_it_came(anew: bool) -> None:
+    @virtually
+    async def test() -> None:
+        class Slow(Consumer):
+            async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+                await anyio.sleep(1)
+                desk.steady.epoch += 1
+                desk.ledger.begin(0, 5)
+                self.out_of_range.clear()
+                desk.steady.watch.accept([0])
+                return await super().beginning_offsets(tps)
+
+        consumer = Slow(1, 6)
+        desk = Desk(consumer)
+        if anew:
+            desk.steady.watch._known, desk.steady.watch._seen = b"a" * 16, b"b" * 16
+        else:
+            consumer.out_of_range, consumer.first[0] = {0}, 3
+
+        assert await desk.run_for(4) == {0: 6}
+        assert {user.user for user in desk.schedule.users} == {"0-5"}
+
+    test()
+
+
+@virtually
+async def test_two_failures_in_a_row_leave_no_partition_out() -> None:
+    consumer = Consumer(2, 6)
+    consumer.bad = {1}
+    times = [3]  # The first is nobody's, two more are its own.
+
+    def fail() -> None:
+        times[0] -= 1
+        if not times[0]:
+            consumer.bad.clear()
+        corrupt()
+
+    consumer.fail = fail
+    stopped: list[TopicPartition] = []
+    consumer.pause = lambda *tps: stopped.extend(tps)  # type: ignore[method-assign]
+
+    assert await Desk(consumer).run_for(40) == {0: 6, 1: 6}
+    assert (times, stopped) == ([0], [])
+
+
+@virtually
+async def test_where_the_client_does_not_know_its_position_the_last_record_tells_ours() -> None:
+    class Vague(Consumer):
+        def position_now(self, tp: TopicPartition) -> Any:
+            assert tp
+
+    assert await Desk(Vague(2, 5)).run_for(5) == {0: 5, 1: 5}
+
+
+@virtually
+async def test_what_stands_behind_the_last_record_and_is_no_record_is_read_too() -> None:
+    """Control records of a transaction: the lag would never be 0."""
+
+    class Transactional(Consumer):
+        def position_now(self, tp: TopicPartition) -> int:
+            return max(super().position_now(tp), 4 if self.positions[0] == 2 else 0)
+
+    desk = Desk(Transactional(1, 2))
+
+    assert (await desk.run_for(5), desk.ledger.open_count(0)) == ({0: 4}, 2)
+
+
+@virtually
 async def test_above_the_limit_of_dirty_users_nothing_is_fetched_until_some_are_clean() -> None:
     consumer = Consumer(1, 20)
     desk = Desk(consumer, max_dirty_users=5)
@@ -334,3 +482,99 @@ async def test_equal_times_are_one_object() -> None:
     await desk.run_for(5)
 
     assert len({id(user.since_ms) for user in desk.schedule._users.values()}) == 2
+
+
+def typed(type_: str, user: str, vendor: str = "v1") -> bytes:
+    return json.dumps({"eventType": type_, "vendorId": vendor, "userId": user}).encode()
+
+
+@virtually
+async def test_an_event_of_unknown_type_is_counted_and_passed_over() -> None:
+    consumer = Consumer(1, 0)
+    values = [typed("userVendor.1#deleted", "a"), typed("article.1#read", "b", "v9"), typed("contract.2#update", "c")]
+    consumer.logs[0] = [Record(n, value, timestamp=_NOW_MS - 5) for n, value in enumerate(values)]
+    desk = Desk(consumer)
+
+    assert await desk.run_for(5) == {0: 3}
+    assert [(user.user, one.type) for user, one in desk.schedule.users.items()] == [("c", "contract.1#update")]
+    assert [(name, one.first) for name, one in desk.types.seen.items()] == [("userVendor.1#deleted", (0, 0))]
+    # Of a vendor that we don't serve a type says nothing: the vendor is what is missing.
+    assert [(name, one.first) for name, one in desk.unknown.seen.items()] == [("v9", (0, 1))]
+    assert [desk.counted(outcome) for outcome in ("unknown_type", "unknown_vendor", "user")] == [1, 1, 1]
+
+
+@virtually
+async def test_where_the_settings_say_so_an_event_of_unknown_type_is_one_like_any_other() -> None:
+    """It is routine, has a token, and is called by one of few short names, however many types there are."""
+    consumer = Consumer(1, 0)
+    types = ["userVendor.1#deleted", *(f"a.1#{number}" * 20 for number in range(60))]
+    consumer.logs[0] = [Record(n, typed(type_, f"u{n}")) for n, type_ in enumerate(types)] + [Record(61, typed("x#y", "u61", "v9"))]
+    desk = Desk(consumer, takes_types=True)
+    consumer.at_once = 100
+
+    assert await desk.run_for(5) == {0: 62}
+    assert (len(desk.schedule), desk.ledger.open_count(0)) == (61, 61)
+    assert {one.type for one in desk.schedule.users.values()} == {*desk.types.seen, OTHER}
+    assert len({id(one.type) for one in desk.schedule.users.values()}) == 51
+    assert [desk.counted(outcome) for outcome in ("unknown_type", "unknown_vendor", "user")] == [0, 1, 61]
+
+
+def test_a_record_at_which_our_reading_fails_is_parked_and_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that nobody thought of: the letter says that it is ours."""
+
+    @virtually
+    async def test() -> None:
+        def read(value: bytes | None) -> Event | Unknown | Ignored:
+            if value == b"evil":
+                raise ZeroDivisionError
+            return decode(value)
+
+        monkeypatch.setattr("consumer.records.decode", read)
+        consumer = Consumer(2, 4)
+        consumer.logs[0][1] = Record(1, b"evil", b"key")
+        desk = Desk(consumer)
+
+        assert await desk.run_for(5) == {0: 4, 1: 4}
+        assert len(desk.schedule) == 7
+        assert [(one.key, one.letter.code, one.letter.stage, one.letter.offset) for one in desk.letters.poison] == [
+            (b"key", "bug", "intake", 1)
+        ]
+        assert desk.counted("poison") == 1
+
+    test()
+
+
+def test_headers_at_which_our_reading_fails_cost_a_trace_and_no_reader(caplog: pytest.LogCaptureFixture) -> None:
+    @virtually
+    async def test() -> None:
+        class Traces:
+            def event(self, user: UserKey, headers: object, *, partition: int, offset: int) -> None:
+                if offset == 1:
+                    raise ZeroDivisionError(user, headers, partition)
+
+        desk = Desk(Consumer(1, 3), traces=Traces())
+
+        assert await desk.run_for(5) == {0: 3}
+        assert (len(desk.schedule), desk.letters.poison) == (3, [])
+        (line,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")
+        assert "test_intake.py" in line
+        assert "0-1" not in line
+
+    test()
+
+
+def test_what_fails_inside_a_change_of_state_ends_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torn state must never commit."""
+
+    @virtually
+    async def test() -> None:
+        def torn(*_: object, **__: object) -> bool:
+            raise ZeroDivisionError
+
+        desk = Desk(Consumer(1, 3))
+        monkeypatch.setattr(desk.schedule, "submit", torn)
+
+        with pytest.raises(ZeroDivisionError):
+            await desk.run_for(5)
+
+    test()

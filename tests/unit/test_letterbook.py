@@ -64,6 +64,20 @@ def test_a_held_letter_may_be_tried_at_once_and_any_other_when_asked() -> None:
     assert made.of_user(ANN) == ((0, 0),)
 
 
+def test_a_letter_of_an_unknown_type_is_a_readers_too() -> None:
+    """Where such events are resynced, they may be parked: what can't be read back would never heal."""
+    headers, _ = letter(code="held")
+    value = encode(Event(ANN, "userVendor.1#deleted"))
+    made, wanted = book((headers, value))
+    history = History()
+    history.read((0, 0), headers, value)
+
+    assert wanted == [(0, 0)]
+    assert (made[0, 0].user, made[0, 0].type) == (ANN, "userVendor.1#deleted")
+    (entry,) = history.entries()
+    assert (entry.user, entry.type, entry.state, entry.can_be_requeued) == ("ann", "userVendor.1#deleted", "open", True)
+
+
 def test_done_and_replaced_letters_leave_nothing() -> None:
     made, _ = book(letter(), letter(BO), letter(replaces="0:0"), mark("0:1", "done"), mark("0:1", "done"))
 
@@ -92,7 +106,7 @@ def test_a_requeue_of_what_is_closed_or_unknown_is_let_go() -> None:
     [
         letter(None),
         ([("error.code", b"held")], b"\xff"),
-        ([("error.code", b"held")], b'{"eventType":"strange","vendorId":"v","userId":"u"}'),
+        ([("error.code", b"held")], b'{"eventType":"strange","vendorId":"v"}'),
         ([], encode(Event(ANN, "contract.1#update"))),
     ],
 )

@@ -558,4 +558,4 @@ def test_the_readme_has_every_setting_as_it_is() -> None:
 
     assert text == fresh(text)
     assert "`debounce.quiet_s`" in block()
-    assert block().count("\n| `") == 48
+    assert block().count("\n| `") == 49

@@ -1,8 +1,8 @@
-"""Vendors that the settings don't know: each event counts once, and nothing grows without bound."""
+"""Vendors and event types that we don't know: each event counts once, and nothing grows without bound."""
 
 import pytest
 
-from consumer.strangers import UnknownVendors
+from consumer.strangers import OTHER, UnknownTypes, UnknownVendors
 
 
 def test_the_first_event_and_the_earliest_time_are_kept() -> None:
@@ -30,3 +30,30 @@ def test_no_more_than_a_hundred_are_kept_and_that_is_said_once(caplog: pytest.Lo
 
     assert (len(unknown.seen), unknown.seen["v7"].events) == (100, 2)
     assert caplog.text.count("more unknown vendors than are kept") == 1
+
+
+def test_a_type_is_logged_once_and_its_first_place_kept(caplog: pytest.LogCaptureFixture) -> None:
+    unknown = UnknownTypes()
+    names = {unknown.note("userVendor.1#deleted", 2, offset, at_ms=9000 + offset) for offset in (40, 41, 41)}
+
+    one = unknown.seen["userVendor.1#deleted"]
+    assert (names, one.first, one.since_ms, one.events) == ({"userVendor.1#deleted"}, (2, 40), 9040, 2)
+    assert caplog.text.count("unknown event type") == 1
+
+
+def test_a_type_is_kept_clean_and_short() -> None:
+    unknown = UnknownTypes()
+    names = [unknown.note(text, 0, 1, at_ms=1) for text in ("a\n\x1b[2J#b", "x" * 256, "contract.1#update\u200b")]
+
+    assert list(unknown.seen) == names
+    assert all(name.isprintable() and len(name) <= 64 for name in names)
+    assert "contract.1#update" not in names
+
+
+def test_no_more_than_fifty_types_are_kept_and_the_rest_share_one_name(caplog: pytest.LogCaptureFixture) -> None:
+    unknown = UnknownTypes()
+    names = [unknown.note(f"a.1#{number}", 0, number, at_ms=1) for number in range(53)]
+
+    assert (len(unknown.seen), names[49:]) == (50, ["a.1#49", OTHER, OTHER, OTHER])
+    assert caplog.text.count("more unknown event types than are kept") == 1
+    assert unknown.note("a.1#7", 0, 200, at_ms=1) is names[7] is next(name for name in unknown.seen if name == "a.1#7")
