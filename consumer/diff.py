@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from .address import same_address
 from .errors import ConsumerError, Held
-from .gates import SESAMY_CALLS, Gate
+from .gates import Gate
 from .makeas import Contact, fields
 from .mapping import documents, is_guest_id
 from .model import Documents, Skip, Snapshot, UserKey
@@ -17,6 +17,7 @@ from .resync import Target
 from .settings import Settings
 from .tags import others, stale
 from .telemetry import Metrics
+from .upstream_gates import SESAMY_CALLS
 from .upstreams import Upstreams, upstreams
 
 PERSONAL: Final = frozenset({"email", "firstname", "lastname", "company"})

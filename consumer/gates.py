@@ -1,13 +1,12 @@
 """What stands before an upstream: rate permits, Retry-After, breaker, authorisation. No I/O, no clock of its own."""
 
-from collections.abc import Callable, Mapping
 from math import inf
 from typing import Literal
 
 from msgspec import Struct
 
 from .errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
-from .model import AccountId, Door, GateCause, StopCause, UserKey
+from .model import Door, GateCause, StopCause, UserKey
 from .pace import Pace
 from .stops import Stops
 from .suspects import Suspects
@@ -20,10 +19,6 @@ _TOO_MANY = "http-429"
 _LONG_S = 60.0
 _PROBE_FIRST_S = 5.0
 _PROBE_MAX_S = 60.0
-SESAMY_CALLS = 3
-"""Calls that every fetch makes at once."""
-MAKE_CALLS = 4
-"""Calls that one conversation makes at most, but for users of more than 1000 rows."""
 
 
 class GateState(Struct, frozen=True, kw_only=True):
@@ -69,14 +64,14 @@ class Gate:
             rate_per_s: calls per second for all pods together.
             burst: calls that may come at once.
             run_calls: what one run needs at once; a pod's burst is never below it.
-            places: conversations at once, and never more than the rate lets end within 20 s; None: no bound.
+            places: conversations at once; None: no bound.
             tries: passing failures in a row, be they of one user, that shut it; at least five; None: only five users do.
             hold_s: how long it may hold users once shut, beyond the Retry-After then in force.
             courteous: whether others go before us: a 429 halves our rate for a minute or more, and keeps us away for twice the Retry-After.
         """
         self._courteous = courteous
         self._tries, self._hold_s = inf if tries is None else max(tries, _STREAK), hold_s
-        self._pace = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls, places=places)
+        self._pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls), places
         # Who is inside, and the number of the run; how many runs have begun, and how many had when we last slowed down.
         self._inside: dict[UserKey, int] = {}
         self._begun = self._slowed = 0
@@ -101,11 +96,11 @@ class Gate:
 
     # ---- Asking ----
 
-    def door(self, *, now: float, permits: int = 0) -> Door:
-        """Say who may enter; `permits`: how many calls must be possible at once."""
-        if self._stops or now < self._retry_at or self._pace.level(now) < permits:
+    def door(self, *, now: float, permits: int = 0, within_s: float = 0.0) -> Door:
+        """Say who may enter; `permits`: how many calls must be possible, beside those that are promised, within so long."""
+        if self._stops or now < self._retry_at or self._pace.wait_s(permits, now=now) > within_s:
             return Door.SHUT
-        if self._pace.places is not None and len(self._inside) >= self._pace.places:
+        if self._places is not None and len(self._inside) >= self._places:
             return Door.SHUT
         if self._cause is None:
             return Door.OPEN
@@ -128,13 +123,13 @@ class Gate:
         no_probe_now = self._stops.any or self._probe is not None or now < self._probe_at
         return now >= self._stops.held_until or (self._cause is not None and now >= self._held_until and no_probe_now)
 
-    def next_change(self, *, now: float, permits: int = 0) -> float:
+    def next_change(self, *, now: float, permits: int = 0, within_s: float = 0.0) -> float:
         """Return the earliest time at which time alone may make `door` or `expired` say something else; inf: never."""
         times = [self._retry_at, self._stops.held_until]
         if self._cause is not None:
             times += [self._held_until] if self._probe is not None else [self._held_until, self._probe_at]
-        elif not self._stops and (wait_s := self._pace.wait_s(permits, now=now)) > 0:
-            times.append(now + wait_s)
+        elif not self._stops and (wait_s := self._pace.wait_s(permits, now=now)) > within_s:
+            times.append(now + wait_s - within_s)
         return min((at for at in times if at > now), default=inf)
 
     @property
@@ -164,19 +159,24 @@ class Gate:
 
     # ---- Going in and out ----
 
-    def enter(self, user: UserKey, *, now: float, permits: int = 0) -> None:
-        """Let `user` in, as the door has just allowed: it takes a place and its permits, and may be the probe."""
+    def enter(self, user: UserKey, *, now: float, permits: int = 0) -> float:
+        """Let `user` in, as the door has just allowed: it has a place, may be the probe, and `pay`s later; return how long to wait (s)."""
         if self._cause is not None:
             self._probe = user
-        self._pace.reserve(permits, now=now)
         self._begun += 1
         self._inside[user] = self._begun
+        return self._pace.promise(user, permits, now=now)
 
     def leave(self, user: UserKey, *, now: float) -> None:
-        """Give the place back; a probe that leaves without a verdict makes room for the next."""
+        """Give the place back, and what was promised; a probe that leaves without a verdict makes room for the next."""
         del self._inside[user]
+        self._pace.forgive(user)
         if self._probe == user:
             self._probe, self._probe_at = None, max(now, self._retry_at)
+
+    def pay(self, user: UserKey, *, now: float) -> float:
+        """Take a permit for a call of `user`, promised or not; return how long to wait for it (s)."""
+        return self._pace.pay(user, now=now)
 
     def reserve(self, permits: int = 1, *, now: float) -> float:
         """Take permits, be they there or not; return how long to wait for them (s)."""
@@ -304,46 +304,3 @@ class Gate:
             self._probe = None
             self._probe_wait_s = min(_PROBE_MAX_S, self._probe_wait_s * 2)
             self._probe_at = max(now + self._probe_wait_s, self._retry_at)
-
-
-class Gates:
-    """All gates of a process: one per Sesamy vendor and one per Make account, whoever uses it."""
-
-    def __init__(self, vendors: Mapping[str, Gate], accounts: Mapping[AccountId, Gate]) -> None:
-        """Take the gates by vendor id and by account id."""
-        self.vendors, self.accounts = vendors, accounts
-        self.ready: Callable[[AccountId, float], bool] = lambda _account, _now: True
-        """Whether all is known that a write there must know (account, now): until then nobody is let in, though the gate is open."""
-
-    def vendor(self, vendor: str, *, now: float) -> Door:
-        """Say whether a fetch may begin: its three calls are paid for together, at the start."""
-        return self.vendors[vendor].door(now=now, permits=SESAMY_CALLS)
-
-    def account(self, account: AccountId, *, now: float) -> Door:
-        """Say whether a conversation may begin: its calls are paid for one by one."""
-        return self.accounts[account].door(now=now) if self.ready(account, now) else Door.SHUT
-
-    def vendor_expired(self, vendor: str, *, now: float) -> bool:
-        """Say whether what waits for the vendor is to be parked."""
-        return self.vendors[vendor].expired(now=now)
-
-    def account_expired(self, account: AccountId, *, now: float) -> bool:
-        """Say whether what waits for the account is to be parked."""
-        return self.accounts[account].expired(now=now)
-
-    def next_change(self, *, now: float) -> float:
-        """Return when time alone may open a door or end a hold; inf: never."""
-        return min(
-            min((gate.next_change(now=now, permits=SESAMY_CALLS) for gate in self.vendors.values()), default=inf),
-            min((gate.next_change(now=now) for gate in self.accounts.values()), default=inf),
-        )
-
-    def forget(self) -> None:
-        """Begin anew at every gate: none of the users are ours any more, so nobody would be the probe."""
-        for gate in (*self.vendors.values(), *self.accounts.values()):
-            gate.forget()
-
-    def set_share(self, share: float, *, now: float) -> None:
-        """Take this pod's part of every limit."""
-        for gate in (*self.vendors.values(), *self.accounts.values()):
-            gate.set_share(share, now=now)

@@ -9,12 +9,12 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from .gates import Gates
 from .letter_record import Named, OpenLetter, Place, Record
 from .letterbook import Closed, Letterbook, account_of
 from .model import SESAMY, AccountId, Door, Ended, Job, Letter, Reopened, Result, Verdict
 from .schedule import Schedule
 from .settings import Account
+from .upstream_gates import Gates
 
 _AT_ONCE: Final = 50
 """Letters of one upstream that are in the schedule at once; the rest wait in the topic's book."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
+from math import inf
 from typing import Annotated, Final, Literal, NewType
 
 from msgspec import Meta, Struct, field
@@ -278,6 +279,8 @@ class Job(Struct, frozen=True, kw_only=True):
     started_at: float
     since_ms: Mapping[AccountId, int]
     """By account, the time of the oldest event that it has not had (ms)."""
+    begins_at: float = -inf
+    """When its calls can be made: it waits till then, before the fetch."""
 
 
 class Ended(Struct, frozen=True, kw_only=True):

@@ -284,6 +284,7 @@ class _Account:
             # Where users may be written, one of them is the probe.
             elif not self.consent.ready(now=now) and self._gate.door(now=now, permits=1) is Door.PROBE:
                 self._gate.enter(caller, now=now, permits=1)
+                self._gate.pay(caller, now=now)
                 return True
             await anyio.sleep(_SHUT_S)
 

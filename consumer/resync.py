@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from .bugs import BUG, fenced, unfenced
 from .errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
-from .gates import SESAMY_CALLS, Gate, Gates
+from .gates import Gate
 from .makeas import MakeAs
 from .mapping import documents, is_guest_id, is_long
 from .model import AccountId, Documents, Job, Result, Skip, Snapshot, UserKey, Verdict
@@ -19,6 +19,7 @@ from .settings import Account
 from .status import Failure
 from .telemetry import CUT_OFF, Metrics, log
 from .traces import Traces
+from .upstream_gates import SESAMY_CALLS, Gates
 
 _log = log(__name__)
 _SNAPSHOT_S: Final = 30.0
@@ -121,9 +122,9 @@ class Resync:
     async def _run(self, job: Job, course: _Course) -> tuple[Result, dict[AccountId, Result], str]:
         user, gate = job.user, self._gates.vendors[job.user.vendor]
         if is_guest_id(user.user):
-            gate.reserve(-SESAMY_CALLS, now=anyio.current_time())  # Nothing is asked, so nothing is paid.
             return Result(Verdict.SKIPPED, "guest", tried=False), {}, "guest"
         try:
+            await self._begin(job, gate, course)
             with fenced("fetch"):
                 snapshot = await self._fetch(user, gate, course)
             with fenced("mapping"):
@@ -146,6 +147,15 @@ class Resync:
                 tasks.start_soon(self._write, user, account, wanted, course, results)
             await self._write(user, job.accounts[-1], wanted, course, results)
         return Result(Verdict.DONE), results, ""
+
+    async def _begin(self, job: Job, gate: Gate, course: _Course) -> None:
+        """Wait until the calls of the conversations can be made, then pay for the fetch."""
+        if not await self._wait(job.begins_at - anyio.current_time(), course):
+            raise _stopping()
+        course.taken_at = anyio.current_time()
+        _admit(gate, job.user)
+        for _ in range(SESAMY_CALLS):
+            gate.pay(job.user, now=course.taken_at)
 
     async def _fetch(self, user: UserKey, gate: Gate, course: _Course) -> Snapshot | None:
         with anyio.move_on_after(_SNAPSHOT_S):
@@ -220,7 +230,7 @@ class Resync:
         async def permit() -> None:
             _admit(gate, user)
             with unfenced():
-                wait_s = gate.reserve(now=anyio.current_time())
+                wait_s = gate.pay(user, now=anyio.current_time())
             if not await self._wait(wait_s, course):
                 with unfenced():
                     gate.reserve(-1, now=anyio.current_time())  # Nothing is asked.

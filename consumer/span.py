@@ -7,9 +7,9 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from .gates import MAKE_CALLS, SESAMY_CALLS
 from .model import UserKey
 from .settings import Settings
+from .upstream_gates import MAKE_CALLS, SESAMY_CALLS
 
 
 class Asked(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from prometheus_client import Counter
 
 from . import http, makeas, sesamy
-from .gates import MAKE_CALLS, SESAMY_CALLS, Gate, Gates
+from .gates import Gate
 from .left import Consent
 from .makeas_answers import UnknownShapes
 from .makeas_read import ListRows
@@ -19,6 +19,7 @@ from .resync import Target, Vendor
 from .settings import Account, Settings
 from .telemetry import Metrics, log
 from .traces import Traces
+from .upstream_gates import MAKE_CALLS, SESAMY_CALLS, Gates
 
 _log = log(__name__)
 

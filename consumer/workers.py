@@ -5,11 +5,12 @@ from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
-from .gates import SESAMY_CALLS, Gates
 from .ledger import Ledger
 from .model import AccountId, Ended, Job, Letter, Result, UserKey
 from .schedule import Schedule
+from .upstream_gates import Gates
 
 _PARK_AT_ONCE: Final = 200
 """Users whose letters are under way because a gate is shut; the rest wait their turn."""
@@ -143,9 +144,7 @@ class Workers:
         job = self._schedule.take(self._gates, now=now)
         if job is None:
             return False
-        self._gates.vendors[job.user.vendor].enter(job.user, now=now, permits=SESAMY_CALLS)
-        for account in job.accounts:
-            self._gates.accounts[account].enter(job.user, now=now)
+        job = replace(job, begins_at=now + self._gates.enter(job.user, job.accounts, now=now))
         self._scopes[job.user], self._since[job.user] = anyio.CancelScope(), now
         self._idle = anyio.Event() if self._idle.is_set() else self._idle
         tasks.start_soon(self._work_on, job)
@@ -161,9 +160,7 @@ class Workers:
 
     def _end(self, job: Job, outcome: tuple[Result, Mapping[AccountId, Result]] | None) -> None:
         now = anyio.current_time()
-        self._gates.vendors[job.user.vendor].leave(job.user, now=now)
-        for account in job.accounts:
-            self._gates.accounts[account].leave(job.user, now=now)
+        self._gates.leave(job.user, job.accounts, now=now)
         if outcome is None:
             ended = self._schedule.abandon(job, now=now)
         else:

@@ -12,7 +12,6 @@ from confluent_kafka import Producer
 from consumer import kafka
 from consumer.dirty import Rules
 from consumer.events import URGENT, encode
-from consumer.gates import Gates
 from consumer.healing import Healing
 from consumer.letter_follower import LetterFollower
 from consumer.letter_record import parse
@@ -20,6 +19,7 @@ from consumer.model import Ended, Event, Job, Result, UserKey, Verdict
 from consumer.sandbox.broker import broker, create_topic
 from consumer.schedule import Schedule
 from consumer.settings import Account, KafkaSettings
+from consumer.upstream_gates import Gates
 from consumer.upstreams import gates
 from tests.simulation.settings import SETTINGS
 

@@ -213,6 +213,7 @@ async def test_a_vendor_that_knows_nobody_is_not_believed(stage: Stage) -> None:
     assert calls < 300
 
 
+@story
 async def test_a_drain_writes_whom_it_has_begun_to_fetch(stage: Stage) -> None:
     """SIGTERM between fetch and write, with permits there: all who run are written, and the rest is left to the next owner."""
     for user in READERS[:8]:
@@ -269,6 +270,7 @@ async def test_a_fault_of_ours_costs_one_reader_and_no_pod(stage: Stage) -> None
         for user in READERS[:4]:
             happen(stage.world, user)
         await anyio.sleep(60)
+    await anyio.sleep(600)  # What came since he was parked, is owed anew.
 
     assert stage.written("1") == set(READERS[1:4])
     assert stage.written("2") == set(READERS[:4])
@@ -329,3 +331,18 @@ async def test_a_letter_of_whose_events_are_lost_is_kept_until_it_can_be_written
 
     assert stage.written("1") == {READERS[0]}
     assert len(stage.service.schedule) == 0
+
+
+@story
+async def test_a_small_share_of_a_small_rate_writes_everybody_in_turn(stage: Stage) -> None:
+    """A request every 20 s, so a conversation every minute: its calls are waited for before the fetch, and nobody is parked."""
+    gate = stage.service.up.gates.accounts[AccountId("1")]
+    gate.set_share(0.05 / gate.rate_per_s, now=anyio.current_time())
+    for user in READERS[:12]:
+        happen(stage.world, user)
+    await anyio.sleep(30)
+    assert stage.written("2") == set(READERS[:12])
+
+    await anyio.sleep(12 * 60)
+    assert stage.written("1") == set(READERS[:12])
+    assert (stage.codes(), stage.committed_all()) == (set(), True)

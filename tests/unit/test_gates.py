@@ -5,8 +5,9 @@ from math import inf
 import pytest
 
 from consumer.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
-from consumer.gates import Gate, Gates
+from consumer.gates import Gate
 from consumer.model import AccountId, Door, UserKey
+from consumer.upstream_gates import Gates
 
 USERS = [UserKey("v", f"u{number}") for number in range(20)]
 ANN = USERS[0]
@@ -49,10 +50,43 @@ def test_no_more_calls_than_the_bucket_holds() -> None:
     made = gate(rate=1.0, burst=3)
 
     assert made.door(now=0, permits=3) is Door.OPEN
-    made.enter(ANN, now=0, permits=3)
+    assert made.enter(ANN, now=0, permits=3) == 0
+    assert made.door(now=0, permits=3) is Door.SHUT, "what is promised is as good as gone"
+    assert [made.pay(ANN, now=0) for _ in range(3)] == [0.0] * 3
     assert made.door(now=2.9, permits=3) is Door.SHUT
     assert made.next_change(now=1.0, permits=3) == 3.0
     assert made.door(now=3.0, permits=3) is Door.OPEN
+
+
+def test_who_may_wait_is_let_in_early_and_told_for_how_long() -> None:
+    made = gate(rate=0.125, burst=3)
+    made.enter(ANN, now=0, permits=3)
+    for _ in range(3):
+        made.pay(ANN, now=0)
+
+    assert made.door(now=13.9, permits=3, within_s=10) is Door.SHUT
+    assert made.next_change(now=1.0, permits=3, within_s=10) == 14.0
+    assert made.door(now=14.0, permits=3, within_s=10) is Door.OPEN
+    assert made.enter(USERS[1], now=14.0, permits=3) == 10.0
+    assert [made.pay(USERS[1], now=24.0) for _ in range(4)] == [0.0, 0.0, 0.0, 8.0], "the fourth was not promised"
+
+
+def test_what_is_promised_is_there_though_others_come() -> None:
+    made = gate(rate=1.0, burst=8)
+    waits = [made.enter(user, now=0, permits=4) for user in USERS[:4]]
+
+    assert waits == [0.0, 0.0, 4.0, 8.0]
+    assert [made.pay(user, now=wait_s) for user, wait_s in zip(USERS[:4], waits, strict=True) for _ in range(4)] == [0.0] * 16
+
+
+def test_what_was_promised_and_is_not_asked_for_goes_back() -> None:
+    made = gate(rate=1.0, burst=4)
+    made.enter(ANN, now=0, permits=4)
+    made.pay(ANN, now=0)
+    made.leave(ANN, now=0)
+
+    assert made.door(now=0, permits=3) is Door.OPEN
+    assert made.door(now=0, permits=4) is Door.SHUT
 
 
 def test_a_reservation_says_how_long_to_wait() -> None:
@@ -77,20 +111,6 @@ def test_places_bound_conversations() -> None:
     assert made.door(now=0) is Door.SHUT
     assert not made.closed(now=0)
     made.leave(USERS[0], now=0)
-    assert made.door(now=0) is Door.OPEN
-
-
-def test_no_more_talk_at_once_than_the_rate_lets_end_before_a_snapshot_is_old() -> None:
-    """At one call a second sixteen conversations of three calls would wait 48 s for their permits."""
-    made = gate(rate=10.0, places=16)
-    made.set_share(0.1, now=0)
-    for user in USERS[:6]:
-        assert made.door(now=0) is Door.OPEN
-        made.enter(user, now=0)
-    assert made.door(now=0) is Door.SHUT
-    made.set_share(0.001, now=0)
-    for user in USERS[:6]:
-        made.leave(user, now=0)
     assert made.door(now=0) is Door.OPEN
 
 
@@ -372,11 +392,12 @@ def test_expired_users_wait_where_a_probe_is_due() -> None:
 def test_the_gates_of_a_process_answer_by_name() -> None:
     vendor, account = gate(rate=1, burst=3), gate(places=1)
     gates = Gates({"v": vendor}, {AccountId("1"): account})
-    vendor.enter(ANN, now=0, permits=3)
-    account.enter(ANN, now=0)
+    assert gates.enter(ANN, [AccountId("1")], now=0) == 0
 
     assert (gates.vendor("v", now=0), gates.account(AccountId("1"), now=0)) == (Door.SHUT, Door.SHUT)
     assert gates.next_change(now=0) == 3.0
+    gates.leave(ANN, [AccountId("1")], now=0)
+    assert (gates.vendor("v", now=0), gates.account(AccountId("1"), now=0)) == (Door.OPEN, Door.OPEN)
     assert (gates.vendor_expired("v", now=0), gates.account_expired(AccountId("1"), now=0)) == (False, False)
     gates.set_share(0.5, now=0)
     assert vendor.state(now=0).share == 0.5
@@ -450,23 +471,19 @@ def test_who_was_under_way_when_it_slowed_down_does_not_slow_it_again() -> None:
     assert made.state(now=0).share == 0.5
 
 
-def test_however_slow_it_gets_one_conversation_ends_before_what_it_writes_is_old() -> None:
+def test_however_slow_it_gets_a_conversation_can_begin_and_waits_before_it() -> None:
     """Else none would succeed, and the share would never come back."""
     made = slowed(courteous(), 10)
     while made.reserve(now=0) == 0:
         pass
+    opens_at = made.next_change(now=0, permits=4, within_s=10)
 
-    assert made.reserve(3, now=0) <= 20.0
-    made.enter(ANN, now=0)
-    assert made.door(now=100) is Door.SHUT, "one at a time"
-    made.leave(ANN, now=100)
-    for now in (100, 160, 220, 280):
-        made.succeeded(ANN, now=now)
-    assert made.state(now=280).share == 1.0
-    for user in USERS[:6]:
-        assert made.door(now=280) is Door.OPEN
-        made.enter(user, now=280)
-    assert made.door(now=280) is Door.SHUT, "as many again as its whole rate lets end"
+    assert made.door(now=opens_at, permits=4, within_s=10) is Door.OPEN
+    assert made.enter(ANN, now=opens_at, permits=4) == pytest.approx(10.0)
+    assert [made.pay(ANN, now=opens_at + 10) for _ in range(4)] == pytest.approx([0.0] * 4)
+    for now in range(60, 421, 60):
+        made.succeeded(ANN, now=opens_at + now)
+    assert made.state(now=opens_at + 420).share == 1.0
 
 
 def test_a_pod_asks_as_before_after_a_429() -> None:

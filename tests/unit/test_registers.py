@@ -10,11 +10,12 @@ import looptime
 import pytest
 
 from consumer.errors import ConsumerError, Denied, Refused, Retryable
-from consumer.gates import Gate, Gates
+from consumer.gates import Gate
 from consumer.left import STALE_S, Consent, Row, Standing
 from consumer.makeas_read import ListRows, Page
 from consumer.model import AccountId, Door, UserKey
 from consumer.registers import Registers, Source
+from consumer.upstream_gates import Gates
 
 A = AccountId("1001")
 ANN, BO = "ann@example.com", "bo@example.com"

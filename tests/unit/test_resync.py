@@ -8,11 +8,12 @@ import anyio
 import pytest
 
 from consumer.errors import Denied, Refused, Retryable, Torn
-from consumer.gates import Gate, Gates
+from consumer.gates import Gate
 from consumer.makeas import Written
 from consumer.model import AccountId, Contract, Documents, Job, Profile, Result, Snapshot, UserKey, Verdict
 from consumer.resync import Resync, Target, Vendor
 from consumer.telemetry import RESYNC_OUTCOMES, STAGES, Metrics
+from consumer.upstream_gates import Gates
 from tests.clock import virtual
 from tests.simulation.settings import SETTINGS
 
@@ -283,10 +284,10 @@ async def test_of_several_at_once_the_one_that_matters_most_counts() -> None:
 async def test_a_change_of_our_own_state_that_fails_ends_the_pod() -> None:
     desk = Desk()
 
-    def torn(permits: int = 1, *, now: float) -> float:
-        raise ZeroDivisionError(permits, now)
+    def torn(user: UserKey, *, now: float) -> float:
+        raise ZeroDivisionError(user, now)
 
-    desk.gates.accounts[A].reserve = torn  # type: ignore[method-assign]
+    desk.gates.accounts[A].pay = torn  # type: ignore[method-assign]
     with pytest.raises(ExceptionGroup) as caught:
         await desk.run()
     assert caught.group_contains(Torn)

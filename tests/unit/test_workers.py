@@ -8,10 +8,11 @@ import anyio
 from consumer.dirty import Rules
 from consumer.errors import ConsumerError, Denied, Retryable
 from consumer.events import URGENT
-from consumer.gates import Gate, Gates
+from consumer.gates import Gate
 from consumer.ledger import Ledger
 from consumer.model import AccountId, Event, Job, Letter, Result, UserKey, Verdict
 from consumer.schedule import Schedule
+from consumer.upstream_gates import Gates
 from consumer.workers import Bell, Workers
 from tests.clock import virtual
 
