@@ -1,6 +1,6 @@
 """Which partitions are ours: what happens when they go and come, so that no finished work is repeated."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final
 
 import anyio
@@ -12,6 +12,7 @@ from .clients import Member
 from .commits import Commits
 from .deadletters import Parker, Poison
 from .ledger import Ledger, Page
+from .model import Ended
 from .schedule import Aside, Schedule
 from .telemetry import Metrics, log
 from .topic_watch import TopicWatch
@@ -127,9 +128,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
             assert page is not None
             committed = self._commits.committed.pop(partition, None)
             self._kept[partition] = _Kept(committed, page, users[partition], poison[partition])
-        for orphan in orphans:
-            assert orphan.letters[0].user is not None
-            self._parker.put_user(orphan.letters[0].user, orphan.letters)
+        self._put(orphans)
 
     async def _take_up(self, assigned: Collection[TopicPartition]) -> None:
         """Ask all there is to ask, and only then begin."""
@@ -143,9 +142,23 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         earliest = await consumer.beginning_offsets(without) if without else {}
         if self.watch.is_new:
             _log.error("topic made anew: read from its beginning", partitions=len(assigned))
+            self._park_of_others({tp.partition for tp in assigned})
         for tp in assigned:
             self._begin(consumer, tp, committed.get(tp), earliest.get(tp, 0))
         self.watch.accept([tp.partition for tp in assigned])
+
+    def _park_of_others(self, ours: Collection[int]) -> None:
+        """Park who was dirty on partitions that are others' now: the new log does not tell of them, and nobody else knows."""
+        now = anyio.current_time()
+        for partition in [partition for partition in self._kept if partition not in ours]:
+            self._schedule.restore(partition, self._kept.pop(partition).users, now=now)
+            self._schedule.forget_tokens(partition)
+        self._put(self._schedule.park_orphans(now=now))
+
+    def _put(self, orphans: Iterable[Ended]) -> None:
+        for orphan in orphans:
+            assert orphan.letters[0].user is not None
+            self._parker.put_user(orphan.letters[0].user, orphan.letters)
 
     def _begin(self, consumer: Member, tp: TopicPartition, committed: int | None, earliest: int) -> None:
         kept = self._kept.pop(tp.partition, None)

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Final
 
 from .secret import Secret
-from .settings import Settings
+from .settings import KafkaSettings, Settings
 from .settings_checks import SETTINGS, Finding, fine, is_loopback, tight_times, warning
 from .settings_load import SettingsError, load
+from .upstream_gates import MAKE_CALLS
 
 _PROXIES: Final = frozenset({"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"})
 _STATUSES: Final = (SETTINGS, 77, 69)
+_TALK_S: Final = 2.0
+"""A conversation that takes longer at the whole rate takes a pod's share of it long."""
 
 
 def offline(path: Path, environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
@@ -34,16 +37,23 @@ def exit_status(findings: Iterable[Finding]) -> int:
 
 def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Give what works and is unwise."""
-    proxies = sorted(name for name in environ if name.upper() in _PROXIES and environ[name])
-    if proxies and settings.http.proxy is None:
-        what = f"none, and {', '.join(proxies)} in the environment is not used"
-        yield warning("http.proxy", what, "name the proxy here where Sesamy and Make.as are reached through one")
+    yield from _who_can_read(path, settings)
+    yield from _shared_accounts(settings)
+    yield from tight_times(settings.kafka, settings.workers)
+    yield from _upstreams(settings, environ)
+    yield from _topic(settings.kafka)
+
+
+def _who_can_read(path: Path, settings: Settings) -> Iterator[Finding]:
     for where, secret in _secrets(settings):
         file = secret.path
         if file is not None and file.stat().st_mode & stat.S_IROTH:
             yield warning(where, "everyone on this machine can read the file it names", "chmod o-r, or a tighter defaultMode of the mount")
     if any(secret.source == "text" for _, secret in _secrets(settings)) and path.stat().st_mode & stat.S_IROTH:
         yield warning(str(path), "holds secrets, and everyone on this machine can read it", "chmod o-r, or move them to files of their own")
+
+
+def _shared_accounts(settings: Settings) -> Iterator[Finding]:
     owners: dict[str, list[str]] = {}
     for account in settings.accounts:
         owners.setdefault(account.id, []).append(account.vendor)
@@ -53,8 +63,20 @@ def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterat
             where = f"vendors[{numbers[vendors[-1]]}].makeas"
             cure = "give each vendor a Make.as account of its own: each takes away the other's sesamy_ tags of a shared reader"
             yield warning(where, f"writes to the same account as vendors[{numbers[vendors[0]]}]", cure)
-    kafka = settings.kafka
-    yield from tight_times(kafka, settings.workers)
+
+
+def _upstreams(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    proxies = sorted(name for name in environ if name.upper() in _PROXIES and environ[name])
+    if proxies and settings.http.proxy is None:
+        what = f"none, and {', '.join(proxies)} in the environment is not used"
+        yield warning("http.proxy", what, "name the proxy here where Sesamy and Make.as are reached through one")
+    talk_s = MAKE_CALLS / settings.makeas.requests_per_second
+    if talk_s > _TALK_S:
+        what = f"{MAKE_CALLS} calls a reader: one pod writes one every {talk_s:g} s, and of eight each one every {8 * talk_s:g} s"
+        yield warning("makeas.requests_per_second", what, "raise it if Make.as allows, or run few pods")
+
+
+def _topic(kafka: KafkaSettings) -> Iterator[Finding]:
     if kafka.unknown_types == "resync":
         what = "events of any type at all are resynced; how many there are is known to `check --online` and `status`"
         yield warning("kafka.unknown_types", what, "set it to ignore, unless these types say that a reader has changed")

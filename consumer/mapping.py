@@ -165,4 +165,5 @@ def _date(*values: str | None) -> str | None:
 
 
 def _is_true(flag: object) -> bool:
-    return flag is True or (isinstance(flag, str) and bounds.word(flag) == "true")
+    """Say whether a flag is set, as a boolean, a number or a text; whatever else stands there does no harm."""
+    return flag is True or flag == 1 or (isinstance(flag, str) and bounds.word(flag) in {"true", "1"})

@@ -8,9 +8,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from . import kafka
+from .bugs import fenced
 from .clients import Reader
 from .damage import damaged, is_damage
-from .errors import Fatal, Unreadable
+from .errors import Fatal, Retryable, Unreadable
 from .events import Ignored, Unknown, decode
 from .kafka import DAMAGED
 from .patience import Patience
@@ -181,8 +182,9 @@ class _Sorting:
     def take(self, value: bytes | None) -> None:
         scanned = self.scanned
         try:
-            event = decode(value)
-        except Unreadable:
+            with fenced("record"):
+                event = decode(value)
+        except (Unreadable, Retryable):
             scanned.unreadable += 1
             return
         if isinstance(event, Ignored):

@@ -170,5 +170,5 @@ def _is_gifted(contract: Contract, snapshot: Snapshot) -> bool:
 
 
 def _is_set(flag: object) -> bool:
-    """Assumption: a flag is a boolean, or a word that is none of the usual ones for no."""
-    return flag is True or (isinstance(flag, str) and bounds.word(flag) not in _NO)
+    """Assumption: a flag is a boolean, 1, or a word that is none of the usual ones for no."""
+    return flag is True or flag == 1 or (isinstance(flag, str) and bounds.word(flag) not in _NO)

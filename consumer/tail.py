@@ -8,9 +8,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from . import kafka
+from .bugs import fenced
 from .clients import Reader
 from .damage import damaged, is_damage
-from .errors import Unreadable
+from .errors import Retryable, Unreadable
 from .events import Unknown, decode
 from .follow import Follow
 from .kafka import DAMAGED
@@ -125,8 +126,12 @@ class Tail:
         for tp, records in batches.items():
             for record in records:
                 try:
-                    event = decode(record.value)
+                    with fenced("record"):
+                        event = decode(record.value)
                 except Unreadable:
+                    continue
+                except Retryable:  # Whose it is, nobody knows.
+                    self._follow.missed(tp.partition)
                     continue
                 # Where pods pass a type over, no run of theirs follows its event.
                 if isinstance(event, self._followed):

@@ -265,7 +265,9 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_whatever_was_committ
     await desk.given(0)
 
     assert (desk.broker.positions[0], desk.ledger.watermarks()) == (3, {0: 3})
-    assert (list(desk.schedule.users), desk.ledger.open_count(0), desk.letters.poison) == ([ANN], 0, [])
+    assert (list(desk.schedule.users), desk.ledger.open_count(0), desk.letters.poison) == ([BO, ANN], 0, [])
+    assert [[one.code for one in letters] for letters in desk.letters.users.values()] == [["held"]], "Bo's partition is another's now"
+    assert list(desk.letters.users) == [BO]
     assert list(tokens(desk.schedule.users[ANN])) == []
     desk.touch(CAT, 0, 8)
     await desk.revoked()

@@ -65,6 +65,15 @@ def test_settings_with_secrets_in_them_that_everyone_can_read(tmp_path: Path, ke
     assert exit_status(found) == 0
 
 
+@pytest.mark.parametrize(("rate", "warned"), [("5.0", False), ("2.0", False), ("1.0", True)])
+def test_a_rate_of_which_a_pods_share_is_small(tmp_path: Path, rate: str, warned: bool) -> None:
+    text = f"[makeas]\nrequests_per_second = {rate}\n" + ONE.format(id="a", key="'k'")
+    found = [one for one in said(tmp_path, text) if one.level == "warning"]
+
+    assert [one.path for one in found] == ["makeas.requests_per_second"] * warned
+    assert not warned or "every 32 s" in found[0].what
+
+
 @pytest.mark.parametrize(("mode", "warned"), [(0o644, 1), (0o640, 0), (0o600, 0)])
 def test_a_secret_that_everyone_can_read(tmp_path: Path, mode: int, warned: int) -> None:
     key = tmp_path / "key"

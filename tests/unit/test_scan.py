@@ -7,6 +7,8 @@ from typing import Any, Literal
 import pytest
 from aiokafka import TopicPartition
 
+from consumer import scan, tail
+from consumer.events import decode
 from consumer.model import UserKey
 from consumer.scan import _Sorting
 from consumer.settings import KafkaSettings
@@ -63,9 +65,35 @@ async def test_a_tail_sees_the_events_that_pods_run_for(unknown_types: Literal["
     found: list[UserKey] = []
     follow: Any = SimpleNamespace(seen=lambda user, *_: found.append(user), read=lambda *_: None)
     consumer: Any = SimpleNamespace(_subscription=SimpleNamespace(subscription=None))
-    tail = Tail(KafkaSettings(unknown_types=unknown_types), follow)
+    following = Tail(KafkaSettings(unknown_types=unknown_types), follow)
     records = [SimpleNamespace(offset=number, value=value) for number, value in enumerate(RECORDS)]
 
-    tail._take(consumer, {TopicPartition("t", 0): records})
+    following._take(consumer, {TopicPartition("t", 0): records})
 
     assert found == seen
+
+
+def stumbles(value: bytes | None) -> object:
+    if value == RECORDS[1]:
+        raise OverflowError
+    return decode(value)
+
+
+def test_a_record_at_which_our_reading_fails_costs_a_scan_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "decode", stumbles)
+    sorting = _Sorting(frozenset({"v1"}), Asked(), takes_unknown=True)
+    for value in RECORDS:
+        sorting.take(value)
+
+    assert (list(sorting.scanned.users), sorting.scanned.unreadable) == ([ANN, CAT], 1)
+
+
+def test_a_record_at_which_our_reading_fails_may_be_anybodys_to_a_tail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "decode", stumbles)
+    told: list[object] = []
+    follow: Any = SimpleNamespace(seen=lambda user, *_: told.append(user), missed=told.append)
+    records = [SimpleNamespace(offset=number, value=value) for number, value in enumerate(RECORDS[:2])]
+
+    Tail(KafkaSettings(), follow)._take(SimpleNamespace(), {TopicPartition("t", 3): records})  # type: ignore[arg-type]
+
+    assert told == [ANN, 3]

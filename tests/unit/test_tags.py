@@ -197,6 +197,7 @@ class TestHasGiftedSubscription:
         "fields",
         [
             {"isGift": True},
+            {"isGift": 1},
             {"isGift": "true"},
             {"giftMode": True},
             {"giftMode": "EMAIL"},
