@@ -37,6 +37,7 @@ async def permitted(settings: KafkaSettings, purpose: Purpose, *, writes: bool =
         KafkaError, OSError, TimeoutError: no broker answers.
     """
     found: list[Finding] = []
+    letters: Described | None = None
     with suppress(NotImplementedError, IncompatibleBrokerVersion):
         async with asking(settings) as rights:
             letters = await _ask(rights, settings, found, purpose, writes=writes)
@@ -47,7 +48,7 @@ async def permitted(settings: KafkaSettings, purpose: Purpose, *, writes: bool =
             wrongs = [f"{one.path}: {one.what}; {one.cure}" for one in found if one.status in {SETTINGS, NO_PERMISSION}]
             raise Fatal("\n".join(wrongs), code=code, status=status)
     for one in found:
-        if one.level == "warning":
+        if one.level == "warning" and letters is not None and not letters.error:
             _log.warning("dead-letter topic's configuration can't be read", cause=one.cure)
 
 

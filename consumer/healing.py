@@ -97,6 +97,13 @@ class Healing:
             if letter.user not in self._schedule and place not in self._closing:
                 yield letter.user.vendor, self._left(place), letter.parked_ms
 
+    def upstreams(self) -> Iterator[Upstream]:
+        """Give vendor and account of all that letters of ours wait for."""
+        owned = set(self._owned())
+        for (vendor, account), by_home in self._waiting.items():
+            if any(queue and home in owned for home, queue in by_home.items()):
+                yield from ((vendor, one) for one in (self._named(vendor, None, "") if account == SESAMY else (account,)))
+
     # ---- The topic ----
 
     def read(self, place: Place, record: Record) -> bool:

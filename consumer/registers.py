@@ -26,7 +26,7 @@ _OVERLAP_S: Final = 300.0
 """So much of what was read before is read again: the server's parts may not agree on the time."""
 _PART, _PART_WHILE_HELD = 0.1, 0.5
 """Of the account's rate; the larger one while users wait for the answer."""
-_WAIT_FIRST_S, _WAIT_MAX_S = 5.0, 60.0
+_WAIT_FIRST_S, _WAIT_MAX_S = 1.0, 60.0
 _SHUT_S: Final = 1.0
 _TOGETHER_S: Final = 10.0
 _ACTIVE_PAGES: Final = 10

@@ -4,6 +4,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from itertools import chain
 from typing import Final, Literal
 
 import anyio
@@ -182,8 +183,8 @@ class Service:
         async with anyio.create_task_group() as tasks:
             for part in parts:
                 tasks.start_soon(self._live_by, part.__qualname__, part)
-            registers = partial(self.up.registers.run, self.schedule.due_by_account, self.bell.ring)
-            tasks.start_soon(self._live_by, "registers", registers)
+            due = lambda: chain(self.schedule.due_by_account(), self.healing.upstreams())  # noqa: E731
+            tasks.start_soon(self._live_by, "registers", partial(self.up.registers.run, due, self.bell.ring))
             watch = partial(self.assignment.watch.run, lambda: self.consumer if self.assignment.joined else None)
             tasks.start_soon(self._live_by, "topic watch", watch)
 
