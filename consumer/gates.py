@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from .errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
+from .list_doors import ListDoors
 from .model import AccountId, Door, GateCause, StopCause, UserKey
 from .pace import Pace
 from .stops import Stops
@@ -18,8 +19,7 @@ _NOBODY = 20
 """So many users in a row unknown, with none known in between, say that the upstream looks in the wrong place."""
 _TOO_MANY = "http-429"
 _LONG_S = 60.0
-_PROBE_FIRST_S = 5.0
-_PROBE_MAX_S = 60.0
+_PROBE_FIRST_S, _PROBE_MAX_S = 5.0, 60.0
 SESAMY_CALLS = 3
 """Calls that every fetch makes at once."""
 MAKE_CALLS = 4
@@ -74,8 +74,7 @@ class Gate:
             hold_s: how long it may hold users once shut, beyond the Retry-After then in force.
             courteous: whether others go before us: a 429 halves our rate for a minute or more, and keeps us away for twice the Retry-After.
         """
-        self._courteous = courteous
-        self._tries, self._hold_s = inf if tries is None else max(tries, _STREAK), hold_s
+        self._courteous, self._tries, self._hold_s = courteous, inf if tries is None else max(tries, _STREAK), hold_s
         self._pace = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls, places=places)
         # Who is inside, and the number of the run; how many runs have begun, and how many had when we last slowed down.
         self._inside: dict[UserKey, int] = {}
@@ -309,9 +308,9 @@ class Gate:
 class Gates:
     """All gates of a process: one per Sesamy vendor and one per Make account, whoever uses it."""
 
-    def __init__(self, vendors: Mapping[str, Gate], accounts: Mapping[AccountId, Gate]) -> None:
-        """Take the gates by vendor id and by account id."""
-        self.vendors, self.accounts = vendors, accounts
+    def __init__(self, vendors: Mapping[str, Gate], accounts: Mapping[AccountId, Gate], lists: ListDoors | None = None) -> None:
+        """Take the gates by vendor id and by account id, and the doors of the accounts' lists."""
+        self.vendors, self.accounts, self.lists = vendors, accounts, lists or ListDoors()
         self.ready: Callable[[AccountId, float], bool] = lambda _account, _now: True
         """Whether all is known that a write there must know (account, now): until then nobody is let in, though the gate is open."""
 
@@ -342,6 +341,7 @@ class Gates:
         """Begin anew at every gate: none of the users are ours any more, so nobody would be the probe."""
         for gate in (*self.vendors.values(), *self.accounts.values()):
             gate.forget()
+        self.lists.forget()
 
     def set_share(self, share: float, *, now: float) -> None:
         """Take this pod's part of every limit."""
