@@ -128,7 +128,7 @@ def _trouble(status: Status) -> Iterable[Cell]:
         yield Cell(f"{_named(len(shut), 'gate')} not open: {_some(shut)}", "bad")
     left_out = [f"{one.vendor} {one.list}" for one in status.lists if one.door != "open"]
     if left_out:
-        yield Cell(f"{_named(len(left_out), 'list')} left out, for it refuses whom its siblings take: {_some(left_out)}", "bad")
+        yield Cell(f"{_named(len(left_out), 'list')} left out, refusing everybody: {_some(left_out)}", "bad")
     late = [f"{one.vendor} {one.list}" for one in status.lists if (one.oldest_due_s or 0.0) > _LATE_S]
     if late:
         yield Cell(f"{_named(len(late), 'list')} with an event that has waited for more than {age(_LATE_S)}: {_some(late)}", "bad")

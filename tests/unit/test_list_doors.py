@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from consumer.gates import Gates
 from consumer.list_doors import ListDoors, ListState, Visit
 from consumer.model import AccountId, Door, UserKey
 
@@ -173,7 +174,7 @@ def test_who_has_no_users_any_more_knows_of_no_list() -> None:
     bench = Bench()
     bench.shut()
     probe = bench.enter(9, now=6.0)
-    bench.doors.forget()
+    Gates({}, {}, bench.doors).forget()
 
     assert bench.state(now=6.0) == OPEN
     bench.doors.leave(probe, now=7.0)
