@@ -126,6 +126,9 @@ def _trouble(status: Status) -> Iterable[Cell]:
     shut = [one.name for one in status.upstreams if one.state != "open"]
     if shut:
         yield Cell(f"{_named(len(shut), 'gate')} not open: {_some(shut)}", "bad")
+    left_out = [f"{one.vendor} {one.list}" for one in status.lists if one.door != "open"]
+    if left_out:
+        yield Cell(f"{_named(len(left_out), 'list')} left out, refusing everybody: {_some(left_out)}", "bad")
     late = [f"{one.vendor} {one.list}" for one in status.lists if (one.oldest_due_s or 0.0) > _LATE_S]
     if late:
         yield Cell(f"{_named(len(late), 'list')} with an event that has waited for more than {age(_LATE_S)}: {_some(late)}", "bad")
@@ -171,7 +174,8 @@ def _late(seconds: float | None) -> Cell:
 def _lists(status: Status, *, now: float) -> Iterable[tuple[Cell, ...]]:
     gates = {one.name: one for one in status.upstreams}
     for one in status.lists:
-        yield *_list(one, now=now), _way(gates.get(f"sesamy:{one.vendor}"), gates.get(one.account))
+        way = _way(gates.get(f"sesamy:{one.vendor}"), gates.get(one.account))
+        yield *_list(one, now=now), way if one.door == "open" else _left_out(one)
 
 
 def _way(*gates: GateStatus | None) -> Cell:
@@ -180,6 +184,13 @@ def _way(*gates: GateStatus | None) -> Cell:
     words = (f"{one.name} {one.state}" if one.kind == "sesamy" else one.state for one in shut)
     tone: Tone = "good" if not shut else "bad" if any(one.state == "closed" for one in shut) else "mild"
     return Cell("; ".join(words) or "open", tone)
+
+
+def _left_out(one: ListStatus) -> Cell:
+    """Say since when a list is left out, why, and when it is tried again."""
+    again = "being tried now" if one.door == "probing" else f"next try in {age(one.next_try_s)}"
+    why = f" ({one.door_code})" if one.door_code else ""
+    return Cell(f"left out for {age(one.left_out_s)}{why}, {again}", "mild" if one.door == "probing" else "bad")
 
 
 def _list(one: ListStatus, *, now: float) -> tuple[Cell, ...]:

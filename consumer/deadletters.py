@@ -224,6 +224,7 @@ class Parker:
                 vendor=letter.user.vendor if letter.user else None,
                 user=letter.user.user if letter.user else None,
                 account=letter.account,
+                list=",".join(letter.lists) or None,
                 attempts=letter.attempts,
                 partition=letter.partition,
                 offset=letter.offset,

@@ -285,13 +285,13 @@ def settle(user: User, account: AccountId, result: Result, rules: Rules, *, now:
         return None
     debt.attempts += 1
     if result.verdict is Verdict.REFUSED or debt.attempts >= rules.max_attempts:
-        return letter(user, account, result.code, rare.debts.pop(account).attempts)
+        return letter(user, account, result.code, rare.debts.pop(account).attempts, lists=result.lists)
     debt.not_before = now + max(result.delay_s, rules.delay_s(debt.attempts, uniform=uniform))
     return None
 
 
-def letter(user: User, account: AccountId, code: str, attempts: int) -> Letter:
-    """Write what is owed to one account (SESAMY: to all) as a letter."""
+def letter(user: User, account: AccountId, code: str, attempts: int, *, lists: tuple[str, ...] = ()) -> Letter:
+    """Write what is owed to one account (SESAMY: to all), or to some of its lists, as a letter."""
     source = user.rare.source if user.rare is not None else None
     key = user.rare.key if user.rare is not None else None
     return Letter(
@@ -302,6 +302,7 @@ def letter(user: User, account: AccountId, code: str, attempts: int) -> Letter:
         user=user.key,
         type=user.type,
         account=None if account == SESAMY else account,
+        lists=lists,
         attempts=attempts,
         key=key if source is None or key is not None else source.key,
         partitions=None if source is None else source.partitions,

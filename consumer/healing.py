@@ -14,6 +14,7 @@ from .letterbook import Closed, Letterbook, account_of
 from .model import SESAMY, AccountId, Door, Ended, Job, Letter, Reopened, Result, Verdict
 from .schedule import Schedule
 from .settings import Account
+from .survey import Waiting
 from .upstream_gates import Gates
 
 _AT_ONCE: Final = 50
@@ -23,8 +24,8 @@ _LOOKED_AT: Final = 500
 _SORTED: Final = 2000
 """Letters that are sorted by partition in one round: all of them are anew when the topic has got more."""
 
-Upstream = tuple[str, AccountId]
-"""Vendor, and account or SESAMY."""
+Upstream = tuple[str, AccountId, tuple[str, ...]]
+"""Vendor, account or SESAMY, and the lists of the account that it is about; none: all of them."""
 _Queue = OrderedDict[Place, None]
 
 
@@ -44,10 +45,10 @@ class Healing:
     The letters of a pod.
 
     It promises: of the open letters that are ours, by the source partition whose owner tries them (`OpenLetter.home`), a
-    held one is tried again once its gate is open, any other once an operator asks; after due users, at most 50 of one
-    upstream at once, and never beyond the limits; `done` is said when runs that began after the letter was read have done
-    what it asks for, whoever asked for those runs. What is lost by a crash or a rebalance is in the topic still. A round
-    with nothing new is O(letters in the schedule), whatever waits.
+    held one is tried again once its gate, and a door of the lists it names, is open, any other once an operator asks; after
+    due users, at most 50 of one upstream, or of the same lists of one, at once, and never beyond the limits; `done` is said
+    when runs that began after the letter was read have done what it asks for, whoever asked for those runs. What is lost by
+    a crash or a rebalance is in the topic still. A round with nothing new is O(letters in the schedule), whatever waits.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Healing:
         self._schedule, self._gates = schedule, gates
         self._owned, self._of_topic, self._epoch, self._put_done = owned, of_topic, epoch, put_done
         self._named = lru_cache(1024)(lambda vendor, account, lists: account_of(accounts.get(vendor, ()), account, lists))
+        self._some_lists = lru_cache(1024)(lambda vendor, account, lists: _some_of(accounts[vendor], account, lists))
         self.book = Letterbook()
         self.strangers = 0
         """Letters asked for, of a vendor or account that the settings don't know."""
@@ -88,19 +90,20 @@ class Healing:
         self._closing: set[Place] = set()
         self._closing_epoch = -1
 
-    def waiting(self) -> Iterator[tuple[str, Collection[AccountId], int]]:
+    def waiting(self) -> Iterator[Waiting]:
         """Give our letters that will be tried again, of users who are not in the schedule, as `survey` takes them; O(those)."""
         owned = set(self._owned())
         queues = (by_home[home] for by_home in self._waiting.values() for home in by_home if home in owned)
         for place in chain(*queues, self._taken):
             letter = self.book[place]
             if letter.user not in self._schedule and place not in self._closing:
-                yield letter.user.vendor, self._left(place), letter.parked_ms
+                upstream = self._upstream(letter)
+                yield Waiting(letter.user.vendor, self._left(place), letter.parked_ms, upstream[2] if upstream is not None else ())
 
-    def upstreams(self) -> Iterator[Upstream]:
+    def upstreams(self) -> Iterator[tuple[str, AccountId]]:
         """Give vendor and account of all that letters of ours wait for."""
         owned = set(self._owned())
-        for (vendor, account), by_home in self._waiting.items():
+        for (vendor, account, _), by_home in self._waiting.items():
             if any(queue and home in owned for home, queue in by_home.items()):
                 yield from ((vendor, one) for one in (self._named(vendor, None, "") if account == SESAMY else (account,)))
 
@@ -174,6 +177,8 @@ class Healing:
                 self._waiting.setdefault(upstream, {}).setdefault(letter.home(self._sorted_for), _Queue())[place] = None
 
     def _offer_of(self, upstream: Upstream, queues: Sequence[_Queue], now: float) -> None:
+        if upstream[2] and any(self._is_held(next(iter(queue))) for queue in queues):
+            self._gates.lists.doubt(upstream[1], upstream[2], now=now)
         room = self._room(upstream, now)
         for queue, place in _in_turn(queues) if room > 0 else ():
             if room <= 0:
@@ -188,10 +193,10 @@ class Healing:
 
     def _room(self, upstream: Upstream, now: float) -> int:
         """Return how many letters of an upstream may join: many where it is open, one to probe it, none where it is shut."""
-        vendor, account = upstream
+        vendor, account, lists = upstream
         doors = [self._gates.vendor(vendor, now=now)]
         if account != SESAMY:
-            doors.append(self._gates.account(account, now=now))
+            doors += [self._gates.account(account, now=now), self._gates.lists.door(account, lists, now=now)]
         if Door.SHUT in doors:
             return 0
         return (1 if Door.PROBE in doors else _AT_ONCE) - self._taken_of[upstream]
@@ -262,13 +267,27 @@ class Healing:
         return self._named(letter.user.vendor, letter.account, letter.lists)
 
     def _upstream(self, letter: OpenLetter) -> Upstream | None:
-        asked = self._asked(letter)
-        return (letter.user.vendor, SESAMY if letter.account is None else asked[0]) if asked else None
+        asked, vendor = self._asked(letter), letter.user.vendor
+        if not asked or letter.account is None:
+            return (vendor, SESAMY, ()) if asked else None
+        return vendor, asked[0], self._some_lists(vendor, asked[0], letter.lists) if len(asked) == 1 else ()
+
+    def _is_held(self, place: Place) -> bool:
+        """Say whether a letter is tried again by itself."""
+        letter = self.book[place]
+        return letter.held and not letter.requeued
 
     def _left(self, place: Place) -> Collection[AccountId]:
         """Return the accounts that have not had what a letter asks for."""
         progress = self._progress.get(place)
         return self._asked(self.book[place]) if progress is None else progress.left
+
+
+def _some_of(accounts: Sequence[Account], account: AccountId, lists: str) -> tuple[str, ...]:
+    """Return the lists of an account that a letter names, where those are some of them; else none: it is about the account."""
+    every, named = next(one.lists for one in accounts if one.id == account), set(lists.split(","))
+    some = tuple(one for one in every if one in named)
+    return some if len(some) < len(every) else ()
 
 
 def _in_turn(queues: Sequence[_Queue]) -> Iterator[tuple[_Queue, Place]]:

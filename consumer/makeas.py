@@ -85,6 +85,10 @@ class Written(Struct, frozen=True):
     """It kept out of the lists who has left them."""
     refused: Mapping[str, str] = {}
     """List id -> code of each list that refused a contact which another list took."""
+    taken: tuple[str, ...] = ()
+    """The lists that took it."""
+    left_out: tuple[str, ...] = ()
+    """The lists that it belongs on, and the caller left out."""
 
 
 class MakeAs:
@@ -205,7 +209,10 @@ class MakeAs:
             await permit()
             self._believe(await self._exchange(op, method, path, query=query, json=body, limit_s=limit_s), op)
 
-        return Written(choice.left, await _each_alone(put, tuple(one for one in choice.lists if one in lists)))
+        sent = tuple(one for one in choice.lists if one in lists)
+        refused = await _each_alone(put, sent)
+        left_out = tuple(one for one in choice.lists if one not in lists)
+        return Written(choice.left, refused, tuple(one for one in sent if one not in refused), left_out)
 
     async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:
         """Assumption: a bare array, which updates what it finds by `external_id`."""

@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 
 from .left import Consent
 from .model import AccountId
+from .settings import Account
 from .status import (
     CauseStatus,
     GateStatus,
@@ -73,7 +74,7 @@ class Pulse:
             partitions=_partitions(service),
             users=_users(service, seen),
             upstreams=_gates(service, seen, now),
-            lists=_lists(service, seen),
+            lists=_lists(service, seen, now),
             unknown_vendors=_unknown(service),
             unknown_types=_unknown_types(service),
             dead_letters=LetterCounts(
@@ -246,28 +247,32 @@ def _by_gate(users: Mapping[tuple[str, AccountId], int]) -> Counter[str]:
     return named
 
 
-def _lists(service: "Service", seen: Survey) -> tuple[ListStatus, ...]:
-    wall = time.time()
-    rows: list[ListStatus] = []
-    for account in service.settings.accounts:
-        last_at, freshness_s = service.resync.written.get((account.id, account.vendor), (None, None))
-        debt = seen.owed.get((account.vendor, account.id), Owed())
-        consent = service.up.registers.consent(account.id) or Consent(account.lists, salt=b"")
-        rows.extend(
-            ListStatus(
-                vendor=account.vendor,
-                account=account.id,
-                list=list_id,
-                last_write_at=last_at,
-                freshness_last_s=None if freshness_s is None else round(freshness_s, 3),
-                oldest_pending_s=_age_s(debt.since_ms, wall),
-                oldest_due_s=_age_s(debt.due_since_ms, wall),
-                owed_users=debt.users,
-                register=consent.registers[list_id].state,
-                register_code=consent.registers[list_id].code,
-                left=len(consent.registers[list_id]),
-                contacts_without_status=consent.without_status,
-            )
-            for list_id in account.lists
-        )
-    return tuple(rows)
+def _lists(service: "Service", seen: Survey, now: float) -> tuple[ListStatus, ...]:
+    return tuple(_list(service, account, list_id, seen, now) for account in service.settings.accounts for list_id in account.lists)
+
+
+def _list(service: "Service", account: Account, list_id: str, seen: Survey, now: float) -> ListStatus:
+    wall, vendor = time.time(), account.vendor
+    last_at, freshness_s = service.resync.written.get((account.id, list_id, vendor), (None, None))
+    nothing = Owed()
+    of_all, own = seen.owed.get((vendor, account.id), nothing), seen.owed_lists.get((vendor, account.id, list_id), nothing)
+    consent = service.up.registers.consent(account.id) or Consent(account.lists, salt=b"")
+    door = service.up.gates.lists.state(account.id, list_id, now=now)
+    return ListStatus(
+        vendor=vendor,
+        account=account.id,
+        list=list_id,
+        last_write_at=last_at,
+        freshness_last_s=None if freshness_s is None else round(freshness_s, 3),
+        oldest_pending_s=_age_s(min(of_all.since_ms, own.since_ms), wall),
+        oldest_due_s=_age_s(min(of_all.due_since_ms, own.due_since_ms), wall),
+        owed_users=of_all.users + own.users,
+        register=consent.registers[list_id].state,
+        register_code=consent.registers[list_id].code,
+        left=len(consent.registers[list_id]),
+        door=door.door,
+        door_code=door.code,
+        left_out_s=round(door.left_out_s, 3),
+        next_try_s=round(door.next_try_s, 3),
+        contacts_without_status=consent.without_status,
+    )

@@ -11,6 +11,7 @@ from msgspec import Struct
 from .bugs import BUG, fenced, unfenced
 from .errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from .gates import Gate
+from .list_writes import served, write
 from .makeas import MakeAs
 from .mapping import documents, is_guest_id, is_long
 from .model import AccountId, Documents, Job, Result, Skip, Snapshot, UserKey, Verdict
@@ -97,8 +98,8 @@ class Resync:
         self._vendors, self._gates = vendors, gates
         self._lease_left_s, self._closing, self._uniform = lease_left_s, closing, uniform
         self._metrics, self._traces = metrics, traces
-        self.written: dict[tuple[AccountId, str], tuple[float, float]] = {}
-        """Per account and vendor: wall time of the last write, and how long its event took to get there (s)."""
+        self.written: dict[tuple[AccountId, str, str], tuple[float, float]] = {}
+        """Per account, list and vendor: wall time of the last write, and how long its event took to get there (s)."""
 
         self.failures: dict[tuple[str, str], Failure] = {}
         """The last failures, one per upstream and code."""
@@ -167,7 +168,9 @@ class Resync:
         for last in (False, True):
             try:
                 with fenced("write"):
-                    written = await target.client.write(wanted, permit=self._permit(gate, user, course), limit_s=self._limit(course))
+                    permit, limit_s = self._permit(gate, user, course), self._limit(course)
+                    doors, of = self._gates.lists, target.account
+                    written, results[account] = await write(target.client, doors, user, of, wanted, permit=permit, limit_s=limit_s)
             except ConsumerError as error:
                 if not last and self._is_worth_another(error, gate):
                     if await self._wait(self._uniform() * _AGAIN_S, course):
@@ -182,8 +185,6 @@ class Resync:
                 gate.succeeded(user, now=anyio.current_time())
                 if written.consent_kept:
                     self._metrics.consent_kept.labels(account=account).inc()
-                # What a list refuses is parked, though its siblings have taken the user.
-                results[account] = Result(Verdict.REFUSED, min(written.refused.values())) if written.refused else Result(Verdict.DONE)
             return
 
     def _limit(self, course: _Course) -> Callable[[], float]:
@@ -258,9 +259,9 @@ class Resync:
         vendor, now = job.user.vendor, time.time()
         done = [account for account, result in accounts.items() if result.verdict is Verdict.DONE]
         fresh_after_s = {account: max(0.0, now - since_ms / 1000) for account, since_ms in job.since_ms.items()}
-        for account in done:
-            self.written[account, vendor] = (now, fresh_after_s[account])
-            for list_id in self._vendors[vendor].targets[account].account.lists:
+        for account, result in accounts.items():
+            for list_id in served(self._vendors[vendor].targets[account].account, result):
+                self.written[account, list_id, vendor] = (now, fresh_after_s[account])
                 self._metrics.freshness.labels(account=account, list=list_id).observe(fresh_after_s[account])
         self._metrics.resyncs.labels(vendor=vendor, outcome=outcome).inc()
         self._metrics.resync_seconds.observe(took_s)
@@ -304,7 +305,7 @@ def _outcome(sesamy: Result, accounts: Mapping[AccountId, Result], skip: str) ->
     if sesamy.verdict is not Verdict.DONE:
         return "failed"
     done: Sequence[bool] = [result.verdict is Verdict.DONE for result in accounts.values()]
-    return "synced" if all(done) else "partial" if any(done) else "failed"
+    return "synced" if all(done) else "partial" if any(done) or any(result.lists for result in accounts.values()) else "failed"
 
 
 async def mapped(snapshot: Snapshot) -> Documents | Skip:

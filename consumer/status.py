@@ -97,6 +97,13 @@ class ListStatus(Struct, frozen=True, kw_only=True):
     """Why there is none."""
     left: int = 0
     """Contacts known to have left."""
+    door: Literal["open", "left-out", "probing"] = "open"
+    """Left out: it refuses whom its siblings take; one user at a time tries it again (probing)."""
+    door_code: str = ""
+    """What it answered last."""
+    left_out_s: float = 0.0
+    """For how long it has been left out."""
+    next_try_s: float = 0.0
     contacts_without_status: int = 0
     """Known contacts of the account that showed none, where so many did (from 20 on) and none ever showed one; else 0."""
 

@@ -3,20 +3,28 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct, field
 
 from .dirty import Phase, User, owed, owed_since_ms
 from .model import SESAMY, AccountId
 
-Waiting = tuple[str, Collection[AccountId], int]
-"""Of a letter that will be tried again: its vendor, the accounts it asks for, and when it was parked (ms)."""
 CAUSES: Final = ("debounce", "backoff", "held", "ready", "running", "parking")
 
 
+class Waiting(NamedTuple):
+    """A letter that will be tried again."""
+
+    vendor: str
+    accounts: Collection[AccountId]
+    parked_ms: int
+    lists: tuple[str, ...] = ()
+    """The lists that alone are owed; none: all of the accounts'."""
+
+
 class Owed(Struct):
-    """What one account is owed."""
+    """What one account, or one list of it, is owed."""
 
     users: int = 0
     since_ms: float = inf
@@ -43,6 +51,8 @@ class Survey(Struct, frozen=True):
     """By cause, the time of the oldest event (ms); a cause without users is absent."""
     owed: Mapping[tuple[str, AccountId], Owed] = field(default_factory=dict)
     """By vendor and account; one that is owed nothing is absent."""
+    owed_lists: Mapping[tuple[str, AccountId, str], Owed] = field(default_factory=dict)
+    """By vendor, account and list, what is owed to that list beside what its account is owed."""
     held: Mapping[tuple[str, AccountId], int] = field(default_factory=dict)
     """By vendor and account (SESAMY: the vendor's own gate), how many users and letters wait for nothing but that gate to open."""
     letters: int = 0
@@ -92,11 +102,19 @@ def survey(
         for account in accounts[vendor]:
             rows[vendor, account].add(one.since_ms, one.due_since_ms, users=one.users)
     waiting = list(letters)
-    for vendor, named, at_ms in waiting:
-        held.update((vendor, gate) for gate in _shut(vendor, named, out_vendors, out_accounts))
-        for account in named:
-            rows[vendor, account].add(at_ms, at_ms)
-    return Survey(causes, since_ms, dict(rows), held, len(waiting))
+    of_lists = _of_letters(waiting, rows)
+    held.update((one.vendor, gate) for one in waiting for gate in _shut(one.vendor, one.accounts, out_vendors, out_accounts))
+    return Survey(causes, since_ms, dict(rows), of_lists, held, len(waiting))
+
+
+def _of_letters(letters: Iterable[Waiting], rows: Mapping[tuple[str, AccountId], Owed]) -> dict[tuple[str, AccountId, str], Owed]:
+    """Add letters to what their accounts (`rows`) are owed; return, by list, what only some lists are owed."""
+    of_lists: defaultdict[tuple[str, AccountId, str], Owed] = defaultdict(Owed)
+    for vendor, accounts, at_ms, lists in letters:
+        for account in accounts:
+            for owed_there in [of_lists[vendor, account, one] for one in lists] or [rows[vendor, account]]:
+                owed_there.add(at_ms, at_ms)
+    return dict(of_lists)
 
 
 def _cause(user: User, out_vendors: Collection[str], out_accounts: Collection[AccountId]) -> str:

@@ -240,6 +240,7 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
     owed = _gauge("list_owed_users", "Users owed to the list.", labels=names)
     left = _gauge("list_left", "Contacts known to have left the list.", labels=names)
     no_register = _gauge("list_without_register", "1: who left the list can't be read.", labels=names)
+    left_out = _gauge("list_left_out_users", "Users owed to a list that is left out, for it refuses whom its siblings take.", labels=names)
     silent = _gauge(
         "list_contacts_without_status", "Known contacts without a status, where none ever showed one; 0: below 20.", labels=names
     )
@@ -249,9 +250,10 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
         owed.add_metric(values, one.owed_users)
         left.add_metric(values, one.left)
         no_register.add_metric(values, float(one.register == "none"))
+        left_out.add_metric(values, one.owed_users if one.door != "open" else 0)
         silent.add_metric(values, one.contacts_without_status)
         if one.oldest_pending_s is not None:
             pending.add_metric(values, now - one.oldest_pending_s)
         if one.oldest_due_s is not None:
             due.add_metric(values, now - one.oldest_due_s)
-    yield from (written, pending, due, owed, left, no_register, silent)
+    yield from (written, pending, due, owed, left, no_register, left_out, silent)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from math import inf
 
 from .gates import Gate
+from .list_doors import ListDoors
 from .model import AccountId, Door, UserKey
 
 SESAMY_CALLS = 3
@@ -17,9 +18,9 @@ _BEFORE_FETCH_S = 10.0
 class Gates:
     """All gates of a process: one per Sesamy vendor and one per Make account, whoever uses it."""
 
-    def __init__(self, vendors: Mapping[str, Gate], accounts: Mapping[AccountId, Gate]) -> None:
-        """Take the gates by vendor id and by account id."""
-        self.vendors, self.accounts = vendors, accounts
+    def __init__(self, vendors: Mapping[str, Gate], accounts: Mapping[AccountId, Gate], lists: ListDoors | None = None) -> None:
+        """Take the gates by vendor id and by account id, and the doors of the accounts' lists."""
+        self.vendors, self.accounts, self.lists = vendors, accounts, lists or ListDoors()
         self.ready: Callable[[AccountId, float], bool] = lambda _account, _now: True
         """Whether all is known that a write there must know (account, now): until then nobody is let in, though the gate is open."""
 
@@ -66,6 +67,7 @@ class Gates:
         """Begin anew at every gate: none of the users are ours any more, so nobody would be the probe."""
         for gate in (*self.vendors.values(), *self.accounts.values()):
             gate.forget()
+        self.lists.forget()
 
     def set_share(self, share: float, *, now: float) -> None:
         """Take this pod's part of every limit."""

@@ -11,6 +11,7 @@ from prometheus_client import Counter
 from . import http, makeas, sesamy
 from .gates import Gate
 from .left import Consent
+from .list_doors import ListDoors
 from .makeas_answers import UnknownShapes
 from .makeas_read import ListRows
 from .model import AccountId
@@ -154,7 +155,8 @@ def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = Fals
     Return open gates with the settings' limits.
 
     Args:
-        heals: whether who is held is tried again by itself, later: then the failures of few users shut a gate, too.
+        heals: whether who is held is tried again by itself, later: then the failures of few users shut a gate, too, and a list that
+            refuses everybody is left out.
     """
     at_sesamy, at_makeas, hold_s = settings.sesamy, settings.makeas, settings.workers.hold_s
     tries = settings.workers.max_attempts if heals else None
@@ -182,4 +184,5 @@ def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = Fals
             )
             for account in settings.accounts
         },
+        ListDoors(heals=heals),
     )

@@ -17,7 +17,7 @@ from consumer.service import Service
 from consumer.settings import Settings
 from consumer.telemetry import Metrics
 from consumer.upstreams import Upstreams, gates
-from tests.simulation.settings import SETTINGS
+from tests.simulation.settings import MANY_LISTS
 from tests.simulation.topic import Group, Member, Topic, joined
 from tests.simulation.world import LETTERS, Broken, FakeMakeAs, FakeSesamy, World, producing, reading
 
@@ -46,7 +46,7 @@ class Pod:
             vendor.id: Vendor(
                 FakeSesamy(world, vendor.id),  # type: ignore[arg-type]
                 {
-                    account.id: Target(account, FakeMakeAs(world, account.id, lambda: not self.dead))  # type: ignore[arg-type]
+                    account.id: Target(account, FakeMakeAs(world, account.id, account.lists, lambda: not self.dead))  # type: ignore[arg-type]
                     for account in self._settings.accounts_of(vendor.id)
                 },
             )
@@ -91,7 +91,7 @@ class Pod:
 async def life(seed: int) -> World:
     """Live through one seed; raise `Broken` where an invariant does not hold."""
     chance = random.Random(seed)
-    settings = SETTINGS
+    settings = MANY_LISTS
     accounts = {vendor.id: tuple(account.id for account in settings.accounts_of(vendor.id)) for vendor in settings.vendors}
     topic = Topic(_PARTITIONS)
     world = World(chance, topic, accounts)
@@ -140,10 +140,20 @@ async def _storm(
                 start()
         elif draw < 0.97 and (member := chance.choice(pods).member) is not None:
             member.cut = not member.cut
-        elif draw < 0.98:
+        elif draw < 0.975:
             world.requeue()
+        elif draw < 0.985:
+            _lose_or_find(chance, world)
         else:
             world.announce_poison(chance.randrange(_PARTITIONS))
+
+
+def _lose_or_find(chance: random.Random, world: World) -> None:
+    """Let a list be gone, or come back."""
+    some = [(account, one) for account, lists in world.lists.items() for one in lists]
+    for one in [chance.choice(some)] if some else []:
+        if world.gone.pop(one, None) is None:
+            world.gone[one] = chance.choice(["http-403", "http-404", "http-422"])
 
 
 def _burst(chance: random.Random, world: World, user: UserKey) -> None:
@@ -164,6 +174,7 @@ def hash_of(user: UserKey) -> int:
 
 def _heal(world: World, pods: list[Pod], start: Callable[[], None]) -> None:
     world.trouble.clear()
+    world.gone.clear()
     for pod in pods:
         if pod.member is not None:
             pod.member.cut = False

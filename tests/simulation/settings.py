@@ -1,5 +1,7 @@
 """Two vendors, three accounts: short times, so that everything happens often."""
 
+from msgspec import structs
+
 from consumer.secret import Secret
 from consumer.settings import (
     DebounceSettings,
@@ -36,3 +38,7 @@ SETTINGS = Settings(
         ),
     ),
 )
+
+_OF_V1 = structs.replace(SETTINGS.vendors[0], makeas=(_list("1", "11"), _list("1", "12"), _list("1", "13"), _list("2", "20")))
+MANY_LISTS = structs.replace(SETTINGS, vendors=(_OF_V1, SETTINGS.vendors[1]))
+"""The same, but that account 1 has three lists."""

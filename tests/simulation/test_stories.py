@@ -11,7 +11,10 @@ from msgspec import structs
 
 from consumer.dirty import only_by_letter
 from consumer.model import AccountId, UserKey
+from consumer.pulse import Pulse
 from consumer.service import Service
+from consumer.settings import Settings
+from consumer.status import ListStatus
 from tests.clock import virtual
 from tests.simulation.run import Pod, happen
 from tests.simulation.settings import SETTINGS
@@ -28,8 +31,13 @@ READERS: Final = [UserKey("v1", f"u{number}") for number in range(100)]
 class Stage:
     """One pod in a town of one's own making."""
 
-    def __init__(self, world: World, group: Group, pod: Pod, another: Callable[[], object]) -> None:
+    def __init__(self, world: World, group: Group, pod: Pod, another: Callable[[], Pod]) -> None:
         self.world, self.group, self._pod, self.start_another = world, group, pod, another
+
+    def restart(self) -> None:
+        """Kill the pod, and start another in its place."""
+        self._pod.kill()
+        self._pod = self.start_another()
 
     @property
     def service(self) -> Service:
@@ -50,27 +58,35 @@ class Stage:
     def written(self, account: str) -> set[UserKey]:
         return {user for where, user in self.world.written if where == account}
 
+    def lists(self) -> tuple[ListStatus, ...]:
+        return Pulse(self.service, started_at=0.0).status().lists
+
     def gate(self, account: str) -> str:
         return self.service.up.gates.accounts[AccountId(account)].state(now=anyio.current_time()).state
 
 
-def story(tell: Callable[[Stage], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+def story(tell: Callable[[Stage], Coroutine[Any, Any, None]], *, settings: Settings = SLOW) -> Callable[[], None]:
     """Tell a story on a virtual clock, after ten seconds of peace."""
 
     @virtual
     @functools.wraps(tell)
     async def play() -> None:
         chance, topic = random.Random(1), Topic(3)
-        accounts = {vendor.id: tuple(account.id for account in SLOW.accounts_of(vendor.id)) for vendor in SLOW.vendors}
+        accounts = {vendor.id: tuple(account.id for account in settings.accounts_of(vendor.id)) for vendor in settings.vendors}
         world = World(chance, topic, accounts)
-        group = Group(topic, chance, session_timeout_s=SLOW.kafka.session_timeout_s, on_commit=world.on_commit)
+        group = Group(topic, chance, session_timeout_s=settings.kafka.session_timeout_s, on_commit=world.on_commit)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(group.run)
             tasks.start_soon(group.expire)
-            pod = Pod(SLOW, world, group, tasks)
-            tasks.start_soon(pod.live)
+
+            def start() -> Pod:
+                pod = Pod(settings, world, group, tasks)
+                tasks.start_soon(pod.live)
+                return pod
+
+            pod = start()
             await anyio.sleep(10)
-            await tell(Stage(world, group, pod, lambda: tasks.start_soon(Pod(SLOW, world, group, tasks).live)))
+            await tell(Stage(world, group, pod, start))
             tasks.cancel_scope.cancel()
 
     return play

@@ -36,11 +36,14 @@ class World:
     I1: whatever is committed has been written at least as new, or parked. I2: at the end all is written or parked.
     I5: no write is older than one before it, and no two writes of one (user, account) overlap.
     I9: nobody calls an account that has just told him to stay away.
-    H1: a letter is closed only when what it asked for is done. H2: held letters heal by themselves.
+    H1: a letter is closed only when what it asked for is done. H2: held letters heal by themselves. H3: a newer letter takes the
+    place of an older one only if it asks for all of it that is not done.
     """
 
     def __init__(self, chance: random.Random, topic: Topic, accounts: dict[str, tuple[AccountId, ...]]) -> None:
         self.chance, self.topic, self.accounts = chance, topic, accounts
+        self.lists: dict[AccountId, tuple[str, ...]] = {}
+        """As a pod's settings have them."""
         self.versions: dict[UserKey, int] = {}
         self.absent: set[UserKey] = set()
         self.refused: set[tuple[AccountId, UserKey]] = set()
@@ -50,9 +53,14 @@ class World:
         """Whom an upstream (an account, or `sesamy:` and a vendor) answers 403."""
         self.broken: set[tuple[AccountId, UserKey]] = set()
         """Whose writes meet a fault of ours."""
+        self.gone: dict[tuple[AccountId, str], str] = {}
+        """Lists that refuse everybody -> the code."""
         self.sent: dict[tuple[int, int], Sent] = {}
         self.written: dict[tuple[AccountId, UserKey], int] = {}
-        self.parked: dict[tuple[AccountId | None, UserKey], float] = {}
+        """What an account has whole."""
+        self.on_list: dict[tuple[AccountId, str, UserKey], int] = {}
+        self.parked: dict[tuple[AccountId | None, str, UserKey], float] = {}
+        """By account (None: all) and list."""
         self.parked_records: set[tuple[int, int]] = set()
         self.letters: list[Parked] = []
         self.poison: set[tuple[int, int]] = set()
@@ -82,6 +90,17 @@ class World:
             if self.written.get((account, letter.user), 0) < letter.version and letter.user not in self.absent:
                 raise Broken(f"H1: letter {offset} of {letter.user} was closed, and {account} has not what it asked for")
 
+    def check_replaced(self, replaces: str) -> None:
+        """See that what older letters asked for is done, or asked for by newer ones."""
+        for place in filter(None, replaces.split(",")):
+            old = self.letters[int(place.partition(":")[2])]
+            assert old.user is not None
+            for account in self.accounts_of(old):
+                for one in old.lists or self.lists[account]:
+                    newest = max(self.parked.get((account, one, old.user), -1.0), self.parked.get((None, "", old.user), -1.0))
+                    if self.on_list.get((account, one, old.user), 0) < old.version and newest <= old.parked_at:
+                        raise Broken(f"H3: letter {old.offset} of {old.user} was replaced, and nothing asks for list {one} of {account}")
+
     def requeue(self) -> None:
         """Let an operator ask for some letter once more."""
         letters = [letter for letter in self.letters if letter.user is not None]
@@ -89,7 +108,7 @@ class World:
             letter = self.chance.choice(letters)
             origin = [(name, text) for name, text in letter.headers if name in {"source.partition", "source.offset", "parked_at"}]
             headers = [("letter", f"0:{letter.offset}".encode()), ("state", b"requeue"), *origin]
-            self.letters.append(Parked(len(self.letters), int(anyio.current_time() * 1000), headers, None, None, None, 0))
+            self.letters.append(Parked(len(self.letters), anyio.current_time(), headers, None, None, None, 0))
 
     def held_open(self) -> set[int]:
         """Return the held letters that nothing has closed, but for readers who can't be written at all."""
@@ -109,9 +128,13 @@ class World:
 
     def covered(self, sent: Sent, account: AccountId) -> bool:
         newest = self.written.get((account, sent.user), 0)
-        letters = max(self.parked.get((account, sent.user), -1.0), self.parked.get((None, sent.user), -1.0))
         is_nobody = sent.user in self.absent or sent.user.user.startswith("guest|")
-        return newest >= sent.version or letters >= sent.at or is_nobody
+        if newest >= sent.version or self.parked.get((None, "", sent.user), -1.0) >= sent.at or is_nobody:
+            return True
+        return all(
+            self.on_list.get((account, one, sent.user), 0) >= sent.version or self.parked.get((account, one, sent.user), -1.0) >= sent.at
+            for one in self.lists[account]
+        )
 
     def on_commit(self, partition: int, before: int, after: int) -> None:
         for offset in range(before, after):
@@ -171,20 +194,33 @@ class FakeSesamy:
 class FakeMakeAs:
     """An account for one pod: three calls in a row."""
 
-    def __init__(self, world: World, account: AccountId, alive: Callable[[], bool]) -> None:
-        self._world, self._account, self._alive = world, account, alive
+    def __init__(self, world: World, account: AccountId, lists: tuple[str, ...], alive: Callable[[], bool]) -> None:
+        self._world, self._account, self._lists, self._alive = world, account, lists, alive
+        world.lists[account] = lists
         self._stay_away_until = -1.0
 
-    async def write(self, documents: Documents, *, permit: Callable[[], Awaitable[None]], limit_s: Callable[[], float]) -> Written:
+    async def write(
+        self, documents: Documents, *, permit: Callable[[], Awaitable[None]], limit_s: Callable[[], float], lists: tuple[str, ...]
+    ) -> Written:
         vendor = next(vendor for vendor, accounts in self._world.accounts.items() if self._account in accounts)
         user = UserKey(vendor, documents.subscriber.external_id)
-        version = int(documents.subscriber.company or 0)
-        for call in range(3):
+        version, gone = int(documents.subscriber.company or 0), self._world.gone
+        for _ in range(2):
             await permit()
-            await self._call(user, version, min(15.0, limit_s()), last=call == 2)
-        return Written(consent_kept=False)
+            await self._call(user, version, min(15.0, limit_s()))
+        refused = {one: gone[self._account, one] for one in lists if (self._account, one) in gone}
+        for _ in lists if refused and len(lists) > 1 else ():  # Each alone.
+            await permit()
+            await self._call(user, version, min(15.0, limit_s()))
+        taken = tuple(one for one in lists if one not in refused)
+        if not taken:
+            raise Refused("no", code=min(refused.values()))
+        await permit()
+        await self._call(user, version, min(15.0, limit_s()), onto=taken)
+        left_out = tuple(one for one in self._lists if one not in lists)
+        return Written(consent_kept=False, refused=refused, taken=taken, left_out=left_out)
 
-    async def _call(self, user: UserKey, version: int, limit_s: float, *, last: bool) -> None:
+    async def _call(self, user: UserKey, version: int, limit_s: float, *, onto: tuple[str, ...] = ()) -> None:
         world, place = self._world, (self._account, user)
         if anyio.current_time() < self._stay_away_until:
             raise Broken(f"I9: {self._account} was called within its Retry-After")
@@ -213,13 +249,21 @@ class FakeMakeAs:
                     raise Broken("a dead pod wrote")
                 if version < world.written.get(place, 0):
                     raise Broken(f"I5: version {version} written over {world.written[place]} of {place}")
-                if last:
-                    world.written[place] = version
-                    world.writes += 1
+                self._put(user, version, onto)
                 return
         finally:
             world.writing.discard(place)
         raise Retryable("no answer", code="timeout")
+
+    def _put(self, user: UserKey, version: int, onto: tuple[str, ...]) -> None:
+        world = self._world
+        for one in onto:
+            if version < world.on_list.get((self._account, one, user), 0):
+                raise Broken(f"I5: an older version of {user} written over a newer one on list {one}")
+            world.on_list[self._account, one, user] = version
+        if set(onto) == set(self._lists):
+            world.written[self._account, user] = version
+        world.writes += bool(onto)
 
 
 async def _fail(world: World, upstream: str) -> None:
@@ -244,7 +288,7 @@ class Parked(NamedTuple):
     """A record of the dead-letter topic, and what the referee knows of it."""
 
     offset: int
-    timestamp: int
+    parked_at: float
     headers: list[tuple[str, bytes]]
     value: bytes | None
     user: UserKey | None
@@ -255,8 +299,17 @@ class Parked(NamedTuple):
     key: bytes | None = None
 
     @property
+    def timestamp(self) -> int:
+        return int(self.parked_at * 1000)
+
+    @property
     def said(self) -> dict[str, str]:
         return {name: text.decode() for name, text in self.headers}
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The lists that it is about; none: all of all accounts."""
+        return tuple(one for one in self.said.get("makeas.lists", "").split(",") if one)
 
 
 class FakeProducer:
@@ -286,13 +339,15 @@ class FakeProducer:
             user = UserKey(vendor, name)
             account = AccountId(said["makeas.account"]) if "makeas.account" in said else None
             # A letter covers what the failing run could see, so no later than the moment it is written.
-            world.parked[account, user] = anyio.current_time()
+            for one in said.get("makeas.lists", "").split(","):
+                world.parked[account, one, user] = anyio.current_time()
+            world.check_replaced(said.get("replaces", ""))
         elif "letter" in said:
             world.check_done(int(said["letter"].partition(":")[2]))
         else:
             world.parked_records.add((int(said["source.partition"]), int(said["source.offset"])))
         version = world.versions.get(user, 0) if user is not None else 0
-        world.letters.append(Parked(len(world.letters), int(anyio.current_time() * 1000), headers, value, user, account, version, key))
+        world.letters.append(Parked(len(world.letters), anyio.current_time(), headers, value, user, account, version, key))
 
 
 @asynccontextmanager

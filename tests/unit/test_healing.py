@@ -1,6 +1,6 @@
 """Which parked users are tried again, by whom, and when a letter is done; and who follows the topic tells what ends nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -8,6 +8,7 @@ import anyio
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
+from msgspec import structs
 
 from consumer import damage
 from consumer.dirty import Rules
@@ -17,6 +18,7 @@ from consumer.healing import Healing
 from consumer.letter_follower import LetterFollower
 from consumer.letter_record import Named, Place, Record, parse
 from consumer.letters import Letters
+from consumer.list_doors import ListDoors
 from consumer.model import AccountId, Door, Ended, Event, Job, Letter, Result, UserKey, Verdict
 from consumer.partitioner import partition_of, usual_key
 from consumer.schedule import Schedule
@@ -41,6 +43,7 @@ class Doors:
 
     def __init__(self) -> None:
         self.at: dict[str, Door] = {}
+        self.lists = ListDoors()
 
     def vendor(self, vendor: str, *, now: float) -> Door:
         assert now >= 0
@@ -54,7 +57,9 @@ class Doors:
 class Pod:
     """The letters of one pod, and the schedule they are given to."""
 
-    def __init__(self, owned: Sequence[int] = (0, 1, 2, 3), of_topic: int = 4) -> None:
+    def __init__(
+        self, owned: Sequence[int] = (0, 1, 2, 3), of_topic: int = 4, accounts: Mapping[str, tuple[Account, ...]] = ACCOUNTS
+    ) -> None:
         self.owned, self.of_topic, self.epoch = list(owned), of_topic, 0
         rules = Rules(quiet_s=1.0, max_wait_s=5.0, concurrency=100, max_attempts=3, backoff_s=1.0, backoff_max_s=8.0)
         self.schedule = Schedule(rules, IDS, urgent=URGENT)
@@ -63,7 +68,7 @@ class Pod:
         self.healing = Healing(
             schedule=self.schedule,
             gates=gates,
-            accounts=ACCOUNTS,
+            accounts=accounts,
             owned=lambda: self.owned,
             of_topic=lambda: self.of_topic,
             epoch=lambda: self.epoch,
@@ -76,6 +81,13 @@ class Pod:
         self._next += 1
         self.healing.read(place, record)
         return place
+
+    def hears(self, lists: str, *, taken: Sequence[str] = (), times: int = 1, now: float = 0.0) -> None:
+        """Let the lists of account 1 refuse `lists` to different users while `taken` take them."""
+        for number in range(times):
+            visit = self.doors.lists.enter(user(900 + number), A, ("10", "11"), now=now)
+            self.doors.lists.learn(visit, taken=taken, refused=dict.fromkeys(lists.split(","), "http-404") if lists else {}, now=now)
+            self.doors.lists.leave(visit, now=now)
 
     def letter(self, number: int = 0, *, code: str = "held", account: str | None = "1", now: float = 0.0, **said: str) -> Place:
         headers = {"error.code": code, "source.partition": "1", "source.offset": "40", "source.partitions": "4"} | (
@@ -94,15 +106,13 @@ class Pod:
         self.healing.offer(now=now)
         return sorted(self.schedule.users)
 
-    def run(self, *, now: float = 2.0, sesamy: Result = DONE, lists: tuple[str, ...] = (), **results: Result) -> tuple[Job, Ended]:
+    def run(self, *, now: float = 2.0, sesamy: Result = DONE, **results: Result) -> tuple[Job, Ended]:
         """Make one run; accounts end DONE, unless said otherwise."""
         gates: Any = self.doors
         job = self.schedule.take(gates, now=now)
         assert job is not None
         accounts = {account: results.get(f"a{account}", DONE) for account in job.accounts if sesamy is DONE}
         ended = self.schedule.ended(job, sesamy, accounts, now=now, uniform=0.5)
-        if lists:
-            ended = Ended(letters=tuple(a_letter(one.account, lists) for one in ended.letters), owed=ended.owed)
         self.healing.ended(job, sesamy, accounts, ended)
         return job, ended
 
@@ -250,6 +260,72 @@ def test_who_is_let_go_takes_the_time_of_its_last_try_along() -> None:
     assert tried == [user(0), user(1)]
 
 
+# ---- Lists that are left out ----
+
+TWO_LISTS = {"v1": (structs.replace(ACCOUNTS["v1"][0], lists=("10", "11")), ACCOUNTS["v1"][1])}
+
+
+def test_a_letter_about_a_list_that_is_left_out_waits_for_its_probe_alone() -> None:
+    """Else it would be resynced in a circle, each time for a letter more."""
+    pod = Pod(accounts=TWO_LISTS)
+    pod.hears("11", taken=["10"], times=5)
+    for number in range(3):
+        pod.letter(number, makeas_lists="11")
+    pod.letter(9, makeas_lists="10,11")
+    assert [pod.offered(now=at) for at in (1.0, 4.9)] == [[user(9)]] * 2
+
+    assert pod.offered(now=5.0) == [user(0), user(9)]
+    pod.hears("11", taken=["10"], now=5.0)
+    assert pod.offered(now=14.9) == [user(0), user(9)]
+    pod.hears("", taken=["10", "11"], now=15.0)
+    assert pod.offered(now=15.0) == [user(0), user(1), user(2), user(9)]
+
+
+def test_a_letter_about_several_lists_is_tried_once_one_of_them_may_be() -> None:
+    pod = Pod(accounts={"v1": (structs.replace(ACCOUNTS["v1"][0], lists=("10", "11", "12")), ACCOUNTS["v1"][1])})
+    pod.hears("11", taken=["10", "12"], times=5)
+    pod.letter(0, makeas_lists="11,12", code="http-422", state="x")
+    pod.letter(1, makeas_lists="11")
+    pod.mark((0, 0), "requeue")
+
+    assert pod.offered(now=1.0) == [user(0)]
+
+
+def test_of_held_letters_about_a_list_that_nobody_has_tried_since_the_start_one_is_its_probe() -> None:
+    """Else the first of them would be refused as its user's own, and wait for a human after each restart."""
+    pod = Pod(accounts=TWO_LISTS)
+    for number in range(3):
+        pod.letter(number, makeas_lists="11")
+    assert pod.offered(now=1.0) == [user(0)]
+    assert pod.doors.lists.state(A, "11", now=1.0).door == "left-out"
+
+    pod.hears("11", taken=["10"], now=1.0)
+    assert pod.doors.lists.state(A, "11", now=1.0).next_try_s == 10.0
+    pod.hears("", taken=["10", "11"], now=11.0)
+    assert len(pod.offered(now=11.0)) == 3
+
+
+def test_who_an_operator_asks_for_puts_no_list_in_doubt() -> None:
+    pod = Pod(accounts=TWO_LISTS)
+    pod.mark(pod.letter(code="http-422", makeas_lists="11"), "requeue")
+
+    assert pod.offered() == [user()]
+    assert pod.doors.lists.state(A, "11", now=1.0).door == "open"
+
+
+def test_what_is_owed_to_some_lists_waits_for_those_alone() -> None:
+    pod = Pod(accounts=TWO_LISTS)
+    pod.letter(0, makeas_lists="11")
+    pod.letter(1, makeas_lists="11,10")
+    pod.letter(2, makeas_lists="77")
+    pod.letter(3, account=None)
+    pod.healing.offer(now=1.0)
+    pod.schedule.set_aside([], now=1.0)
+
+    assert {one.parked_ms: 0 for one in pod.healing.waiting()}.keys() == {1795507200000}
+    assert sorted((one.accounts, one.lists) for one in pod.healing.waiting()) == [((A,), ()), ((A,), ()), ((A,), ("11",)), ((A, B), ())]
+
+
 # ---- Done ----
 
 
@@ -371,8 +447,9 @@ def test_of_an_account_whose_other_lists_a_run_wrote_the_letter_about_some_takes
     pod = Pod()
     pod.schedule.submit(Event(user(), "contract.1#update"), 1, 50, since_ms=0, now=0.0)
     place = pod.letter(makeas_lists="10,11", now=read_at)
-    _, ended = pod.run(a1=REFUSED, lists=("11",))
+    _, ended = pod.run(a1=Result(Verdict.REFUSED, "held", lists=("11",)))
 
+    assert [(one.code, one.account, one.lists) for one in ended.letters] == [("held", A, ("11",))]
     assert [one.place for one in pod.healing.replaced(ended.letters)] == [place] * replaces
 
 

@@ -230,6 +230,7 @@ async def test_a_list_that_refuses_keeps_nobody_off_its_sibling(status: int, ema
         written = await client.write(documents(), permit=permit, limit_s=no_limit)
 
     assert (there.contacts[ANN]["lists"], written.refused) == (["1"], {"2": f"http-{status}"})
+    assert (written.taken, written.left_out) == (("1",), ())
     assert there.contacts[ANN]["tags"] == [*(["Quiz"] if email_status else []), "sesamy_a"]
     assert (set(there.products), set(there.subscriptions), made.calls["1001", "upsert"]) == ({"p0"}, {"c0"}, 3)
 
@@ -328,24 +329,34 @@ async def test_a_run_is_not_tried_again_at_once_where_it_is_asked_to_wait(status
     assert (result.code, result.delay_s, made.calls["1001", "upsert"]) == (f"http-{status}", delay_s, calls)
 
 
-async def test_a_run_that_one_list_refused_is_not_done() -> None:
+@pytest.mark.parametrize("status", [403, 404, 422])
+async def test_a_run_that_one_list_refused_is_owed_to_that_list_alone(status: int) -> None:
     made = stand_in.MakeAs()
     there = made.add_account("1001", key="k", lists={"11"})
-    there.refuses["12"] = 404
+    there.refuses["12"] = status
     result = await result_of_a_run(made, "11", "12")
 
-    assert (result.verdict, result.code) == (Verdict.REFUSED, "http-404")
+    assert (result.verdict, result.code, result.lists) == (Verdict.REFUSED, f"http-{status}", ("12",))
     assert there.contacts[ANN]["lists"] == ["11"]
 
 
 async def test_a_caller_may_leave_lists_out() -> None:
     async with account() as (client, there, made):
-        await client.write(documents(), permit=permit, limit_s=no_limit, lists=["2"])
+        written = await client.write(documents(), permit=permit, limit_s=no_limit, lists=["2"])
         assert there.contacts[ANN]["lists"] == ["2"]
+        assert (written.taken, written.left_out) == (("2",), ("1",))
         await client.write(documents(tags=("sesamy_b",)), permit=permit, limit_s=no_limit, lists=[])
 
     assert (there.contacts[ANN]["lists"], there.contacts[ANN]["tags"]) == (["2"], ["sesamy_b"])
     assert (made.calls["1001", "upsert"], made.calls["1001", "update"]) == (1, 1)
+
+
+async def test_who_has_left_is_owed_no_list_that_is_left_out() -> None:
+    async with account() as (client, there, _):
+        there.contact(ANN, email_status="unsubscribed")
+        written = await client.write(documents(), permit=permit, limit_s=no_limit, lists=["2"])
+
+    assert (written.consent_kept, written.taken, written.left_out) == (True, (), ())
 
 
 async def test_a_contact_that_nobody_knows_is_not_made_on_no_list() -> None:

@@ -1,6 +1,6 @@
 """Each promise of a run, by example: real gates, stand-ins that take their time, a virtual clock."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from math import inf
 from typing import Any, Final
 
@@ -50,8 +50,9 @@ class Make:
         self.written: list[str] = []
         self.fails: list[Exception] = []
 
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float]) -> Written:
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> Written:
         assert documents
+        assert lists
         await permit()
         await anyio.sleep(0.1)
         if self.fails:

@@ -640,9 +640,17 @@ def test_a_burst_is_pending_and_not_due_until_its_end(bench: Bench) -> None:
 
 def test_a_letter_that_will_be_tried_again_is_owed_as_a_user_is(bench: Bench) -> None:
     bench.event(EVE, 9)
-    seen = surveyed(bench, letters=[("w", (C,), 7000), ("v", {A}, 5000)])
+    seen = surveyed(bench, letters=[Waiting("w", (C,), 7000), Waiting("v", {A}, 5000)])
     assert (seen.letters, causes_of(seen)) == (2, {"debounce": 1})
     assert seen.owed == {("w", C): Owed(2, 7000, 7000), ("v", A): Owed(1, 5000, 5000)}
+
+
+def test_a_letter_about_some_lists_is_owed_by_no_other(bench: Bench) -> None:
+    """Else an alert would say of a list that takes everybody that it stands still."""
+    seen = surveyed(bench, letters=[Waiting("v", (A,), 5000, ("12",)), Waiting("v", (A,), 4000, ("12", "13")), Waiting("v", (A,), 6000)])
+
+    assert seen.owed == {("v", A): Owed(1, 6000, 6000)}
+    assert seen.owed_lists == {("v", A, "12"): Owed(2, 4000, 4000), ("v", A, "13"): Owed(1, 4000, 4000)}
 
 
 def test_a_due_user_waits_for_a_worker_or_for_shut_gates_alone(bench: Bench) -> None:
@@ -657,7 +665,7 @@ def test_a_due_user_waits_for_a_worker_or_for_shut_gates_alone(bench: Bench) -> 
     assert (causes_of(seen), seen.held) == ({"ready": 2}, {})
     seen = surveyed(bench, out_accounts={A, B})
     assert (causes_of(seen), seen.held) == ({"ready": 1, "held": 1}, {("v", A): 1, ("v", B): 1})
-    letters = [("w", (C,), 0), ("w", (C,), 0), ("v", (A,), 0)]
+    letters = [Waiting("w", (C,), 0), Waiting("w", (C,), 0), Waiting("v", (A,), 0)]
     seen = surveyed(bench, out_vendors={"v", "w"}, letters=letters)
     assert (causes_of(seen), seen.held) == ({"held": 2}, {("v", SESAMY): 2, ("w", SESAMY): 3})
     assert surveyed(bench, out_accounts={A, C}, letters=letters).held == {("v", A): 1, ("w", C): 3}
