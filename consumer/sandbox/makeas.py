@@ -33,6 +33,8 @@ class Account:
         """What must never happen: a contact that left was put back on a list."""
         self.by_hand: dict[str, set[str]] = {}
         """Contact's address -> tags of other tools, which must never be lost."""
+        self.bought_once: set[str] = set()
+        """Addresses of contacts that were put there with the tag of a single purchase, which is permanent."""
         self.refuses: dict[str, int] = {}
         """List id -> the status that any call answers which names the list."""
         self.always: Literal["replace", "merge"] | None = None
@@ -50,7 +52,13 @@ class Account:
         row |= {"date_updated": stamp(), **fields}
         self.contacts[email.lower()] = row
         self.by_hand[email.lower()] = {tag for tag in row["tags"] if not tag.startswith("sesamy_")}
+        if "sesamy_made_single_purchase" in row["tags"]:
+            self.bought_once.add(email.lower())
         return row
+
+    def left_lists(self, email: str) -> set[str]:
+        """Return the lists that a contact has left, though not mail altogether."""
+        return {one for one, status in self.left.get(email.lower(), {}).items() if status != "active"}
 
     def leave(self, email: str, status: str = "unsubscribed", *, list_id: str | None = None) -> None:
         """Let a contact that is there leave a list, or (None) mail altogether; `active`: come back."""
@@ -174,7 +182,7 @@ class MakeAs:
         mode, lists = account.always or request.query.get("tag", "replace"), request.query.getall("subscriber_list_id[]", [])
         if lists and contact["email_status"] != "active":
             account.violations.append(f"contact {contact['id']} had left and was put on lists {lists}")
-        elif gone := [one for one in lists if account.left.get(contact["email"].lower(), {}).get(one, "active") != "active"]:
+        elif gone := sorted(account.left_lists(contact["email"]) & set(lists)):
             account.violations.append(f"contact {contact['id']} had left and was put on lists {gone}")
         contact["lists"], contact["date_updated"] = sorted({*contact["lists"], *lists}), stamp()
         if "tags" in body:

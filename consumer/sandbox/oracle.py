@@ -67,12 +67,13 @@ def _compare(want: Wanted, account: Account, lists: set[str], names: dict[str, s
         return ["no contact"]
     wrong = [f"{name} differs" for name, value in want["fields"].items() if contact.get(name) != value]
     ours = sorted(tag for tag in contact["tags"] if tag.startswith("sesamy_"))
-    if ours != sorted(want["tags"]):
-        wrong.append(f"tags: missing {sorted(set(want['tags']) - set(ours))}, stale {sorted(set(ours) - set(want['tags']))}")
+    tags = want["tags"] | ({"sesamy_made_single_purchase"} if want["email"].lower() in account.bought_once else set())
+    if ours != sorted(tags):
+        wrong.append(f"tags: missing {sorted(tags - set(ours))}, stale {sorted(set(ours) - tags)}")
     lost = account.by_hand.get(want["email"].lower(), set()) - set(contact["tags"])
     if lost:
         wrong.append(f"tags of others lost: {sorted(lost)}")
-    if contact["email_status"] == "active" and not lists <= set(contact["lists"]):
+    if contact["email_status"] == "active" and not lists - account.left_lists(want["email"]) <= set(contact["lists"]):
         wrong.append("not on every list")
     wrong += [f"product {one} missing" for one in want["products"] if one not in account.products]
     wrong += [

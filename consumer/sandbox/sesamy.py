@@ -35,8 +35,11 @@ class Sesamy:
         self.unfiltered: set[str] = set()
         """Resources that give the rows of all users of a vendor, whatever is asked."""
         self.odd: dict[str, Callable[[Any], object]] = {}
-        """Operation -> what becomes of each of its bodies; bytes go out as they are."""
-        self._envelope, self._page_cap, self._with_totals = envelope, page_cap, with_totals
+        """Operation -> what becomes of each of its bodies; bytes and whole responses go out as they are."""
+        self.odd_of: dict[tuple[str, str], Callable[[Any], object]] = {}
+        """The same for (operation, user)."""
+        self.page_cap = page_cap
+        self._envelope, self._with_totals = envelope, with_totals
         self._tokens: dict[str, str] = {}
         self._rates: dict[str, _Bucket] = {}
 
@@ -72,7 +75,7 @@ class Sesamy:
                 return web.json_response({"error": "access_denied", "error_description": "Unauthorized"}, status=403)
             token = f"token-{len(self._tokens)}-{time.monotonic_ns()}"
             self._tokens[token] = vendor
-            return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": _TOKEN_LIFE_S})
+            return self._answer("token", "", {"access_token": token, "token_type": "Bearer", "expires_in": _TOKEN_LIFE_S})
 
         return await self.faults.around(request, vendor, "token", "", handle)
 
@@ -87,7 +90,7 @@ class Sesamy:
             self.fetched[vendor or "", user] += 1
             if found is None or self.knows_nobody:
                 return _error(404, "resource_not_found")
-            return self._answer("user", found["profile"] if self._envelope == "bare" else {"data": found["profile"]})
+            return self._answer("user", user, found["profile"] if self._envelope == "bare" else {"data": found["profile"]})
 
         return await self._guarded(request, vendor, "user", user, handle)
 
@@ -107,21 +110,24 @@ class Sesamy:
             rows = [row for one in those for row in one.get(resource, [])]
             if not user or offset is None or not limit:
                 return _error(400, "validation_error")
-            length = min(limit, self._page_cap)
+            length = min(limit, self.page_cap)
             page = rows[offset : offset + length]
             if self._envelope == "bare":
-                return self._answer(resource, page)
+                return self._answer(resource, user, page)
             if self._envelope == "resource":
-                return self._answer(resource, {resource: page})
+                return self._answer(resource, user, {resource: page})
             if not self._with_totals:
-                return self._answer(resource, {"data": page})
+                return self._answer(resource, user, {"data": page})
             meta = {"total": len(rows), "limit": length, "offset": offset, "hasMore": offset + length < len(rows)}
-            return self._answer(resource, {"data": page, "pagination": meta})
+            return self._answer(resource, user, {"data": page, "pagination": meta})
 
         return await self._guarded(request, vendor, resource, user, handle)
 
-    def _answer(self, op: str, body: object) -> web.Response:
-        told = self.odd[op](body) if op in self.odd else body
+    def _answer(self, op: str, user: str, body: object) -> web.Response:
+        odd = self.odd_of.get((op, user)) or self.odd.get(op)
+        told = body if odd is None else odd(body)
+        if isinstance(told, web.Response):
+            return told
         return web.Response(body=told, content_type="application/json") if isinstance(told, bytes) else web.json_response(told)
 
     async def _guarded(self, request: web.Request, vendor: str | None, op: str, user: str, handle: Any) -> web.StreamResponse:  # noqa: ANN401

@@ -121,10 +121,10 @@ timeout_s = 5.0
 
 
 @asynccontextmanager
-async def town(folder: Path, *, readers: int, seed: int = 1) -> AsyncIterator[Town]:
-    """Build the town and serve it; secrets go into files in `folder`."""
+async def town(folder: Path, *, readers: int, seed: int = 1, sesamy: Sesamy | None = None) -> AsyncIterator[Town]:
+    """Build the town and serve it, with another Sesamy if one is given; secrets go into files in `folder`."""
     chance = random.Random(seed)
-    sesamy, makeas = Sesamy(envelope="data"), MakeAs()
+    sesamy, makeas = sesamy or Sesamy(envelope="data"), MakeAs()
     here = Town(sesamy, makeas, folder)
     for vendor in VENDORS:
         sesamy.add_vendor(vendor, client_id=f"{vendor}-client", secret=f"secret-of-{vendor}")
@@ -150,5 +150,4 @@ def _history(here: Town, place: Place, chance: random.Random) -> None:
         if want is not None and chance.random() < 0.3:  # noqa: PLR2004
             status = chance.choice(["active", "active", "unsubscribed", "bounce"])
             tags = ["Quiz 2024", "sesamy", *chance.choice([[], ["sesamy_tag_gammel"], ["sesamy_active_subscriber"]])]
-            lists = list(place.lists) if status == "active" else []
-            here.account(place).contact(want["email"], tags=tags, lists=lists, email_status=status)
+            here.account(place).contact(want["email"], tags=tags, lists=list(place.lists), email_status=status)

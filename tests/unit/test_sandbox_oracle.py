@@ -94,6 +94,24 @@ def test_who_left_need_not_be_on_a_list() -> None:
     assert compare(made) == []
 
 
+def test_who_left_one_list_need_not_be_on_that_one() -> None:
+    made = account()
+    made.leave(EMAIL, list_id="2")
+    made.contacts[EMAIL.lower()].update(lists=["1"])
+    assert compare(made) == []
+    made.contacts[EMAIL.lower()].update(lists=["2"])
+    assert compare(made) == ["not on every list"]
+
+
+def test_a_single_purchase_that_was_there_must_stay() -> None:
+    made = account()
+    tags = [*made.contacts[EMAIL.lower()]["tags"], "sesamy_made_single_purchase"]
+    made.contact(EMAIL, firstname="Ann", external_id=ANN, tags=tags, lists=["1", "2"])
+    assert compare(made) == []
+    made.contacts[EMAIL.lower()]["tags"].remove("sesamy_made_single_purchase")
+    assert compare(made) == ["tags: missing ['sesamy_made_single_purchase'], stale []"]
+
+
 @pytest.mark.parametrize("profile", [{"email": None}, {"isGuest": True}, {"is_guest": True}, {"guest": True}])
 def test_who_must_not_be_written_is_seen_if_written(profile: dict[str, Any]) -> None:
     assert compare(account(), reader(**profile)) == ["was written, but must not be"]

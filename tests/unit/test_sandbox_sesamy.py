@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from consumer.sandbox.server import serving
 from consumer.sandbox.sesamy import Sesamy
@@ -130,6 +131,16 @@ async def test_a_body_may_be_made_odd(there: There) -> None:
         f"{there.url}/management/contracts?userId=x", headers={"Authorization": f"Bearer {there.token}"}
     ) as answer:
         assert await answer.read() == b"\xef\xbb\xbf[]"
+
+
+async def test_one_users_body_may_be_made_odd(there: There) -> None:
+    there.sesamy.odd_of = {("user", ANN): lambda _: web.Response(status=204), ("contracts", ANN): lambda page: page[:1]}
+    async with there.session.get(
+        f"{there.url}/management/users/{quote(ANN)}", headers={"Authorization": f"Bearer {there.token}"}
+    ) as answer:
+        assert (answer.status, await answer.read()) == (204, b"")
+    assert await there.get(f"contracts?userId={quote(ANN)}") == (200, CONTRACTS[:1])
+    assert await there.get("contracts?userId=nobody") == (200, [])
 
 
 async def test_what_goes_beyond_the_limit_gets_429_for_that_vendor_only(there: There) -> None:
