@@ -87,7 +87,8 @@ class Batch:
         self._failed: dict[UserKey, dict[str, str]] = {}
         self._skipped: dict[UserKey, str] = {}
         self._left: dict[UserKey, None] = {}
-        self._bell, self._registers = Bell(), up.registers
+        self._bell, self._registers, self._filters = Bell(), up.registers, up.filters
+        up.filters.await_verdicts(now=anyio.current_time())
         self.resyncs = 0
         """Runs so far; more than users where some were tried or run again."""
         self._follow = Follow()
@@ -96,6 +97,7 @@ class Batch:
         self._resync = Resync(
             up.vendors,
             up.gates,
+            heed=up.filters.heed,
             lease_left_s=lambda: float("inf"),
             closing=lambda: self._workers.closing,
             uniform=random.random,
@@ -132,6 +134,7 @@ class Batch:
             await self._tail.ready()
             tasks.start_soon(for_ever, "workers", self._workers.work)
             tasks.start_soon(for_ever, "registers", partial(self._registers.run, self._schedule.due_by_account, self._bell.ring))
+            tasks.start_soon(for_ever, "filters", partial(self._filters.run, self._bell.ring))
             coming = iter(dict.fromkeys(users))
             while self._feed(coming) or self._left:
                 await anyio.sleep(_EVERY_S)

@@ -67,6 +67,7 @@ def board(status: Status, *, now: float) -> Board:
             _table("Gates", _UPSTREAMS, (_gate(one) for one in status.upstreams), empty="none in the settings"),
             _table("Partitions", _PARTITIONS, (_partition(one, now=now) for one in status.partitions), empty="none of this pod"),
             _table("Last failures", _FAILURES, _failures(status, now=now), empty="none since the start"),
+            _table("Others' rows from Sesamy", _FILTERS, _filters(status, now=now)),
             _table("Unknown vendors", _UNKNOWN, _unknown(status)),
             _table("Unknown answers, taken for done", _ANSWERS, _answers(status)),
             _table("Unknown event types", _UNKNOWN_TYPES, _unknown_types(status)),
@@ -132,6 +133,9 @@ def _trouble(status: Status) -> Iterable[Cell]:
     late = [f"{one.vendor} {one.list}" for one in status.lists if (one.oldest_due_s or 0.0) > _LATE_S]
     if late:
         yield Cell(f"{_named(len(late), 'list')} with an event that has waited for more than {age(_LATE_S)}: {_some(late)}", "bad")
+    if status.ignored_filters:
+        whose = list(dict.fromkeys(one.vendor for one in status.ignored_filters))
+        yield Cell(f"others' rows were taken for a user's, so what was written may be wrong, below: {_some(whose)}", "bad")
     if status.unknown_vendors:
         yield Cell(f"{_named(len(status.unknown_vendors), 'vendor')} that the settings don't know, below", "mild")
     if passed_over := sum(bool(one.replay) for one in status.unknown_types):
@@ -151,6 +155,7 @@ _UPSTREAMS: Final = ("upstream", "gate", "why", "shut for", "next try in", "held
 _PARTITIONS: Final = ("partition#", "next#", "end#", "committed#", "lag#", "open users#", "oldest open", "")
 _FAILURES: Final = ("upstream", "code", "times#", "last")
 _ANSWERS: Final = ("upstream", "operation", "fields", "times#")
+_FILTERS: Final = ("vendor", "of", "found", "well again", "makes good, once it is well")
 _UNKNOWN: Final = ("vendor", "events#", "first at", "makes good, once known")
 _UNKNOWN_TYPES: Final = ("type", "events#", "first at", "makes good")
 
@@ -241,6 +246,12 @@ def _partition(one: PartitionStatus, *, now: float) -> tuple[Cell, ...]:
 
 def _failures(status: Status, *, now: float) -> Iterable[tuple[Cell, ...]]:
     return ((Cell(one.upstream), Cell(one.code), _n(one.count), Cell(_ago(one.last_at, now=now))) for one in status.recent_failures)
+
+
+def _filters(status: Status, *, now: float) -> Iterable[tuple[Cell, ...]]:
+    for one in status.ignored_filters:
+        well = Cell("not yet", "bad") if one.obeyed_at is None else Cell(_ago(one.obeyed_at, now=now))
+        yield Cell(one.vendor), Cell(one.resource), Cell(_ago(one.found_at, now=now)), well, Cell(one.replay)
 
 
 def _unknown(status: Status) -> Iterable[tuple[Cell, ...]]:

@@ -3,10 +3,8 @@
 from math import inf
 from typing import Literal
 
-from msgspec import Struct
-
 from .errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
-from .model import Door, GateCause, StopCause, UserKey
+from .model import Door, GateState, StopCause, UserKey
 from .pace import Pace
 from .stops import Stops
 from .suspects import Suspects
@@ -21,17 +19,6 @@ _PROBE_FIRST_S = 5.0
 _PROBE_MAX_S = 60.0
 
 
-class GateState(Struct, frozen=True, kw_only=True):
-    """A gate as an operator sees it; times in seconds from now."""
-
-    state: Literal["open", "closed", "probing"]
-    cause: GateCause
-    closed_s: float
-    next_try_s: float
-    share: float
-    in_use: int
-
-
 class Gate:
     """
     One upstream's gate, shared by all who talk to it.
@@ -43,7 +30,8 @@ class Gate:
     that it is refused or forbidden as a user: then the key is good; after 403s the success of any run that began after the first of them);
     a 403 of a user that is known to be the one it is about counts against that user, whatever else the gate thinks; twenty different
     users in a row that the upstream does not know, none known in between, shut it like a breaker, and one that it knows opens it; what
-    is stopped from outside lets nobody in, no probe either, until it is released; what awaits a first verdict is shut and holds nobody.
+    is stopped from outside lets nobody in, no probe either, until it is released; what awaits a first verdict is shut, and holds nobody
+    but for what else it has learnt: then who asks for the verdict is the probe.
     """
 
     def __init__(
@@ -120,7 +108,7 @@ class Gate:
 
     def expired(self, *, now: float) -> bool:
         """Say whether it has held users for too long: park them, unless one of them may be the probe now."""
-        no_probe_now = self._stops.any or self._probe is not None or now < self._probe_at
+        no_probe_now = bool(self._stops) or self._probe is not None or now < self._probe_at
         return now >= self._stops.held_until or (self._cause is not None and now >= self._held_until and no_probe_now)
 
     def next_change(self, *, now: float, permits: int = 0, within_s: float = 0.0) -> float:
@@ -131,6 +119,14 @@ class Gate:
         elif not self._stops and (wait_s := self._pace.wait_s(permits, now=now)) > within_s:
             times.append(now + wait_s - within_s)
         return min((at for at in times if at > now), default=inf)
+
+    def away_s(self, *, now: float) -> float:
+        """Return for how long nobody may ask, since the upstream has asked us to wait (s)."""
+        return max(0.0, self._retry_at - now)
+
+    def doubts(self, *, taken_at: float) -> bool:
+        """Say whether what was asked for at `taken_at` is not to be believed: it has been stopped since then, or still is."""
+        return self._stops.doubts(taken_at)
 
     @property
     def refuses_key(self) -> bool:
@@ -198,7 +194,7 @@ class Gate:
 
     def release(self, cause: StopCause, *, now: float) -> None:
         """Note a good verdict; what shuts it else stays, and may hold users for as long again: no probe could be made meanwhile."""
-        if self._stops.release(cause) and self._cause is not None:
+        if self._stops.release(cause, now=now) and self._cause is not None:
             self._held_until = max(now, self._retry_at) + self._hold_s
 
     # ---- Learning ----

@@ -22,8 +22,8 @@ FIELDS: Final = frozenset(
         "count", "error", "field", "fingerprint", "freshness_s", "gap_records", "generation", "half_written", "host", "kind",
         "lease_left_s", "list",
         "merged", "next_offset", "offset", "op", "outcome", "partition", "partitions", "pending", "port", "reason", "repeated",
-        "resumed", "shape", "signal", "since_s", "stage", "state", "status", "step", "timeout_s", "took_s", "topic", "type", "upstream",
-        "user", "users", "vendor", "version", "waiting", "where", "worker",
+        "replay", "resumed", "shape", "signal", "since_s", "stage", "state", "status", "step", "timeout_s", "took_s", "topic", "type",
+        "upstream", "user", "users", "vendor", "version", "waiting", "where", "worker",
     }
 )  # fmt: skip
 """All fields a line may have beside its own `timestamp`, `level`, `logger` and `event`; any other is dropped and counted."""

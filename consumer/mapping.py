@@ -62,15 +62,19 @@ def is_guest_id(user_id: str) -> bool:
     return user_id.startswith(_GUEST_PREFIX)
 
 
-def _refuse_foreign(snapshot: Snapshot) -> None:
+def has_foreign_rows(snapshot: Snapshot) -> bool:
     """
-    Refuse an answer with a row that names another user: the filter failed.
+    Say whether a row names another user: the filter failed.
 
     An entitlement whose contract is not listed proves nothing: contracts of what was bought once leave the list.
     """
     user = snapshot.user.user
     rows: tuple[Contract | Entitlement, ...] = (*snapshot.contracts, *snapshot.entitlements)
-    if any(row.user_id and row.user_id != user for row in rows):
+    return any(row.user_id and row.user_id != user for row in rows)
+
+
+def _refuse_foreign(snapshot: Snapshot) -> None:
+    if has_foreign_rows(snapshot):
         raise Retryable("the answer holds rows of another user", code="foreign-contract")
 
 

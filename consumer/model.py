@@ -32,6 +32,17 @@ GateCause = Literal["", "breaker", "denied", "absent", "filter", "unproven", "re
 """Why a gate is not open; empty: it is."""
 
 
+class GateState(Struct, frozen=True, kw_only=True):
+    """A gate as an operator sees it; times in seconds from now."""
+
+    state: Literal["open", "closed", "probing"]
+    cause: GateCause
+    closed_s: float
+    next_try_s: float
+    share: float
+    in_use: int
+
+
 class UserKey(Struct, frozen=True, order=True, gc=False):
     """A user is always the pair: two vendors may know one user id."""
 

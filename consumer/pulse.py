@@ -18,6 +18,7 @@ from .status import (
     CauseStatus,
     GateStatus,
     GroupStatus,
+    IgnoredFilter,
     LetterCounts,
     ListStatus,
     PartitionStatus,
@@ -77,6 +78,7 @@ class Pulse:
             lists=_lists(service, seen, now),
             unknown_vendors=_unknown(service),
             unknown_types=_unknown_types(service),
+            ignored_filters=_ignored_filters(service),
             dead_letters=LetterCounts(
                 written=service.parker.written,
                 waiting=len(service.parker),
@@ -173,6 +175,13 @@ def _unknown_types(service: "Service") -> tuple[UnknownType, ...]:
             replay="" if types.are_taken else f"sesamy-makeas replay --unknown-types {_from(one)}",
         )
         for name, one in types.seen.items()
+    )
+
+
+def _ignored_filters(service: "Service") -> tuple[IgnoredFilter, ...]:
+    return tuple(
+        IgnoredFilter(vendor=one.vendor, resource=one.resource, found_at=one.found_at, obeyed_at=one.obeyed_at, replay=one.replay)
+        for one in service.up.filters.findings()
     )
 
 

@@ -55,6 +55,8 @@ class _Course(Struct):
 
     taken_at: float
     """When its fetch began, so the state that it writes is no older."""
+    source: Gate
+    """Of whom it was fetched."""
     begun: bool = False
     """Whether a write to any account has been sent, or is under way."""
     cut: bool = False
@@ -70,10 +72,10 @@ class Resync:
     """
     Makes runs.
 
-    It promises: no write starts without a lease, nor with a snapshot older than 30 s; one account's failure touches
-    no other, and what nobody expected fails its user there, and only him (`bug`); nobody waits for a shut gate; a transient
-    failure is tried once more in the run; while we stop, what needs no wait goes on, and so does a run that has begun to
-    write, whatever it waits for.
+    It promises: no write starts without a lease, nor with a snapshot older than 30 s, nor with one of a vendor that was stopped
+    since; one account's failure touches no other, and what nobody expected fails its user there, and only him (`bug`); nobody waits
+    for a shut gate; a transient failure is tried once more in the run; while we stop, what needs no wait goes on, and so does a run
+    that has begun to write, whatever it waits for.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Resync:
         vendors: Mapping[str, Vendor],
         gates: Gates,
         *,
+        heed: Callable[[Job, Snapshot], Awaitable[None]] | None = None,
         lease_left_s: Callable[[], float],
         closing: Callable[[], anyio.Event],
         uniform: Callable[[], float],
@@ -91,11 +94,12 @@ class Resync:
         Take what it works with.
 
         Args:
+            heed: is told what was fetched before anything is made of it, and awaited.
             lease_left_s: for how long a write that starts now may last (s); 0 or less: none may start.
             closing: the event that ends all waits of runs that have not begun to write.
             uniform: draws from [0, 1).
         """
-        self._vendors, self._gates = vendors, gates
+        self._vendors, self._gates, self._heed = vendors, gates, heed
         self._lease_left_s, self._closing, self._uniform = lease_left_s, closing, uniform
         self._metrics, self._traces = metrics, traces
         self.written: dict[tuple[AccountId, str, str], tuple[float, float]] = {}
@@ -109,7 +113,7 @@ class Resync:
 
     async def run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
         """Make one run; every one of our errors ends as a result."""
-        course = _Course(anyio.current_time())
+        course = _Course(anyio.current_time(), self._gates.vendors[job.user.vendor])
         with nullcontext(_untold) if self._traces is None else self._traces.resync(job.user) as ended:
             sesamy, accounts, outcome = Result(Verdict.HELD, tried=False), dict[AccountId, Result](), CUT_OFF
             try:
@@ -128,6 +132,8 @@ class Resync:
             await self._begin(job, gate, course)
             with fenced("fetch"):
                 snapshot = await self._fetch(user, gate, course)
+                if snapshot is not None and self._heed is not None:
+                    await self._heed(job, snapshot)
             with fenced("mapping"):
                 wanted = await mapped(snapshot) if isinstance(snapshot, Snapshot) else None
         except ConsumerError as error:
@@ -196,6 +202,8 @@ class Resync:
                 raise Held("the lease is over", code="lease")
             if anyio.current_time() - course.taken_at > _SNAPSHOT_S:
                 raise Retryable("the snapshot is too old to be written", code=_TOO_OLD)
+            if course.source.doubts(taken_at=course.taken_at):
+                raise Held("what was fetched may be another's", code="gate")
             if course.cut:
                 raise _stopping()
             course.begun = True

@@ -76,6 +76,7 @@ class Service:
         self._join, self._clock, self._uniform = join, clock, uniform
         self.settings, self.metrics, self.up = settings, metrics, up
         workers = settings.workers
+        up.filters.await_verdicts(now=anyio.current_time())
         self.ledger, self.bell, self.unknown = Ledger(), Bell(), UnknownVendors()
         self.unknown_types = UnknownTypes(are_taken=settings.kafka.unknown_types == "resync")
         self.lease = Lease(settings.kafka.session_timeout_s)
@@ -87,6 +88,7 @@ class Service:
         self.resync = Resync(
             up.vendors,
             up.gates,
+            heed=up.filters.heed,
             lease_left_s=self.lease_left_s,
             closing=lambda: self.workers.closing,
             uniform=uniform,
@@ -171,22 +173,16 @@ class Service:
             PartEnded: a part ended by itself.
             Fatal: no broker for 10 minutes, or no permission at the start.
         """
-        parts = (
-            self.parker.run,
-            self.follower.run,
-            self.workers.work,
-            self.commits.run,
-            self._watch,
-            self._listen_to_the_loop,
-            self.consume,
+        own = (self.parker.run, self.follower.run, self.workers.work, self.commits.run, self._watch, self._listen_to_the_loop, self.consume)
+        parts: dict[str, Callable[[], Awaitable[None]]] = {part.__qualname__: part for part in own}
+        parts["registers"] = partial(
+            self.up.registers.run, lambda: chain(self.schedule.due_by_account(), self.healing.upstreams()), self.bell.ring
         )
+        parts["filters"] = partial(self.up.filters.run, self.bell.ring)
+        parts["topic watch"] = partial(self.assignment.watch.run, lambda: self.consumer if self.assignment.joined else None)
         async with anyio.create_task_group() as tasks:
-            for part in parts:
-                tasks.start_soon(self._live_by, part.__qualname__, part)
-            due = lambda: chain(self.schedule.due_by_account(), self.healing.upstreams())  # noqa: E731
-            tasks.start_soon(self._live_by, "registers", partial(self.up.registers.run, due, self.bell.ring))
-            watch = partial(self.assignment.watch.run, lambda: self.consumer if self.assignment.joined else None)
-            tasks.start_soon(self._live_by, "topic watch", watch)
+            for name, part in parts.items():
+                tasks.start_soon(self._live_by, name, part)
 
     async def _live_by(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         """Run one part; whatever ends it but we ourselves is said, and ends the pod."""

@@ -132,6 +132,20 @@ class UnknownType(Struct, frozen=True, kw_only=True):
     """The command that makes good for it, on all partitions; empty: its users are resynced as they come."""
 
 
+class IgnoredFilter(Struct, frozen=True, kw_only=True):
+    """One time that Sesamy gave rows whoever it was asked for: what was written before it was found may be another's."""
+
+    vendor: str
+    resource: str
+    """`contracts` or `entitlements`."""
+    found_at: float
+    """Wall time (s)."""
+    obeyed_at: float | None = None
+    """When it was found to be well again; None: not yet, and nothing is written for the vendor."""
+    replay: str
+    """The command that makes good for it, since the last good verdict, on all partitions; once it is well again."""
+
+
 class LetterCounts(Struct, frozen=True, kw_only=True):
     """The dead-letter topic, as this pod knows it."""
 
@@ -189,6 +203,8 @@ class Status(Struct, frozen=True, kw_only=True):
     lists: tuple[ListStatus, ...] = ()
     unknown_vendors: tuple[UnknownVendor, ...] = ()
     unknown_types: tuple[UnknownType, ...] = ()
+    ignored_filters: tuple[IgnoredFilter, ...] = ()
+    """Since the start; of each vendor the last few."""
     dead_letters: LetterCounts = LetterCounts()
     recent_failures: tuple[Failure, ...] = ()
     unknown_answers: tuple[UnknownAnswer, ...] = ()

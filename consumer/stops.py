@@ -17,13 +17,15 @@ class Stops:
     The causes for which a gate is stopped, and whether it awaits a first verdict.
 
     It promises: what is stopped stays so until that very cause is released; a stop may hold users until the time given with it; what
-    awaits its first verdict is shut until the first release, and holds nobody.
+    awaits its first verdict is shut until the first release, and holds nobody; what was asked for before a stop ended is doubted.
     """
 
     def __init__(self) -> None:
         """Stop nothing."""
         self._stops: dict[StopCause, _Stop] = {}
         self._unproven_since: float | None = None
+        self._ended_at = -inf
+        """When a stop last ended."""
 
     def __bool__(self) -> bool:
         """Say whether anything shuts the gate."""
@@ -53,7 +55,14 @@ class Stops:
         """Note a bad verdict; one that stands already keeps its times."""
         self._stops.setdefault(cause, _Stop(now, held_until))
 
-    def release(self, cause: StopCause) -> bool:
-        """Note a good verdict; return whether it ended a stop."""
-        self._unproven_since = None
-        return self._stops.pop(cause, None) is not None
+    def release(self, cause: StopCause, *, now: float) -> bool:
+        """Note a good verdict; return whether anything was shut for want of it."""
+        was_unproven, self._unproven_since = self._unproven_since is not None, None
+        if self._stops.pop(cause, None) is None:
+            return was_unproven
+        self._ended_at = now
+        return True
+
+    def doubts(self, taken_at: float) -> bool:
+        """Say whether it is stopped, or was after `taken_at`."""
+        return self.any or taken_at < self._ended_at

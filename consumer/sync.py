@@ -7,7 +7,7 @@ import anyio
 
 from . import grants
 from .batch import Batch, Synced
-from .model import UserKey
+from .model import GateState, UserKey
 from .settings import Settings
 from .telemetry import Metrics
 from .upstreams import Upstreams, upstreams
@@ -52,5 +52,10 @@ async def _notify(batch: Batch, up: Upstreams, vendor: str, notice: Callable[[st
         now = anyio.current_time()
         states = [(f"sesamy:{vendor}", up.gates.vendors[vendor].state(now=now))]
         states += [(one, up.gates.accounts[one].state(now=now)) for one in up.account_ids[vendor]]
-        shut = [f"{name} is shut ({one.cause}), next try in {one.next_try_s:.0f} s" for name, one in states if one.state != "open"]
+        shut = [f"{name} is shut ({one.cause}){_next_try(one)}" for name, one in states if one.state != "open"]
         notice(f"{batch.left} of the users left: {'; '.join(shut) or 'they wait for a rate, a second try or a second look'}")
+
+
+def _next_try(gate: GateState) -> str:
+    """Say when it is tried next, where the gate knows: what is stopped from outside is asked by others."""
+    return "" if gate.cause in {"filter", "unproven"} else f", next try in {gate.next_try_s:.0f} s"

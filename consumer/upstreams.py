@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from prometheus_client import Counter
 
 from . import http, makeas, sesamy
+from .filters import Filters
 from .gates import Gate
 from .left import Consent
 from .list_doors import ListDoors
@@ -36,6 +37,8 @@ class Upstreams(Struct, frozen=True):
     """Answers to writes that say nothing we know."""
     registers: Registers = field(default_factory=Registers)
     """Who left each list; until somebody runs it, no account is let in but those it does not know."""
+    filters: Filters = field(default_factory=Filters)
+    """Whether each vendor heeds whom it is asked for; asked only where somebody runs it."""
 
     @property
     def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
@@ -124,7 +127,8 @@ async def upstreams(
             )
         registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()])
         limits.ready = registers.ready
-        yield Upstreams(vendors, limits, traces, shapes, registers)
+        filters = Filters({vendor: one.sesamy for vendor, one in vendors.items()}, limits.vendors)
+        yield Upstreams(vendors, limits, traces, shapes, registers, filters)
 
 
 def _note_odd(metrics: Metrics, vendor: str) -> Callable[[Collection[str]], None]:

@@ -33,7 +33,7 @@ class Sesamy:
         self.knows_nobody = False
         """The users' path is wrong: 404 for everybody."""
         self.unfiltered: set[str] = set()
-        """Resources that give the rows of all users of a vendor, whatever is asked."""
+        """Resources (`contracts`), or those of one vendor (`v1/contracts`), that give the rows of all its users, whatever is asked."""
         self.odd: dict[str, Callable[[Any], object]] = {}
         """Operation -> what becomes of each of its bodies; bytes and whole responses go out as they are."""
         self.odd_of: dict[tuple[str, str], Callable[[Any], object]] = {}
@@ -106,7 +106,7 @@ class Sesamy:
 
         async def handle() -> web.Response:
             users = self.users[vendor or ""]
-            those = list(users.values()) if resource in self.unfiltered else [users.get(user, {})]
+            those = list(users.values()) if self.unfiltered & {resource, f"{vendor}/{resource}"} else [users.get(user, {})]
             rows = [row for one in those for row in one.get(resource, [])]
             if not user or offset is None or not limit:
                 return _error(400, "validation_error")

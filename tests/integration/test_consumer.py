@@ -1,6 +1,7 @@
 """The whole walk on a real Kafka and real HTTP, against a referee that shares no code with the consumer."""
 
 import random
+import shlex
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -386,3 +387,57 @@ async def test_no_canary_anywhere(stage: Stage) -> None:
     for text in (*pages, str(letters), pod.log.read_text(encoding="utf-8")):
         for canary in ("Canaryname", "canary+", "@example.com", "key-of-", "secret-of-"):
             assert canary not in text
+
+
+@pytest.mark.parametrize("resource", ["contracts", "entitlements"])
+async def test_a_filter_that_is_ignored_stops_its_vendor_alone_until_it_is_obeyed(stage: Stage, resource: str) -> None:
+    """Nothing of it is written, be it so when the pod starts or found later by an id that two readers have."""
+    ignored = f"{VENDORS[0]}/{resource}"
+    stage.town.sesamy.unfiltered.add(ignored)
+    pod = await stage.pod().start()
+    await stage.touch_all()
+
+    await stage.agree(accounts=[THIRD], within_s=30)
+    assert [stage.town.makeas.calls[account, op] for account in (FIRST, SECOND) for op in ("upsert", "update")] == [0] * 4
+    status = await pod.status()
+    assert status is not None
+    assert [(one.name, one.cause) for one in status.upstreams if one.state != "open"] == [(f"sesamy:{VENDORS[0]}", "filter")]
+    (found,) = status.ignored_filters
+    assert (found.vendor, found.resource, found.obeyed_at) == (VENDORS[0], resource, None)
+    assert found.replay.startswith(f"sesamy-makeas replay --vendor {VENDORS[0]} --from-time 20")
+
+    stage.town.sesamy.unfiltered.clear()
+    await stage.agree(within_s=90)
+    await stage.idle(pod)
+    status = await pod.status()
+    assert status is not None
+    assert [one.obeyed_at is None for one in status.ignored_filters] == [False]
+
+
+async def test_what_was_written_since_the_last_good_verdict_is_made_good_by_the_command_that_is_shown(stage: Stage) -> None:
+    vendor = VENDORS[0]
+    users = [user for user in sorted(stage.town.readers(vendor)) if not stage.town.is_skipped(vendor, user)]
+    pod = await stage.pod().start()
+    await stage.touch_all()
+    await stage.agree()
+    await stage.idle(pod)
+    stage.town.sesamy.unfiltered.add(f"{vendor}/entitlements")
+    await stage.send(event(vendor, user, "contract.1#update") for user in users)
+
+    async def is_found() -> bool:
+        status = await pod.status()
+        return status is not None and bool(status.ignored_filters)
+
+    await until(is_found, what=pod.said, within_s=30)
+    stage.town.sesamy.unfiltered.clear()
+    await stage.idle(pod, within_s=90)
+    for user in users:  # As if what was written of them were wrong.
+        stage.town.sesamy.users[vendor][user]["profile"] |= {"firstName": "Newer"}
+    assert set(stage.town.wrong(PLACES[0])) == set(users)
+    status = await pod.status()
+    assert status is not None
+    (found,) = status.ignored_filters
+    said = await stage.command(*shlex.split(found.replay)[1:], "--yes")
+
+    assert said.status == 0, said
+    await stage.agree()

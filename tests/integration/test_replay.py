@@ -274,6 +274,17 @@ async def test_sync_says_what_it_waits_for(stage: Stage) -> None:
     assert f"1 of the users left: {SECOND} is shut (denied), next try in" in said.err
 
 
+async def test_sync_writes_nothing_of_a_vendor_that_gives_others_rows_and_ends(stage: Stage) -> None:
+    stage.town.sesamy.unfiltered.add(f"{VENDORS[0]}/contracts")
+
+    said = await stage.command("sync", "--output", "json", VENDORS[0], *north(stage)[:3], more="[workers]\nhold_s = 8.0\n")
+
+    ended = [(one["outcome"], one["failed"]) for one in json.loads(said.out)]
+    assert (said.status, ended) == (1, [("failed", {"sesamy": "held"})] * 3), said
+    assert f"3 of the users left: sesamy:{VENDORS[0]} is shut (filter)\n" in said.err
+    assert stage.town.makeas.calls[FIRST, "upsert"] + stage.town.makeas.calls[FIRST, "update"] == 0
+
+
 async def test_without_a_broker_nothing_is_written(stage: Stage) -> None:
     """A pod's newer write could be overwritten, unseen."""
     wrong = "[workers]\nconcurrency = 2\n"

@@ -11,6 +11,7 @@ import looptime
 from aiokafka import TopicPartition
 from anyio.abc import TaskGroup
 
+from consumer.filters import Filters
 from consumer.model import AccountId, UserKey
 from consumer.resync import Target, Vendor
 from consumer.service import Service
@@ -22,7 +23,7 @@ from tests.simulation.topic import Group, Member, Topic, joined
 from tests.simulation.world import LETTERS, Broken, FakeMakeAs, FakeSesamy, World, producing, reading
 
 _TYPES = ["userVendor.1#new", "userVendor.1#update", "contract.1#purchased", "contract.1#update", "entitlement.1#new"]
-_TROUBLE = ["500", "429", "401", "403", "hang"]
+_TROUBLE = ["500", "429", "401", "403", "hang", "unfiltered"]
 _PARTITIONS = 3
 
 
@@ -42,21 +43,23 @@ class Pod:
 
     async def live(self) -> None:
         world = self._world
-        vendors: dict[str, Any] = {
-            vendor.id: Vendor(
-                FakeSesamy(world, vendor.id),  # type: ignore[arg-type]
+        sesamys: dict[str, Any] = {vendor.id: FakeSesamy(world, vendor.id) for vendor in self._settings.vendors}
+        vendors = {
+            vendor: Vendor(
+                sesamy,
                 {
-                    account.id: Target(account, FakeMakeAs(world, account.id, account.lists, lambda: not self.dead))  # type: ignore[arg-type]
-                    for account in self._settings.accounts_of(vendor.id)
+                    account.id: Target(account, FakeMakeAs(world, account.id, account.lists, sesamy, lambda: not self.dead))  # type: ignore[arg-type]
+                    for account in self._settings.accounts_of(vendor)
                 },
             )
-            for vendor in self._settings.vendors
+            for vendor, sesamy in sesamys.items()
         }
+        limits = gates(self._settings, heals=True)
         with self._scope:
             self.service = Service(
                 self._settings,
                 Metrics(self._settings),
-                Upstreams(vendors, gates(self._settings, heals=True)),
+                Upstreams(vendors, limits, filters=Filters(sesamys, limits.vendors, chance=world.chance)),
                 producing=lambda: producing(world),  # type: ignore[arg-type,return-value]
                 reading=lambda: reading(world),  # type: ignore[arg-type,return-value]
                 partitions=_letters_partitions,

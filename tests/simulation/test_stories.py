@@ -44,6 +44,9 @@ class Stage:
         assert self._pod.service is not None
         return self._pod.service
 
+    def kill(self) -> None:
+        self._pod.kill()
+
     def committed_all(self) -> bool:
         return all(self.group.offsets[partition] == len(log) for partition, log in enumerate(self.group.topic.partitions))
 
@@ -362,3 +365,55 @@ async def test_a_small_share_of_a_small_rate_writes_everybody_in_turn(stage: Sta
     await anyio.sleep(12 * 60)
     assert stage.written("1") == set(READERS[:12])
     assert (stage.codes(), stage.committed_all()) == (set(), True)
+
+
+@story
+async def test_a_filter_that_is_ignored_holds_its_vendor_alone_and_heals_by_itself(stage: Stage) -> None:
+    """It is so when a pod starts: the other vendor's readers are written, and its own are once it obeys."""
+    stage.world.trouble["sesamy:v1"] = "unfiltered"
+    stage.kill()
+    stage.start_another()
+    other = UserKey("v2", "u1")
+    for user in (*READERS[:20], other):
+        happen(stage.world, user)
+    await anyio.sleep(300)
+    assert (stage.written("1"), stage.written("3"), stage.codes()) == (set(), {other}, set())
+    await anyio.sleep(900)
+    assert (stage.written("1"), stage.codes(), stage.committed_all()) == (set(), {"held"}, True)
+
+    stage.world.trouble.clear()
+    await anyio.sleep(300)
+    assert (stage.written("1"), stage.world.held_open()) == (set(READERS[:20]), set())
+
+
+@story
+async def test_a_filter_that_fails_between_two_questions_costs_one_reader_not_all(stage: Stage) -> None:
+    """One id for two users has it asked at once, before the second of them is written."""
+    stage.world.trouble["sesamy:v1"] = "unfiltered"
+    for user in READERS[:10]:
+        happen(stage.world, user)
+        await anyio.sleep(5)
+    assert stage.written("1") == {READERS[0]}
+    (found,) = stage.service.up.filters.findings()
+    assert (found.vendor, found.obeyed_at) == ("v1", None)
+
+    stage.world.trouble.clear()
+    await anyio.sleep(120)
+    assert stage.written("1") == set(READERS[:10])
+
+
+@story
+async def test_a_vendor_that_is_down_when_a_pod_starts_holds_its_readers_for_no_longer_than_any(stage: Stage) -> None:
+    stage.world.trouble["sesamy:v1"] = "down"
+    stage.kill()
+    stage.start_another()
+    for user in READERS[:3]:
+        happen(stage.world, user)
+    await anyio.sleep(800)
+    assert (stage.codes(), stage.committed_all()) == (set(), False)
+    await anyio.sleep(200)
+    assert (stage.codes(), stage.committed_all(), stage.written("1")) == ({"held"}, True, set())
+
+    stage.world.trouble.clear()
+    await anyio.sleep(300)
+    assert (stage.written("1"), stage.world.held_open()) == (set(READERS[:3]), set())

@@ -36,6 +36,7 @@ class World:
     I1: whatever is committed has been written at least as new, or parked. I2: at the end all is written or parked.
     I5: no write is older than one before it, and no two writes of one (user, account) overlap.
     I9: nobody calls an account that has just told him to stay away.
+    I10: nothing is written for a vendor that has not said to this pod that it heeds its filters, or has shown since that it does not.
     H1: a letter is closed only when what it asked for is done. H2: held letters heal by themselves. H3: a newer letter takes the
     place of an older one only if it asks for all of it that is not done.
     """
@@ -66,7 +67,7 @@ class World:
         self.poison: set[tuple[int, int]] = set()
         self.writing: set[tuple[AccountId, UserKey]] = set()
         self.trouble: dict[str, str] = {}
-        """Upstream -> what is wrong there: 500, 429, 401, 403, hang, letters."""
+        """Upstream -> what is wrong there: 500, 429, 401, 403, hang, unfiltered, letters."""
         self.calls = 0
         self.writes = 0
         self.renewed = 0
@@ -161,13 +162,33 @@ class FakeSesamy:
     def __init__(self, world: World, vendor: str) -> None:
         self._world, self._vendor = world, vendor
         self._stay_away_until = -1.0
+        self._heeds: set[str] = set()
+        """Resources that were last answered with no rows where nobody was asked for."""
 
-    async def snapshot(self, user: UserKey, *, permit: Callable[[], Awaitable[None]]) -> Snapshot | None:  # noqa: ARG002
+    @property
+    def is_proven(self) -> bool:
+        return self._heeds == {"contracts", "entitlements"}
+
+    @property
+    def _is_unfiltered(self) -> bool:
+        return self._world.trouble.get(f"sesamy:{self._vendor}") == "unfiltered"
+
+    async def obeys_filter(self, resource: str, user_id: str, *, permit: Callable[[], Awaitable[None]]) -> bool:
+        await permit()
+        if UserKey(self._vendor, user_id) in self._world.versions:
+            raise Broken(f"{user_id} is somebody")
+        await self._answer(calls=1)
+        if self._is_unfiltered:
+            self._heeds.clear()
+            return False
+        self._heeds.add(resource)
+        return True
+
+    async def _answer(self, *, calls: int) -> None:
         if anyio.current_time() < self._stay_away_until:
             raise Broken("I9: Sesamy was called within its Retry-After")
         world = self._world
-        world.calls += 3
-        version = world.versions[user]
+        world.calls += calls
         await anyio.sleep(world.chance.uniform(0.02, 0.4))
         try:
             await _fail(world, f"sesamy:{self._vendor}")
@@ -175,6 +196,11 @@ class FakeSesamy:
             if error.retry_after_s:
                 self._stay_away_until = anyio.current_time() + error.retry_after_s
             raise
+
+    async def snapshot(self, user: UserKey, *, permit: Callable[[], Awaitable[None]]) -> Snapshot | None:  # noqa: ARG002
+        world = self._world
+        version = world.versions[user]
+        await self._answer(calls=3)
         if (f"sesamy:{self._vendor}", user) in world.forbidden:
             raise Forbidden("403", code="http-403")
         if user in world.absent:
@@ -183,9 +209,13 @@ class FakeSesamy:
         return Snapshot(
             user=user,
             profile=Profile(user_id=user.user, email=f"{user.user}@example.com", company=str(version)),
-            contracts=(Contract(id="c1", status="ACTIVE", items=[Item(sku="s", name="n")]),),
+            contracts=(Contract(id=self._whose(user), status="ACTIVE", items=[Item(sku="s", name="n")]),),
             entitlements=(),
         )
+
+    def _whose(self, user: UserKey) -> str:
+        """Return whose contract it is: the first user's, whoever is asked for, where the filter is ignored."""
+        return f"contract of {min(self._world.versions).user if self._is_unfiltered else user.user}"
 
     def renew(self) -> None:
         self._world.renewed += 1
@@ -194,8 +224,8 @@ class FakeSesamy:
 class FakeMakeAs:
     """An account for one pod: three calls in a row."""
 
-    def __init__(self, world: World, account: AccountId, lists: tuple[str, ...], alive: Callable[[], bool]) -> None:
-        self._world, self._account, self._lists, self._alive = world, account, lists, alive
+    def __init__(self, world: World, account: AccountId, lists: tuple[str, ...], sesamy: FakeSesamy, alive: Callable[[], bool]) -> None:
+        self._world, self._account, self._lists, self._sesamy, self._alive = world, account, lists, sesamy, alive
         world.lists[account] = lists
         self._stay_away_until = -1.0
 
@@ -226,6 +256,8 @@ class FakeMakeAs:
             raise Broken(f"I9: {self._account} was called within its Retry-After")
         if place in world.writing:
             raise Broken(f"I5: two writes at once of {place}")
+        if not self._sesamy.is_proven:
+            raise Broken(f"I10: {place} is written, whose vendor may give others' rows")
         world.calls += 1
         world.writing.add(place)
         try:

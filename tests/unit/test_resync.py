@@ -24,6 +24,7 @@ DONE: Final = Result(Verdict.DONE)
 CUT: Final = Result(Verdict.HELD, "stopping", tried=False)
 
 Permit = Callable[[], Awaitable[None]]
+Heed = Callable[[Job, Snapshot], Awaitable[None]]
 
 
 class Sesamy:
@@ -68,7 +69,7 @@ class Make:
 class Desk:
     """One vendor with two accounts, and a switch that ends all waits."""
 
-    def __init__(self, *, calls: Mapping[AccountId, int] | None = None) -> None:
+    def __init__(self, *, calls: Mapping[AccountId, int] | None = None, heed: Heed | None = None) -> None:
         """Let each account have so many calls at once, then one each 2 s; not named: as many as anybody wants."""
         self.closing = anyio.Event()
         self.sesamy, self.make = Sesamy(), {A: Make(), B: Make()}
@@ -83,6 +84,7 @@ class Desk:
         self.resync = Resync(
             {"v1": Vendor(sesamy, targets)},
             self.gates,
+            heed=heed,
             lease_left_s=lambda: inf,
             closing=lambda: self.closing,
             uniform=lambda: 0.5,
@@ -292,3 +294,51 @@ async def test_a_change_of_our_own_state_that_fails_ends_the_pod() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await desk.run()
     assert caught.group_contains(Torn)
+
+
+# ---- What was fetched of whom is not believed ----
+
+
+@virtual
+async def test_what_was_fetched_of_a_vendor_that_is_stopped_is_written_no_further() -> None:
+    """Between two writes as before the first; it stays owed, and is no failure of anybody's."""
+    desk = Desk()
+    async with anyio.create_task_group() as tasks:
+
+        async def stop() -> None:
+            await anyio.sleep(0.25)  # Fetched, and looked up.
+            desk.gates.vendors["v1"].stop("filter", now=anyio.current_time())
+
+        tasks.start_soon(stop)
+        results = await desk.run(A)
+    assert (results, desk.make[A].written) == ({A: Result(Verdict.HELD, "gate", tried=False)}, ["upsert"])
+
+
+@virtual
+async def test_what_was_asked_for_while_a_vendor_was_stopped_is_not_written_after_that() -> None:
+    desk = Desk()
+    gate = desk.gates.vendors["v1"]
+    async with anyio.create_task_group() as tasks:
+
+        async def stop_for_a_moment() -> None:
+            await anyio.sleep(0.02)  # It has been asked.
+            gate.stop("filter", now=anyio.current_time())
+            await anyio.sleep(0.03)  # It has not answered yet.
+            gate.release("filter", now=anyio.current_time())
+
+        tasks.start_soon(stop_for_a_moment)
+        assert await desk.run(A) == {A: Result(Verdict.HELD, "gate", tried=False)}
+    assert desk.make[A].written == []
+    assert await desk.run(A) == {A: DONE}
+
+
+@virtual
+async def test_who_is_to_heed_what_was_fetched_is_awaited_before_anything_is_written() -> None:
+    async def heed(job: Job, snapshot: Snapshot) -> None:
+        assert (job.user, snapshot.user) == (ANN, ANN)
+        await anyio.sleep(1)
+        desk.gates.vendors["v1"].stop("filter", now=anyio.current_time())
+
+    desk = Desk(heed=heed)
+    assert await desk.run(A) == {A: Result(Verdict.HELD, "gate", tried=False)}
+    assert desk.make[A].written == []
