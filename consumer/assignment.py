@@ -1,6 +1,6 @@
 """Which partitions are ours: what happens when they go and come, so that no finished work is repeated."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final
 
 import anyio
@@ -12,6 +12,7 @@ from .clients import Member
 from .commits import Commits
 from .deadletters import Parker, Poison
 from .ledger import Ledger, Page
+from .model import Ended
 from .schedule import Aside, Schedule
 from .telemetry import Metrics, log
 from .topic_watch import TopicWatch
@@ -38,7 +39,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
     It promises: what is revoked is set aside whole; a partition that comes back with the offset we last committed goes
     on at our own next offset, with its tokens, times and attempts; any other begins at its committed offset, and one
     without any at its earliest record. Of a topic that was made anew all begin there, and users set aside are due without
-    their tokens. Partitions are taken up all or none.
+    their tokens, or parked where their partition is another's now: nobody could read of them again. Partitions are taken
+    up all or none.
     """
 
     def __init__(
@@ -127,6 +129,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
             assert page is not None
             committed = self._commits.committed.pop(partition, None)
             self._kept[partition] = _Kept(committed, page, users[partition], poison[partition])
+        self._park(orphans)
+
+    def _park(self, orphans: Iterable[Ended]) -> None:
         for orphan in orphans:
             assert orphan.letters[0].user is not None
             self._parker.put_user(orphan.letters[0].user, orphan.letters)
@@ -135,17 +140,27 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         """Ask all there is to ask, and only then begin."""
         consumer = self._consumer
         assert consumer is not None
-        if not assigned:
+        if not assigned and not self._kept:
             return
         await self.watch.look(consumer)
+        if not assigned and self.watch.missing:
+            return
         committed = {} if self.watch.is_new else await consumer.committed_all(assigned)
         without = [tp for tp in assigned if tp not in committed]
         earliest = await consumer.beginning_offsets(without) if without else {}
         if self.watch.is_new:
             _log.error("topic made anew: read from its beginning", partitions=len(assigned))
+            self._park_lost({tp.partition for tp in assigned})
         for tp in assigned:
             self._begin(consumer, tp, committed.get(tp), earliest.get(tp, 0))
         self.watch.accept([tp.partition for tp in assigned])
+
+    def _park_lost(self, ours: Collection[int]) -> None:
+        """Park who was set aside with partitions of a log that is gone, and that are not ours any more: their new owner reads another."""
+        for partition in self._kept.keys() - ours:
+            self._schedule.restore(partition, self._kept.pop(partition).users, now=anyio.current_time())
+            self._schedule.forget_tokens(partition)
+        self._park(self._schedule.park_orphans(now=anyio.current_time()))
 
     def _begin(self, consumer: Member, tp: TopicPartition, committed: int | None, earliest: int) -> None:
         kept = self._kept.pop(tp.partition, None)

@@ -54,7 +54,8 @@ class Registers:
 
     It promises: a list is read only once there is something to write to it, and then at most every minute, the whole once a day; its
     calls take at most a tenth of the account's rate, half while users wait for them, and none passes a shut gate but as
-    its probe; what fails in passing is tried again for ever, what is refused makes the register none, asked again after an hour.
+    its probe; what fails in passing is tried again for ever, what is refused makes the register none, asked again after an hour;
+    where only changes can't be had, the whole is read instead, again and again.
     """
 
     def __init__(
@@ -125,13 +126,17 @@ class _List:
         self.since: float | None = None
         """The server's time (s) from which on changes are to be asked for; None: it never said, so the whole is read again and again."""
         self.busy: set[Literal["whole", "changes"]] = set()
+        self.no_changes_until = -inf
+        """Until when changes are not asked for: they were refused."""
         self.tells_changes = True
         """Whether a question for changes was never answered with old rows."""
 
     def next(self, *, wanted_at: float, now: float) -> Literal["whole", "changes"] | None:
         """Return what is to be read now."""
         state = self.register.state
-        whole_s = STALE_S / 2 if state == "whole" and self.since is None else _WHOLE_S
+        # A question for changes that gets no answer must not keep the account shut for a day.
+        is_stuck = "changes" in self.busy and now - self.tried_at >= _REFRESH_S and now - self.register.read_at >= STALE_S
+        whole_s = STALE_S / 2 if state == "whole" and (self.since is None or is_stuck) else _WHOLE_S
         if now - self.whole_at >= whole_s and "whole" not in self.busy and wanted_at > self.whole_at:
             return "whole"
         changes = state == "whole" and self.since is not None and now - self.tried_at >= _REFRESH_S and wanted_at > self.tried_at
@@ -147,7 +152,7 @@ class _Account:
         self._lists = [_List(list_id, register) for list_id, register in source.consent.registers.items()]
         self._wanted_at = -inf
         self._free_at = -inf
-        self._failures = 0
+        self._asked = 0
         self._was_ready = False
         self._held_since = inf
 
@@ -180,8 +185,12 @@ class _Account:
         try:
             await (self._whole(one) if what == "whole" else self._changes(one))
         except Refused as error:
-            one.register.refuse(error.code)
-            one.whole_at = anyio.current_time() - _WHOLE_S + _REFUSED_S if what == "whole" else one.whole_at
+            if what == "whole":
+                one.register.refuse(error.code)
+                one.whole_at = anyio.current_time() - _WHOLE_S + _REFUSED_S
+            else:
+                one.since, one.no_changes_until = None, anyio.current_time() + _REFUSED_S
+                _log.warning("who left a list lately can't be read: the whole is, again", account=self.id, list=one.id, code=error.code)
         finally:
             one.busy.discard(what)
         register = one.register
@@ -211,7 +220,7 @@ class _Account:
                 one.register.doubt("paging")
         one.register.complete(read_at=began)
         one.whole_at = one.tried_at = began
-        one.since = clock.later_than(one.since)
+        one.since = clock.later_than(one.since) if began >= one.no_changes_until else None
 
     async def _changes(self, one: _List) -> None:
         """Read who left and who came back since."""
@@ -246,7 +255,8 @@ class _Account:
         """
         wait_s, unusable = _WAIT_FIRST_S, 0
         while True:
-            caller = UserKey("", f"register {self._failures % 5}")  # Five failures in a row are about all, not about one.
+            self._asked += 1
+            caller = UserKey("", f"register {self._asked}")  # Five failures in a row are about all, and each may be a probe beside another.
             probes = await self._enter(caller)
             try:
                 answer = await self.rows.page(one.id, status, page=page, updated_after=updated_after)
@@ -296,7 +306,6 @@ class _Account:
 
     def _failed(self, caller: UserKey, error: ConsumerError, one: _List) -> bool:
         """Tell the gate what concerns others, too; return whether the answer was unusable."""
-        self._failures += 1
         now = anyio.current_time()
         _log.info("who left could not be read", account=self.id, list=one.id, code=error.code)
         if isinstance(error, Denied):
