@@ -156,8 +156,7 @@ class Gate:
                 in_use=in_use,
             )
         state: Literal["open", "closed"] = "closed" if self._stops else "open"
-        closed_s = max(0.0, now - since)
-        return GateState(state=state, cause=stopped_for, closed_s=closed_s, next_try_s=0.0, share=share, in_use=in_use)
+        return GateState(state=state, cause=stopped_for, closed_s=max(0.0, now - since), next_try_s=0.0, share=share, in_use=in_use)
 
     def _is_out(self, now: float) -> bool:
         return self._cause is not None or now < self._retry_at
@@ -313,7 +312,8 @@ class Gates:
         """Take the gates by vendor id and by account id."""
         self.vendors, self.accounts = vendors, accounts
         self.ready: Callable[[AccountId, float], bool] = lambda _account, _now: True
-        """Whether all is known that a write there must know (account, now): until then nobody is let in, though the gate is open."""
+        self.late: Callable[[AccountId, float], bool] = lambda _account, _now: False
+        """Whether all that a write there must know is known (account, now): till then nobody is let in; and whether that takes too long."""
 
     def vendor(self, vendor: str, *, now: float) -> Door:
         """Say whether a fetch may begin: its three calls are paid for together, at the start."""
@@ -329,7 +329,7 @@ class Gates:
 
     def account_expired(self, account: AccountId, *, now: float) -> bool:
         """Say whether what waits for the account is to be parked."""
-        return self.accounts[account].expired(now=now)
+        return self.accounts[account].expired(now=now) or self.late(account, now)
 
     def next_change(self, *, now: float) -> float:
         """Return when time alone may open a door or end a hold; inf: never."""

@@ -97,6 +97,17 @@ class Healing:
             if letter.user not in self._schedule and place not in self._closing:
                 yield letter.user.vendor, self._left(place), letter.parked_ms
 
+    def due_by_account(self) -> Iterator[Upstream]:
+        """
+        Give, by vendor and account, where letters of ours wait to be written, as `Schedule.due_by_account` does; O(upstreams).
+
+        They are in no schedule yet: what they need must be known before they are offered.
+        """
+        owned = set(self._owned())
+        for (vendor, account), by_home in self._waiting.items():
+            if any(queue and home in owned for home, queue in by_home.items()):
+                yield from ((vendor, one) for one in ((account,) if account != SESAMY else self._named(vendor, None, "")))
+
     # ---- The topic ----
 
     def read(self, place: Place, record: Record) -> bool:

@@ -182,7 +182,8 @@ class Service:
         async with anyio.create_task_group() as tasks:
             for part in parts:
                 tasks.start_soon(self._live_by, part.__qualname__, part)
-            registers = partial(self.up.registers.run, self.schedule.due_by_account, self.bell.ring)
+            due = lambda: (*self.schedule.due_by_account(), *self.healing.due_by_account())  # noqa: E731
+            registers = partial(self.up.registers.run, due, self.bell.ring)
             tasks.start_soon(self._live_by, "registers", registers)
             watch = partial(self.assignment.watch.run, lambda: self.consumer if self.assignment.joined else None)
             tasks.start_soon(self._live_by, "topic watch", watch)

@@ -120,8 +120,8 @@ async def upstreams(
                 sesamy.Sesamy(api, token, note_odd=_note_odd(metrics, vendor.id)),
                 {account.id: target(account) for account in settings.accounts_of(vendor.id)},
             )
-        registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()])
-        limits.ready = registers.ready
+        registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()], hold_s=settings.workers.hold_s)
+        limits.ready, limits.late = registers.ready, registers.late
         yield Upstreams(vendors, limits, traces, shapes, registers)
 
 

@@ -477,3 +477,47 @@ def test_two_lists_that_ask_at_once_may_both_be_the_gates_probe_in_turn() -> Non
 
     there.live(story)
     assert len(callers) == len(set(callers)) >= 2
+
+
+def test_users_wait_no_longer_for_a_list_that_never_answers_though_its_sibling_does() -> None:
+    """The sibling's answers open the gate again and again, so it never holds anybody for long: what waits must be parked all the same."""
+
+    class OneSilent(Rows):
+        async def page(self, list_id: str, status: str, *, page: int, updated_after: float | None = None) -> Page:
+            self.error = Retryable("500", code="http-500") if list_id == "2" else None
+            return await super().page(list_id, status, page=page, updated_after=updated_after)
+
+    there = There(lists=("1", "2"))
+    source = Source(there.consent, cast(ListRows, OneSilent()), there.gate, there._expire)
+    there.registers = Registers({A: source}, hold_s=900.0, look_s=1.0)
+    gates = Gates({}, {A: there.gate})
+    gates.ready, gates.late = there.registers.ready, there.registers.late
+
+    async def story(there: There) -> None:
+        await anyio.sleep(2000)
+        there.due = [("v", A)]
+        await anyio.sleep(890)
+        assert not gates.account_expired(A, now=anyio.current_time())
+        await anyio.sleep(20)
+        assert gates.account_expired(A, now=anyio.current_time())
+        assert not there.ready
+
+    there.live(story)
+
+
+def test_users_wait_for_a_long_list_as_long_as_it_answers() -> None:
+    class Long(Rows):
+        async def page(self, list_id: str, status: str, *, page: int, updated_after: float | None = None) -> Page:
+            await super().page(list_id, status, page=page, updated_after=updated_after)
+            rows = tuple(gone(page * 10 + number, f"{page}-{number}@example.com") for number in range(2))
+            return Page(rows, anyio.current_time())
+
+    there = There()
+    there.registers = Registers({A: Source(there.consent, cast(ListRows, Long()), there.gate, there._expire)}, hold_s=60.0, look_s=5.0)
+
+    async def story(there: There) -> None:
+        there.due = [("v", A)]
+        await anyio.sleep(1500)
+        assert (there.ready, there.registers.late(A, anyio.current_time())) == (False, False)
+
+    there.live(story)
