@@ -39,7 +39,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
     It promises: what is revoked is set aside whole; a partition that comes back with the offset we last committed goes
     on at our own next offset, with its tokens, times and attempts; any other begins at its committed offset, and one
     without any at its earliest record. Of a topic that was made anew all begin there, and users set aside are due without
-    their tokens. Partitions are taken up all or none.
+    their tokens, or parked where their partition is another's now: nobody could read of them again. Partitions are taken
+    up all or none.
     """
 
     def __init__(
@@ -134,9 +135,11 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         """Ask all there is to ask, and only then begin."""
         consumer = self._consumer
         assert consumer is not None
-        if not assigned:
+        if not assigned and not self._kept:
             return
         await self.watch.look(consumer)
+        if not assigned and self.watch.missing:
+            return
         committed = {} if self.watch.is_new else await consumer.committed_all(assigned)
         without = [tp for tp in assigned if tp not in committed]
         earliest = await consumer.beginning_offsets(without) if without else {}

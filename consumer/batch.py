@@ -183,6 +183,8 @@ class Batch:
         sesamy, accounts = await self._resync.run(job)
         if sesamy.verdict in {Verdict.SKIPPED, Verdict.ABSENT}:
             self._skipped[job.user] = sesamy.code
+        else:
+            self._skipped.pop(job.user, None)  # The second look may have found it.
         return sesamy, accounts
 
     def _give_up(self, key: UserKey, letters: tuple[Letter, ...]) -> None:

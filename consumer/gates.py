@@ -147,8 +147,7 @@ class Gate:
                 in_use=in_use,
             )
         state: Literal["open", "closed"] = "closed" if self._stops else "open"
-        closed_s = max(0.0, now - since)
-        return GateState(state=state, cause=stopped_for, closed_s=closed_s, next_try_s=0.0, share=share, in_use=in_use)
+        return GateState(state=state, cause=stopped_for, closed_s=max(0.0, now - since), next_try_s=0.0, share=share, in_use=in_use)
 
     def _is_out(self, now: float) -> bool:
         return self._cause is not None or now < self._retry_at

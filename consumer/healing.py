@@ -100,12 +100,16 @@ class Healing:
                 upstream = self._upstream(letter)
                 yield Waiting(letter.user.vendor, self._left(place), letter.parked_ms, upstream[2] if upstream is not None else ())
 
-    def upstreams(self) -> Iterator[tuple[str, AccountId]]:
-        """Give vendor and account of all that letters of ours wait for."""
+    def due_by_account(self) -> Iterator[tuple[str, AccountId]]:
+        """
+        Give, by vendor and account, where letters of ours wait to be written, as `Schedule.due_by_account` does; O(upstreams).
+
+        They are in no schedule yet: what they need must be known before they are offered.
+        """
         owned = set(self._owned())
         for (vendor, account, _), by_home in self._waiting.items():
             if any(queue and home in owned for home, queue in by_home.items()):
-                yield from ((vendor, one) for one in (self._named(vendor, None, "") if account == SESAMY else (account,)))
+                yield from ((vendor, one) for one in ((account,) if account != SESAMY else self._named(vendor, None, "")))
 
     # ---- The topic ----
 

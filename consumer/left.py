@@ -17,6 +17,8 @@ _ACTIVE: Final = "active"
 _SIXTY_BITS: Final = 2**60 - 1
 """A larger number takes half as much memory again."""
 _WORDS_OF_LEAVING: Final = frozenset({"unsubscribed", "bounce", "bounced"})
+NAMELESS: Final = ""
+"""Stands for the id of who is known to have left, of whom no row says the id."""
 _BLIND: Final = 20
 """So many known contacts without a status, and none with one, show that there is none to be read."""
 STALE_S: Final = 900.0
@@ -84,8 +86,8 @@ class Register:
     Who left one list: a salted hash of each address, and Make's id of the contact; nothing else.
 
     It promises: only a row that says itself that it is not active enters; where a row of those who left does not say
-    so, the register is none: who is in it is believed, who is not may have left all the same. A reading of the whole
-    takes the place of the one before at once, when it is complete.
+    so, or has no id to tell pages apart by, the register is none: who is in it is believed, who is not may have left all
+    the same. A reading of the whole takes the place of the one before at once, when it is complete.
     """
 
     def __init__(self, salt: bytes) -> None:
@@ -105,7 +107,7 @@ class Register:
         return len(self._left)
 
     def find(self, email: str) -> ContactId | None:
-        """Return Make's id of the contact with this address that left; None: it is not in here."""
+        """Return Make's id of the contact with this address that left (`NAMELESS`: not known); None: it is not in here."""
         return self._left.get(self._key(email))
 
     # ---- The whole ----
@@ -157,8 +159,9 @@ class Register:
         for row in rows:
             if row.standing is not Standing.LEFT or row.id is None:
                 self.doubt("silent" if row.standing is not Standing.ACTIVE else "contradicts")
-            elif row.email and row.email.strip():  # Who has none but a telephone can't be written by an address.
-                into[self._key(row.email)] = row.id
+            if row.standing is Standing.LEFT and row.email and row.email.strip():  # Who has none but a telephone can't be written by one.
+                key = self._key(row.email)
+                into[key] = row.id if row.id is not None else into.get(key, NAMELESS)
 
     def _key(self, email: str) -> int:
         digest = blake2b(canonical(email).encode(), key=self._salt, digest_size=8).digest()
@@ -173,7 +176,7 @@ class Choice(Struct, frozen=True):
     contact: ContactId | None = None
     """Make's id of the contact; None: nobody is known by this address."""
     is_hidden: bool = False
-    """Nobody was found by the address, but a register knows `contact`: it must be read by its id first."""
+    """Nobody was found by the address, but a register knows `contact`: it must be read by its id first, and can't be by `NAMELESS`."""
     left: bool = False
     """Whether some list was left out because the contact had left."""
 
@@ -238,23 +241,38 @@ class Consent:
         return choose(
             found,
             {one: (self.registers[one].state == "whole", self.registers[one].find(email)) for one in lists},
+            elsewhere=[register.find(email) for one, register in self.registers.items() if one not in lists],
             unreadable=self._unreadable,
         )
 
+    def still(self, lists: Sequence[str], email: str) -> tuple[str, ...]:
+        """Return those of `lists` whose registers have not heard meanwhile that the contact left."""
+        return tuple(one for one in lists if self.registers[one].find(email) is None)
 
-def choose(found: Found | None, lists: Mapping[str, tuple[bool, ContactId | None]], *, unreadable: Unreadable) -> Choice:
+
+def choose(
+    found: Found | None,
+    lists: Mapping[str, tuple[bool, ContactId | None]],
+    *,
+    elsewhere: Sequence[ContactId | None] = (),
+    unreadable: Unreadable,
+) -> Choice:
     """
     Return how a contact is to be written.
 
     Args:
         found: what its address shows; None: nobody.
         lists: by list, whether its register is whole, and the contact's id where it is in it.
+        elsewhere: its ids in the registers of the account's other lists, which another vendor writes: where its address shows
+            nobody, they tell that it is there.
     """
-    registered = next((contact for _, contact in lists.values() if contact is not None), None)
+    here = [contact for _, contact in lists.values() if contact is not None]
     if found is None:
-        return Choice(contact=registered, is_hidden=True, left=True) if registered is not None else Choice(tuple(lists))
+        known = here + [contact for contact in elsewhere if contact is not None]
+        registered = next((contact for contact in known if contact != NAMELESS), NAMELESS)
+        return Choice(contact=registered, is_hidden=True, left=True) if known else Choice(tuple(lists))
     if found.standing is Standing.LEFT:
         return Choice(contact=found.id, left=True)
     is_sure = found.standing is Standing.ACTIVE or unreadable == "add"
     sent = tuple(one for one, (is_whole, contact) in lists.items() if contact is None and (is_sure or is_whole))
-    return Choice(sent, found.id, left=registered is not None)
+    return Choice(sent, found.id, left=bool(here))

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from .address import same_address
 from .errors import ConsumerError, Forbidden, Held, Refused, Retryable
 from .http import Answer, Http, decoded, segment, shaped, together
-from .left import Consent, ContactId, Found, Standing, standing
+from .left import NAMELESS, Consent, ContactId, Found, Standing, standing
 from .makeas_answers import Reading, read
 from .model import Documents, Subscriber
 from .tags import others, stale, with_lasting
@@ -154,7 +154,7 @@ class MakeAs:
 
         Raises:
             Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
-                refuses is raised only where no list takes the contact.
+                refuses is raised only where no list takes the contact. `left-no-id`, of who left and can't be updated by an id.
             Held: from `permit` and `limit_s`; `register`, where it is not known yet who left a list; `no-list`, where an unknown
                 contact is to be put on none.
         """
@@ -193,12 +193,16 @@ class MakeAs:
         email = documents.subscriber.email
         contact = await self.contact(email, permit=permit)
         choice = self._consent.choose(self._lists, email, Found(contact.id, contact.standing) if contact else None)
+        if choice.is_hidden and choice.contact == NAMELESS:
+            raise Refused("the contact left, and nothing tells its id", code="left-no-id")
         if choice.is_hidden and choice.contact is not None:
             contact = await self._hidden(choice.contact, email, permit=permit)
         mode, tags = tag_change(contact.titles if contact else [], self.wanted_tags(contact, documents.tags))
         body = {**fields(documents.subscriber), "tags": tags}
 
         async def put(lists: tuple[str, ...]) -> None:
+            await permit()
+            lists = self._consent.still(lists, email)  # It may have left while we waited.
             query = [*((_LIST_KEY, list_id) for list_id in lists), ("tag", mode)]
             if lists:
                 op, method, path = "upsert", "POST", "/subscribers"
@@ -206,7 +210,6 @@ class MakeAs:
                 op, method, path = "update", "PATCH", f"/subscribers/{segment(str(contact.id))}"
             else:
                 raise Held("the contact is to be put on no list", code="no-list")
-            await permit()
             self._believe(await self._exchange(op, method, path, query=query, json=body, limit_s=limit_s), op)
 
         sent = tuple(one for one in choice.lists if one in lists)

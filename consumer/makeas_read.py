@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import inf
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -27,6 +28,32 @@ class Page(Struct, frozen=True):
     rows: tuple[Row, ...]
     server_at: float | None
     """The server's time of the answer (s); None: it does not say."""
+
+
+class ServerClock:
+    """The server's time when a reading began: as it says it, else the newest that it told of a row."""
+
+    def __init__(self) -> None:
+        """Know no time."""
+        self._said_at: float | None = None
+        self._newest = -inf
+
+    def hear(self, page: Page) -> Page:
+        """Take a page, and give it back."""
+        if self._said_at is None:
+            self._said_at = page.server_at
+        self._newest = max(self._newest, max((row.updated_at for row in page.rows if row.updated_at is not None), default=-inf))
+        return page
+
+    def later_than(self, known: float | None) -> float | None:
+        """Return the later of what was told and what is known."""
+        told = self._said_at if self._said_at is not None else None if self._newest == -inf else self._newest
+        return known if told is None else told if known is None else max(known, told)
+
+
+def is_before(row: Row, after: float) -> bool:
+    """Say whether a row that was asked for as changed since `after` was not."""
+    return row.updated_at is not None and row.updated_at < after - 1.0  # It is asked for in whole seconds.
 
 
 class ListRows:

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from .errors import ConsumerError, Denied, Refused, Retryable
 from .gates import Gate
-from .left import STALE_S, Consent, Register, Row, Walk
-from .makeas_read import ListRows, Page, Status
+from .left import STALE_S, Consent, Register, Walk
+from .makeas_read import ListRows, Page, ServerClock, Status, is_before
 from .model import AccountId, Door, UserKey
 from .telemetry import log
 
@@ -54,20 +54,27 @@ class Registers:
 
     It promises: a list is read only once there is something to write to it, and then at most every minute, the whole once a day; its
     calls take at most a tenth of the account's rate, half while users wait for them, and none passes a shut gate but as
-    its probe; what fails in passing is tried again for ever, what is refused makes the register none, asked again after an hour.
+    its probe; what fails in passing is tried again for ever, what is refused makes the register none, asked again after an hour;
+    where only changes can't be had, the whole is read instead, again and again.
     """
 
     def __init__(
-        self, sources: Mapping[AccountId, Source] | None = None, *, vendors: Iterable[Collection[AccountId]] = (), look_s: float = _LOOK_S
+        self,
+        sources: Mapping[AccountId, Source] | None = None,
+        *,
+        vendors: Iterable[Collection[AccountId]] = (),
+        hold_s: float = inf,
+        look_s: float = _LOOK_S,
     ) -> None:
         """
         Take the accounts; none: every account is ready.
 
         Args:
             vendors: the accounts of each vendor, which are written with one fetch.
+            hold_s: how long users may wait for a list that does not answer.
             look_s: how often it looks whether there is something to write.
         """
-        self._look_s = look_s
+        self._look_s, self._hold_s = look_s, hold_s
         self._siblings: dict[AccountId, set[AccountId]] = {}
         for accounts in vendors:
             for account in accounts:
@@ -84,6 +91,11 @@ class Registers:
         if one is None:
             return True
         return one.consent.ready(now=now) and not any(self._accounts[other].soon(now=now) for other in self._siblings.get(account, ()))
+
+    def late(self, account: AccountId, now: float) -> bool:
+        """Say whether users wait too long for an account, one of whose lists has not answered all the while."""
+        one = self._accounts.get(account)
+        return one is not None and not one.consent.ready(now=now) and one.silent_s(now=now) >= self._hold_s
 
     def consent(self, account: AccountId) -> Consent | None:
         """Return what is known of an account's lists; None: nothing is kept."""
@@ -124,14 +136,19 @@ class _List:
         self.tried_at = -inf
         self.since: float | None = None
         """The server's time (s) from which on changes are to be asked for; None: it never said, so the whole is read again and again."""
+        self.answered_at = -inf
         self.busy: set[Literal["whole", "changes"]] = set()
+        self.no_changes_until = -inf
+        """Until when changes are not asked for: they were refused."""
         self.tells_changes = True
         """Whether a question for changes was never answered with old rows."""
 
     def next(self, *, wanted_at: float, now: float) -> Literal["whole", "changes"] | None:
         """Return what is to be read now."""
         state = self.register.state
-        whole_s = STALE_S / 2 if state == "whole" and self.since is None else _WHOLE_S
+        # A question for changes that gets no answer must not keep the account shut for a day.
+        is_stuck = "changes" in self.busy and now - self.tried_at >= _REFRESH_S and now - self.register.read_at >= STALE_S
+        whole_s = STALE_S / 2 if state == "whole" and (self.since is None or is_stuck) else _WHOLE_S
         if now - self.whole_at >= whole_s and "whole" not in self.busy and wanted_at > self.whole_at:
             return "whole"
         changes = state == "whole" and self.since is not None and now - self.tried_at >= _REFRESH_S and wanted_at > self.tried_at
@@ -147,7 +164,7 @@ class _Account:
         self._lists = [_List(list_id, register) for list_id, register in source.consent.registers.items()]
         self._wanted_at = -inf
         self._free_at = -inf
-        self._failures = 0
+        self._asked = 0
         self._was_ready = False
         self._held_since = inf
 
@@ -167,6 +184,10 @@ class _Account:
         waits_s = now - self._held_since
         return 0 <= waits_s < _TOGETHER_S and not self.consent.ready(now=now) and not self._gate.closed(now=now)
 
+    def silent_s(self, *, now: float) -> float:
+        """Return for how long users have waited for the list that has not answered for longest (s)."""
+        return max((now - max(self._held_since, one.answered_at) for one in self._lists), default=0.0)
+
     def start(self, tasks: TaskGroup, ring: Callable[[], None], *, now: float) -> None:
         """Begin to read what is to be read now."""
         for one in self._lists:
@@ -180,8 +201,12 @@ class _Account:
         try:
             await (self._whole(one) if what == "whole" else self._changes(one))
         except Refused as error:
-            one.register.refuse(error.code)
-            one.whole_at = anyio.current_time() - _WHOLE_S + _REFUSED_S if what == "whole" else one.whole_at
+            if what == "whole":
+                one.register.refuse(error.code)
+                one.whole_at = anyio.current_time() - _WHOLE_S + _REFUSED_S
+            else:
+                one.since, one.no_changes_until = None, anyio.current_time() + _REFUSED_S
+                _log.warning("who left a list lately can't be read: the whole is, again", account=self.id, list=one.id, code=error.code)
         finally:
             one.busy.discard(what)
         register = one.register
@@ -198,7 +223,7 @@ class _Account:
     # ---- Reading ----
 
     async def _whole(self, one: _List) -> None:
-        began, clock = anyio.current_time(), _Clock()
+        began, clock = anyio.current_time(), ServerClock()
         one.register.begin()
         for status in _LEFT:
             walk = Walk()
@@ -211,13 +236,13 @@ class _Account:
                 one.register.doubt("paging")
         one.register.complete(read_at=began)
         one.whole_at = one.tried_at = began
-        one.since = clock.later_than(one.since)
+        one.since = clock.later_than(one.since) if began >= one.no_changes_until else None
 
     async def _changes(self, one: _List) -> None:
         """Read who left and who came back since."""
         assert one.since is not None
         one.tried_at = began = anyio.current_time()
-        clock, after = _Clock(), one.since - _OVERLAP_S
+        clock, after = ServerClock(), one.since - _OVERLAP_S
         for status in _LEFT:
             walk = Walk()
             while True:
@@ -229,7 +254,7 @@ class _Account:
         while one.tells_changes and walk.page <= _ACTIVE_PAGES:
             page = await self._ask(one, "active", page=walk.page, updated_after=after)
             one.register.returned(page.rows)
-            one.tells_changes = not any(_is_before(row, after) for row in page.rows)
+            one.tells_changes = not any(is_before(row, after) for row in page.rows)
             if not walk.goes_on(page.rows):
                 break
         one.register.read_at = max(one.register.read_at, began)
@@ -246,7 +271,8 @@ class _Account:
         """
         wait_s, unusable = _WAIT_FIRST_S, 0
         while True:
-            caller = UserKey("", f"register {self._failures % 5}")  # Five failures in a row are about all, not about one.
+            self._asked += 1
+            caller = UserKey("", f"register {self._asked}")  # Five failures in a row are about all, and each may be a probe beside another.
             probes = await self._enter(caller)
             try:
                 answer = await self.rows.page(one.id, status, page=page, updated_after=updated_after)
@@ -261,8 +287,9 @@ class _Account:
                 _log.error("bug", account=self.id, error=type(error).__name__, where=f"{where.name}:{where.lineno}")
                 unusable += self._failed(caller, Retryable("leavers: a bug", code="bug"), one)
             else:
+                one.answered_at = anyio.current_time()
                 if probes:
-                    self._gate.succeeded(caller, now=anyio.current_time())
+                    self._gate.succeeded(caller, now=one.answered_at)
                 return answer
             finally:
                 if probes:
@@ -297,7 +324,6 @@ class _Account:
 
     def _failed(self, caller: UserKey, error: ConsumerError, one: _List) -> bool:
         """Tell the gate what concerns others, too; return whether the answer was unusable."""
-        self._failures += 1
         now = anyio.current_time()
         _log.info("who left could not be read", account=self.id, list=one.id, code=error.code)
         if isinstance(error, Denied):
@@ -307,25 +333,3 @@ class _Account:
         if shuts or not self.consent.ready(now=now):
             self._gate.failed(caller, error, now=now)
         return error.code in _UNUSABLE
-
-
-class _Clock:
-    """The server's time when a reading began: as it says it, else the newest that it told of a row."""
-
-    def __init__(self) -> None:
-        self._said_at: float | None = None
-        self._newest = -inf
-
-    def hear(self, page: Page) -> Page:
-        if self._said_at is None:
-            self._said_at = page.server_at
-        self._newest = max(self._newest, max((row.updated_at for row in page.rows if row.updated_at is not None), default=-inf))
-        return page
-
-    def later_than(self, known: float | None) -> float | None:
-        told = self._said_at if self._said_at is not None else None if self._newest == -inf else self._newest
-        return known if told is None else told if known is None else max(known, told)
-
-
-def _is_before(row: Row, after: float) -> bool:
-    return row.updated_at is not None and row.updated_at < after - 1.0  # It is asked for in whole seconds.

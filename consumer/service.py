@@ -176,7 +176,7 @@ class Service:
         own = (self.parker.run, self.follower.run, self.workers.work, self.commits.run, self._watch, self._listen_to_the_loop, self.consume)
         parts: dict[str, Callable[[], Awaitable[None]]] = {part.__qualname__: part for part in own}
         parts["registers"] = partial(
-            self.up.registers.run, lambda: chain(self.schedule.due_by_account(), self.healing.upstreams()), self.bell.ring
+            self.up.registers.run, lambda: chain(self.schedule.due_by_account(), self.healing.due_by_account()), self.bell.ring
         )
         parts["filters"] = partial(self.up.filters.run, self.bell.ring)
         parts["topic watch"] = partial(self.assignment.watch.run, lambda: self.consumer if self.assignment.joined else None)

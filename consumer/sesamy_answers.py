@@ -10,11 +10,19 @@ from .model import Contract, Entitlement, Item, Origin, Payer, Profile
 Row = TypeVar("Row", Contract, Entitlement)
 
 _FAILED: Final = 400
+_STATUSES: Final = ("status", "statusCode", "status_code")
 _FAILURES: Final = frozenset({"error", "fail", "failed", "failure"})
 
 
 def _all(kind: Kind, *names: str) -> dict[str, Kind]:
     return dict.fromkeys(names, kind)
+
+
+def _status(value: object, said: Json) -> str:
+    """Read a status: each word that we don't know means an end, but of a number nobody knows what it means."""
+    if not isinstance(value, str):
+        raise Odd
+    return word(value, said)
 
 
 # Assumption: what decides is what says whether there is access, a status or an address, and each list from which a tag or a
@@ -43,7 +51,8 @@ CONTRACTS: Final = Shape(
     Contract,
     "contracts",
     {
-        **_all(word, "id", "userId", "status", "contractDuration", "recurringInterval"),
+        **_all(word, "id", "userId", "contractDuration", "recurringInterval"),
+        "status": _status,
         "isActive": flag,
         **_all(date, "startDate", "createdAt", "endDate", "canceledAt", "endedAt", "expiresAt", "willCancelAt"),
         "items": each(ITEM.mend, "contracts.items"),
@@ -127,6 +136,7 @@ def _refuse_failure(tree: object, what: str) -> None:
     if not isinstance(tree, dict):
         return
     status = tree.get("status")
-    failed = status.strip().lower() in _FAILURES if isinstance(status, str) else (number(status) or 0) >= _FAILED
+    failed = isinstance(status, str) and status.strip().lower() in _FAILURES
+    failed = failed or any((number(tree.get(name)) or 0) >= _FAILED for name in _STATUSES)
     if failed or tree.get("error") or tree.get("errors") or tree.get("success") in (False, "false"):
         raise unusable(what)

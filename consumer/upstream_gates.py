@@ -22,7 +22,8 @@ class Gates:
         """Take the gates by vendor id and by account id, and the doors of the accounts' lists."""
         self.vendors, self.accounts, self.lists = vendors, accounts, lists or ListDoors()
         self.ready: Callable[[AccountId, float], bool] = lambda _account, _now: True
-        """Whether all is known that a write there must know (account, now): until then nobody is let in, though the gate is open."""
+        self.late: Callable[[AccountId, float], bool] = lambda _account, _now: False
+        """Whether all that a write there must know is known (account, now): till then nobody is let in; and whether that takes too long."""
 
     def vendor(self, vendor: str, *, now: float) -> Door:
         """Say whether a fetch may begin: its three calls are paid for together, at the start."""
@@ -51,7 +52,7 @@ class Gates:
 
     def account_expired(self, account: AccountId, *, now: float) -> bool:
         """Say whether what waits for the account is to be parked."""
-        return self.accounts[account].expired(now=now)
+        return self.accounts[account].expired(now=now) or self.late(account, now)
 
     def next_change(self, *, now: float) -> float:
         """Return when time alone may open a door or end a hold; inf: never."""

@@ -125,8 +125,8 @@ async def upstreams(
                 sesamy.Sesamy(api, token, note_odd=_note_odd(metrics, vendor.id)),
                 {account.id: target(account) for account in settings.accounts_of(vendor.id)},
             )
-        registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()])
-        limits.ready = registers.ready
+        registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()], hold_s=settings.workers.hold_s)
+        limits.ready, limits.late = registers.ready, registers.late
         filters = Filters({vendor: one.sesamy for vendor, one in vendors.items()}, limits.vendors)
         yield Upstreams(vendors, limits, traces, shapes, registers, filters)
 

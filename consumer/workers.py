@@ -1,6 +1,7 @@
 """Runs due users, a bounded number at once."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from math import inf
 from typing import Final
 
 import anyio
@@ -90,7 +91,10 @@ class Workers:
                 if self._start_one(tasks, now):
                     continue
                 self._park_held(now)
-                await self._bell.wait(until=min(self._schedule.next_at(), self._gates.next_change(now=now), now + 1.0))
+                due_at = self._schedule.next_at()
+                # Whom nobody has taken out, though his time has come, is waited for by the bell: no run may begin now.
+                times = (due_at if due_at > now else inf, self._gates.next_change(now=now), now + 1.0)
+                await self._bell.wait(until=min(times))
 
     def pause(self) -> None:
         """Start no more runs, and end those that have not begun to write and must wait."""

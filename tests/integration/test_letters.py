@@ -110,6 +110,27 @@ async def test_poison_is_shown_and_not_requeued(stage: Stage) -> None:
     assert len(await stage.letters(3, within_s=1)) == 2
 
 
+async def test_a_pod_that_begins_on_a_quiet_topic_heals_what_was_held(stage: Stage) -> None:
+    """Nobody is due there, so nothing but the letters asks who left the lists; before that is known, nobody may be written."""
+    stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, status=503))
+    pod = await stage.pod(more=NUMBERS).start()
+    await stage.touch_all()
+    await stage.agree(accounts=[FIRST, THIRD])
+
+    async def all_held() -> bool:
+        return len(await listed(stage, "--code", "held")) >= len(stage.town.wrong(PLACES[1])) > 10
+
+    await until(all_held, what=lambda: f"all are held; {pod.said()}", within_s=60)
+    await stage.idle(pod)
+    assert await pod.stop() == 0
+    stage.town.makeas.faults.clear()
+
+    await stage.pod(more=NUMBERS).start()
+
+    await all_closed(stage)
+    await stage.agree()
+
+
 async def test_what_a_gate_held_heals_by_itself_through_kills_and_with_two_pods(stage: Stage) -> None:
     """An outage longer than `hold_s` needs nobody; all the while the pods say that the list is owed, though no user is dirty."""
     outage = stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, status=503))

@@ -289,3 +289,24 @@ async def test_who_was_dirty_when_the_topic_went_waits_for_the_new_one() -> None
     await desk.revoked()
     await desk.given(0)
     assert (list(desk.schedule.users), desk.ledger.watermarks()) == ([ANN], {0: 0})
+
+
+async def test_who_was_dirty_when_the_topic_went_and_whose_partition_is_anothers_now_is_parked() -> None:
+    """Its new owner reads the new log, which knows nothing of him; who is ours still is not parked, but due."""
+    for given in ((0,), ()):
+        desk = Desk()
+        await desk.given(0, 1)
+        desk.touch(ANN, 0, 500)
+        desk.touch(BO, 1, 600)
+        desk.touch(CAT, 0, 501)
+        desk.touch(CAT, 1, 601)
+        await desk.revoked()
+        desk.broker.id = b"b" * 16
+        await desk.given(*given)
+
+        parked = {user: [(one.code, one.account, one.partition) for one in letters] for user, letters in desk.letters.users.items()}
+        held = [("held", None, 1)]
+        assert parked == ({BO: held, CAT: held} if given else {ANN: [("held", None, 0)], BO: held, CAT: parked[CAT]})
+        for user in parked:
+            desk.schedule.parked(user, now=anyio.current_time())
+        assert list(desk.schedule.users) == ([ANN] if given else [])

@@ -7,7 +7,8 @@ from typing import Literal
 import anyio
 import pytest
 
-from consumer.errors import Held
+from consumer.errors import Held, Refused
+from consumer.left import Row, Standing
 from consumer.makeas import MakeAs
 from consumer.model import AccountId, Documents, Door, Subscriber
 from consumer.online import _consent
@@ -142,6 +143,34 @@ async def test_before_the_register_is_read_nobody_is_written_nor_let_in() -> Non
         after = up.gates.account(A, now=anyio.current_time())
 
     assert (caught.value.code, before, after, EVE.lower() in there.contacts) == ("register", Door.SHUT, Door.OPEN, False)
+
+
+async def test_who_left_by_a_row_without_an_id_and_is_hidden_is_put_on_no_list() -> None:
+    async with town(Reads(refuses=403, hides_left=True)) as (there, up, client):
+        await read(up)
+        up.registers.consent(A).registers["2"].left([Row(None, BO, Standing.LEFT)])  # type: ignore[union-attr]
+        with pytest.raises(Refused) as caught:
+            await write(client, BO)
+
+    assert (caught.value.code, there.violations) == ("left-no-id", [])
+
+
+async def test_who_leaves_while_a_write_waits_for_its_permit_is_not_put_back() -> None:
+    async with town(Reads()) as (there, up, client):
+        await read(up)
+        there.contacts[ANN.lower()]["lists"] = []
+        permits = 0
+
+        async def permit_late() -> None:
+            nonlocal permits
+            permits += 1
+            if permits == 2:  # Its address is read; next is its write.
+                up.registers.consent(A).registers["1"].left([Row(1, ANN, Standing.LEFT)])  # type: ignore[union-attr]
+
+        documents = Documents(subscriber=Subscriber(email=ANN, external_id="a"), tags=(), products=(), subscriptions=())
+        await client.write(documents, permit=permit_late, limit_s=lambda: 10.0)
+
+    assert lists_of(there)["Ann"] == ["2"]
 
 
 @pytest.mark.parametrize(("email", "kept"), [(ANN, False), (BO, True), (DAN, True), (EVE, False)])

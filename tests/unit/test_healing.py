@@ -126,6 +126,23 @@ def a_letter(account: AccountId | None, lists: tuple[str, ...] = (), number: int
 # ---- Who tries which ----
 
 
+def test_what_waits_to_be_tried_says_where_it_would_be_written() -> None:
+    """Nobody is let in to an account before it is known who left its lists, and that is read for whoever would be written there."""
+    pod = Pod(owned=(1,))
+    pod.doors.at = {"1": Door.SHUT, "2": Door.SHUT}
+    assert [*pod.healing.due_by_account()] == []
+    pod.letter(0)
+    pod.letter(1, code="http-422", account="2")
+    assert pod.offered() == []
+    assert [*pod.healing.due_by_account()] == [("v1", A)]
+
+    pod.letter(2, account=None)
+    assert pod.offered() == []
+    assert {*pod.healing.due_by_account()} == {("v1", A), ("v1", B)}
+    pod.owned = [0, 2, 3]
+    assert [*pod.healing.due_by_account()] == []
+
+
 def test_a_held_letter_is_tried_any_other_once_asked_for() -> None:
     pod = Pod()
     pod.letter(0)

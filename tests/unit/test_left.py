@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from consumer.errors import Held
-from consumer.left import STALE_S, Choice, Consent, ContactId, Found, Register, Row, Standing, Unreadable, Walk, choose, standing
+from consumer.left import NAMELESS, STALE_S, Choice, Consent, ContactId, Found, Register, Row, Standing, Unreadable, Walk, choose, standing
 
 ANN, BO = "ann@example.com", "bo@example.com"
 ACTIVE, LEFT, UNREADABLE = Standing.ACTIVE, Standing.LEFT, Standing.UNREADABLE
@@ -100,9 +100,7 @@ def test_an_empty_answer_is_a_whole_register() -> None:
     assert register().state == "whole"
 
 
-@pytest.mark.parametrize(
-    ("odd", "code"), [(row(2, UNREADABLE), "silent"), (row(2, ACTIVE), "contradicts"), (Row(None, BO, LEFT), "silent")]
-)
+@pytest.mark.parametrize(("odd", "code"), [(row(2, UNREADABLE), "silent"), (row(2, ACTIVE), "contradicts")])
 def test_where_a_row_does_not_say_that_it_left_there_is_no_register_but_who_says_so_is_kept(odd: Row, code: str) -> None:
     made = register(row(1, email=ANN), odd)
     assert (made.state, made.code, made.find(ANN), len(made)) == ("none", code, 1, 1)
@@ -253,3 +251,40 @@ def test_an_account_asks_the_register_of_each_list(unreadable: Unreadable) -> No
     made.registers["2"].refuse("http-404")
     assert made.choose(["1", "2"], ANN, Found(1, UNREADABLE)).lists == (("2",) if unreadable == "add" else ())
     assert made.choose(["1", "2"], BO, Found(2, UNREADABLE)).lists == (("1", "2") if unreadable == "add" else ("1",))
+
+
+# ---- Who has no id, and who is another vendor's, too ----
+
+
+def test_who_left_without_an_id_is_kept_off_its_list_all_the_same() -> None:
+    """The address is what we send; without an id there is no whole register, since pages can't be told apart."""
+    made = register(Row(None, ANN, LEFT), Row(7, BO, LEFT))
+    assert (made.state, made.find(ANN), made.find(BO)) == ("none", NAMELESS, 7)
+    made.left([Row(None, BO, LEFT)])
+    assert made.find(BO) == 7
+
+    assert choose(Found(5, ACTIVE), {"1": (False, NAMELESS), "2": NONE}, unreadable="add") == Choice(("2",), 5, left=True)
+    assert choose(None, {"1": (False, NAMELESS), "2": NONE}, unreadable="add") == Choice((), NAMELESS, is_hidden=True, left=True)
+    assert choose(None, {"1": (False, NAMELESS), "2": WHOLE_AND_LEFT}, unreadable="add") == Choice((), 7, is_hidden=True, left=True)
+
+
+def test_a_contact_whom_its_address_hides_is_known_by_the_lists_of_another_vendor_of_the_account() -> None:
+    made = Consent(["1", "2"], salt=b"salt")
+    for list_id, one in made.registers.items():
+        one.begin()
+        one.take([Row(7, ANN, LEFT)] if list_id == "2" else [])
+        one.complete(read_at=0.0)
+
+    assert made.choose(["1"], ANN, None) == Choice((), 7, is_hidden=True, left=True)
+    assert made.choose(["1"], ANN, Found(7, ACTIVE)) == Choice(("1",), 7)
+    assert made.choose(["1"], BO, None) == Choice(("1",))
+
+
+def test_of_lists_that_were_chosen_those_stay_whose_registers_have_heard_nothing_since() -> None:
+    made = Consent(["1", "2"], salt=b"salt")
+    for one in made.registers.values():
+        one.begin()
+        one.complete(read_at=0.0)
+    assert made.still(("1", "2"), ANN) == ("1", "2")
+    made.registers["1"].left([Row(7, ANN.upper(), LEFT)])
+    assert made.still(("1", "2"), ANN) == ("2",)

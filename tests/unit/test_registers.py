@@ -407,3 +407,118 @@ def test_nobody_is_let_in_before_the_register_is_read() -> None:
     assert gates.account(A, now=0.0) is Door.SHUT
     there.register.refuse("http-404")
     assert gates.account(A, now=0.0) is Door.OPEN
+
+
+# ---- Where only changes can't be had ----
+
+
+class OnlyWhole(Rows):
+    """A server that does not answer what changed."""
+
+    async def page(self, list_id: str, status: str, *, page: int, updated_after: float | None = None) -> Page:
+        self.error = self.refusal if updated_after is not None else None
+        return await super().page(list_id, status, page=page, updated_after=updated_after)
+
+    refusal: ConsumerError = Refused("400", code="http-400")
+
+
+@pytest.mark.parametrize("refusal", [Refused("400", code="http-400"), Retryable("500", code="http-500"), Retryable("-", code="timeout")])
+def test_where_changes_cant_be_had_the_whole_is_read_instead_and_the_register_stays(refusal: ConsumerError) -> None:
+    """Else a list would be without its register for a day, or its account shut for as long."""
+    there = There()
+    there.rows = OnlyWhole()
+    there.rows.refusal = refusal
+    there.registers = Registers({A: Source(there.consent, cast(ListRows, there.rows), there.gate, there._expire)}, look_s=5.0)
+
+    async def story(there: There) -> None:
+        there.due = [("v", A)]
+        await anyio.sleep(10)
+        there.rows.rows = {"unsubscribed": [gone(1, ANN)]}
+        shut_s = 0.0
+        for _ in range(300):
+            await anyio.sleep(60)
+            shut_s += 60.0 * (not there.ready)
+        assert (there.register.state, there.register.find(ANN)) == ("whole", 1)
+        assert shut_s < 1800, "a tenth of the time"
+
+    there.live(story)
+
+
+def test_two_lists_that_ask_at_once_may_both_be_the_gates_probe_in_turn() -> None:
+    """A gate that forgets what it knew lets in another probe while the first is on its way: both leave it."""
+    gate, callers = Gate(rate_per_s=5.0, burst=10, run_calls=4), list[UserKey]()
+
+    class Slow(Rows):
+        async def page(self, list_id: str, status: str, *, page: int, updated_after: float | None = None) -> Page:
+            await anyio.sleep(12)
+            return await super().page(list_id, status, page=page, updated_after=updated_after)
+
+    there = There(lists=("1", "2"))
+    enter = gate.enter
+
+    def entered(user: UserKey, *, now: float, permits: int = 0) -> float:
+        callers.append(user)
+        return enter(user, now=now, permits=permits)
+
+    gate.enter = entered  # type: ignore[method-assign]
+    there.registers = Registers({A: Source(there.consent, cast(ListRows, Slow()), gate, there._expire)})
+
+    async def story(there: There) -> None:
+        def shut() -> None:
+            for number in range(5):
+                gate.failed(UserKey("v", f"u{number}"), Retryable("500", code="http-500"), now=anyio.current_time())
+
+        shut()
+        there.due = [("v", A)]
+        await anyio.sleep(7)
+        gate.forget()
+        shut()
+        await anyio.sleep(200)
+        assert there.ready
+
+    there.live(story)
+    assert len(callers) == len(set(callers)) >= 2
+
+
+def test_users_wait_no_longer_for_a_list_that_never_answers_though_its_sibling_does() -> None:
+    """The sibling's answers open the gate again and again, so it never holds anybody for long: what waits must be parked all the same."""
+
+    class OneSilent(Rows):
+        async def page(self, list_id: str, status: str, *, page: int, updated_after: float | None = None) -> Page:
+            self.error = Retryable("500", code="http-500") if list_id == "2" else None
+            return await super().page(list_id, status, page=page, updated_after=updated_after)
+
+    there = There(lists=("1", "2"))
+    source = Source(there.consent, cast(ListRows, OneSilent()), there.gate, there._expire)
+    there.registers = Registers({A: source}, hold_s=900.0, look_s=1.0)
+    gates = Gates({}, {A: there.gate})
+    gates.ready, gates.late = there.registers.ready, there.registers.late
+
+    async def story(there: There) -> None:
+        await anyio.sleep(2000)
+        there.due = [("v", A)]
+        await anyio.sleep(890)
+        assert not gates.account_expired(A, now=anyio.current_time())
+        await anyio.sleep(20)
+        assert gates.account_expired(A, now=anyio.current_time())
+        assert not there.ready
+
+    there.live(story)
+
+
+def test_users_wait_for_a_long_list_as_long_as_it_answers() -> None:
+    class Long(Rows):
+        async def page(self, list_id: str, status: str, *, page: int, updated_after: float | None = None) -> Page:
+            await super().page(list_id, status, page=page, updated_after=updated_after)
+            rows = tuple(gone(page * 10 + number, f"{page}-{number}@example.com") for number in range(2))
+            return Page(rows, anyio.current_time())
+
+    there = There()
+    there.registers = Registers({A: Source(there.consent, cast(ListRows, Long()), there.gate, there._expire)}, hold_s=60.0, look_s=5.0)
+
+    async def story(there: There) -> None:
+        there.due = [("v", A)]
+        await anyio.sleep(1500)
+        assert (there.ready, there.registers.late(A, anyio.current_time())) == (False, False)
+
+    there.live(story)

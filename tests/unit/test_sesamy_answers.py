@@ -69,6 +69,8 @@ def test_an_empty_answer_says_that_there_is_none(tree: object) -> None:
         {"data": None, "errors": [{"message": "timeout"}]},
         {"data": [], "success": False},
         {"data": [], "status": 500},
+        {"data": [], "statusCode": 503},
+        {"data": None, "status_code": "500", "message": "upstream"},
         {"data": None, "status": "fail"},
         "[]",
         0,
@@ -205,8 +207,10 @@ def test_items_are_never_absent_for_their_type(odd: object) -> None:
         contract(items=odd)
 
 
-def test_a_number_is_a_status() -> None:
-    assert contract(status=7).status == "7"
+def test_a_number_is_a_type_but_no_status_for_whatever_is_none_that_we_know_ends_a_subscription() -> None:
+    for odd in (7, 1, 0.5):
+        with pytest.raises(Retryable):
+            contract(status=odd)
     assert entitlement(type=7, origin={"type": 7}).origin == Origin(type="7")
 
 

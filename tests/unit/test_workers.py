@@ -129,3 +129,28 @@ async def test_so_many_letters_are_under_way_at_once_and_the_rest_can_still_be_r
     office.gates.accounts[A].succeeded(UserKey("v", "x"), now=1005)
     await office.work_for(60)
     assert (len(office.written), office.write(), len(office.schedule)) == (LIMIT - 200, 200, 0)
+
+
+@virtual
+async def test_who_is_due_while_no_run_may_begin_wakes_nobody_again_and_again() -> None:
+    """With as many letters under way as may be, nobody takes out whose time has come: that is no reason to turn round and round."""
+    office = Office(A, dirty=LIMIT)
+    office.shut(A, DOWN)
+    office.gates.accounts[A].enter(UserKey("v", "x"), now=5)
+    await office.work_for(1000)
+    assert len(office.letters) == 200
+    office.workers.pause()
+    user = UserKey("v", "late")
+    office.schedule.submit(Event(user, "contract.1#update"), 0, LIMIT, since_ms=0, now=anyio.current_time())
+
+    waits = list[float]()
+    wait = office.bell.wait
+
+    async def counted(*, until: float) -> None:
+        waits.append(until - anyio.current_time())
+        await wait(until=until)
+
+    office.bell.wait = counted  # type: ignore[method-assign]
+    await office.work_for(20)
+    assert len(waits) < 30
+    assert min(waits) > 0
