@@ -267,27 +267,37 @@ def owe(rare: Rare, accounts: Iterable[AccountId], *, now: float, tried_at: floa
         rare.debts.setdefault(account, Debt(now, tried_at=tried_at))
 
 
-def settle(user: User, account: AccountId, result: Result, rules: Rules, *, now: float, uniform: float) -> Letter | None:
-    """Note what a run brought at one upstream; return a letter where there will be no other try."""
+def settle(user: User, account: AccountId, result: Result, rules: Rules, *, now: float, uniform: float) -> tuple[Letter, ...]:
+    """Note what a run brought at one upstream; return letters, one for each code, where the schedule makes no other try."""
     rare = rare_of(user)
     if result.verdict is Verdict.DONE:
         rare.debts.pop(account, None)
-        return None
+        return ()
     debt = rare.debts.setdefault(account, Debt(now))
     debt.not_before, debt.code = now, result.code
     if result.tried:
         debt.tried_at = now
     if result.verdict is Verdict.HELD:
-        return None
+        return ()
     if result.verdict is Verdict.ABSENT:
         rare.absent_since = min(rare.absent_since, now)
         debt.not_before = rare.absent_since + ABSENT_S
-        return None
+        return ()
     debt.attempts += 1
     if result.verdict is Verdict.REFUSED or debt.attempts >= rules.max_attempts:
-        return letter(user, account, result.code, rare.debts.pop(account).attempts, lists=result.lists)
+        del rare.debts[account]
+        return _letters(user, account, result, debt.attempts)
     debt.not_before = now + max(result.delay_s, rules.delay_s(debt.attempts, uniform=uniform))
-    return None
+    return ()
+
+
+def _letters(user: User, account: AccountId, result: Result, attempts: int) -> tuple[Letter, ...]:
+    """Write one letter, or where some lists are owed one for each code: what is held heals, what is refused must not be tried with it."""
+    lists: dict[str, list[str]] = {}
+    for one, code in result.lists.items():
+        lists.setdefault(code, []).append(one)
+    about = {code: tuple(some) for code, some in lists.items()} or {result.code: ()}
+    return tuple(letter(user, account, code, attempts, lists=some) for code, some in about.items())
 
 
 def letter(user: User, account: AccountId, code: str, attempts: int, *, lists: tuple[str, ...] = ()) -> Letter:

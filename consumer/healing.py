@@ -93,12 +93,12 @@ class Healing:
     def waiting(self) -> Iterator[Waiting]:
         """Give our letters that will be tried again, of users who are not in the schedule, as `survey` takes them; O(those)."""
         owned = set(self._owned())
-        queues = (by_home[home] for by_home in self._waiting.values() for home in by_home if home in owned)
-        for place in chain(*queues, self._taken):
+        queues = ((queue, of) for of, by_home in self._waiting.items() for home, queue in by_home.items() if home in owned)
+        waiting = ((place, of) for queue, of in queues for place in queue)
+        for place, (_, _, lists) in chain(waiting, self._taken.items()):
             letter = self.book[place]
             if letter.user not in self._schedule and place not in self._closing:
-                upstream = self._upstream(letter)
-                yield Waiting(letter.user.vendor, self._left(place), letter.parked_ms, upstream[2] if upstream is not None else ())
+                yield Waiting(letter.user.vendor, self._left(place), letter.parked_ms, lists)
 
     def due_by_account(self) -> Iterator[tuple[str, AccountId]]:
         """

@@ -28,8 +28,9 @@ async def write(
         held = {*written.left_out, *doors.learn(visit, taken=written.taken, refused=written.refused, now=anyio.current_time())}
     finally:
         doors.leave(visit, now=anyio.current_time())
-    owed = tuple(one for one in account.lists if one in held or one in written.refused)
-    return written, Result(Verdict.REFUSED, HELD if held else min(written.refused.values()), lists=owed) if owed else _DONE
+    owed = {one: HELD if one in held else written.refused[one] for one in account.lists if one in held or one in written.refused}
+    code = next((code for code in owed.values() if code != HELD), HELD)
+    return written, Result(Verdict.REFUSED, code, lists=owed) if owed else _DONE
 
 
 def served(account: Account, result: Result) -> tuple[str, ...]:

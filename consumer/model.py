@@ -266,7 +266,7 @@ class Verdict(Enum):
     HELD = "held"
     """Not tried, or failed for a reason that is not the user's: owed as before."""
     REFUSED = "refused"
-    """No other try is made by itself; with `lists`, those alone are owed, and the rest of the account is done."""
+    """It is to be parked; with `lists`, those alone are owed, and the rest of the account is done."""
     ABSENT = "absent"
     """Sesamy only: no such user."""
     SKIPPED = "skipped"
@@ -281,8 +281,8 @@ class Result(Struct, frozen=True):
     tried: bool = True
     delay_s: float = 0.0
     """The upstream asks that this user is not tried again before (s)."""
-    lists: tuple[str, ...] = ()
-    """The account's lists that are owed the user, where its others have all; none: it is about the whole account."""
+    lists: Mapping[str, str] = {}
+    """List -> code, of the account's lists that are owed the user where its others have all; none: it is about the whole account."""
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -135,16 +135,13 @@ class Schedule:
             rare.debts.pop(SESAMY, None)
             rare.absent_since = inf
             letters = [
-                letter
-                for account in job.accounts
-                if (letter := self._settle(user, account, accounts[account], now=now, uniform=uniform)) is not None
+                letter for account in job.accounts for letter in self._settle(user, account, accounts[account], now=now, uniform=uniform)
             ]
         else:
             dirty.owe(rare, job.accounts, now=now)
-            letter = self._settle(user, SESAMY, sesamy, now=now, uniform=uniform)
-            if letter is not None:
+            letters = list(self._settle(user, SESAMY, sesamy, now=now, uniform=uniform))
+            if letters:
                 rare.debts.clear()
-                letters = [letter]
         if letters:
             return self._park(user, tuple(letters))
         return Ended(owed=dirty.owed(rare), closed=self._rest(user, now=now))
@@ -322,7 +319,7 @@ class Schedule:
         self._busy[Phase.PARKING] -= 1
         return letters
 
-    def _settle(self, user: User, account: AccountId, result: Result, *, now: float, uniform: float) -> Letter | None:
+    def _settle(self, user: User, account: AccountId, result: Result, *, now: float, uniform: float) -> tuple[Letter, ...]:
         last = dirty.settle(user, account, result, self._rules, now=now, uniform=uniform)
         self._await_debt(user, account, now=now)
         return last

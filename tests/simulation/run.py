@@ -124,6 +124,7 @@ async def _storm(
     world.absent = {user for user in users if chance.random() < 0.03}
     world.refused = {(account, user) for user in users for account in accounts[user.vendor] if chance.random() < 0.03}
     world.forbidden = {(account, user) for user in users for account in accounts[user.vendor] if chance.random() < 0.03}
+    world.refused_there = {(AccountId("1"), one, user) for user in users for one in ("11", "12") if chance.random() < 0.05}
     upstreams = [*(f"sesamy:{vendor}" for vendor in accounts), *(account for some in accounts.values() for account in some), "letters"]
     end = anyio.current_time() + chance.uniform(30, 120)
     while anyio.current_time() < end:

@@ -81,6 +81,30 @@ async def test_a_pod_that_begins_while_a_list_is_gone_has_nobody_who_was_held_me
 
 
 @story
+async def test_whom_one_list_refuses_and_another_holds_is_not_tried_in_a_circle(stage: Stage) -> None:
+    """Of one letter for both, the door of the list that is well would say yes again and again."""
+    stage.world.gone[ACCOUNT, "13"] = "http-404"
+    for user in FIFTY[:5]:
+        happen(stage.world, user)
+        await anyio.sleep(5)
+    stage.world.refused_there = {(ACCOUNT, "12", FIFTY[9])}
+    happen(stage.world, FIFTY[9])
+    await anyio.sleep(20)
+    letters_then = len(stage.world.letters)
+    await anyio.sleep(600)
+    # A probe each minute, and what it leaves behind.
+    assert len(stage.world.letters) - letters_then < 20
+    assert letters(stage)["http-409", ("12",)] < 10
+
+    stage.world.gone.clear()
+    await anyio.sleep(120)
+    assert (stage.world.held_open(), FIFTY[9].user in on(stage, "13")) == (set(), True)
+    closed = len(stage.world.letters)
+    await anyio.sleep(300)
+    assert len(stage.world.letters) == closed
+
+
+@story
 async def test_while_two_lists_of_three_are_gone_each_is_probed_and_comes_back_alone(stage: Stage) -> None:
     stage.world.gone.update({(ACCOUNT, "12"): "http-404", (ACCOUNT, "13"): "http-403"})
     for user in FIFTY:

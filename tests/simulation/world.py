@@ -56,6 +56,8 @@ class World:
         """Whose writes meet a fault of ours."""
         self.gone: dict[tuple[AccountId, str], str] = {}
         """Lists that refuse everybody -> the code."""
+        self.refused_there: set[tuple[AccountId, str, UserKey]] = set()
+        """Whom one list refuses, and no other."""
         self.sent: dict[tuple[int, int], Sent] = {}
         self.written: dict[tuple[AccountId, UserKey], int] = {}
         """What an account has whole."""
@@ -239,6 +241,7 @@ class FakeMakeAs:
             await permit()
             await self._call(user, version, min(15.0, limit_s()))
         refused = {one: gone[self._account, one] for one in lists if (self._account, one) in gone}
+        refused |= {one: "http-409" for one in lists if (self._account, one, user) in self._world.refused_there}
         for _ in lists if refused and len(lists) > 1 else ():  # Each alone.
             await permit()
             await self._call(user, version, min(15.0, limit_s()))

@@ -464,7 +464,7 @@ def test_of_an_account_whose_other_lists_a_run_wrote_the_letter_about_some_takes
     pod = Pod()
     pod.schedule.submit(Event(user(), "contract.1#update"), 1, 50, since_ms=0, now=0.0)
     place = pod.letter(makeas_lists="10,11", now=read_at)
-    _, ended = pod.run(a1=Result(Verdict.REFUSED, "held", lists=("11",)))
+    _, ended = pod.run(a1=Result(Verdict.REFUSED, "held", lists={"11": "held"}))
 
     assert [(one.code, one.account, one.lists) for one in ended.letters] == [("held", A, ("11",))]
     assert [one.place for one in pod.healing.replaced(ended.letters)] == [place] * replaces

@@ -26,7 +26,7 @@ from tests.unit.test_makeas import settings_of
 A: Final = AccountId("1001")
 ACCOUNT: Final = Account(id=A, vendor="v", user_id="1001", api_key=Secret("text", "k"), lists=("11", "12"))
 DONE: Final = Result(Verdict.DONE)
-HELD: Final = Result(Verdict.REFUSED, "held", lists=("12",))
+HELD: Final = Result(Verdict.REFUSED, "held", lists={"12": "held"})
 
 
 class Sesamy:
@@ -87,7 +87,7 @@ async def test_a_list_that_refuses_everybody_is_left_out_and_its_sibling_has_all
         results = [await one.run(f"u{number}") for number in range(20)]
         gate = one.gate
 
-    assert results == [Result(Verdict.REFUSED, f"http-{status}", lists=("12",))] * 4 + [HELD] * 16
+    assert results == [Result(Verdict.REFUSED, f"http-{status}", lists={"12": f"http-{status}"})] * 4 + [HELD] * 16
     assert [there.contacts[address(f"u{number}")]["lists"] for number in range(20)] == [["11"]] * 20
     assert (gate, made.calls["1001", "upsert"]) == ("open", 5 * 3 + 15)
     assert (one.outcomes("partial"), one.outcomes("failed")) == (20, 0)
@@ -112,9 +112,9 @@ async def test_a_process_that_parks_nobody_leaves_no_list_out() -> None:
     made = stand_in.MakeAs()
     made.add_account("1001", key="k", lists={"11", "12"}).refuses["12"] = 404
     async with desk(made, heals=False) as one:
-        results = {await one.run(f"u{number}") for number in range(10)}
+        results = [await one.run(f"u{number}") for number in range(10)]
 
-    assert results == {Result(Verdict.REFUSED, "http-404", lists=("12",))}
+    assert results == [Result(Verdict.REFUSED, "http-404", lists={"12": "http-404"})] * 10
 
 
 @pytest.mark.parametrize("status", [404, 422])
@@ -132,9 +132,10 @@ async def test_what_all_lists_refuse_is_the_users_and_leaves_none_out(status: in
 
 
 class Make:
-    """An account with two lists; some refuse."""
+    """An account with some lists, of which some refuse."""
 
     def __init__(self) -> None:
+        self.lists: tuple[str, ...] = ()
         self.refuses: dict[str, str] = {}
         self.asked: list[tuple[str, ...]] = []
 
@@ -146,13 +147,14 @@ class Make:
         await anyio.sleep(0.1)
         refused = {one: self.refuses[one] for one in lists if one in self.refuses}
         taken = tuple(one for one in lists if one not in refused)
-        return Written(consent_kept=False, refused=refused, taken=taken, left_out=tuple(one for one in ACCOUNT.lists if one not in lists))
+        return Written(consent_kept=False, refused=refused, taken=taken, left_out=tuple(one for one in self.lists if one not in lists))
 
 
-def table(make: Make) -> Desk:
+def table(make: Make, account: Account = ACCOUNT) -> Desk:
+    make.lists = account.lists
     settings = settings_of("http://nowhere.invalid", "11", "12")
     made = gates(settings, heals=True)
-    return Desk(Target(ACCOUNT, make), made, Metrics(settings))  # type: ignore[arg-type]
+    return Desk(Target(account, make), made, Metrics(settings))  # type: ignore[arg-type]
 
 
 @virtual
@@ -189,6 +191,20 @@ async def test_a_probe_that_is_cut_off_keeps_nobody_from_being_the_next() -> Non
     make.refuses.clear()
 
     assert await one.run("next") == DONE
+
+
+@virtual
+async def test_whom_one_list_refuses_while_another_is_left_out_is_told_each_by_its_own_code() -> None:
+    """The one is that user's, and waits for a human; the other heals."""
+    make = Make()
+    account = structs.replace(ACCOUNT, lists=("11", "12", "13"))
+    one = table(make, account)
+    make.refuses["13"] = "http-404"
+    for number in range(5):
+        await one.run(f"u{number}")
+    make.refuses["12"] = "http-422"
+
+    assert await one.run("both") == Result(Verdict.REFUSED, "http-422", lists={"12": "http-422", "13": "held"})
 
 
 # ---- What has had all ----

@@ -336,7 +336,7 @@ async def test_a_run_that_one_list_refused_is_owed_to_that_list_alone(status: in
     there.refuses["12"] = status
     result = await result_of_a_run(made, "11", "12")
 
-    assert (result.verdict, result.code, result.lists) == (Verdict.REFUSED, f"http-{status}", ("12",))
+    assert (result.verdict, result.code, result.lists) == (Verdict.REFUSED, f"http-{status}", {"12": f"http-{status}"})
     assert there.contacts[ANN]["lists"] == ["11"]
 
 

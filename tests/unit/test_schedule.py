@@ -645,6 +645,18 @@ def test_a_letter_that_will_be_tried_again_is_owed_as_a_user_is(bench: Bench) ->
     assert seen.owed == {("w", C): Owed(2, 7000, 7000), ("v", A): Owed(1, 5000, 5000)}
 
 
+def test_of_an_account_whose_other_lists_took_the_user_a_letter_for_each_code_names_the_lists(bench: Bench) -> None:
+    bench.event(ANN, 0)
+    lists = {"11": "http-404", "12": "held", "13": "http-404"}
+    ended = bench.end(bench.take(2), 2, b=Result(Verdict.REFUSED, "http-404", lists=lists))
+
+    assert [(one.account, one.code, one.lists, one.attempts) for one in ended.letters] == [
+        (B, "http-404", ("11", "13"), 1),
+        (B, "held", ("12",), 1),
+    ]
+    assert bench.schedule.parked(ANN, now=3).closed == ((0, 0),)
+
+
 def test_a_letter_about_some_lists_is_owed_by_no_other(bench: Bench) -> None:
     """Else an alert would say of a list that takes everybody that it stands still."""
     seen = surveyed(bench, letters=[Waiting("v", (A,), 5000, ("12",)), Waiting("v", (A,), 4000, ("12", "13")), Waiting("v", (A,), 6000)])
