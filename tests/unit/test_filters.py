@@ -276,6 +276,7 @@ def test_a_vendor_that_is_down_from_the_start_is_held_to_be_out_and_holds_users_
         assert (there.door, there.gate.expired(now=anyio.current_time())) == (Door.PROBE, False)
         now = anyio.current_time()
         there.gate.enter(ANN, now=now, permits=SESAMY_CALLS)
+        assert not there.gate.expired(now=now), "nobody could be the probe before"
         there.gate.succeeded(ANN, now=now)
         assert there.cause == ""
 
