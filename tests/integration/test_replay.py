@@ -282,7 +282,8 @@ async def test_sync_writes_nothing_of_a_vendor_that_gives_others_rows_and_ends(s
     ended = [(one["outcome"], one["failed"]) for one in json.loads(said.out)]
     assert (said.status, ended) == (1, [("failed", {"sesamy": "held"})] * 3), said
     assert f"3 of the users left: sesamy:{VENDORS[0]} is shut (filter)\n" in said.err
-    assert stage.town.makeas.calls[FIRST, "upsert"] + stage.town.makeas.calls[FIRST, "update"] == 0
+    assert stage.town.sesamy.calls[VENDORS[0], "user"] == 0
+    assert [stage.town.makeas.calls[account, op] for account in (FIRST, SECOND) for op in ("upsert", "update")] == [0] * 4
 
 
 async def test_without_a_broker_nothing_is_written(stage: Stage) -> None:

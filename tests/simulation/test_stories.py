@@ -417,3 +417,19 @@ async def test_a_vendor_that_is_down_when_a_pod_starts_holds_its_readers_for_no_
     stage.world.trouble.clear()
     await anyio.sleep(300)
     assert (stage.written("1"), stage.world.held_open()) == (set(READERS[:3]), set())
+
+
+@story
+async def test_nobody_is_fetched_before_the_first_verdict_though_all_else_answers(stage: Stage) -> None:
+    stage.world.trouble["filter:v1"] = "down"
+    stage.kill()
+    stage.start_another()
+    for user in READERS[:3]:
+        happen(stage.world, user)
+    calls = stage.world.calls
+    await anyio.sleep(120)
+    assert (stage.written("1"), stage.codes(), stage.world.calls - calls < 20) == (set(), set(), True)
+
+    stage.world.trouble.clear()
+    await anyio.sleep(120)
+    assert stage.written("1") == set(READERS[:3])

@@ -17,8 +17,8 @@ from tests.simulation.topic import Topic
 LETTERS = TopicPartition("letters", 0)
 
 
-class Broken(AssertionError):
-    """An invariant does not hold."""
+class Broken(BaseException):
+    """An invariant does not hold. No `Exception`: a fence of the consumer's would take it for one user's trouble, and go on."""
 
 
 class Sent(NamedTuple):
@@ -69,7 +69,7 @@ class World:
         self.poison: set[tuple[int, int]] = set()
         self.writing: set[tuple[AccountId, UserKey]] = set()
         self.trouble: dict[str, str] = {}
-        """Upstream -> what is wrong there: 500, 429, 401, 403, hang, unfiltered, letters."""
+        """Upstream, or `filter:` and a vendor -> what is wrong there: 500, 429, 401, 403, hang, unfiltered, letters."""
         self.calls = 0
         self.writes = 0
         self.renewed = 0
@@ -180,6 +180,7 @@ class FakeSesamy:
         if UserKey(self._vendor, user_id) in self._world.versions:
             raise Broken(f"{user_id} is somebody")
         await self._answer(calls=1)
+        await _fail(self._world, f"filter:{self._vendor}")
         if self._is_unfiltered:
             self._heeds.clear()
             return False

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 
@@ -10,12 +11,18 @@ import anyio
 import looptime
 import pytest
 
+from consumer import resync
+from consumer.batch import Batch
 from consumer.errors import ConsumerError, Denied, Forbidden, Refused, Retryable
 from consumer.filters import EVERY_S, Filters
 from consumer.gates import Gate
 from consumer.model import AccountId, Contract, Door, Entitlement, Job, Profile, Snapshot, UserKey
 from consumer.sesamy import Sesamy
+from consumer.telemetry import Metrics
 from consumer.upstream_gates import SESAMY_CALLS
+from consumer.upstreams import Upstreams, gates
+from tests.simulation.settings import SETTINGS
+from tests.unit.test_life import service
 from tests.unit.test_sesamy import client, world
 
 ANN, BO = UserKey("v", "ann"), UserKey("v", "bo")
@@ -276,6 +283,7 @@ def test_a_vendor_that_is_down_from_the_start_is_held_to_be_out_and_holds_users_
         assert (there.door, there.gate.expired(now=anyio.current_time())) == (Door.PROBE, False)
         now = anyio.current_time()
         there.gate.enter(ANN, now=now, permits=SESAMY_CALLS)
+        assert not there.gate.expired(now=now), "nobody could be the probe before"
         there.gate.succeeded(ANN, now=now)
         assert there.cause == ""
 
@@ -476,3 +484,16 @@ async def test_a_vendor_that_gives_everybodys_rows_is_shut_and_opens_when_it_doe
         assert gate.door(now=anyio.current_time()) is Door.OPEN
         assert [found.obeyed_at is None for found in filters.findings()] == [False]
         tasks.cancel_scope.cancel()
+
+
+# ---- Who waits for it ----
+
+
+async def test_a_pod_and_a_batch_let_nobody_in_before_the_first_verdict() -> None:
+    """From the moment they are made, whichever of their parts runs first."""
+    for make in (service, partial(Batch, SETTINGS, metrics=Metrics(SETTINGS), report=lambda _: None)):
+        limits = gates(SETTINGS)
+        vendors: Any = {vendor: resync.Vendor(cast(Sesamy, Vendor()), {}) for vendor in limits.vendors}
+        filters = Filters({vendor: one.sesamy for vendor, one in vendors.items()}, limits.vendors)
+        make(up=Upstreams(vendors, limits, filters=filters))
+        assert [gate.state(now=anyio.current_time()).cause for gate in limits.vendors.values()] == ["unproven"] * 2

@@ -28,10 +28,9 @@ async def no_partitions(_: object) -> list[Any]:
     return []
 
 
-def service() -> Service:
+def service(up: Upstreams | None = None) -> Service:
     """Give a pod that finds no Kafka."""
-    up = Upstreams({vendor.id: None for vendor in SETTINGS.vendors}, gates(SETTINGS))  # type: ignore[misc]
-    up = Upstreams({}, up.gates)
+    up = Upstreams({}, gates(SETTINGS)) if up is None else up
     return Service(SETTINGS, Metrics(SETTINGS), up, join=no_kafka, producing=no_kafka, reading=no_kafka, partitions=no_partitions)
 
 
