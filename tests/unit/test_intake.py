@@ -1,15 +1,12 @@
 """What the intake does about fetches that fail, and when too many users are dirty, with a consumer that fails to order."""
 
-import asyncio
-import functools
 import json
 import random
 import struct
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import anyio
-import looptime
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError, UnsupportedCodecError
@@ -27,6 +24,7 @@ from consumer.schedule import Schedule
 from consumer.strangers import OTHER, UnknownTypes, UnknownVendors
 from consumer.telemetry import Metrics
 from consumer.topic_watch import TopicWatch
+from tests.clock import virtual
 from tests.simulation.settings import SETTINGS
 
 _EVENT = b'{"eventType":"contract.1#update","vendorId":"v1","userId":"%d-%d"}'
@@ -148,18 +146,6 @@ class Letters:
         self.poison = [one for one in self.poison if one.letter.partition != partition]
 
 
-def virtually(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """Run a test on a virtual clock."""
-
-    @functools.wraps(test)
-    def run() -> None:
-        with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
-            runner.run(test())
-
-    del run.__wrapped__
-    return run
-
-
 class Desk:
     """An intake and what it fills."""
 
@@ -200,7 +186,7 @@ class Desk:
         return {partition: self.ledger.next_offset(partition) for partition in self.ledger.partitions}
 
 
-@virtually
+@virtual
 async def test_a_partition_that_fails_three_times_is_left_out_and_tried_every_minute_while_others_go_on() -> None:
     consumer = Consumer(3, 10)
     consumer.bad = {1}
@@ -220,7 +206,7 @@ _CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 
 @pytest.mark.parametrize("fail", [unknown_codec, *(damaged(codec, seed) for codec in _CODECS.values() for seed in range(8))])
 def test_a_batch_that_does_not_unpack_costs_its_own_partition_only(fail: Callable[[], None]) -> None:
-    @virtually
+    @virtual
     async def test() -> None:
         consumer = Consumer(3, 10)
         consumer.bad, consumer.fail = {1}, fail
@@ -232,7 +218,7 @@ def test_a_batch_that_does_not_unpack_costs_its_own_partition_only(fail: Callabl
     test()
 
 
-@virtually
+@virtual
 async def test_one_bad_fetch_skips_nothing() -> None:
     consumer = Consumer(2, 6)
     consumer.bad = {0}
@@ -244,7 +230,7 @@ async def test_one_bad_fetch_skips_nothing() -> None:
     assert len(desk.schedule) == 12
 
 
-@virtually
+@virtual
 async def test_a_position_that_the_client_has_not_is_given_to_it() -> None:
     """It looks for one as soon as a partition is assigned: with none committed, that may be before ours is known to it."""
     consumer, times = Consumer(2, 6), [3]
@@ -262,7 +248,7 @@ async def test_a_position_that_the_client_has_not_is_given_to_it() -> None:
     assert (times, desk.intake.out, len(desk.schedule)) == ([0], {}, 12)
 
 
-@virtually
+@virtual
 async def test_what_retention_took_is_a_gap_and_the_rest_is_read() -> None:
     consumer = Consumer(2, 6)
     consumer.out_of_range, consumer.first[1] = {1}, 4
@@ -272,7 +258,7 @@ async def test_what_retention_took_is_a_gap_and_the_rest_is_read() -> None:
     assert len(desk.schedule) == 8
 
 
-@virtually
+@virtual
 async def test_a_log_that_is_gone_takes_its_tokens_and_its_poison_along_and_the_gap_is_counted() -> None:
     """Nobody may close what the new log has not; the users stay due."""
     consumer = Consumer(2, 0)
@@ -289,7 +275,7 @@ async def test_a_log_that_is_gone_takes_its_tokens_and_its_poison_along_and_the_
     assert [counted(f"sesamy_makeas_{name}_total") for name in ("offset_resets", "offset_gap_records")] == [1, 5]
 
 
-@virtually
+@virtual
 async def test_a_topic_made_anew_is_read_from_its_beginning_though_it_was_filled_past_our_offset() -> None:
     consumer = Consumer(2, 6)
     desk = Desk(consumer)
@@ -307,7 +293,7 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_though_it_was_filled
     assert not desk.steady.watch.is_new
 
 
-@virtually
+@virtual
 async def test_a_partition_whose_end_went_back_is_read_from_its_beginning_alone_be_it_left_out_or_not() -> None:
     consumer = Consumer(2, 6)
     consumer.bad = {1}
@@ -322,7 +308,7 @@ async def test_a_partition_whose_end_went_back_is_read_from_its_beginning_alone_
     assert (len(desk.schedule), desk.intake.out, consumer.stopped) == (10, {}, set())
 
 
-@virtually
+@virtual
 async def test_what_was_polled_across_a_rebalance_is_dropped_and_read_again() -> None:
     consumer = Consumer(1, 6)
     desk = Desk(consumer)
@@ -342,7 +328,7 @@ async def test_what_was_polled_across_a_rebalance_is_dropped_and_read_again() ->
 
 @pytest.mark.parametrize("anew", [False, True])
 def test_a_partition_that_comes_back_while_its_beginning_is_asked_for_is_left_as_it_came(anew: bool) -> None:
-    @virtually
+    @virtual
     async def test() -> None:
         class Slow(Consumer):
             async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
@@ -366,7 +352,7 @@ def test_a_partition_that_comes_back_while_its_beginning_is_asked_for_is_left_as
     test()
 
 
-@virtually
+@virtual
 async def test_two_failures_in_a_row_leave_no_partition_out() -> None:
     consumer = Consumer(2, 6)
     consumer.bad = {1}
@@ -386,7 +372,7 @@ async def test_two_failures_in_a_row_leave_no_partition_out() -> None:
     assert (times, stopped) == ([0], [])
 
 
-@virtually
+@virtual
 async def test_where_the_client_does_not_know_its_position_the_last_record_tells_ours() -> None:
     class Vague(Consumer):
         def position_now(self, tp: TopicPartition) -> Any:
@@ -395,7 +381,7 @@ async def test_where_the_client_does_not_know_its_position_the_last_record_tells
     assert await Desk(Vague(2, 5)).run_for(5) == {0: 5, 1: 5}
 
 
-@virtually
+@virtual
 async def test_what_stands_behind_the_last_record_and_is_no_record_is_read_too() -> None:
     """Control records of a transaction: the lag would never be 0."""
 
@@ -408,7 +394,7 @@ async def test_what_stands_behind_the_last_record_and_is_no_record_is_read_too()
     assert (await desk.run_for(5), desk.ledger.open_count(0)) == ({0: 4}, 2)
 
 
-@virtually
+@virtual
 async def test_above_the_limit_of_dirty_users_nothing_is_fetched_until_some_are_clean() -> None:
     consumer = Consumer(1, 20)
     desk = Desk(consumer, max_dirty_users=5)
@@ -420,7 +406,7 @@ async def test_above_the_limit_of_dirty_users_nothing_is_fetched_until_some_are_
     assert (await desk.run_for(1.2))[0] > 6
 
 
-@virtually
+@virtual
 async def test_as_many_dirty_users_as_the_limit_allows_stop_nothing() -> None:
     """They may all be held by one shut gate: what is read next may be for others."""
     desk = Desk(Consumer(1, 6), max_dirty_users=6)
@@ -430,7 +416,7 @@ async def test_as_many_dirty_users_as_the_limit_allows_stop_nothing() -> None:
 
 @pytest.mark.parametrize(("length", "is_kept"), [(0, True), (1024, True), (1025, False), (1_000_000, False)])
 def test_a_long_key_is_not_kept(length: int, is_kept: bool) -> None:
-    @virtually
+    @virtual
     async def test() -> None:
         consumer, key = Consumer(1, 0), b"k" * length
         consumer.logs[0] = [Record(0, b"{", key), Record(1, _EVENT % (0, 1), key), Record(2, b"{")]
@@ -459,7 +445,7 @@ def test_a_long_key_is_not_kept(length: int, is_kept: bool) -> None:
     ],
 )
 def test_a_time_that_cannot_be_true_counts_as_now(said_ms: int, taken_ms: int) -> None:
-    @virtually
+    @virtual
     async def test() -> None:
         consumer = Consumer(2, 0)
         consumer.logs = {0: [Record(0, _EVENT % (0, 1), timestamp=said_ms)], 1: [Record(0, b"{", timestamp=said_ms)]}
@@ -472,7 +458,7 @@ def test_a_time_that_cannot_be_true_counts_as_now(said_ms: int, taken_ms: int) -
     test()
 
 
-@virtually
+@virtual
 async def test_equal_times_are_one_object() -> None:
     consumer = Consumer(1, 0)
     consumer.logs[0] = [Record(n, _EVENT % (0, n), timestamp=int("1699999999999")) for n in range(2)]
@@ -488,7 +474,7 @@ def typed(type_: str, user: str, vendor: str = "v1") -> bytes:
     return json.dumps({"eventType": type_, "vendorId": vendor, "userId": user}).encode()
 
 
-@virtually
+@virtual
 async def test_an_event_of_unknown_type_is_counted_and_passed_over() -> None:
     consumer = Consumer(1, 0)
     values = [typed("userVendor.1#deleted", "a"), typed("article.1#read", "b", "v9"), typed("contract.2#update", "c")]
@@ -503,7 +489,7 @@ async def test_an_event_of_unknown_type_is_counted_and_passed_over() -> None:
     assert [desk.counted(outcome) for outcome in ("unknown_type", "unknown_vendor", "user")] == [1, 1, 1]
 
 
-@virtually
+@virtual
 async def test_where_the_settings_say_so_an_event_of_unknown_type_is_one_like_any_other() -> None:
     """It is routine, has a token, and is called by one of few short names, however many types there are."""
     consumer = Consumer(1, 0)
@@ -522,7 +508,7 @@ async def test_where_the_settings_say_so_an_event_of_unknown_type_is_one_like_an
 def test_a_record_at_which_our_reading_fails_is_parked_and_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault that nobody thought of: the letter says that it is ours."""
 
-    @virtually
+    @virtual
     async def test() -> None:
         def read(value: bytes | None) -> Event | Unknown | Ignored:
             if value == b"evil":
@@ -545,7 +531,7 @@ def test_a_record_at_which_our_reading_fails_is_parked_and_costs_no_other(monkey
 
 
 def test_headers_at_which_our_reading_fails_cost_a_trace_and_no_reader(caplog: pytest.LogCaptureFixture) -> None:
-    @virtually
+    @virtual
     async def test() -> None:
         class Traces:
             def event(self, user: UserKey, headers: object, *, partition: int, offset: int) -> None:
@@ -566,7 +552,7 @@ def test_headers_at_which_our_reading_fails_cost_a_trace_and_no_reader(caplog: p
 def test_what_fails_inside_a_change_of_state_ends_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torn state must never commit."""
 
-    @virtually
+    @virtual
     async def test() -> None:
         def torn(*_: object, **__: object) -> bool:
             raise ZeroDivisionError

@@ -17,7 +17,7 @@ from consumer.sandbox import sesamy as stand_in
 from consumer.sandbox.faults import Fault, Kind
 from consumer.sandbox.server import serving
 from consumer.sesamy import REFUSES, Resource, Sesamy, Token
-from tests.unit.test_intake import virtually
+from tests.clock import virtual
 
 ANN = UserKey("v", "email|ann")
 
@@ -441,7 +441,7 @@ LIVES = (
 
 @pytest.mark.parametrize(("said", "used_s"), LIVES)
 def test_a_token_is_used_for_as_long_as_is_said_where_that_can_be(said: str, used_s: float) -> None:
-    @virtually
+    @virtual
     async def uses() -> None:
         endpoint = Endpoint(Answer(200, b'{"access_token":"t","expires_in":%s}' % said.encode()))
         token = token_of(endpoint)
@@ -454,7 +454,7 @@ def test_a_token_is_used_for_as_long_as_is_said_where_that_can_be(said: str, use
     uses()
 
 
-@virtually
+@virtual
 async def test_who_waited_for_a_refresh_that_failed_shares_its_error() -> None:
     """A token endpoint that hangs costs 32 runs one time limit, not 32 of them in a row."""
     endpoint, said = Endpoint(HANGS), list[tuple[float, str]]()
@@ -467,7 +467,7 @@ async def test_who_waited_for_a_refresh_that_failed_shares_its_error() -> None:
     assert (1, 32, {(started + 15, "timeout")}) == (endpoint.calls, len(said), set(said))
 
 
-@virtually
+@virtual
 async def test_who_comes_after_a_failed_refresh_tries_anew() -> None:
     endpoint, said = Endpoint(HANGS, GOOD), list[tuple[float, str]]()
     token = token_of(endpoint)
@@ -478,14 +478,14 @@ async def test_who_comes_after_a_failed_refresh_tries_anew() -> None:
     assert endpoint.calls == 2
 
 
-@virtually
+@virtual
 async def test_whatever_the_token_endpoint_refuses_is_about_the_key() -> None:
     for refusal in (Denied, Forbidden, Refused):
         with pytest.raises(Denied):
             await token_of(Endpoint(refusal("no", code="http-4xx"))).get()
 
 
-@virtually
+@virtual
 async def test_refused_credentials_are_denied_to_all_who_waited_and_expire_once() -> None:
     endpoint, said, expired = Endpoint(Denied("no", code="http-401")), list[tuple[float, str]](), list[int]()
     api: Any = endpoint
@@ -498,7 +498,7 @@ async def test_refused_credentials_are_denied_to_all_who_waited_and_expire_once(
     assert (endpoint.calls, expired) == (1, [1])
 
 
-@virtually
+@virtual
 async def test_a_cancelled_refresh_is_taken_over_by_one_who_waited() -> None:
     endpoint, said = Endpoint(GOOD), list[tuple[float, str]]()
     token = token_of(endpoint)
