@@ -140,7 +140,11 @@ UNUSABLE: Final[dict[str, tuple[Shape, str]]] = {
     **{
         f"{op} {name}": (Shape(op, _instead(answer), **_BOTH), "wrong-shape")
         for op in ("user", "contracts", "entitlements")
-        for name, answer in (("without a key", {}), ("with an error", {"error": {"code": "internal_error"}}))
+        for name, answer in (
+            ("without a key", {}),
+            ("with an error", {"error": {"code": "internal_error"}}),
+            ("null beside an error", {"data": None, "error": {"code": "internal_error"}}),
+        )
     },
     "user null": (Shape("user", _instead(None), **_BOTH), "wrong-shape"),
     "user 204": (Shape("user", _no_content, **_BOTH), "wrong-shape"),
