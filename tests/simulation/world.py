@@ -122,7 +122,14 @@ class World:
             closed.update(int(place.partition(":")[2]) for place in places.split(",") if place)
         held = [letter for letter in self.letters if letter.said.get("error.code") == "held" and letter.offset not in closed]
         hopeless = self.refused | self.forbidden
-        return {letter.offset for letter in held if not any((account, letter.user) in hopeless for account in self.accounts_of(letter))}
+        return {
+            letter.offset
+            for letter in held
+            if letter.user is not None
+            and not any((account, letter.user) in hopeless for account in self.accounts_of(letter))
+            # It may be all there is to probe a list with, as long as nobody else comes.
+            and not any((account, one, letter.user) in self.refused_there for account in self.accounts_of(letter) for one in letter.lists)
+        }
 
     def accounts_of(self, letter: "Parked") -> tuple[AccountId, ...]:
         """Return whom a letter is about."""
