@@ -84,6 +84,8 @@ def _one_owed(
     service: "Service", key: UserKey, account: AccountId, *, attempts: int, code: str, next_try_s: float, now: float
 ) -> OwedAccount:
     gates = service.up.gates
+    if not code and account != SESAMY and not gates.ready(account, now):
+        code = "register"  # Who left its lists is read first.
     gate = (gates.vendors[key.vendor] if account == SESAMY else gates.accounts[account]).state(now=now)
     return OwedAccount(
         account=account or "sesamy",

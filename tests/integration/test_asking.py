@@ -148,8 +148,8 @@ async def test_explain_names_each_state(stage: Stage) -> None:
     assert (clean["state"], clean["is_ours"]) == ("clean", True)
     assert (await explained(stage, pod, ann, vendor="nobody"))["state"] == "unknown-vendor"
 
-    hang = stage.town.makeas.faults.add(Fault(kind="delay", upstream=FIRST, delay_s=3.0))
-    down = stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, status=503))
+    hang = stage.town.makeas.faults.add(Fault(kind="delay", op="upsert", upstream=FIRST, delay_s=3.0))
+    down = stage.town.makeas.faults.add(Fault(kind="status", op="upsert", upstream=SECOND, status=503))
     await stage.send([event(VENDORS[0], ann, TYPE)])
     waiting = await becomes(stage, pod, ann, "waiting")
     assert 0 < waiting["due_s"] <= 6
@@ -220,8 +220,8 @@ async def test_explain_is_one_request_of_a_pod_with_many_dirty_users(stage: Stag
 
 async def test_explain_names_who_waits_for_a_worker_and_who_is_not_read(stage: Stage) -> None:
     first, second, third = readers(stage)[:3]
-    stage.town.sesamy.faults.add(Fault(kind="hang"))
-    pod = await stage.pod(more="[workers]\nconcurrency = 1\nmax_dirty_users = 2\n").start()
+    stage.town.sesamy.faults.add(Fault(kind="hang", op="user"))
+    pod = await stage.pod(more="[workers]\nconcurrency = 1\nmax_dirty_users = 1\n").start()
     await stage.send([event(VENDORS[0], first, TYPE), event(VENDORS[0], second, TYPE)])
 
     running = await becomes(stage, pod, first, "running")
