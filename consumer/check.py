@@ -70,6 +70,9 @@ def _upstreams(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findi
     if proxies and settings.http.proxy is None:
         what = f"none, and {', '.join(proxies)} in the environment is not used"
         yield warning("http.proxy", what, "name the proxy here where Sesamy and Make.as are reached through one")
+    if settings.makeas.unreadable_status == "add":
+        what = "a known contact whose status can't be read is put on its lists, though it may have left them"
+        yield warning("makeas.unreadable_status", what, "set it to leave, unless Make.as shows no status and nobody leaves by other ways")
     talk_s = MAKE_CALLS / settings.makeas.requests_per_second
     if talk_s > _TALK_S:
         what = f"{MAKE_CALLS} calls a reader: one pod writes one every {talk_s:g} s, and of eight each one every {8 * talk_s:g} s"

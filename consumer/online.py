@@ -118,6 +118,12 @@ async def _consent(path: str, *, client: MakeAs, rows: ListRows, list_id: str) -
         if await _is_silent(client, rows, list_id):
             what = "contacts show no email_status: who left is known from the list's rows only"
             return warning(path, what, "ask Make.as where a contact's status is to be read; leave makeas.unreadable_status at leave")
+    except Denied as error:
+        return warning(
+            path,
+            f"who left can't be read ({error.code})",
+            "correct userId and apiKey; nothing is written to the list before it can be read",
+        )
     except ConsumerError as error:
         return warning(path, f"who left can't be read ({error.code})", "try later; nothing is written to the list before it can be read")
     return fine(path, "who left can be read")

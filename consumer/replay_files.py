@@ -137,6 +137,8 @@ def require_regular(path: Path) -> None:
     """
     if path.exists() and not path.is_file():
         raise Fatal(f"{path}: not a regular file: name one, or a path where nothing is yet", code="file", status=_USAGE)
+    if not path.parent.is_dir():
+        raise Fatal(f"{path}: its folder is not there: make it, or name another", code="file", status=_USAGE)
 
 
 def write(path: Path, data: bytes) -> None:

@@ -51,7 +51,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
 def _tree(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            text = file.read(_MAX_BYTES).decode()
+            text = file.read(_MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
         what = "not there" if isinstance(error, FileNotFoundError) else f"can't be read ({type(error).__name__})"
         raise SettingsError([Finding(path=str(path), what=what, cure="name the file with --config FILE, or write it")]) from None

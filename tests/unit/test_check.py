@@ -65,6 +65,16 @@ def test_settings_with_secrets_in_them_that_everyone_can_read(tmp_path: Path, ke
     assert exit_status(found) == 0
 
 
+def test_who_may_have_left_is_not_added_without_a_word(tmp_path: Path) -> None:
+    text = '[makeas]\nunreadable_status = "add"\n' + ONE.format(id="a", key="'k'")
+    assert [one.path for one in said(tmp_path, text) if one.level == "warning"] == ["makeas.unreadable_status"]
+
+
+def test_a_byte_order_mark_before_the_settings_does_no_harm(tmp_path: Path) -> None:
+    (finding,) = said(tmp_path, "\ufeff" + ONE.format(id="v", key="'k'"))
+    assert finding.level == "fine"
+
+
 @pytest.mark.parametrize(("rate", "warned"), [("5.0", False), ("2.0", False), ("1.0", True)])
 def test_a_rate_of_which_a_pods_share_is_small(tmp_path: Path, rate: str, warned: bool) -> None:
     text = f"[makeas]\nrequests_per_second = {rate}\n" + ONE.format(id="a", key="'k'")

@@ -84,7 +84,7 @@ def test_what_is_no_file_of_ours_is_refused(tmp_path: Path, data: bytes) -> None
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Fatal, match="name a file that can be written"):
+    with pytest.raises(Fatal, match="its folder is not there: make it"):
         write(tmp_path / "none" / "state", b"")
     with pytest.raises(Fatal, match="no such file"):
         read_failed(tmp_path / "none")
