@@ -104,7 +104,7 @@ class Pulse:
                 service.schedule.users.values(),
                 service.up.account_ids,
                 out_vendors={vendor for vendor, gate in gates.vendors.items() if gate.closed(now=now)},
-                out_accounts={account for account, gate in gates.accounts.items() if gate.closed(now=now)},
+                out_accounts={account for account, gate in gates.accounts.items() if gate.closed(now=now) or gates.late(account, now)},
                 letters=service.healing.waiting(),
             )
             self._oldest_letter_ms = service.healing.book.oldest_parked_ms()
