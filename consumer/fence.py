@@ -62,7 +62,9 @@ async def put_down(stop: Callable[[], Coroutine[Any, Any, object]], parts: Calla
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=_TEAR_DOWN_S)
+            ended, _ = await asyncio.wait(tasks, timeout=_TEAR_DOWN_S)
+            for task in ended:
+                _ = task.cancelled() or task.exception()  # Looked at: else asyncio complains that nobody has.
         await _ends_well(close(), limit_s=_TEAR_DOWN_S)
 
 
