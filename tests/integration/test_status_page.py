@@ -220,7 +220,7 @@ def crowded() -> Status:
         ),
         unknown_types=(
             UnknownType(
-                type="subscriptionPaymentInstrument.12#authorisationReversedByIssuer",
+                type="paymentMethod.12#reversed",
                 events=1_805_210,
                 first_offset="7:18234567",
                 replay="sesamy-makeas replay --unknown-types --from-time 2026-11-24T08:00:00.000Z",
@@ -246,7 +246,7 @@ async def test_what_is_selected_stays_so_until_it_is_copied(browser: Browser) ->
     async with serving("127.0.0.1", 0, lambda: moving, CollectorRegistry()) as port:
         page = await opened(browser, f"http://127.0.0.1:{port}/", [], viewport=WIDE)
         await page.get_by_role("link", name="metrics").focus()
-        await page.get_by_text("--from-time").select_text()
+        await page.get_by_text("--from-time").first.select_text()
         moving = structs.replace(crowded(), ready=False, not_ready=("draining",))
         await anyio.sleep(2.5 * REFRESH_S)
         assert "--from-time" in await page.evaluate("getSelection().toString()")
