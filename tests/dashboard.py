@@ -82,7 +82,24 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
             ),
             ("Resyncs, by outcome", "", "ops", ((_rate("resyncs_total", "vendor, outcome"), "{{vendor}} {{outcome}}"),)),
             ("Time of a resync, 95 of 100", "", "s", ((_quantile(0.95, "resync_duration_seconds", ""), "resync"),)),
-            ("Opted-out contacts left out", "", "ops", ((_rate("consent_kept_total", "account"), "{{account}}"),)),
+            (
+                "Opted-out contacts left out, and who left",
+                "",
+                "short",
+                (
+                    (_rate("consent_kept_total", "account"), "{{account}}: left out a second"),
+                    (_gauge("list_left", "account, list", how="max"), "{{account}} {{list}}: known to have left"),
+                ),
+            ),
+            (
+                "Half-written readers, and bugs",
+                "Cut off while they were being written; and what nobody expected of one reader, record or letter.",
+                "ops",
+                (
+                    (_rate("resyncs_half_written_total", "vendor") + " or vector(0)", "{{vendor}} half-written"),
+                    (_rate("bugs_total", "stage"), "bug: {{stage}}"),
+                ),
+            ),
         ),
     ),
     (
@@ -96,6 +113,15 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
                 ((_quantile(0.95, "upstream_request_duration_seconds", "upstream"), "{{upstream}}"),),
             ),
             ("Second tries", "", "ops", ((_rate("retries_total", "upstream, code") + " or vector(0)", "{{upstream}} {{code}}"),)),
+            (
+                "Answers that were odd",
+                "Fields of Sesamy's that could not be read; successes of Make.as' that say nothing we know.",
+                "ops",
+                (
+                    (_rate("odd_values_total", "field"), "{{field}}"),
+                    (_rate("unknown_answers_total", "upstream, op") + " or vector(0)", "{{upstream}} {{op}}"),
+                ),
+            ),
             ("Share of the limits", "", "percentunit", ((_gauge("gate_rate_share_ratio", "instance", how="min"), "{{instance}}"),)),
         ),
     ),

@@ -69,7 +69,7 @@ def test_label_values_come_from_the_settings_and_closed_sets_alone() -> None:
     assert b"@" not in before
     values = set(re.findall(rb'[{,](\w+)="', before))
     assert values == {
-        *(b"account", b"cause", b"code", b"fingerprint", b"kind", b"le", b"level", b"list", b"op", b"outcome"),
+        *(b"account", b"cause", b"code", b"field", b"fingerprint", b"kind", b"le", b"level", b"list", b"op", b"outcome"),
         *(b"partition", b"python", b"result", b"stage", b"upstream", b"vendor", b"version"),
     }
 
