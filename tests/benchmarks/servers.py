@@ -19,9 +19,13 @@ async def _answer(request: web.Request) -> web.Response:
     if path.startswith("/management/users/"):
         return web.json_response({"userId": path.rpartition("/")[2], "email": f"{path.rpartition('/')[2]}@example.com", "firstName": "A"})
     if path == "/management/contracts":
+        user = request.query["userId"]
+        if not user.startswith("u"):  # Who asks whether this is heeded.
+            return web.json_response([])
         item = {"sku": "s", "name": "N", "purchaseOptionId": "o", "purchaseOptionName": "O"}
-        return web.json_response([{"id": "c", "userId": request.query["userId"], "status": "ACTIVE", "items": [item]}])
-    if path == "/management/entitlements":
+        rows = [{"id": f"c-{user}", "userId": user, "status": "ACTIVE", "items": [item]}]
+        return web.json_response({"data": rows, "pagination": {"total": 1}})
+    if path == "/management/entitlements" or path.endswith("/subscribers/by_list"):
         return web.json_response([])
     return web.json_response({"message": "no such contact"}, status=404 if path.endswith("by_email") else 200)
 
