@@ -1,6 +1,5 @@
 """Reads who left each list, and keeps it fresh: one for all accounts of a process."""
 
-import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping
 from math import inf
 from typing import Final, Literal
@@ -9,6 +8,7 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
+from .bugs import BUG, fenced
 from .errors import ConsumerError, Denied, Refused, Retryable
 from .gates import Gate
 from .left import STALE_S, Consent, Register, Walk
@@ -31,7 +31,7 @@ _SHUT_S: Final = 1.0
 _TOGETHER_S: Final = 10.0
 _ACTIVE_PAGES: Final = 10
 """Of those who came back no more is read at once: who is overlooked stays in the register, till the whole is read again."""
-_UNUSABLE: Final = frozenset({"not-json", "wrong-shape", "too-large", "encoded", "redirect", "bug"})
+_UNUSABLE: Final = frozenset({"not-json", "wrong-shape", "too-large", "encoded", "redirect", BUG})
 _UNUSABLE_TRIES: Final = 5
 _LEFT: Final[tuple[Status, ...]] = ("unsubscribed", "bounce")
 
@@ -275,17 +275,14 @@ class _Account:
             caller = UserKey("", f"register {self._asked}")  # Five failures in a row are about all, and each may be a probe beside another.
             probes = await self._enter(caller)
             try:
-                answer = await self.rows.page(one.id, status, page=page, updated_after=updated_after)
+                with fenced("leavers"):
+                    answer = await self.rows.page(one.id, status, page=page, updated_after=updated_after)
             except Refused:
                 if probes:
                     self._gate.succeeded(caller, now=anyio.current_time())  # It says no to this call: so it is there, and our key is good.
                 raise
             except ConsumerError as error:
                 unusable += self._failed(caller, error, one)
-            except Exception as error:  # noqa: BLE001 - a row as nobody thought of must not end the pod
-                where = traceback.extract_tb(error.__traceback__)[-1]
-                _log.error("bug", account=self.id, error=type(error).__name__, where=f"{where.name}:{where.lineno}")
-                unusable += self._failed(caller, Retryable("leavers: a bug", code="bug"), one)
             else:
                 one.answered_at = anyio.current_time()
                 if probes:
