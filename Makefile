@@ -13,7 +13,7 @@ BASE := python:3.13-slim-bookworm
 ARGS :=
 CURE := install Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt-get install python3-venv), then try again
 
-.PHONY: help local test test-long check format generated bench deploy-check image lock clean
+.PHONY: help local test test-long mutants check format generated bench deploy-check image lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(READY) ## Run every test that this machine can: ARGS="-k gates"
 
 test-long: $(READY) ## Run the slow sweeps, with random examples
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -m long $(ARGS)
+
+mutants: $(READY) ## Build in faults one at a time and see whether the tests notice: ARGS="--share 0/8", "--only NAME"
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 check: $(READY) ## Check style, types, imports, spelling and that what is made from the code is fresh
 	$(BIN)/ruff check

@@ -1,14 +1,20 @@
-"""What every tier shares: blocking calls in the event loop are errors, and Hypothesis has two profiles."""
+"""What every tier shares: blocking calls in the event loop are errors, and Hypothesis has three profiles."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("nightly", derandomize=False, deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "mutants",  # Whether anything fails is all that counts: no time for a small example.
+    settings.get_profile("ci"),
+    phases=[Phase.explicit, Phase.generate],
+    database=None,
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
