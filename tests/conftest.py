@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from random import SystemRandom
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
@@ -16,6 +17,16 @@ settings.register_profile(
     database=None,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_configure() -> None:
+    """Draw the seeds of the simulation that nobody has seen; the workers of a run have them from its first process."""
+    os.environ.setdefault("SIMULATION_FRESH_FROM", str(SystemRandom().randrange(10**6, 10**9)))
+
+
+def pytest_report_header() -> str:
+    """Say which they are."""
+    return f"simulation: fresh seeds from SIMULATION_FRESH_FROM={os.environ['SIMULATION_FRESH_FROM']}"
 
 
 @pytest.fixture(autouse=True)

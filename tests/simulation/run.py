@@ -1,204 +1,138 @@
 """One seeded life of several pods: bursts, crashes, cuts, rebalances, upstream trouble; then healing and the referee's last word."""
 
 import asyncio
-import json
 import random
-from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
 import anyio
-import looptime
-from aiokafka import TopicPartition
 from anyio.abc import TaskGroup
+from msgspec import structs
 
-from consumer.filters import Filters
-from consumer.model import AccountId, UserKey
-from consumer.resync import Target, Vendor
-from consumer.service import Service
+from consumer.model import AccountId
 from consumer.settings import Settings
-from consumer.telemetry import Metrics
-from consumer.upstreams import Upstreams, gates
+from tests.clock import new_loop
+from tests.history.invariants import I3TroubleStaysWhereItIs, percentile
+from tests.history.operations import Finished, Leaked, Place, Rate
+from tests.simulation.logs import listening
+from tests.simulation.pod import Pod
 from tests.simulation.settings import MANY_LISTS
-from tests.simulation.topic import Group, Member, Topic, joined
-from tests.simulation.world import LETTERS, Broken, FakeMakeAs, FakeSesamy, World, producing, reading
+from tests.simulation.storm import Storm
+from tests.simulation.topic import Group, Topic
+from tests.simulation.world import Broken, World
 
-_TYPES = ["userVendor.1#new", "userVendor.1#update", "contract.1#purchased", "contract.1#update", "entitlement.1#new"]
-_TROUBLE = ["500", "429", "401", "403", "hang", "unfiltered"]
-_PARTITIONS = 3
+PARTITIONS = 3
+_SETTLE_S = 900.0
+_AT_MOST_S = 3600.0
+_SESAMY_CALLS = 3
 
-
-async def _letters_partitions(_: object) -> list[TopicPartition]:
-    return [LETTERS]
-
-
-class Pod:
-    """One process: it lives, may be cut off from Kafka, and dies without a word."""
-
-    def __init__(self, settings: Settings, world: World, group: Group, tasks: TaskGroup) -> None:
-        self._settings, self._world, self._group, self._tasks = settings, world, group, tasks
-        self._scope = anyio.CancelScope()
-        self.dead = False
-        self.member: Member | None = None
-        self.service: Service | None = None
-
-    async def live(self) -> None:
-        world = self._world
-        sesamys: dict[str, Any] = {vendor.id: FakeSesamy(world, vendor.id) for vendor in self._settings.vendors}
-        vendors = {
-            vendor: Vendor(
-                sesamy,
-                {
-                    account.id: Target(account, FakeMakeAs(world, account.id, account.lists, sesamy, lambda: not self.dead))  # type: ignore[arg-type]
-                    for account in self._settings.accounts_of(vendor)
-                },
-            )
-            for vendor, sesamy in sesamys.items()
-        }
-        limits = gates(self._settings, heals=True)
-        with self._scope:
-            self.service = Service(
-                self._settings,
-                Metrics(self._settings),
-                Upstreams(vendors, limits, filters=Filters(sesamys, limits.vendors, chance=world.chance)),
-                producing=lambda: producing(world),  # type: ignore[arg-type,return-value]
-                reading=lambda: reading(world),  # type: ignore[arg-type,return-value]
-                partitions=_letters_partitions,
-                join=lambda listener, made: joined(self._group, self._tasks, listener, self._made(made)),  # type: ignore[arg-type,return-value]
-                clock=anyio.current_time,
-                uniform=world.chance.random,
-            )
-            await self.service.live()
-
-    def _made(self, made: Callable[[Any], None]) -> Callable[[Member], None]:
-        def note(member: Member) -> None:
-            self.member = member
-            member.fetch_errors = 0.02
-            made(member)
-
-        return note
-
-    def kill(self) -> None:
-        """End at whatever await each task is in."""
-        self.dead = True
-        if self.member is not None:
-            self.member.dead = True
-        self._scope.cancel()
-
-    async def stop(self) -> None:
-        """End in order."""
-        assert self.service is not None
-        await self.service.drain()
-        self._scope.cancel()
+Kind = Literal["any", "calm", "one account"]
+"""Of a life: whatever may go wrong does, or nothing, or one account of one vendor."""
 
 
-async def life(seed: int) -> World:
-    """Live through one seed; raise `Broken` where an invariant does not hold."""
+def places_of(settings: Settings) -> list[Place]:
+    """Return the accounts of all vendors."""
+    return [Place(vendor.id, account.id, account.lists) for vendor in settings.vendors for account in settings.accounts_of(vendor.id)]
+
+
+def simulate(seed: int, kind: Kind = "any", *, calm_s: float | None = None) -> World:
+    """
+    Run one seed on the virtual clock.
+
+    Args:
+        calm_s: how fresh untouched accounts are without trouble, where that is to be compared.
+
+    Raises:
+        Broken: an invariant does not hold.
+    """
+    with asyncio.Runner(loop_factory=new_loop) as runner, listening() as ear:
+        world = runner.run(_life(seed, kind))
+    at = world.history[-1].at
+    assert ear.heard
+    world.history += [Leaked(at=at, where=where) for where in ear.personal]
+    touched = frozenset({"1"}) if calm_s is not None else frozenset[str]()
+    world.judge(town=structs.replace(world.town, touched=touched, calm_s=calm_s))
+    return world
+
+
+def freshness_s(world: World) -> float:
+    """Return how old accounts were when they were written, at the 99th percentile (s)."""
+    watch = I3TroubleStaysWhereItIs()
+    for op in world.history:
+        assert not list(watch.see(op, world.seen))
+    return percentile(watch.ages_s, 0.99)
+
+
+async def _life(seed: int, kind: Kind) -> World:
     chance = random.Random(seed)
-    settings = MANY_LISTS
-    accounts = {vendor.id: tuple(account.id for account in settings.accounts_of(vendor.id)) for vendor in settings.vendors}
-    topic = Topic(_PARTITIONS)
-    world = World(chance, topic, accounts)
-    group = Group(topic, chance, session_timeout_s=settings.kafka.session_timeout_s, on_commit=world.on_commit)
+    settings = _settings(chance) if kind == "any" else MANY_LISTS
+    topic = Topic(PARTITIONS, first=[chance.choice([0, 0, 1, 977]) for _ in range(PARTITIONS)])
+    world = World(chance, topic, places_of(settings))
+    _limit(world, settings)
+    if settings.kafka.start_at == "latest":
+        for partition in range(PARTITIONS):
+            topic.append(partition, b"of before")  # Nobody asks for it.
+    group = Group(topic, chance, session_timeout_s=settings.kafka.session_timeout_s, record=world.record)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(group.run)
         tasks.start_soon(group.expire)
-        pods: list[Pod] = []
-
-        def start() -> None:
-            pods.append(Pod(settings, world, group, tasks))
-            tasks.start_soon(pods[-1].live)
-
-        start()
-        await _storm(chance, world, accounts, pods, start)
-        _heal(world, pods, start)
-        await _settle(group, world)
-        world.at_the_end()
+        storm = Storm(random.Random(seed + 1), world, group, lambda: _start(settings, world, group, tasks))
+        with anyio.move_on_after(_AT_MOST_S) as limit:
+            if kind == "any":
+                await storm.rage()
+            else:
+                await storm.trouble_one(AccountId("1") if kind == "one account" else None)
+            storm.heal()
+            await _settle(group, world)
+        waits_for = "its end, in vain" if limit.cancelled_caught else _waits_for(group, world)
+        if not waits_for:
+            for pod in storm.pods:
+                if pod.is_consuming:
+                    pod.say()
+        world.record(Finished(at=anyio.current_time(), waits_for=waits_for))
         tasks.cancel_scope.cancel()
     return world
 
 
-async def _storm(
-    chance: random.Random, world: World, accounts: dict[str, tuple[AccountId, ...]], pods: list[Pod], start: Callable[[], None]
-) -> None:
-    users = [UserKey(vendor, f"u{number}") for vendor in accounts for number in range(chance.randint(2, 12))]
-    world.absent = {user for user in users if chance.random() < 0.03}
-    world.refused = {(account, user) for user in users for account in accounts[user.vendor] if chance.random() < 0.03}
-    world.forbidden = {(account, user) for user in users for account in accounts[user.vendor] if chance.random() < 0.03}
-    world.refused_there = {(AccountId("1"), one, user) for user in users for one in ("11", "12") if chance.random() < 0.05}
-    upstreams = [*(f"sesamy:{vendor}" for vendor in accounts), *(account for some in accounts.values() for account in some), "letters"]
-    end = anyio.current_time() + chance.uniform(30, 120)
-    while anyio.current_time() < end:
-        await anyio.sleep(chance.expovariate(1 / chance.choice([0.2, 1.0, 4.0])))
-        draw = chance.random()
-        if draw < 0.70:
-            _burst(chance, world, chance.choice(users))
-        elif draw < 0.82:
-            world.trouble[chance.choice(upstreams)] = chance.choice(_TROUBLE)
-        elif draw < 0.90:
-            world.trouble.pop(chance.choice(upstreams), None)
-        elif draw < 0.93 and len(pods) < 3:
-            start()
-        elif draw < 0.95:
-            pods.pop(chance.randrange(len(pods))).kill()
-            if not pods:
-                start()
-        elif draw < 0.97 and (member := chance.choice(pods).member) is not None:
-            member.cut = not member.cut
-        elif draw < 0.975:
-            world.requeue()
-        elif draw < 0.985:
-            _lose_or_find(chance, world)
-        else:
-            world.announce_poison(chance.randrange(_PARTITIONS))
+def _settings(chance: random.Random) -> Settings:
+    """Draw how many may run at once, what the vendors allow, and where a new group begins."""
+    rate, burst = chance.choice([(3000, 200), (3000, 200), (600, 12)])
+    return structs.replace(
+        MANY_LISTS,
+        kafka=structs.replace(MANY_LISTS.kafka, start_at=chance.choice(["earliest", "earliest", "latest"])),
+        workers=structs.replace(MANY_LISTS.workers, concurrency=chance.choice([1, 4, 16])),
+        sesamy=structs.replace(MANY_LISTS.sesamy, requests_per_minute=rate, burst=burst),
+    )
 
 
-def _lose_or_find(chance: random.Random, world: World) -> None:
-    """Let a list be gone, or come back."""
-    some = [(account, one) for account, lists in world.lists.items() for one in lists]
-    for one in [chance.choice(some)] if some else []:
-        if world.gone.pop(one, None) is None:
-            world.gone[one] = chance.choice(["http-403", "http-404", "http-422"])
+def _limit(world: World, settings: Settings) -> None:
+    """Let the referee know what each upstream allows one pod."""
+    # What a run has paid for when it begins is asked for a little later: as much as that may come at once, too.
+    beside = settings.workers.concurrency * _SESAMY_CALLS
+    at_sesamy = Rate(settings.sesamy.requests_per_minute / 60, settings.sesamy.burst + beside)
+    at_makeas = Rate(settings.makeas.requests_per_second, settings.makeas.burst + settings.makeas.max_in_flight)
+    rates = {f"sesamy:{place.vendor}": at_sesamy for place in world.town.places}
+    rates |= {place.account: at_makeas for place in world.town.places}
+    world.town = structs.replace(world.town, rates=rates)
+    world.seen.town = world.town
 
 
-def _burst(chance: random.Random, world: World, user: UserKey) -> None:
-    for _ in range(chance.choice([1, 1, 2, 6])):
-        happen(world, user, chance.choice(_TYPES))
-
-
-def happen(world: World, user: UserKey, type_: str = "contract.1#update") -> None:
-    """Let something about a user change, and say so on the topic."""
-    world.touch(user)
-    value = {"eventType": type_, "vendorId": user.vendor, "userId": user.user}
-    world.announce(user, hash_of(user) % _PARTITIONS, json.dumps(value).encode())
-
-
-def hash_of(user: UserKey) -> int:
-    return sum(map(ord, user.vendor + user.user))
-
-
-def _heal(world: World, pods: list[Pod], start: Callable[[], None]) -> None:
-    world.trouble.clear()
-    world.gone.clear()
-    for pod in pods:
-        if pod.member is not None:
-            pod.member.cut = False
-    if not pods:
-        start()
+def _start(settings: Settings, world: World, group: Group, tasks: TaskGroup) -> Pod:
+    pod = Pod(settings, world, group, tasks)
+    tasks.start_soon(pod.live)
+    return pod
 
 
 async def _settle(group: Group, world: World) -> None:
     """Wait until the group has committed to the end of the topic, and the held letters have healed."""
-    with anyio.move_on_after(900):
-        while world.held_open() or any(group.offsets[p] < len(log) for p, log in enumerate(group.topic.partitions)):
+    with anyio.move_on_after(_SETTLE_S):
+        while _waits_for(group, world):
             await anyio.sleep(1)
-    if world.held_open():
-        raise Broken(f"H2: held letters are still open after 15 minutes of health: {sorted(world.held_open())}")
-    behind = {p: (group.offsets[p], len(log)) for p, log in enumerate(group.topic.partitions) if group.offsets[p] < len(log)}
-    if behind:
-        raise Broken(f"I8: not at the end of the topic after 15 minutes: {behind}")
 
 
-def simulate(seed: int) -> World:
-    """Run one seed on the virtual clock."""
-    with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
-        return runner.run(life(seed))
+def _waits_for(group: Group, world: World) -> str:
+    if not group.at_the_end():
+        return f"the end of the topic: {group.offsets} of {[group.topic.end(p) for p in range(PARTITIONS)]}"
+    return f"held letters {sorted(world.held_open())}" if world.held_open() else ""
+
+
+__all__ = ["Broken", "Kind", "freshness_s", "places_of", "simulate"]

@@ -8,8 +8,8 @@ import pytest
 from msgspec import structs
 
 from consumer.model import AccountId
-from tests.simulation.run import happen
 from tests.simulation.settings import MANY_LISTS
+from tests.simulation.storm import happen
 from tests.simulation.test_stories import READERS, SLOW, Stage
 from tests.simulation.test_stories import story as story_of
 

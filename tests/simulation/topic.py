@@ -1,7 +1,7 @@
 """A topic and a consumer group in memory, on the virtual clock, with the habits of aiokafka that lose data."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -9,6 +9,8 @@ import anyio
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, CorruptRecordException, IllegalStateError, KafkaError, UnknownMemberIdError
 from anyio.abc import TaskGroup
+
+from tests.history.operations import Committed, Operation, Owned
 
 TOPIC = "events"
 
@@ -21,25 +23,35 @@ class Record(NamedTuple):
 
 
 class Topic:
-    """Append-only partitions."""
+    """Append-only partitions; each begins at an offset of its own."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, *, first: Sequence[int] | None = None) -> None:
+        self.first = list(first or [0] * partitions)
         self.partitions: list[list[Record]] = [[] for _ in range(partitions)]
 
     def append(self, partition: int, value: bytes | None, key: bytes | None = None) -> int:
-        log = self.partitions[partition]
-        log.append(Record(len(log), int(anyio.current_time() * 1000), key, value))
-        return len(log) - 1
+        offset = self.end(partition)
+        self.partitions[partition].append(Record(offset, int(anyio.current_time() * 1000), key, value))
+        return offset
+
+    def end(self, partition: int) -> int:
+        """Return the offset that the next record will have."""
+        return self.first[partition] + len(self.partitions[partition])
+
+    def read(self, partition: int, position: int, count: int) -> list[Record]:
+        """Return at most `count` records from an offset on."""
+        start = position - self.first[partition]
+        return self.partitions[partition][start : start + count]
 
 
 class Group:
-    """A consumer group with the eager protocol; `on_commit` sees each commit that the broker takes."""
+    """A consumer group with the eager protocol; `record` is told what it gives to whom, and each commit that it takes."""
 
-    def __init__(
-        self, topic: Topic, chance: random.Random, *, session_timeout_s: float, on_commit: Callable[[int, int, int], None]
-    ) -> None:
-        self.topic, self.chance, self.session_timeout_s, self.on_commit = topic, chance, session_timeout_s, on_commit
-        self.offsets: dict[int, int] = dict.fromkeys(range(len(topic.partitions)), 0)
+    def __init__(self, topic: Topic, chance: random.Random, *, session_timeout_s: float, record: Callable[[Operation], None]) -> None:
+        self.topic, self.chance, self.session_timeout_s, self.record = topic, chance, session_timeout_s, record
+        self.offsets: dict[int, int] = {}
+        self.slow_answers = 0.0
+        """How likely a commit is answered late, though it was taken."""
         self.generation = 0
         self.members: list[Member] = []
         self._changed = anyio.Event()
@@ -47,6 +59,23 @@ class Group:
 
     def change(self) -> None:
         self._changed.set()
+
+    async def pin(self, start_at: str) -> None:
+        """Give a group without any offset its start, as a pod does before it joins."""
+        await anyio.sleep(self.chance.random() * 0.02)
+        if not self.offsets and not self.members:
+            ends = {p: self.topic.end(p) for p in range(len(self.topic.partitions))}
+            self.offsets = ends if start_at == "latest" else dict(enumerate(self.topic.first))
+
+    def at_the_end(self) -> bool:
+        """Say whether all of the topic is committed."""
+        return all(self.offsets.get(p) == self.topic.end(p) for p in range(len(self.topic.partitions)))
+
+    def take(self, partition: int, offset: int) -> None:
+        """Take a commit."""
+        before = self.offsets[partition]
+        self.offsets[partition] = offset
+        self.record(Committed(at=anyio.current_time(), partition=partition, offset=offset, before=before))
 
     async def run(self) -> None:
         """Rebalance whenever the members change."""
@@ -72,7 +101,9 @@ class Group:
         if self.chance.random() < 0.5:
             self.chance.shuffle(partitions)
         for index, member in enumerate(self.members):
-            member.assigned(self.generation, partitions[index :: len(self.members)])
+            given = partitions[index :: len(self.members)]
+            self.record(Owned(at=anyio.current_time(), pod=member.pod, partitions=tuple(given)))
+            member.assigned(self.generation, given)
 
     async def expire(self) -> None:
         """Drop members that gave no sign of life for a session."""
@@ -90,8 +121,8 @@ class Group:
 class Member:
     """What `Intake`, `Assignment` and `Service` use of a consumer."""
 
-    def __init__(self, group: Group, listener: Any) -> None:
-        self._group, self._listener = group, listener
+    def __init__(self, group: Group, listener: Any, pod: str = "p") -> None:
+        self._group, self._listener, self.pod = group, listener, pod
         self.generation = -1
         self.ready = False
         self.dead = False
@@ -110,7 +141,8 @@ class Member:
     # ---- The group's side ----
 
     def rejoin(self) -> None:
-        if not self.ready:  # Else it has joined already, and waits for what it is given.
+        # One that is ready has joined already, unless it has just been given something: then that is to be given back.
+        if not self.ready or self._got.is_set():
             self._asked = True
             self._rejoin.set()
 
@@ -144,7 +176,7 @@ class Member:
                 self._rejoin.set()
                 continue
             given, self._given = self._given or [], None
-            self._positions = {p: self._group.offsets[p] for p in given}
+            self._positions = {p: self._group.offsets.get(p, self._group.topic.first[p]) for p in given}
             await self._listener.on_partitions_assigned([TopicPartition(TOPIC, p) for p in given])
             self.assigned_once.set()
 
@@ -181,33 +213,35 @@ class Member:
 
     async def committed_all(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         await self._answer()
-        return {tp: self._group.offsets[tp.partition] for tp in tps}
+        return {tp: self._group.offsets[tp.partition] for tp in tps if tp.partition in self._group.offsets}
 
     async def topic_id(self, topic: str) -> bytes:
         await self._answer()
         return topic.encode()
 
     def highwater(self, tp: TopicPartition) -> int:
-        return len(self._group.topic.partitions[tp.partition])
+        return self._group.topic.end(tp.partition)
 
     async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
         await self._answer()
-        return dict.fromkeys(tps, 0)
+        return {tp: self._group.topic.first[tp.partition] for tp in tps}
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        generation = self.generation
+        group, generation = self._group, self.generation
+        if not {tp.partition for tp in offsets} <= self._positions.keys():
+            raise IllegalStateError("not assigned")
         await self._answer()
-        if self not in self._group.members or generation != self._group.generation:
+        # Who is no member says so, and a group without members lets anybody commit.
+        is_taken = not group.members if generation <= 0 else self in group.members and generation == group.generation
+        if not is_taken:
             self.generation = -1
             self._rejoin.set()
             raise CommitFailedError from UnknownMemberIdError()
         for tp, offset in offsets.items():
-            if tp.partition not in self._positions:
-                raise IllegalStateError("not assigned")
-            before = self._group.offsets[tp.partition]
-            self._group.offsets[tp.partition] = offset
-            self._group.on_commit(tp.partition, before, offset)
-        await anyio.sleep(self._group.chance.random() * 0.02)
+            group.take(tp.partition, offset)
+        # The answer is on its way, whatever is cut meanwhile.
+        is_slow = group.chance.random() < group.slow_answers
+        await anyio.sleep(group.chance.uniform(1.0, 9.0) if is_slow else group.chance.random() * 0.02)
 
     async def getmany(self, *tps: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
         deadline = anyio.current_time() + timeout_ms / 1000
@@ -225,7 +259,7 @@ class Member:
         for partition, position in list(self._positions.items()):
             if partition in self._paused or (wanted and partition not in wanted):
                 continue
-            records = self._group.topic.partitions[partition][position : position + self._group.chance.randint(1, max_records)]
+            records = self._group.topic.read(partition, position, self._group.chance.randint(1, max_records))
             if records:
                 drained[TopicPartition(TOPIC, partition)] = records
                 self._positions[partition] = records[-1].offset + 1
@@ -235,11 +269,11 @@ class Member:
 
 
 @asynccontextmanager
-async def joined(group: Group, tasks: TaskGroup, listener: Any, made: Callable[[Member], None]) -> AsyncIterator[Member]:
+async def joined(group: Group, tasks: TaskGroup, listener: Any, made: Callable[[Member], None], *, pod: str = "p") -> AsyncIterator[Member]:
     """Be a member of the group until the end; dying leaves without a word."""
     if group.chance.random() < 0.02:
         raise KafkaError("no broker")
-    member = Member(group, listener)
+    member = Member(group, listener, pod)
     made(member)
     member._rejoin.set()
     scope = anyio.CancelScope()

@@ -1,0 +1,1 @@
+"""What happened, whoever recorded it, and whether the promises held."""

@@ -1,0 +1,111 @@
+"""The dead-letter topic of a simulated life: its producer and its reader."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from tests.history.operations import Closed, Leaked
+from tests.history.operations import Parked as ParkedOp
+from tests.simulation.world import LETTERS, Parked, World, is_personal
+
+
+class FakeProducer:
+    """The dead-letter topic, as one pod writes it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def partitions_for(self, _: str) -> set[int]:
+        return {0}
+
+    async def send_and_wait(
+        self, topic: str, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]], partition: int | None
+    ) -> Any:
+        assert topic
+        assert partition in {None, 0}
+        assert key is not None, "a compacted topic takes no record without a key"
+        assert value is not None, "nor is a letter a tombstone"
+        world = self._world
+        await anyio.sleep(world.chance.uniform(0.005, 0.05))
+        if world.trouble.get("letters"):
+            raise KafkaError("no")
+        letter = Parked(len(world.letters), anyio.current_time(), headers, value, key=key)
+        world.letters.append(letter)
+        self._record(letter)
+        if is_personal(str((value, key, headers))):
+            world.record(Leaked(at=letter.parked_at, where=f"letter {letter.offset}"))
+
+    def _record(self, letter: Parked) -> None:
+        world, said = self._world, letter.said
+        if letter.user is None and "letter" in said:
+            world.record(Closed(at=letter.parked_at, letter=_offset(said["letter"])))
+            return
+        world.record(
+            ParkedOp(
+                at=letter.parked_at,
+                letter=letter.offset,
+                user="" if letter.user is None else f"{letter.user.vendor}|{letter.user.user}",
+                account=said.get("makeas.account", ""),
+                lists=letter.lists,
+                code=said.get("error.code", ""),
+                source=(int(said["source.partition"]), int(said["source.offset"])),
+                replaces=tuple(_offset(place) for place in said.get("replaces", "").split(",") if place),
+                version=0 if letter.user is None else world.versions.get(letter.user, 0),
+            )
+        )
+
+
+def _offset(place: str) -> int:
+    return int(place.partition(":")[2])
+
+
+@asynccontextmanager
+async def producing(world: World) -> AsyncIterator[FakeProducer]:
+    """Give a producer of the dead-letter topic."""
+    yield FakeProducer(world)
+
+
+class FakeReader:
+    """The dead-letter topic, as it is read."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._next = world, 0
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        pass
+
+    def assignment(self) -> list[TopicPartition]:
+        return [LETTERS]
+
+    def seek(self, _: TopicPartition, offset: int) -> None:
+        self._next = offset
+
+    async def position(self, _: TopicPartition) -> int:
+        return self._next
+
+    def last_poll_timestamp(self, _: TopicPartition) -> int:
+        return int(anyio.current_time() * 1000)
+
+    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, len(self._world.letters))
+
+    async def getmany(self, *_: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Parked]]:
+        await anyio.sleep(timeout_ms / 1000)
+        if self._world.trouble.get("letters"):
+            raise KafkaError("no")
+        found = self._world.letters[self._next : self._next + max_records]
+        self._next += len(found)
+        return {LETTERS: found} if found else {}
+
+
+@asynccontextmanager
+async def reading(world: World) -> AsyncIterator[FakeReader]:
+    """Give a reader of the dead-letter topic."""
+    yield FakeReader(world)
