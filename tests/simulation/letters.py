@@ -8,8 +8,8 @@ import anyio
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from tests.history.operations import Closed, Leaked
-from tests.history.operations import Parked as ParkedOp
+from tests.history.letters import letter_op
+from tests.history.operations import Leaked
 from tests.simulation.world import LETTERS, Parked, World, is_personal
 
 
@@ -35,33 +35,10 @@ class FakeProducer:
             raise KafkaError("no")
         letter = Parked(len(world.letters), anyio.current_time(), headers, value, key=key)
         world.letters.append(letter)
-        self._record(letter)
+        version = 0 if letter.user is None else world.versions.get(letter.user, 0)
+        world.record(letter_op(letter.offset, letter.parked_at, key, value, letter.said, version=version))
         if is_personal(str((value, key, headers))):
             world.record(Leaked(at=letter.parked_at, where=f"letter {letter.offset}"))
-
-    def _record(self, letter: Parked) -> None:
-        world, said = self._world, letter.said
-        if letter.user is None and "letter" in said:
-            world.record(Closed(at=letter.parked_at, letter=_offset(said["letter"])))
-            return
-        world.record(
-            ParkedOp(
-                at=letter.parked_at,
-                letter=letter.offset,
-                user="" if letter.user is None else f"{letter.user.vendor}|{letter.user.user}",
-                account=said.get("makeas.account", ""),
-                lists=letter.lists,
-                code=said.get("error.code", ""),
-                source=(int(said["source.partition"]), int(said["source.offset"])),
-                replaces=tuple(_offset(place) for place in said.get("replaces", "").split(",") if place),
-                version=0 if letter.user is None else world.versions.get(letter.user, 0),
-            )
-        )
-
-
-def _offset(place: str) -> int:
-    return int(place.partition(":")[2])
-
 
 @asynccontextmanager
 async def producing(world: World) -> AsyncIterator[FakeProducer]:

@@ -1,0 +1,1 @@
+"""The fault matrix: what can go wrong, made to happen on real parts, and judged by what was recorded."""

@@ -1,0 +1,189 @@
+"""Records what happens on real parts: the requests as the stand-ins meet them, the commits and letters as the broker has them."""
+
+import base64
+import re
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from consumer.sandbox.server import serving
+from consumer.sandbox.town import PLACES, Town
+from tests.faults.topics import commits_of, read_all
+from tests.history.letters import letter_op
+from tests.history.operations import Called, Committed, Fetched, Left, Looked, Operation, Sent, Wrote
+
+PODS: Final = 24
+_OPS: Final = (
+    ("POST", re.compile(r"/subscribers/by_email$"), "contact"),
+    ("POST", re.compile(r"/subscribers$"), "upsert"),
+    ("PATCH", re.compile(r"/subscribers/[^/]+$"), "update"),
+    ("POST", re.compile(r"/products/bulkinsert$"), "products"),
+    ("POST", re.compile(r"/subscriptions/bulkinsert$"), "subscriptions"),
+    ("GET", re.compile(r"/subscribers/by_list$"), "leavers"),
+    ("GET", re.compile(r"/management/users/[^/]+$"), "user"),
+    ("GET", re.compile(r"/management/contracts$"), "contracts"),
+    ("GET", re.compile(r"/management/entitlements$"), "entitlements"),
+    ("POST", re.compile(r"/oauth/token$"), "token"),
+)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def name_of(pod: int) -> str:
+    """Return how a pod is named, in a history and at the front of its paths."""
+    return f"pod-{pod}"
+
+
+class Recorder:
+    """
+    Takes down a history; its times are those of the wall clock (s).
+
+    The version of a user's state is in its last name, `v7`, all the way from Sesamy to the lists.
+    """
+
+    def __init__(self, town: Town) -> None:
+        """Take a town whose readers have not changed yet."""
+        self.town = town
+        self.operations: list[Operation] = []
+        self.versions: dict[str, int] = defaultdict(int)
+        self._changes: list[tuple[float, str, int]] = []
+        self._by_email: dict[str, str] = {}
+        for vendor, users in town.sesamy.users.items():
+            for user, row in users.items():
+                row["profile"]["lastName"] = "v0"
+                if "email" in row["profile"]:
+                    self._by_email[row["profile"]["email"].lower()] = f"{vendor}|{user}"
+        for place in PLACES:
+            for email, contact in town.account(place).contacts.items():
+                if contact["email_status"] != "active" and email in self._by_email:
+                    self.record(Left(at=time.time(), account=place.account, user=self._by_email[email]))
+
+    def record(self, op: Operation) -> None:
+        """Take down what happened."""
+        self.operations.append(op)
+
+    def change(self, vendor: str, user: str) -> None:
+        """Let a user's state be a newer one."""
+        name = f"{vendor}|{user}"
+        self.versions[name] += 1
+        self.town.sesamy.users[vendor][user]["profile"]["lastName"] = f"v{self.versions[name]}"
+        self._changes.append((time.time(), name, self.versions[name]))
+
+    def leave(self, account: str, user: str, *, back: bool = False) -> None:
+        """Let a contact that is there opt out of an account's mail, or come back."""
+        email = next(email for email, name in self._by_email.items() if name == user)
+        self.town.makeas.accounts[account].leave(email, "active" if back else "unsubscribed")
+        self.record(Left(at=time.time(), account=account, user=user, back=back))
+
+    def version_at(self, user: str, at: float) -> int:
+        """Return the version that a user's state had at a time."""
+        return max((version for changed_at, name, version in self._changes if name == user and changed_at <= at), default=0)
+
+    # ---- What the stand-ins meet ----
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[tuple[str, str]]:
+        """Serve both stand-ins below a path for each pod; gives the addresses of Sesamy and Make.as, without that path."""
+        sesamy = self._outer(self.town.sesamy.app, self._at_sesamy)
+        makeas = self._outer(self.town.makeas.app, self._at_makeas)
+        async with serving(sesamy) as sesamy_url, serving(makeas) as makeas_url:
+            yield sesamy_url, makeas_url
+
+    def _outer(self, inner: Callable[[], web.Application], note: Any) -> web.Application:
+        @web.middleware
+        async def noted(request: web.Request, handler: _Handler) -> web.StreamResponse:
+            _, pod, path = request.path.split("/", 2)
+            op = next((op for method, pattern, op in _OPS if method == request.method and pattern.search(f"/{path}")), "other")
+            answer: web.StreamResponse = await note(request, handler, pod, op)
+            return answer
+
+        outer = web.Application(client_max_size=16 * 1024 * 1024, middlewares=[noted])
+        for pod in range(PODS):
+            outer.add_subapp(f"/{name_of(pod)}", inner())
+        return outer
+
+    async def _at_sesamy(self, request: web.Request, handler: _Handler, pod: str, op: str) -> web.StreamResponse:
+        vendor = self.town.sesamy._vendor(request) or ""
+        if op != "token":
+            self.record(Called(at=time.time(), pod=pod, upstream=f"sesamy:{vendor}", op=op))
+        name = f"{vendor}|{request.path.rpartition('/')[2]}"
+        version = self.versions.get(name, 0)
+        answer = await handler(request)
+        if op == "user" and answer.status in {200, 404}:
+            self.record(Fetched(at=time.time(), pod=pod, user=name, version=version if answer.status == 200 else 0))
+        return answer
+
+    async def _at_makeas(self, request: web.Request, handler: _Handler, pod: str, op: str) -> web.StreamResponse:
+        began_at, account = time.time(), _account_of(request)
+        raw = await request.read()
+        try:
+            body = msgspec.json.decode(raw) if raw else None
+        except msgspec.DecodeError:
+            body = None
+        user = self._user_of(body)
+        self.record(Called(at=began_at, pod=pod, upstream=account, op=op, user=user))
+        known = False
+        try:
+            answer = await handler(request)
+            known = request.transport is not None and not request.transport.is_closing() and answer.status == 200
+            return answer
+        finally:
+            # Be the answer heard or not, what was applied is applied.
+            if op == "contact" and known:
+                self.record(Looked(at=time.time(), pod=pod, account=account, user=user, began_at=began_at))
+            if op in {"upsert", "update"} and isinstance(body, dict) and self._is_applied(account, body, began_at):
+                lists = tuple(request.query.getall("subscriber_list_id[]", []))
+                version = int(str(body.get("lastname", "v0")).removeprefix("v"))
+                self.record(
+                    Wrote(
+                        at=time.time(),
+                        pod=pod,
+                        account=account,
+                        user=user,
+                        part="contact",
+                        version=version,
+                        began_at=began_at,
+                        lists=lists,
+                        known=known,
+                    )
+                )
+
+    def _user_of(self, body: Any) -> str:
+        row = body[0] if isinstance(body, list) and body else body
+        return self._by_email.get(str(row.get("email", "")).lower(), "") if isinstance(row, dict) else ""
+
+    def _is_applied(self, account: str, body: dict[str, Any], began_at: float) -> bool:
+        at = time.monotonic() - (time.time() - began_at)
+        written = self.town.makeas.accounts[account].written.get(str(body.get("email", "")).lower(), [])
+        return any(when >= at and row == body for when, row in written)
+
+    # ---- What the broker has ----
+
+    async def read_topics(self, bootstrap: str, *, topic: str, group: str, letters: str) -> list[Operation]:
+        """Return all that was recorded, with commits and letters, in the order of their times."""
+        found: list[Operation] = [*self.operations]
+        before: dict[int, int] = {}
+        for at, partition, offset in await commits_of(bootstrap, group=group, topic=topic):
+            found.append(Committed(at=at, partition=partition, offset=offset, before=before.get(partition, offset)))
+            before[partition] = offset
+        for record in await read_all(bootstrap, letters):
+            headers = {name: value.decode() for name, value in record.headers}
+            at = record.timestamp / 1000
+            version = self.version_at(record.key.decode(), at) if record.value and record.key else 0
+            found.append(letter_op(record.offset, at, record.key, record.value, headers, version=version))
+        return sorted(found, key=lambda op: op.at)
+
+    def sent(self, at: float, partition: int, offset: int, name: str) -> None:
+        """Take down an event that is on the topic; no name: it can't be read."""
+        self.record(Sent(at=at, partition=partition, offset=offset, user=name, version=self.version_at(name, at)))
+
+
+def _account_of(request: web.Request) -> str:
+    try:
+        return base64.b64decode(request.headers.get("Authorization", "").removeprefix("Basic ")).decode().partition(":")[0]
+    except ValueError:
+        return ""
