@@ -174,6 +174,42 @@ async def test_an_offset_behind_the_end_is_no_gap_and_reading_goes_on_at_the_beg
     assert [counted(f"sesamy_makeas_{name}_total") for name in ("offset_resets", "offset_gap_records")] == [1, 0]
 
 
+@virtual
+async def test_a_broker_that_does_not_say_where_a_partition_begins_costs_the_consumer_after_half_a_minute() -> None:
+    """A new one is built then; meanwhile nothing is read."""
+
+    class Silent(Consumer):
+        async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+            assert tps == [ZERO]
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    consumer = Silent(1, 6)
+    consumer.out_of_range, consumer.first[0] = {0}, 3
+    began = anyio.current_time()
+    with pytest.raises(TimeoutError):
+        await Desk(consumer).run_for(100)
+    assert 30 <= anyio.current_time() - began <= 32
+
+
+@virtual
+async def test_where_all_partitions_are_left_out_the_intake_waits_and_does_not_spin() -> None:
+    consumer = Consumer(2, 6)
+    consumer.bad = {0, 1}
+    desk, rounds = Desk(consumer), [0]
+
+    def check() -> None:
+        rounds[0] += 1
+        assert rounds[0] < 1000
+
+    steady: Any = desk.steady
+    steady.check = check
+    assert await desk.run_for(50) == {0: 0, 1: 0}
+
+    assert sorted(desk.intake.out) == [0, 1]
+    assert 20 < rounds[0] < 200
+
+
 # ---- Limits and signs of life ----
 
 
