@@ -186,11 +186,14 @@ async def test_a_write_that_hangs_is_given_up_and_does_not_count() -> None:
     hung, good = Slow(10_000), Producer(0)
     desk = Timed(hung, good)
     desk.parker.put_user(ANN, (of_account("a"),))
-    await desk.run_for(19)
-    assert (desk.users, good.records, hung.on_their_way) == ([], [], 0)
-
-    await desk.run_for(5)
-    assert (desk.users, len(good.records), hung.records) == ([ANN], 1, [])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(desk.run_for, 30)
+        await anyio.sleep(5)
+        assert hung.on_their_way == 1
+        await anyio.sleep(14)
+        assert (hung.on_their_way, desk.users, good.records) == (0, [], [])
+        await anyio.sleep(5)
+        assert (desk.users, len(good.records), hung.records) == ([ANN], 1, [])
 
 
 @virtual
