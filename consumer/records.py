@@ -85,7 +85,7 @@ class Records:
                     self._schedule.keep_key(event.user, key)
         self._metrics.records.labels(outcome="user").inc(taken)
         self._metrics.events_merged.inc(taken - opened)
-        self._ledger.read(partition, records[-1].offset + 1)
+        self._ledger.read(partition, max(next_offset, records[-1].offset + 1))
 
     def _event(self, partition: int, record: ConsumerRecord[bytes, bytes]) -> Event | Unreadable | None:
         """Return what a record asks for, or why it can't be read; None: it is counted, and done."""

@@ -100,7 +100,21 @@ def _judge_one(mutant: Mutant, copies: Copies) -> Judged:
 
 def _pytest(folder: Path, targets: Iterable[str], seeds: int, *more: str) -> tuple[int, str]:
     """Run tests in a copy; a run that does not end counts as failed, since a test that hangs is ended and seen."""
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider", "-m", "", *more, *targets]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--no-header",
+        "--tb=line",
+        "--show-capture=no",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "",
+        *more,
+        *targets,
+    ]
     environ = os.environ | {
         "PYTHONPATH": str(folder),
         "PYTHONDONTWRITEBYTECODE": "1",

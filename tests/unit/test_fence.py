@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from consumer.clients import ClientCancelled, Reader
 from consumer.fence import PartEnded, for_ever, only_ours, put_down
+from tests.clock import virtual
 
 
 async def cancelled_by_itself() -> None:
@@ -146,3 +147,24 @@ async def test_a_client_is_put_down_also_where_we_are_cancelled() -> None:
         finally:
             await client.put_down()
     assert client.closed
+
+
+async def unmoved() -> None:
+    """Let one cancellation pass by, as a client may that is busy."""
+    try:
+        await anyio.sleep(1000)
+    except asyncio.CancelledError:
+        await anyio.sleep(1000)
+
+
+@virtual
+async def test_a_client_whose_stop_and_tasks_do_not_let_themselves_be_cancelled_holds_up_nothing() -> None:
+    """A second for each, beside the limit: the pod has its own end to come to."""
+    client, began = Client(unmoved), anyio.current_time()
+    client.task.cancel()
+    client.task = asyncio.ensure_future(unmoved())
+    await anyio.lowlevel.checkpoint()
+    await client.put_down(limit_s=5)
+
+    assert (client.closed, client.task.cancelling() > 0) == (True, True)
+    assert 5 <= anyio.current_time() - began <= 8

@@ -2,10 +2,14 @@
 
 from typing import Any
 
+import anyio
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from consumer.metadata import MISSING
 from consumer.topic_watch import TopicWatch
+from tests.clock import virtual
 
 OLD, NEW, NEWER = b"a" * 16, b"b" * 16, b"c" * 16
 
@@ -87,3 +91,58 @@ def test_an_end_that_went_back_for_good_loses_its_partition(ends: tuple[int | No
     assert watch.lost([0, 1, 2]) == lost
     watch.accept(lost)
     assert watch.lost([0, 1, 2]) == []
+
+
+class Looked:
+    """A consumer that answers each look in turn; `...` never answers."""
+
+    def __init__(self, *answers: Any, ends: tuple[int, ...] = (200,)) -> None:
+        self.answers, self.ends, self.looks = list(answers), list(ends), 0
+
+    async def topic_id(self, _: str) -> bytes:
+        self.looks += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer is ...:
+            await anyio.sleep_forever()
+        if isinstance(answer, Exception):
+            raise answer
+        found: bytes = answer
+        return found
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition("t", 1)}
+
+    def highwater(self, _: TopicPartition) -> int:
+        return self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
+
+
+async def watched(*consumers: Any, seconds: float) -> TopicWatch:
+    """Watch so long with these consumers in turn, the last of which stays."""
+    watch, left = TopicWatch("t"), list(consumers)
+    with anyio.move_on_after(seconds):
+        await watch.run(lambda: left.pop(0) if len(left) > 1 else left[0])
+    return watch
+
+
+@virtual
+async def test_the_topic_is_looked_at_every_few_seconds_with_whatever_consumer_there_is() -> None:
+    """While there is none, and where a broker does not answer, the next look comes all the same."""
+    consumer = Looked(OLD, KafkaError("no"), ConnectionResetError(), TimeoutError(), NEW)
+    watch = await watched(None, consumer, seconds=31)
+
+    assert (consumer.looks, watch.is_new) == (5, True)
+
+
+@virtual
+async def test_a_look_that_hangs_is_given_up() -> None:
+    consumer = Looked(OLD, ..., NEW)
+    watch = await watched(consumer, seconds=26)
+
+    assert (consumer.looks, watch.is_new) == (3, True)
+
+
+@virtual
+async def test_the_ends_of_partitions_are_noted_at_each_look_also_where_the_broker_does_not_answer() -> None:
+    watch = await watched(Looked(OLD, KafkaError("no"), ends=(200, 150, 150)), seconds=16)
+
+    assert watch.lost([0, 1]) == [1]
