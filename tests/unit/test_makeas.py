@@ -188,28 +188,6 @@ async def test_a_wrong_key_is_denied() -> None:
             await client.write(documents(), permit=permit, limit_s=no_limit)
 
 
-async def test_without_a_lease_nothing_is_written() -> None:
-    def over() -> float:
-        raise Held("over", code="lease")
-
-    async with account() as (client, there, _):
-        with pytest.raises(Held):
-            await client.write(documents(), permit=permit, limit_s=over)
-
-    assert there.contacts == {}
-
-
-@pytest.mark.parametrize("op", ["contact", "upsert", "products", "subscriptions"])
-@pytest.mark.parametrize("kind", ["html", "half-json", "cut", "cut-after", "gzip", "redirect", "hang", "huge"])
-async def test_no_bad_answer_is_taken_for_success(op: str, kind: Kind) -> None:
-    async with account(timeout_s=0.5) as (client, _, made):
-        made.faults.add(Fault(kind=kind, op=op))
-        with pytest.raises(ConsumerError) as caught:
-            await client.write(documents(), permit=permit, limit_s=no_limit)
-
-    assert isinstance(caught.value, Retryable)
-
-
 @pytest.mark.parametrize("op", ["upsert", "products", "subscriptions"])
 async def test_refused_rows_in_a_success_are_a_failure(op: str) -> None:
     async with account() as (client, _, made):

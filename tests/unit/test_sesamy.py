@@ -14,7 +14,7 @@ from consumer.errors import ConsumerError, Denied, Forbidden, Refused, Retryable
 from consumer.http import Answer
 from consumer.model import UserKey
 from consumer.sandbox import sesamy as stand_in
-from consumer.sandbox.faults import Fault, Kind
+from consumer.sandbox.faults import Fault
 from consumer.sandbox.server import serving
 from consumer.sesamy import REFUSES, Resource, Sesamy, Token
 from tests.clock import virtual
@@ -365,18 +365,6 @@ async def test_an_answer_that_says_nothing_of_a_user_is_no_user_without_address(
 async def test_an_answer_that_says_something_of_a_user_is_one(reply: dict[str, object]) -> None:
     async with client(paged(lambda _: [], user=reply)) as sesamy:
         assert await sesamy.snapshot(ANN, permit=Permits()) is not None
-
-
-@pytest.mark.parametrize("op", ["user", "contracts", "entitlements", "token"])
-@pytest.mark.parametrize("kind", ["html", "half-json", "shape", "cut", "gzip", "redirect", "hang", "huge"])
-async def test_a_bad_answer_to_any_call_is_no_snapshot(op: str, kind: Kind) -> None:
-    made = world()
-    made.faults.add(Fault(kind=kind, op=op))
-    async with client(made.app(), timeout_s=0.5) as sesamy:
-        with pytest.raises(ConsumerError) as caught:
-            await sesamy.snapshot(ANN, permit=Permits())
-
-    assert isinstance(caught.value, Retryable)
 
 
 class Endpoint:
