@@ -18,6 +18,7 @@ from consumer.sandbox.faults import Fault
 from consumer.sandbox.server import serving
 from consumer.sesamy import REFUSES, Resource, Sesamy, Token
 from tests.clock import virtual
+from tests.raising import raising
 
 ANN = UserKey("v", "email|ann")
 
@@ -309,7 +310,7 @@ async def test_a_403_is_that_users_and_leaves_the_token_alone() -> None:
     made = world()
     made.faults.add(Fault(kind="status", op="contracts", status=403, times=1))
     async with client(made.app()) as sesamy:
-        with pytest.raises(Forbidden):
+        with raising(Forbidden, "http-403"):
             await sesamy.snapshot(ANN, permit=Permits())
         await sesamy.snapshot(ANN, permit=Permits())
         assert made.calls["v", "token"] == 1
@@ -321,7 +322,7 @@ async def test_a_403_is_that_users_and_leaves_the_token_alone() -> None:
 
 async def test_refused_credentials_are_denied() -> None:
     async with client(world().app(), secret="wrong") as sesamy:
-        with pytest.raises(Denied):
+        with raising(Denied, "http-401"):
             await sesamy.snapshot(ANN, permit=Permits())
 
 
@@ -469,7 +470,7 @@ async def test_who_comes_after_a_failed_refresh_tries_anew() -> None:
 @virtual
 async def test_whatever_the_token_endpoint_refuses_is_about_the_key() -> None:
     for refusal in (Denied, Forbidden, Refused):
-        with pytest.raises(Denied):
+        with raising(Denied, "http-4xx"):
             await token_of(Endpoint(refusal("no", code="http-4xx"))).get()
 
 
