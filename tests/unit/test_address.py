@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.address import MAX_CHARS, canonical, cleaned, same_address
+from consumer.address import canonical, cleaned, same_address
 
-LONGEST = "a" * (MAX_CHARS - len("@example.com")) + "@example.com"
+LONGEST = "a" * (254 - len("@example.com")) + "@example.com"
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ LONGEST = "a" * (MAX_CHARS - len("@example.com")) + "@example.com"
         (LONGEST, LONGEST),
         (LONGEST + "\u200b" * 100, LONGEST),
         ("a" + LONGEST, ""),
-        ("ann@example.com" + "\u200b" * 4 * MAX_CHARS, ""),
+        ("ann@example.com" + "\u200b" * 4 * 254, ""),
         ("a" + "\u0301" * 100_001, ""),
         ("ann\udfff@example.com", ""),
         (" \u200b ", ""),

@@ -9,15 +9,15 @@ import pytest
 from msgspec import convert
 
 from consumer import bounds
-from consumer.bounds import ID_CHARS, TAGS, TEXT_CHARS, WORD_CHARS
 from consumer.letter_record import parse
 from consumer.letterbook import account_of
 from consumer.mapping import documents, is_long
 from consumer.model import Contract, Documents, Entitlement, Profile, Snapshot, UserKey
 from consumer.resync import mapped
 from consumer.status import shown
-from consumer.tags import MAX_CHARS, has_ended, is_active, slug
+from consumer.tags import has_ended, is_active, slug
 
+ID_CHARS, TEXT_CHARS, WORD_CHARS, TAGS, MAX_CHARS = 256, 512, 64, 1000, 99
 MARKS = "\u0301" * 100_001
 LONG = "x" * 100_001
 ITEM = {"sku": "s", "name": "N", "purchaseOptionId": "po"}

@@ -14,7 +14,7 @@ import pytest
 from consumer import resync
 from consumer.batch import Batch
 from consumer.errors import ConsumerError, Denied, Forbidden, Refused, Retryable
-from consumer.filters import EVERY_S, Filters
+from consumer.filters import Filters
 from consumer.gates import Gate
 from consumer.model import AccountId, Contract, Door, Entitlement, Job, Profile, Snapshot, UserKey
 from consumer.sesamy import Sesamy
@@ -29,6 +29,8 @@ ANN, BO = UserKey("v", "ann"), UserKey("v", "bo")
 START = 1_764_000_000.0
 """The wall's time at the start (2025-11-24T16:00:00Z)."""
 HOLD_S = 900.0
+EVERY_S = 3600.0
+"""So often is a vendor asked."""
 
 
 class Vendor:

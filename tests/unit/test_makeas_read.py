@@ -15,6 +15,7 @@ from consumer.makeas_read import ListRows
 from consumer.sandbox import makeas as stand_in
 from consumer.sandbox.faults import Fault
 from consumer.sandbox.server import serving
+from tests.raising import raising
 
 ANN, BO = "ann@example.com", "bo@example.com"
 
@@ -103,5 +104,5 @@ async def test_a_call_that_cant_be_had_is_refused(status: int) -> None:
 async def test_a_refused_key_and_what_passes_say_nothing_of_the_call(status: int, kind: type[ConsumerError]) -> None:
     async with account() as (rows, _, made):
         made.faults.add(Fault(kind="status", status=status))
-        with pytest.raises(kind):
+        with raising(kind, f"http-{status}"):
             await rows.page("1", "unsubscribed", page=1)

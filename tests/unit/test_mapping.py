@@ -8,6 +8,7 @@ from msgspec import convert, structs
 from consumer.errors import Retryable
 from consumer.mapping import documents, is_guest_id
 from consumer.model import Contract, Documents, Entitlement, Product, Profile, Skip, Snapshot, Subscriber, Subscription, UserKey
+from tests.raising import raising
 
 ANN = "email|84cccf985de28a2a84824786"
 ITEM = {"sku": "sid:abc", "name": "Magazine", "purchaseOptionId": "po1", "purchaseOptionName": "Monthly"}
@@ -377,5 +378,5 @@ def test_a_reader_of_single_articles_is_written_though_no_contract_is_listed() -
 
 @pytest.mark.parametrize("profile", [{"email": None}, {"isGuest": True}])
 def test_a_foreign_answer_is_no_ground_for_a_skip(profile: dict[str, Any]) -> None:
-    with pytest.raises(Retryable):
+    with raising(Retryable, "foreign-contract"):
         documents(snapshot(contract(userId="email|bob"), profile=profile))

@@ -11,7 +11,7 @@ import pytest
 
 from consumer.errors import ConsumerError, Denied, Refused, Retryable
 from consumer.gates import Gate
-from consumer.left import STALE_S, Consent, Row, Standing
+from consumer.left import Consent, Row, Standing
 from consumer.makeas_read import ListRows, Page
 from consumer.model import AccountId, Door, UserKey
 from consumer.registers import Registers, Source
@@ -20,6 +20,8 @@ from consumer.upstream_gates import Gates
 A = AccountId("1001")
 ANN, BO = "ann@example.com", "bo@example.com"
 DAY_S = 86_400.0
+STALE_S = 900.0
+"""What was read longer ago is read again before the next write."""
 
 
 def gone(number: int, email: str, says: Standing = Standing.LEFT, *, updated_at: float | None = None) -> Row:

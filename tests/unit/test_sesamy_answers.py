@@ -10,6 +10,7 @@ from consumer.errors import Retryable
 from consumer.foreign import Json, Shape, decoded
 from consumer.model import Contract, Entitlement, Item, Origin, Payer, Profile
 from consumer.sesamy_answers import CONTRACTS, ENTITLEMENTS, ITEM, ORIGIN, PAYER, USER, listed, odd_names, profile, rows
+from tests.raising import raising
 
 
 def unusable(tree: object, *, of: str) -> bool:
@@ -185,31 +186,31 @@ def test_a_flag_may_be_written_otherwise(said: object, read: bool | None) -> Non
 @pytest.mark.parametrize("odd", [[], {}, ["ACTIVE"], {"is": "ACTIVE"}])
 @pytest.mark.parametrize("field", ["status", "isActive", "contractDuration", "recurringInterval"])
 def test_what_decides_about_a_contract_is_never_absent_for_its_type(field: str, odd: object) -> None:
-    with pytest.raises(Retryable):
+    with raising(Retryable, "wrong-shape"):
         contract(**{field: odd})
 
 
 @pytest.mark.parametrize("odd", [[], ["PAYMENTS"], "PAYMENTS", {"type": {}}, {"type": []}, True])
 def test_an_origin_is_never_absent_for_its_type(odd: object) -> None:
-    with pytest.raises(Retryable):
+    with raising(Retryable, "wrong-shape"):
         entitlement(origin=odd)
 
 
 @pytest.mark.parametrize(("field", "odd"), [("type", {}), ("type", ["article"]), ("hasAccess", "yes"), ("hasAccess", 2), ("hasAccess", [])])
 def test_what_decides_about_an_entitlement_is_never_absent_for_its_type(field: str, odd: object) -> None:
-    with pytest.raises(Retryable):
+    with raising(Retryable, "wrong-shape"):
         entitlement(**{field: odd})
 
 
 @pytest.mark.parametrize("odd", [{"sku": "s"}, "s", 7, ["s"], [["s"]], [{"sku": "s", "purchaseType": {}}]])
 def test_items_are_never_absent_for_their_type(odd: object) -> None:
-    with pytest.raises(Retryable):
+    with raising(Retryable, "wrong-shape"):
         contract(items=odd)
 
 
 def test_a_number_is_a_type_but_no_status_for_whatever_is_none_that_we_know_ends_a_subscription() -> None:
     for odd in (7, 1, 0.5):
-        with pytest.raises(Retryable):
+        with raising(Retryable, "wrong-shape"):
             contract(status=odd)
     assert entitlement(type=7, origin={"type": 7}).origin == Origin(type="7")
 
