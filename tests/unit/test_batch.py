@@ -38,6 +38,7 @@ class House:
 
     def __init__(self) -> None:
         self.heeds_filters = True
+        self.filter_s = 0.0
         self.absent: Counter[UserKey] = Counter()
         """How often each is not found yet."""
         self.fetch_errors: dict[UserKey, list[Exception]] = {}
@@ -55,6 +56,7 @@ class House:
         assert resource
         assert user_id
         await permit()
+        await anyio.sleep(self.filter_s)
         return self.heeds_filters
 
     async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot | None:
@@ -312,6 +314,18 @@ async def test_a_vendor_that_gives_others_rows_is_written_for_nobody() -> None:
     (one,) = await Crew(house).run(ANN, limit_s=3600)
 
     assert (one.outcome, one.failed, house.written) == ("failed", {"sesamy": "held"}, [])
+
+
+@virtual
+async def test_nobody_is_fetched_before_the_vendor_has_shown_that_it_heeds_its_filters() -> None:
+    house = House()
+    house.filter_s = 7.0
+    crew = Crew(house)
+    async with crew.running([ANN]):
+        await anyio.sleep(6)
+        assert house.fetched == []
+
+    assert crew.told == [synced(ANN)]
 
 
 @virtual
