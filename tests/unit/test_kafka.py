@@ -61,7 +61,7 @@ class Client:
     async def start(self) -> None:
         self.did.append("start")
         if self._brokers.is_silent:
-            await anyio.sleep_forever()
+            await anyio.sleep(10_000)
         if self._brokers.start_error is not None:
             raise self._brokers.start_error
 
@@ -144,7 +144,7 @@ async def test_it_is_known_to_us_before_it_joins_and_left_whatever_happens(broke
     known: list[list[str]] = []
     brokers.start_error = TopicAuthorizationFailedError()
     with pytest.raises(TopicAuthorizationFailedError):
-        async with kafka.joined(SETTINGS, LISTENER, lambda member: known.append([*member.did]), leave_limit_s=lambda: 0.5):  # type: ignore[attr-defined]
+        async with kafka.joined(SETTINGS, LISTENER, lambda member: known.append([*member.did]), leave_limit_s=lambda: 0.5):
             pytest.fail("it has joined")
 
     assert known == [[]]

@@ -7,8 +7,8 @@ import anyio
 import pytest
 from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed, TopicAuthorizationFailedError
 
-from consumer import kafka, tail
-from consumer.errors import Fatal, Retryable
+from consumer import kafka
+from consumer.errors import Fatal
 from consumer.follow import Follow
 from consumer.model import UserKey
 from consumer.patience import Patience
@@ -162,26 +162,6 @@ async def test_where_a_batch_is_damaged_it_goes_on_behind_it_and_says_so() -> No
         log.tell(0, CAT)
         await a_while()
         assert heard.events == [("bo", 1, 0), ("cat", 0, 8)]
-
-
-@virtual
-async def test_a_record_that_fails_us_may_be_anybodys() -> None:
-    log = log_of(ANN)
-    before = tail.decode
-
-    def stumbles(value: bytes | None) -> object:
-        if value is not None and b"bo" in value:
-            raise Retryable("no", code="bug")
-        return before(value)
-
-    tail.decode = stumbles  # type: ignore[assignment]
-    try:
-        async with following(log) as heard:
-            log.tell(0, BO, CAT)
-            await a_while()
-    finally:
-        tail.decode = before
-    assert (heard.lost, heard.events) == ([0], [("cat", 0, 7)])
 
 
 @virtual
