@@ -60,7 +60,7 @@ class House:
         return self.heeds_filters
 
     async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot | None:
-        assert permit
+        assert callable(permit)
         self.fetched.append(user)
         await anyio.sleep(0.1)
         if errors := self.fetch_errors.get(user):

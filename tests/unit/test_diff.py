@@ -154,12 +154,13 @@ class Sides:
                 limits.accounts[account.id].failed(UserKey("v", "x"), error, now=anyio.current_time())
             status = await diff(settings, "v", users, report=told.append)
 
-        before = diffing.upstreams
-        diffing.upstreams = opened  # type: ignore[assignment]
+        module: Any = diffing
+        before = module.upstreams
+        module.upstreams = opened
         try:
             diffed()
         finally:
-            diffing.upstreams = before
+            module.upstreams = before
         return status, told
 
 

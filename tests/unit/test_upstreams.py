@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from consumer import upstreams as made_in
+from consumer import http
 from consumer.errors import Retryable
 from consumer.gates import Gate
 from consumer.model import AccountId, Door, UserKey
@@ -107,7 +107,7 @@ class Client:
 @pytest.fixture
 def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     Client.made = []
-    monkeypatch.setattr(made_in.http, "Http", Client)
+    monkeypatch.setattr(http, "Http", Client)
     return Client.made
 
 
