@@ -162,6 +162,30 @@ async def test_settings_come_before_rights_and_both_are_named(monkeypatch: pytes
     assert (caught.value.status, "is compacted" in str(caught.value), "grant WRITE" in str(caught.value)) == (78, True, True)
 
 
+@pytest.mark.parametrize(
+    ("purpose", "may", "named"),
+    [
+        ("run", {READ}, ["kafka.dead_letter_topic"]),
+        ("run", {WRITE}, ["kafka.topic", "kafka.dead_letter_topic"]),
+        ("replay", {WRITE}, ["kafka.topic"]),
+        ("dead-letters", {WRITE}, ["kafka.dead_letter_topic"]),
+        ("replay", {READ}, []),
+    ],
+)
+async def test_each_purpose_ends_with_77_where_a_right_that_it_needs_is_missing(
+    monkeypatch: pytest.MonkeyPatch, purpose: Purpose, may: set[int], named: list[str]
+) -> None:
+    answered(monkeypatch, Answers({"cleanup.policy": "delete"}, may=frozenset(may)))
+    if not named:
+        await permitted(KafkaSettings(), purpose)
+        return
+    with pytest.raises(Fatal) as caught:
+        await permitted(KafkaSettings(), purpose)
+
+    assert (caught.value.code, caught.value.status) == ("kafka-denied", 77)
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == named
+
+
 @pytest.mark.parametrize(("configuration", "said"), [(None, 1), ({"cleanup.policy": "delete", "retention.ms": "-1"}, 0)])
 async def test_run_warns_where_it_can_not_be_read_how_letters_are_kept(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, configuration: dict[str, str] | None, said: int

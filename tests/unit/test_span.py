@@ -1,6 +1,7 @@
 """Ranges: what was asked, what is there, and what it costs."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,17 @@ def test_no_offset(text: str) -> None:
 def test_times(text: str, at_s: float) -> None:
     assert parse_offset("3:1200") == (3, 1200)
     assert parse_time_ms(text) == at_s * 1000
+
+
+def test_a_time_without_an_offset_is_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Etc/GMT-5")
+    time.tzset()
+    try:
+        assert time.localtime(0).tm_hour == 5, "the machine's zone is not heeded"
+        assert parse_time_ms("1970-01-01T08:00:00") == 8 * 3600 * 1000
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "24.11.2026", "2026-13-01"])
