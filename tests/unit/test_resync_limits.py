@@ -218,6 +218,22 @@ async def test_who_waits_for_a_permit_before_a_gate_that_shuts_meanwhile_does_no
 
 
 @virtual
+async def test_a_success_ends_the_row_of_failures_at_each_upstream() -> None:
+    """Four users in a row fail and one does not, again and again: no gate shuts."""
+    desk = Desk()
+    for number in range(10):
+        fails = [] if number % 5 == 4 else [Refused("422", code="http-422")]
+        desk.make[A].fails = fails
+        await desk.run(A, user=UserKey("v1", f"u{number}"))
+        assert not desk.gates.accounts[A].closed(now=anyio.current_time())
+    desk.make[A].fails = []
+    for number in range(10):
+        desk.sesamy.fails = [] if number % 5 == 4 else [Refused("422", code="http-422")]
+        await desk.run(A, user=UserKey("v1", f"w{number}"))
+        assert not desk.gates.vendors["v1"].closed(now=anyio.current_time())
+
+
+@virtual
 async def test_nobody_is_fetched_before_a_shut_gate() -> None:
     desk = Desk()
     desk.gates.vendors["v1"].failed(UserKey("v1", "bo"), Denied("401", code="http-401"), now=0.0)
