@@ -187,12 +187,16 @@ async def test_a_pause_ends_all_waits_and_after_it_runs_may_wait_again() -> None
 
 @virtual
 async def test_a_pause_cuts_nobody_off_and_drained_is_when_the_last_has_ended() -> None:
-    office = Office(dirty=3)
+    office = Office(dirty=2)
     async with office.working():
-        await anyio.sleep(5)
+        await anyio.sleep(4)
+        office.touch("late", 2)
+        office.bell.ring()
+        await anyio.sleep(3)
+        assert (office.begun_at, office.inside) == ([2, 2, 6], 3)
         office.workers.pause()
         await office.workers.drained()
-        assert (anyio.current_time(), office.inside, office.cut_at) == (12, 0, [])
+        assert (anyio.current_time(), office.inside, office.cut_at) == (16, 0, [])
         assert (len(office.schedule), office.ledger.watermarks()) == (0, {0: 3})
 
 
