@@ -222,8 +222,7 @@ async def test_a_success_ends_the_row_of_failures_at_each_upstream() -> None:
     """Four users in a row fail and one does not, again and again: no gate shuts."""
     desk = Desk()
     for number in range(10):
-        fails = [] if number % 5 == 4 else [Refused("422", code="http-422")]
-        desk.make[A].fails = fails
+        desk.make[A].fails = [] if number % 5 == 4 else [Refused("422", code="http-422")]
         await desk.run(A, user=UserKey("v1", f"u{number}"))
         assert not desk.gates.accounts[A].closed(now=anyio.current_time())
     desk.make[A].fails = []
