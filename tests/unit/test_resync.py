@@ -61,7 +61,7 @@ class Make:
     def __init__(self) -> None:
         self.written: list[str] = []
         self.fails: list[Exception] = []
-        self.takes_s = 0.1
+        self.takes_s, self.hesitates_s = 0.1, 0.0
         self.reads = 0
         self.limits_s: list[float] = []
 
@@ -75,6 +75,8 @@ class Make:
             raise self.fails.pop()
         for call in WHOLE:
             await permit()
+            if self.hesitates_s:
+                await anyio.sleep(self.hesitates_s)
             self.limits_s.append(limit_s())
             await anyio.sleep(self.takes_s)
             self.written.append(call)
