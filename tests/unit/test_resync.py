@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from consumer.errors import Denied, Refused, Retryable, Torn
 from consumer.gates import Gate
@@ -32,16 +33,26 @@ class Sesamy:
 
     def __init__(self) -> None:
         self.pages = 1
+        self.takes_s = 0.1
+        self.asked = self.renewed = 0
+        self.knows = True
+        self.email: str | None = "ann@example.com"
         self.fails: list[Exception] = []
         self.contracts: tuple[Contract, ...] = ()
 
-    async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot:
-        await anyio.sleep(0.1)
+    async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot | None:
+        self.asked += 1
+        await anyio.sleep(self.takes_s)
         if self.fails:
             raise self.fails.pop()
         for _ in range(1, self.pages):
             await permit()
-        return Snapshot(user=user, profile=Profile(email="ann@example.com"), contracts=self.contracts, entitlements=())
+        if not self.knows:
+            return None
+        return Snapshot(user=user, profile=Profile(email=self.email), contracts=self.contracts, entitlements=())
+
+    def renew(self) -> None:
+        self.renewed += 1
 
 
 class Make:
@@ -50,20 +61,36 @@ class Make:
     def __init__(self) -> None:
         self.written: list[str] = []
         self.fails: list[Exception] = []
+        self.takes_s, self.hesitates_s = 0.1, 0.0
+        self.reads = 0
+        self.limits_s: list[float] = []
 
     async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> Written:
         assert documents
         assert lists
         await permit()
-        await anyio.sleep(0.1)
+        self.reads += 1
+        await anyio.sleep(self.takes_s)
         if self.fails:
             raise self.fails.pop()
         for call in WHOLE:
             await permit()
-            limit_s()
-            await anyio.sleep(0.1)
+            if self.hesitates_s:
+                await anyio.sleep(self.hesitates_s)
+            self.limits_s.append(limit_s())
+            await anyio.sleep(self.takes_s)
             self.written.append(call)
         return Written(consent_kept=False)
+
+
+class Key:
+    """An account's key; says how often it was distrusted."""
+
+    def __init__(self) -> None:
+        self.expired = 0
+
+    def expire(self) -> None:
+        self.expired += 1
 
 
 class Desk:
@@ -72,8 +99,10 @@ class Desk:
     def __init__(self, *, calls: Mapping[AccountId, int] | None = None, heed: Heed | None = None) -> None:
         """Let each account have so many calls at once, then one each 2 s; not named: as many as anybody wants."""
         self.closing = anyio.Event()
+        self.lease_s = inf
         self.sesamy, self.make = Sesamy(), {A: Make(), B: Make()}
-        known = {account.id: account for account in SETTINGS.accounts_of("v1")}
+        self.keys: Any = {account: Key() for account in self.make}
+        known = {account.id: replace(account, api_key=self.keys[account.id]) for account in SETTINGS.accounts_of("v1")}
         targets = {account: Target(known[account], make) for account, make in self.make.items()}  # type: ignore[arg-type]
         self.gates = Gates(
             {"v1": Gate(rate_per_s=0.5, burst=1, run_calls=1)},
@@ -85,17 +114,18 @@ class Desk:
             {"v1": Vendor(sesamy, targets)},
             self.gates,
             heed=heed,
-            lease_left_s=lambda: inf,
+            lease_left_s=lambda: self.lease_s,
             closing=lambda: self.closing,
             uniform=lambda: 0.5,
             metrics=self.metrics,
         )
 
     async def run(
-        self, *accounts: AccountId, user: UserKey = ANN, stop_s: float = inf, cancel_s: float = inf
+        self, *accounts: AccountId, user: UserKey = ANN, begins_in_s: float = 0.0, stop_s: float = inf, cancel_s: float = inf
     ) -> dict[AccountId, Result] | Result | None:
         """Return what a run brought at the accounts, or, where the fetch failed, there; None: it was cancelled."""
-        job = Job(user=user, accounts=accounts or (A, B), started_at=anyio.current_time(), since_ms=dict.fromkeys(accounts or (A, B), 0))
+        now, accounts = anyio.current_time(), accounts or (A, B)
+        job = Job(user=user, accounts=accounts, started_at=now, since_ms=dict.fromkeys(accounts, 0), begins_at=now + begins_in_s)
         brought: dict[AccountId, Result] | Result | None = None
 
         async def stop() -> None:
