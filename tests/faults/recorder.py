@@ -56,7 +56,7 @@ class Recorder:
             for user, row in users.items():
                 row["profile"]["lastName"] = "v0"
                 if "email" in row["profile"]:
-                    self._by_email[row["profile"]["email"].lower()] = f"{vendor}|{user}"
+                    self._by_email[canonical(row["profile"]["email"])] = f"{vendor}|{user}"
         for place in PLACES:
             for email, contact in town.account(place).contacts.items():
                 if contact["email_status"] != "active" and email in self._by_email:
@@ -124,7 +124,7 @@ class Recorder:
             body = msgspec.json.decode(raw) if raw else None
         except msgspec.DecodeError:
             body = None
-        user = self._user_of(body)
+        user = self._user_of(account, body)
         self.record(Called(at=began_at, pod=pod, upstream=account, op=op, user=user))
         known = False
         try:
@@ -152,14 +152,19 @@ class Recorder:
                     )
                 )
 
-    def _user_of(self, body: Any) -> str:
+    def _user_of(self, account: str, body: Any) -> str:
         row = body[0] if isinstance(body, list) and body else body
-        return self._by_email.get(str(row.get("email", "")).lower(), "") if isinstance(row, dict) else ""
+        if not isinstance(row, dict):
+            return ""
+        vendor = next((place.vendor for place in PLACES if place.account == account), "")
+        if "external_id" in row and "product_external_id" not in row and "name" not in row:
+            return f"{vendor}|{row['external_id']}"
+        return self._by_email.get(canonical(str(row.get("email", ""))), "")
 
     def _is_applied(self, account: str, body: dict[str, Any], began_at: float) -> bool:
         at = time.monotonic() - (time.time() - began_at)
-        written = self.town.makeas.accounts[account].written.get(str(body.get("email", "")).lower(), [])
-        return any(when >= at and row == body for when, row in written)
+        written = self.town.makeas.accounts[account].written.values()
+        return any(when >= at and row == body for rows in written for when, row in rows[-5:])
 
     # ---- What the broker has ----
 
@@ -180,6 +185,11 @@ class Recorder:
     def sent(self, at: float, partition: int, offset: int, name: str) -> None:
         """Take down an event that is on the topic; no name: it can't be read."""
         self.record(Sent(at=at, partition=partition, offset=offset, user=name, version=self.version_at(name, at)))
+
+
+def canonical(email: str) -> str:
+    """Return what two spellings of an address have in common."""
+    return email.strip().lower()
 
 
 def _account_of(request: web.Request) -> str:

@@ -31,15 +31,18 @@ def _place(key: bytes) -> tuple[str, str, int] | None:
 
 def _commit(value: bytes) -> tuple[int, int]:
     """
-    Return the offset and when it was committed (ms). Format: Kafka's OffsetCommitValue, version 3.
+    Return the offset and when it was committed (ms). Format: Kafka's OffsetCommitValue, versions 3 and 4.
 
     Raises:
         ValueError: It is another version.
     """
     version, offset, _epoch = struct.unpack_from(">hqi", value)
-    if version != 3:  # What Kafka 4.1 writes.
+    if version == 3:
+        rest = _text(value, 14)[1]
+    elif version == 4:
+        rest = 14 + value[14]  # Of a short text: its length and one more, in a byte.
+    else:
         raise ValueError(f"a commit of version {version}")
-    _metadata, rest = _text(value, 14)
     return offset, struct.unpack_from(">q", value, rest)[0]
 
 
@@ -53,8 +56,8 @@ async def read_all(bootstrap: str, topic: str) -> list[Any]:
     reader = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await reader.start()
     try:
-        await reader._client.fetch_all_metadata()
-        partitions = [TopicPartition(topic, number) for number in reader.partitions_for_topic(topic) or ()]
+        cluster = await reader._client.fetch_all_metadata()
+        partitions = [TopicPartition(topic, number) for number in cluster.partitions_for_topic(topic) or ()]
         if not partitions:
             return []
         reader.assign(partitions)
