@@ -3,10 +3,11 @@ Runs commands beside each other: `python3 .ci/beside.py NAME=COMMAND NAME:AFTER=
 
 A part begins at once, or when part AFTER has ended, however that ended. It promises: what a part said stands whole where the part
 ended, with its seconds; the exit status is 1 if any part's was not 0, and 2 for words that make no sense; and nothing is left running,
-neither of a part that ended nor of those that a signal cuts off.
+neither of a part that ended nor of those that a signal cuts off (on Linux not even what began a session of its own).
 """
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -16,12 +17,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import IO, Final, NamedTuple, NoReturn
 
 _GRACE_S: Final = 15.0
 """Time for a part that is cut off to end what it began; then it is killed."""
 _LOOK_S: Final = 0.1
+_ADOPTS: Final = 36
+"""PR_SET_CHILD_SUBREAPER: whose parent dies becomes our child."""
 _PART: Final = re.compile(r"([a-z0-9-]+)(?::([a-z0-9-]+))?=(.+)", re.DOTALL)
 
 
@@ -88,6 +92,7 @@ def run(parts: Sequence[Part]) -> dict[str, Ended]:
             time.sleep(_LOOK_S)
     finally:
         _cut_off(running)
+        _end_adopted()
     return ended
 
 
@@ -105,7 +110,7 @@ def _begin(command: str) -> Running:
 
 def _cut_off(running: Mapping[str, Running]) -> None:
     for one in running.values():
-        _end_group(one.process.pid, signal.SIGTERM)
+        _end_group(one.process.pid, signal.SIGINT)  # pytest ends its fixtures, as at Ctrl-C.
     until = time.monotonic() + _GRACE_S
     for name, one in running.items():
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -117,6 +122,16 @@ def _cut_off(running: Mapping[str, Running]) -> None:
 def _end_group(group: int, how: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, how)
+
+
+def _end_adopted() -> None:
+    """Kill whoever was left by a part: what we began ourselves is over."""
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/self/task/{os.getpid()}/children")
+        while pids := [int(one) for one in children.read_text(encoding="ascii").split()]:
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def _tell(name: str, one: Running, came: Ended) -> None:
@@ -148,6 +163,8 @@ def main(words: Sequence[str]) -> int:
         return 2
     for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(one, _stop)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_ADOPTS, 1, 0, 0, 0)
     ended = run(parts)
     _say("seconds by part:")
     for name, came in ended.items():
