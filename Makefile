@@ -19,8 +19,8 @@ SPREAD := $(BIN)/pytest -n auto --dist worksteal
 COMPUTING := tests/unit tests/properties tests/simulation
 WAITING := tests/integration tests/acceptance
 PIP := install --quiet --disable-pip-version-check
-# uv takes a tenth of pip's time, but heeds none of pip's settings: where it fails, pip has the last word.
-install = { $(BIN)/uv pip install --quiet --python $(1) $(2) 2>/dev/null || $(1) -m pip $(PIP) $(2); }
+# uv takes a tenth of pip's time, but heeds pip's settings no further than here: where it fails, pip has the last word.
+install = { $(BIN)/uv pip install --quiet $${PIP_INDEX_URL:+--index-url "$$PIP_INDEX_URL"} --python $(1) $(2) 2>/dev/null || $(1) -m pip $(PIP) $(2); }
 CURE := install Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt-get install python3-venv), then try again
 
 .PHONY: help local test test-quick test-long mutants check format generated bench deploy-check image lock clean
