@@ -59,8 +59,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def install(python: Path, *words: str | Path, cwd: Path) -> None:
-    done = run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *words, cwd=cwd)
-    if done.returncode and re.search("No matching distribution|Connection|connection|resolve", done.stderr):
+    uv = Path(sys.executable).parent / "uv"
+    tool = (uv, "pip", "install", "--python", python) if uv.exists() else (python, "-m", "pip", "install", "--disable-pip-version-check")
+    done = run(*tool, "--quiet", *words, cwd=cwd)
+    if done.returncode and re.search("No matching distribution|[Cc]onnect|resolve|fetch", done.stderr):
         lacking(f"no package registry answers: {done.stderr[-300:]}")
     assert done.returncode == 0, done.stderr[-3000:]
 
