@@ -11,9 +11,19 @@ GO_TOOLS := sigs.k8s.io/kustomize/kustomize/v5@v5.8.1 github.com/zegl/kube-score
 IMAGE := sesamy-makeas:dev
 BASE := python:3.13-slim-bookworm
 ARGS :=
+# Which share of the built-in faults `make test` judges, too: I/N. CI takes one by the commit; none where this is empty.
+MUTANTS ?=
+BESIDE := $(BIN)/python .ci/beside.py
+SPREAD := $(BIN)/pytest -n auto --dist worksteal
+# Every folder with tests is in one of these: what computes is spread over all cores, what waits for others runs beside it.
+COMPUTING := tests/unit tests/properties tests/simulation
+WAITING := tests/integration tests/acceptance
+PIP := install --quiet --disable-pip-version-check
+# uv takes a tenth of pip's time, but heeds pip's settings no further than here: where it fails, pip has the last word.
+install = { $(BIN)/uv pip install --quiet $${PIP_INDEX_URL:+--index-url "$$PIP_INDEX_URL"} --python $(1) $(2) 2>/dev/null || $(1) -m pip $(PIP) $(2); }
 CURE := install Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt-get install python3-venv), then try again
 
-.PHONY: help local test test-long mutants check format generated bench deploy-check image lock clean
+.PHONY: help local test test-quick test-long mutants check format generated bench deploy-check image lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,11 +31,20 @@ help: ## Show this list
 local: $(READY) ## Run the whole thing on this machine and check the end state: ARGS="--chaos", "--serve", "--help"
 	@$(BIN)/sesamy-makeas local $(ARGS)
 
-test: $(READY) ## Run every test that this machine can: ARGS="-k gates"
-	@$(BIN)/pytest $(ARGS)
+test: $(READY) ## Run every test that this machine can; with ARGS="-k gates" a plain pytest
+	@$(if $(strip $(ARGS)),$(BIN)/pytest $(ARGS),$(BESIDE) \
+		'computing=$(SPREAD) $(COMPUTING)' \
+		'waiting=$(BIN)/pytest -n 2 --dist loadfile $(WAITING)' \
+		$(if $(MUTANTS),'mutants:computing=$(BIN)/python -m tests.mutants --unchecked --share $(MUTANTS)'))
 
-test-long: $(READY) ## Run the slow sweeps, with random examples
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -m long $(ARGS)
+test-quick: $(READY) ## Run what takes under a minute: units, properties, a few lives in the simulation
+	@SIMULATION_SEEDS=10 $(SPREAD) tests/unit tests/properties tests/simulation/test_simulation.py $(ARGS)
+
+test-long: $(READY) ## Run the slow sweeps, for hours: random examples, thousands of lives, outages, every fault; ARGS as for test
+	@export HYPOTHESIS_PROFILE=nightly SIMULATION_SEEDS=2000; $(if $(strip $(ARGS)),$(BIN)/pytest -m "" $(ARGS),$(BESIDE) \
+		'sweeps=$(SPREAD) -m "" tests/properties tests/simulation' \
+		'outages=$(BIN)/pytest -m long tests/unit $(WAITING)' \
+		'mutants:sweeps=$(BIN)/python -m tests.mutants')
 
 mutants: $(READY) ## Build in faults one at a time and see whether the tests notice: ARGS="--share 0/8", "--only NAME"
 	@$(BIN)/python -m tests.mutants $(ARGS)
@@ -70,27 +89,29 @@ lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 		as_tested pyproject.toml --output-file requirements.txt; \
 		as_tested pyproject.toml --extra otel --output-file requirements-otel.txt; \
 		as_tested --group pyproject.toml:build --output-file requirements-build.txt; \
+		pin --group pyproject.toml:uv --output-file requirements-uv.txt; \
 		pin --group pyproject.toml:deploy --output-file requirements-deploy.txt
 
 clean: ## Remove .venv and all that was made
 	@rm -rf .venv .coverage .hypothesis .*_cache build dist
 	@find consumer tests -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): requirements-dev.txt pyproject.toml
+$(READY): requirements-dev.txt requirements-uv.txt pyproject.toml
 	@set -eu; for python in $(PYTHONS); do \
 		if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$${found:-}" ]; then echo "make: no Python here can make .venv; cure: $(CURE)" >&2; exit 1; fi; \
 	echo "making .venv with $$($$found --version), once" >&2; \
 	[ -x $(BIN)/python ] || $$found -m venv .venv; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	$(BIN)/python -m pip $(PIP) --require-hashes --requirement requirements-uv.txt || echo "uv is not to be had here: pip does it, slower" >&2; \
+	$(call install,$(BIN)/python,--require-hashes --requirement requirements-dev.txt); \
+	$(call install,$(BIN)/python,--no-deps --no-build-isolation --editable .); \
 	touch $@
 
 $(DEPLOY)/.ready: $(READY) requirements-deploy.txt Makefile
 	@echo "making $(DEPLOY), once" >&2
 	@$(BIN)/python -m venv $(DEPLOY)
-	@$(DEPLOY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-deploy.txt
+	@$(call install,$(DEPLOY)/bin/python,--require-hashes --requirement requirements-deploy.txt)
 	@set -eu; for module in $(GO_TOOLS); do GOBIN="$(CURDIR)/$(DEPLOY)/bin" GOFLAGS= go install "$$module" 2>"$(DEPLOY)/go.log" \
 		|| { cat "$(DEPLOY)/go.log" >&2; echo "make: $$module could not be built; cure: install Go 1.23 or newer" >&2; exit 1; }; done
 	@touch $@

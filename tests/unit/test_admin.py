@@ -135,8 +135,8 @@ async def test_metrics_in_both_formats(pod: Pod) -> None:
 class Counted(Collector):
     """Says how often it was asked; is as large as one likes, and as slow."""
 
-    def __init__(self, *, rows: int = 1) -> None:
-        self.rows, self.asked = rows, 0
+    def __init__(self, *, rows: int = 1, name: str = "") -> None:
+        self.rows, self.name, self.asked = rows, name, 0
         self.go_on = threading.Event()
         self.go_on.set()
 
@@ -145,7 +145,7 @@ class Counted(Collector):
         self.go_on.wait(10)
         family = GaugeMetricFamily("canned", "Rows.", labels=["row"])
         for row in range(self.rows):
-            family.add_metric([str(row)], 1.0)
+            family.add_metric([f"{self.name}{row}"], 1.0)
         yield family
 
 
@@ -213,14 +213,15 @@ async def test_too_many_connections_are_hung_up_on_and_the_others_are_served(pod
 
 
 async def test_who_does_not_read_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin, "_SEND_S", 0.3)
-    async with scraped(Counted(rows=300_000)) as pod:
+    monkeypatch.setattr(admin, "_SEND_S", 0.1)
+    # More than all buffers on the way take.
+    async with scraped(Counted(rows=300, name="x" * 100_000)) as pod:
         host, port = pod.base.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, port, limit=1024)
         writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(re.search(rb"Content-Length: (\d+)", head)[1])  # type: ignore[index]
-        await anyio.sleep(1.5)
+        await anyio.sleep(0.5)
         got = 0
         with anyio.fail_after(10), contextlib.suppress(ConnectionError):
             while part := await reader.read(65_536):

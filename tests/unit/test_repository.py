@@ -12,7 +12,7 @@ import yaml
 
 ROOT: Final = Path(__file__).parents[2]
 _TOP: Final = {"README.md", "LICENSE", "CHANGELOG.md", "Makefile", "pyproject.toml", "consumer", "tests", "deploy"}
-_REQUIREMENTS: Final = tuple(f"requirements{part}.txt" for part in ("", "-otel", "-build", "-dev", "-deploy"))
+_REQUIREMENTS: Final = tuple(f"requirements{part}.txt" for part in ("", "-otel", "-build", "-dev", "-deploy", "-uv"))
 
 # In parts, so that this file does not hold what it looks for.
 _FORBIDDEN: Final = {
@@ -119,7 +119,7 @@ def test_every_declared_dependency_is_pinned() -> None:
     assert missing(runtime, "requirements.txt") == set()
     assert missing(everything, "requirements-dev.txt") == set()
     assert missing([*runtime, *extras["otel"]], "requirements-otel.txt") == set()
-    for group in ("build", "deploy"):
+    for group in ("build", "deploy", "uv"):
         assert missing(groups[group], f"requirements-{group}.txt") == set()
 
 
@@ -137,13 +137,15 @@ def test_help_lists_the_targets() -> None:
     """`make` alone answers, with every target that people use."""
     said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
-    assert {"help", "local", "test", "check", "bench", "image", "test-long", "clean"} <= {line.split()[1] for line in said.splitlines()}
+    assert {"help", "local", "test", "check", "bench", "image", "test-quick", "test-long", "clean"} <= {
+        line.split()[1] for line in said.splitlines()
+    }
 
 
 def test_a_machine_without_python_is_told_the_cure(tmp_path: Path) -> None:
     """No traceback: what is missing, and how to get it."""
     (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
-    for name in ("requirements-dev.txt", "pyproject.toml"):
+    for name in ("requirements-dev.txt", "requirements-uv.txt", "pyproject.toml"):
         (tmp_path / name).touch()
 
     done = subprocess.run(["make", "test", "PYTHONS=no-such-python"], cwd=tmp_path, capture_output=True, text=True, check=False)
