@@ -220,7 +220,7 @@ async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def create_topic(bootstrap: str, name: str, *, partitions: int, config: Mapping[str, str] | None = None) -> None:
+async def create_topic(bootstrap: str, name: str, *, partitions: int, replicas: int = 1, config: Mapping[str, str] | None = None) -> None:
     """
     Make a topic, and return once it can be written; one that is there already stays as it is.
 
@@ -231,7 +231,7 @@ async def create_topic(bootstrap: str, name: str, *, partitions: int, config: Ma
         cluster = await admin.describe_cluster()
         # The in-process broker has no controller, hence no way to make a topic: being asked for is what makes one.
         if cluster["controller_id"] in {one["node_id"] for one in cluster["brokers"]}:
-            answer = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=dict(config or {}))])
+            answer = await admin.create_topics([NewTopic(name, partitions, replicas, topic_configs=dict(config or {}))])
             code = answer.topic_errors[0][1]
             if code not in (0, _ALREADY_EXISTS):
                 raise Unavailable(f"the broker refuses to make topic {name}: error {code}")

@@ -1,4 +1,4 @@
-"""An Apache Kafka of one node on this machine's JVM: fetched once, killed and started again at will."""
+"""An Apache Kafka node on this machine's JVM: fetched once, killed and started again at will."""
 
 import base64
 import os
@@ -93,7 +93,7 @@ async def jars(*, report: Callable[[str], None]) -> Path:
         return lib
     report(f"fetching Apache Kafka {KAFKA_VERSION}, once")
     await anyio.Path(lib.parent).mkdir(parents=True, exist_ok=True)
-    async with _scratch(lib.parent) as folder:
+    async with scratch(lib.parent) as folder:
         await anyio.Path(folder / "pom.xml").write_text(_POM, encoding="utf-8")
         copy = ["mvn", "-q", "-B", "-f", str(folder / "pom.xml"), "dependency:copy-dependencies", f"-DoutputDirectory={folder / 'lib'}"]
         try:
@@ -118,16 +118,19 @@ class JvmKafka:
     It keeps its port and its records over `kill` or `stop` and `start`. One task at a time calls these.
     """
 
-    def __init__(self, lib: Path, home: Path, *, overrides: Mapping[str, str]) -> None:
+    def __init__(self, lib: Path, home: Path, *, overrides: Mapping[str, str], number: int = 1, memory: str = "512m") -> None:
         """
         Keep everything under `home`.
 
         Args:
             lib: The folder with Kafka's jars.
-            overrides: Further broker settings; they win over ours.
+            overrides: Further broker settings, as they are at `format`; they win over ours.
+            number: The node's id.
+            memory: Its heap.
         """
         self._lib = lib
         self._home = home
+        self._number, self._memory = number, memory
         self._port = free_port()
         self._controller_port = free_port()
         self._overrides = overrides
@@ -143,17 +146,25 @@ class JvmKafka:
         """The id of the process; None while it is down."""
         return self._process.pid if self._process else None
 
-    async def format(self) -> None:
+    @property
+    def controller(self) -> str:
+        """The address of its controller, `host:port`."""
+        return f"127.0.0.1:{self._controller_port}"
+
+    async def format(self, *, cluster: str | None = None, quorum: str = "--standalone") -> None:
         """
         Write the settings and make an empty log folder.
+
+        Args:
+            cluster: The cluster's id; None: a new one.
+            quorum: Which controllers there are, as an option of Kafka's tool; by default this one alone.
 
         Raises:
             Unavailable: Kafka refused the settings.
         """
         text = "".join(f"{name}={value}\n" for name, value in self._properties().items())
         await anyio.Path(self._properties_file).write_text(text, encoding="utf-8")
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={cluster}", f"--config={self._properties_file}"]
+        tool = ["kafka.tools.StorageTool", "format", quorum, f"--cluster-id={cluster or new_id()}", f"--config={self._properties_file}"]
         done = await anyio.run_process(self._java(*tool), check=False, stderr=subprocess.STDOUT)
         if done.returncode:
             raise Unavailable(f"Kafka refused its settings:\n{_last_lines(done.stdout.decode(errors='replace'))}")
@@ -171,7 +182,7 @@ class JvmKafka:
         try:
             # A session of its own: Ctrl-C stops the consumer first, and us after it.
             self._process = await anyio.open_process(
-                [*await dies_with_us(), *self._java("kafka.Kafka", str(self._properties_file), memory="512m")],
+                [*await dies_with_us(), *self._java("kafka.Kafka", str(self._properties_file), memory=self._memory)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -228,11 +239,11 @@ class JvmKafka:
         return ["java", f"-Xmx{memory}", *_LOGGING, "-cp", f"{self._lib}/*", *arguments]
 
     def _properties(self) -> dict[str, str]:
-        listeners = f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{self._controller_port}"
+        listeners = f"PLAINTEXT://{self.bootstrap},CONTROLLER://{self.controller}"
         return {
             "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.bootstrap.servers": f"127.0.0.1:{self._controller_port}",
+            "node.id": str(self._number),
+            "controller.quorum.bootstrap.servers": self.controller,
             "listeners": listeners,
             "advertised.listeners": listeners,
             "controller.listener.names": "CONTROLLER",
@@ -261,7 +272,7 @@ async def jvm_kafka(*, overrides: Mapping[str, str], report: Callable[[str], Non
         Unavailable: It can't be fetched, or does not start.
     """
     lib = await jars(report=report)
-    async with _scratch(None) as home:
+    async with scratch(None) as home:
         kafka = JvmKafka(lib, home, overrides=overrides)
         try:
             await kafka.format()
@@ -272,7 +283,8 @@ async def jvm_kafka(*, overrides: Mapping[str, str], report: Callable[[str], Non
 
 
 @asynccontextmanager
-async def _scratch(parent: Path | None) -> AsyncIterator[Path]:
+async def scratch(parent: Path | None) -> AsyncIterator[Path]:
+    """Give a new folder in `parent`, or where the system has such; it is gone with the block."""
     folder = Path(await to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="kafka-", dir=parent)))
     try:
         yield folder
@@ -285,6 +297,11 @@ async def dies_with_us() -> tuple[str, ...]:
     """Return what, before a command, makes Linux end it if we are killed and can't do so ourselves; empty where nothing does."""
     setpriv = await to_thread.run_sync(shutil.which, "setpriv") if sys.platform == "linux" else None
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+def new_id() -> str:
+    """Return a new id as Kafka writes them: of a cluster, or of a folder of logs."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
 def _last_lines(text: str) -> str:
