@@ -17,13 +17,13 @@ BESIDE := $(BIN)/python .ci/beside.py
 SPREAD := $(BIN)/pytest -n auto --dist worksteal
 # Every folder with tests is in one of these: what computes is spread over all cores, what waits for others runs beside it.
 COMPUTING := tests/unit tests/properties tests/simulation
-WAITING := tests/integration tests/acceptance
+WAITING := tests/integration tests/faults tests/acceptance
 PIP := install --quiet --disable-pip-version-check
 # uv takes a tenth of pip's time, but heeds pip's settings no further than here: where it fails, pip has the last word.
 install = { $(BIN)/uv pip install --quiet $${PIP_INDEX_URL:+--index-url "$$PIP_INDEX_URL"} --python $(1) $(2) 2>/dev/null || $(1) -m pip $(PIP) $(2); }
 CURE := install Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt-get install python3-venv), then try again
 
-.PHONY: help local test test-quick test-long mutants check format generated bench deploy-check image lock clean
+.PHONY: help local test test-quick test-long mutants faults check format generated bench deploy-check image lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-long: $(READY) ## Run the slow sweeps, for hours: random examples, thousand
 
 mutants: $(READY) ## Build in faults one at a time and see whether the tests notice: ARGS="--share 0/8", "--only NAME"
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+faults: $(READY) ## Make every fault of the matrix happen on real parts, and write tests/FAULTS.md: ARGS="-k killed" for some
+	@REQUIRE_KAFKA=1 $(BIN)/python -m tests.faults $(ARGS)
 
 check: $(READY) ## Check style, types, imports, spelling and that what is made from the code is fresh
 	$(BIN)/ruff check

@@ -19,7 +19,7 @@ from .bugs import fenced
 from .errors import ConsumerError, Denied, Forbidden, Refused, Retryable, weightiest
 from .fence import only_ours
 from .foreign import number
-from .pool import Pool
+from .pool import Pool, last_word
 
 MIB: Final = 1024 * 1024
 OK: Final = frozenset({200, 201, 202, 204})
@@ -113,7 +113,8 @@ class Http:
             op: a name of ours, for metrics and errors.
             path: already percent-encoded.
             also: statuses that are answers beside 200, 201, 202 and 204.
-            limit_s: asked before each try for a time limit below the usual one; it may raise instead.
+            limit_s: asked before each try for a time limit below the usual one, and once more when the try has its connection; it
+                may raise instead.
 
         Raises:
             Retryable: network, timeout, 408, 425, 429, 5xx, an unusable answer.
@@ -128,7 +129,7 @@ class Http:
         asked = _Asked(op, method, url, sent, data, _deadline(started + self._timeout_s, limit_s), cap_bytes)
         code = "cancelled"
         try:
-            answer = await self._twice(asked, limit_s)
+            answer = await self._heeding(asked, limit_s)
             code = str(answer.status)
             if answer.status not in OK and answer.status not in also:
                 raise self._refusal(op, answer)
@@ -140,6 +141,13 @@ class Http:
         finally:
             if self._observe is not None:
                 self._observe(op, code, anyio.current_time() - started)
+
+    async def _heeding(self, asked: "_Asked", limit_s: Callable[[], float] | None) -> "_Raw":
+        token = last_word.set(limit_s)
+        try:
+            return await self._twice(asked, limit_s)
+        finally:
+            last_word.reset(token)
 
     async def _twice(self, asked: "_Asked", limit_s: Callable[[], float] | None) -> "_Raw":
         with suppress(_Dropped):

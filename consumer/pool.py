@@ -1,6 +1,8 @@
 """The connections' pool: what waits on an idle connection is nobody's answer."""
 
 import select
+from collections.abc import Callable
+from contextvars import ContextVar
 from ssl import SSLContext
 from weakref import WeakSet
 
@@ -10,13 +12,17 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
+last_word: ContextVar[Callable[[], object] | None] = ContextVar("last_word", default=None)
+"""What a request asks when it has its connection, just before it goes out; it may raise instead."""
+
 
 class Pool(aiohttp.TCPConnector):
     """
-    A pool that hands no connection out again which has anything to read.
+    A pool that hands no connection out again which has anything to read, nor any to who may not send any more.
 
     aiohttp looks only whether an idle connection is open, and takes bytes that a server sent unasked for the answer to the
-    next request, which is another user's.
+    next request, which is another user's. And to get a connection takes time, in which a lease may end: a process that was
+    suspended meanwhile is told of its connection before it is told that its time is over.
     """
 
     def __init__(self, *, limit: int, ssl: SSLContext) -> None:
@@ -30,12 +36,24 @@ class Pool(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own
     ) -> Connection:
-        """Return a new connection, or an idle one on which nothing has come since its last answer."""
+        """
+        Return a new connection, or an idle one on which nothing has come since its last answer.
+
+        Raises:
+            Exception: from `last_word`, besides aiohttp's own.
+        """
         while True:
             connection = await super().connect(req, traces, timeout)
             if self._is_quiet(connection):
-                return connection
+                break
             connection.close()
+        if (ask := last_word.get()) is not None:
+            try:
+                ask()
+            except BaseException:
+                connection.release()
+                raise
+        return connection
 
     def _is_quiet(self, connection: Connection) -> bool:
         protocol, transport = connection.protocol, connection.transport

@@ -40,6 +40,7 @@ class FakeProducer:
         if is_personal(str((value, key, headers))):
             world.record(Leaked(at=letter.parked_at, where=f"letter {letter.offset}"))
 
+
 @asynccontextmanager
 async def producing(world: World) -> AsyncIterator[FakeProducer]:
     """Give a producer of the dead-letter topic."""

@@ -28,6 +28,23 @@ async def _letters_partitions(_: object) -> list[TopicPartition]:
     return [LETTERS]
 
 
+def upstreams_of(settings: Settings, world: World, pod: str) -> Upstreams:
+    """Return what one pod talks to: fakes of Sesamy, and the real client of Make.as above a fake of its API."""
+
+    def client(account: Account) -> MakeAs:
+        exchange: Any = FakeExchange(world, AccountId(account.id), pod, places=settings.makeas.max_in_flight)
+        consent = Consent.without(account.lists)
+        return MakeAs(exchange, user_id=account.user_id, api_key=lambda: "k", lists=account.lists, consent=consent)
+
+    sesamys: dict[str, Any] = {vendor.id: FakeSesamy(world, vendor.id, pod) for vendor in settings.vendors}
+    vendors = {
+        vendor: Vendor(sesamy, {account.id: Target(account, client(account)) for account in settings.accounts_of(vendor)})
+        for vendor, sesamy in sesamys.items()
+    }
+    limits = gates(settings, heals=True)
+    return Upstreams(vendors, limits, filters=Filters(sesamys, limits.vendors, chance=world.chance))
+
+
 class Pod:
     """One process."""
 
@@ -43,18 +60,12 @@ class Pod:
 
     async def live(self) -> None:
         world, settings = self._world, self._settings
-        sesamys: dict[str, Any] = {vendor.id: FakeSesamy(world, vendor.id, self.name) for vendor in settings.vendors}
-        vendors = {
-            vendor: Vendor(sesamy, {account.id: Target(account, self._client(account)) for account in settings.accounts_of(vendor)})
-            for vendor, sesamy in sesamys.items()
-        }
-        limits = gates(settings, heals=True)
         with self._scope:
             await self._group.pin(settings.kafka.start_at)
             self.service = Service(
                 settings,
                 Metrics(settings),
-                Upstreams(vendors, limits, filters=Filters(sesamys, limits.vendors, chance=world.chance)),
+                upstreams_of(settings, world, self.name),
                 producing=lambda: producing(world),  # type: ignore[arg-type,return-value]
                 reading=lambda: reading(world),  # type: ignore[arg-type,return-value]
                 partitions=_letters_partitions,
@@ -67,11 +78,6 @@ class Pod:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.service.live)
                 tasks.start_soon(self._count)
-
-    def _client(self, account: Account) -> MakeAs:
-        places = self._settings.makeas.max_in_flight
-        exchange: Any = FakeExchange(self._world, AccountId(account.id), account.lists, self.name, places=places)
-        return MakeAs(exchange, user_id=account.user_id, api_key=lambda: "k", lists=account.lists, consent=Consent.without(account.lists))
 
     def _made(self, made: Callable[[Any], None]) -> Callable[[Member], None]:
         def note(member: Member) -> None:

@@ -85,8 +85,8 @@ class FakeSesamy:
 class FakeExchange:
     """What stands in for `Http` at one account and one pod: the calls of Make.as' API."""
 
-    def __init__(self, world: World, account: AccountId, lists: Sequence[str], pod: str, *, places: int) -> None:
-        self._world, self._account, self._lists, self._pod, self._places = world, account, tuple(lists), pod, places
+    def __init__(self, world: World, account: AccountId, pod: str, *, places: int) -> None:
+        self._world, self._account, self._pod, self._places = world, account, pod, places
         self._vendor = world.vendor_of(account)
         self._inside: list[UserKey] = []
         self._most = 0

@@ -284,7 +284,7 @@ async def test_a_connection_that_is_dropped_twice_is_cut() -> None:
 
 
 async def test_the_second_try_asks_anew_how_long_it_may_last() -> None:
-    limits = [1.0, 1.5]
+    limits = [1.0, 1.0, 1.5, 1.5]  # Each is asked when it begins, and when it has its connection.
     async with dropping(1) as (client, calls):
         await client.exchange("upsert", "POST", "/x", json={}, limit_s=lambda: limits.pop(0))
 
@@ -293,7 +293,7 @@ async def test_the_second_try_asks_anew_how_long_it_may_last() -> None:
 
 async def test_a_dropped_write_is_not_sent_again_where_it_may_not_be_any_more() -> None:
     """A machine that slept: its idle connections are gone, and so may be its lease, whatever the loop's clock says."""
-    left_s = [1.0]
+    left_s = [1.0, 1.0]  # When it begins, and when it has its connection.
 
     def limit_s() -> float:
         if not left_s:

@@ -255,7 +255,7 @@ async def test_each_list_alone_takes_a_permit_and_asks_for_how_long() -> None:
     def limit_s() -> float:
         nonlocal limits
         limits += 1
-        if limits > 2:
+        if limits > 4:
             raise Held("over", code="lease")
         return 10.0
 
@@ -264,8 +264,8 @@ async def test_each_list_alone_takes_a_permit_and_asks_for_how_long() -> None:
         with raising(Held, "lease"):
             await client.write(documents(rows=0), permit=counted, limit_s=limit_s)
 
-    # The contact, both lists, the one, and the other whose time was refused.
-    assert (permits, limits, there.contacts[ANN]["lists"]) == (4, 3, ["1"])
+    # The contact, both lists, the one, and the other whose time was refused; each is asked when it begins, and when it has its connection.
+    assert (permits, limits, there.contacts[ANN]["lists"]) == (4, 5, ["1"])
 
 
 class Sesamy:

@@ -15,6 +15,7 @@ import trustme
 from aiohttp.client_proto import ResponseHandler
 
 from consumer import http
+from consumer.errors import Held
 from consumer.pool import Pool
 
 When = Literal["in the same segment", "a moment later", "just before the next request", "in part", "an end", "never"]
@@ -129,3 +130,23 @@ def test_this_aiohttp_has_what_the_pool_hooks_into() -> None:
     assert inspect.iscoroutinefunction(aiohttp.BaseConnector.connect)
     assert isinstance(inspect.getattr_static(ResponseHandler, "should_close"), property)
     assert "self._connector.connect(" in inspect.getsource(aiohttp.ClientSession._request)
+
+
+async def test_nothing_goes_out_once_the_lease_is_over_though_it_was_not_when_a_connection_was_asked_for() -> None:
+    """A process that was suspended while it connected hears of its connection before it hears that its time is over."""
+    asked: list[float] = []
+
+    def limit_s() -> float:
+        asked.append(5.0)
+        if len(asked) % 2 == 0:
+            raise Held("the lease is over", code="lease")
+        return asked[-1]
+
+    async with faulty("never") as (client, there):
+        for _ in range(2):  # The one connection is free again, and no request was ever on it.
+            with pytest.raises(Held) as caught:
+                await client.exchange("upsert", "POST", "/ann", json={}, limit_s=limit_s)
+            assert caught.value.code == "lease"
+        assert (there.requests, len(asked)) == (0, 4)
+        assert (await client.exchange("user", "GET", "/bob")).body == b"/bob", "a read asks for no lease"
+        assert (there.requests, there.connections, len(asked)) == (1, 1, 4)

@@ -14,18 +14,18 @@ from anyio.abc import TaskGroup
 
 from consumer import kafka, letters_topic, pod
 from consumer.errors import Fatal
-from consumer.filters import Filters
 from consumer.model import UserKey
 from consumer.pod import until_broker
-from consumer.resync import Target, Vendor
 from consumer.service import Service
 from consumer.telemetry import Metrics
-from consumer.upstreams import Upstreams, gates
 from tests.clock import virtual
-from tests.simulation.run import happen
+from tests.simulation.letters import producing, reading
+from tests.simulation.pod import upstreams_of
+from tests.simulation.run import places_of
 from tests.simulation.settings import SETTINGS
+from tests.simulation.storm import happen
 from tests.simulation.topic import TOPIC, Group, Member, Topic, joined
-from tests.simulation.world import LETTERS, FakeMakeAs, FakeSesamy, World, producing, reading
+from tests.simulation.world import LETTERS, World
 
 READERS: Final = [UserKey("v1", f"u{number}") for number in range(9)]
 
@@ -46,23 +46,17 @@ class Town:
 
     def __init__(self, tasks: TaskGroup) -> None:
         settings, chance = SETTINGS, Calm()
-        accounts = {vendor.id: tuple(one.id for one in settings.accounts_of(vendor.id)) for vendor in settings.vendors}
-        self.world = world = World(chance, Topic(3), accounts)
-        self.group = Group(world.topic, chance, session_timeout_s=10.0, on_commit=world.on_commit)
+        self.world = world = World(chance, Topic(3), places_of(settings))
+        self.group = Group(world.topic, chance, session_timeout_s=10.0, record=world.record)
+        self.group.offsets = dict.fromkeys(range(3), 0)
         self.members: list[Member] = []
         self.join_errors: list[Exception] = []
         self.joins: list[float] = []
         self._tasks = tasks
-        sesamys: dict[str, Any] = {vendor: FakeSesamy(world, vendor) for vendor in accounts}
-        vendors = {}
-        for vendor, sesamy in sesamys.items():
-            makes: Any = {one.id: FakeMakeAs(world, one.id, one.lists, sesamy, lambda: True) for one in settings.accounts_of(vendor)}
-            vendors[vendor] = Vendor(sesamy, {one.id: Target(one, makes[one.id]) for one in settings.accounts_of(vendor)})
-        limits = gates(settings, heals=True)
         self.service = Service(
             settings,
             Metrics(settings),
-            Upstreams(vendors, limits, filters=Filters(sesamys, limits.vendors, chance=chance)),
+            upstreams_of(settings, world, "p"),
             join=self._join,  # type: ignore[arg-type]
             producing=lambda: producing(world),  # type: ignore[arg-type,return-value]
             reading=lambda: reading(world),  # type: ignore[arg-type,return-value]

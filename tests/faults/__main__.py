@@ -1,0 +1,63 @@
+"""`python -m tests.faults`: make every fault happen, and write what came of it to `tests/FAULTS.md`; other arguments are pytest's."""
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tests.faults.matrix import ROWS, Row
+from tests.faults.scene import RESULTS, Figures
+
+_FOLDER: Final = Path(__file__).parent
+TABLE: Final = _FOLDER.parent / "FAULTS.md"
+_HEAD: Final = """\
+# What goes wrong, and what comes of it
+
+Each fault is made to happen on real parts (Apache Kafka, HTTP servers, processes) under load, and mended; all that happened is
+recorded and judged by the promises I1 to I11 (`tests/history`). Lost: events neither written nor parked where they were committed,
+or in the end. Stale: an older state written over a newer one, or to somebody who had left. Twice: contacts written again with the
+state that they had. Seconds: from the mending until all lists agree and all is committed. `make faults` writes this file.
+
+| id | fault | how it is made | events | lost | stale | twice | seconds |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def rows() -> list[Row]:
+    """Return all rows, in order."""
+    for path in sorted(_FOLDER.glob("test_*.py")):
+        importlib.import_module(f"tests.faults.{path.stem}")
+    return [ROWS[name] for name in sorted(ROWS)]
+
+
+def table(found: dict[str, Figures]) -> str:
+    """Return the matrix as Markdown; a row without figures says which test makes it, or why none does."""
+    lines = []
+    for one in rows():
+        figures = found.get(one.id)
+        if figures is not None:
+            rest = f"{figures.events} | {figures.lost} | {figures.stale} | {figures.duplicates} | {figures.converge_s:g} |"
+        else:
+            rest = f"{one.test or one.simulated or 'it failed'} | | | | |"
+        lines.append(f"| {one.id} | {one.fault} | {one.made} | {rest}")
+    return _HEAD + "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Run the scenes; the table is written where all of them ran."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pytest", "-m", "", str(_FOLDER), *sys.argv[1:]]
+        status = subprocess.run(command, env={**os.environ, RESULTS: folder}, check=False).returncode
+        found = {path.stem: msgspec.json.decode(path.read_bytes(), type=Figures) for path in Path(folder).glob("*.json")}
+    if not sys.argv[1:]:
+        TABLE.write_text(table(found), encoding="utf-8")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
