@@ -184,7 +184,9 @@ class Healing:
         if upstream[2] and any(self._is_held(next(iter(queue))) for queue in queues):
             self._gates.lists.doubt(upstream[1], upstream[2], now=now)
         room = self._room(upstream, now)
-        for queue, place in _in_turn(queues) if room > 0 else ():
+        found = _in_turn(queues) if room > 0 else iter(())
+        # One letter is a probe, or the last that has room: whose turn it is must not be the same one's each time.
+        for queue, place in sorted(found, key=lambda one: self._tried_at(one[1])) if room == 1 else found:
             if room <= 0:
                 return
             if place not in self._closing and self._may_end(place, now) and self._schedule.reopen(self._reopened(place), now=now):
@@ -210,7 +212,7 @@ class Healing:
         return any(self._gates.account(account, now=now) is not Door.SHUT for account in self._left(place))
 
     def _reopened(self, place: Place) -> Reopened:
-        letter, progress = self.book[place], self._progress.get(place)
+        letter = self.book[place]
         return Reopened(
             user=letter.user,
             type=letter.type,
@@ -220,8 +222,12 @@ class Healing:
             partitions=letter.partitions,
             key=letter.key,
             since_ms=letter.parked_ms,
-            tried_at=-inf if progress is None else progress.tried_at,
+            tried_at=self._tried_at(place),
         )
+
+    def _tried_at(self, place: Place) -> float:
+        progress = self._progress.get(place)
+        return -inf if progress is None else progress.tried_at
 
     # ---- What comes of it ----
 

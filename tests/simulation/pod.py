@@ -100,8 +100,10 @@ class Pod:
 
     @property
     def is_consuming(self) -> bool:
-        """Say whether it has partitions, or a group that gives it none."""
-        return self.service is not None and self.service.assignment.joined
+        """Say whether it is a member of the group as that is now: one that was cut off may believe so for a while."""
+        group, member = self._group, self.member
+        is_member = member is not None and member in group.members and member.generation == group.generation
+        return self.service is not None and is_member and self.service.assignment.joined
 
     def kill(self) -> None:
         """End at whatever await each task is in."""

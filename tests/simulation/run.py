@@ -85,6 +85,7 @@ async def _life(seed: int, kind: Kind) -> World:
             await _settle(group, world)
         waits_for = "its end, in vain" if limit.cancelled_caught else _waits_for(group, world)
         if not waits_for:
+            await anyio.sleep(10)  # What the broker took last is on its way to the pods.
             for pod in storm.pods:
                 if pod.is_consuming:
                     pod.say()

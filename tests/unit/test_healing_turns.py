@@ -4,7 +4,7 @@ import pytest
 
 from consumer.letter_record import Place, Record
 from consumer.model import Door, Event, Result, Verdict
-from tests.unit.test_healing import REFUSED, A, B, Pod, user
+from tests.unit.test_healing import HELD, REFUSED, A, B, Pod, user
 
 ABSENT = Result(Verdict.ABSENT)
 
@@ -27,6 +27,21 @@ def test_no_partitions_letters_wait_for_anothers(before: int) -> None:
 
     assert {user(5001), user(5002)} <= set(pod.offered())
     assert len(pod.schedule) == 50
+
+
+def test_no_partitions_letter_is_each_probe() -> None:
+    """Its user may be refused by the account, which would stay shut for all others for ever."""
+    pod = Pod()
+    for number, partition in enumerate("123"):
+        pod.letter(number, source_partition=partition)
+    pod.doors.at["1"] = Door.PROBE
+    tried = []
+    for at in (10.0, 20.0, 30.0, 40.0):
+        pod.offered(now=at)
+        tried.append(pod.run(now=at + 1, a1=HELD)[0].user)
+        pod.schedule.set_aside([], now=at + 2)
+
+    assert (set(tried[:3]), tried[3]) == ({user(0), user(1), user(2)}, tried[0])
 
 
 def test_letters_that_can_not_be_tried_now_keep_no_others_waiting_for_long() -> None:
