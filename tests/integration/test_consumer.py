@@ -5,6 +5,7 @@ import shlex
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -113,13 +114,22 @@ async def _has_committed_again(pod: Pod) -> None:
     await until(has_committed, what=pod.said, within_s=30)
 
 
+async def _more_than(stage: Stage, seen: int) -> bool:
+    return stage.town.makeas.faults.seen > seen
+
+
+async def _has_said(pod: Pod, text: str) -> bool:
+    return text in pod.log.read_text(encoding="utf-8")
+
+
 async def test_sigterm_under_load_drains_twice(stage: Stage) -> None:
     stage.town.makeas.faults.add(Fault(kind="delay", upstream="*", delay_s=0.2))
     pod = stage.pod()
     for _ in range(2):
         await pod.start()
+        seen = stage.town.makeas.faults.seen
         await stage.touch_all()
-        await anyio.sleep(0.7)
+        await until(partial(_more_than, stage, seen + 5), what=pod.said, within_s=30)
         assert await pod.stop() == 0, pod.said()
     stage.town.makeas.faults.clear()
 
@@ -154,7 +164,7 @@ async def test_a_second_signal_ends_at_once(stage: Stage) -> None:
 
     await until(somebody_is_being_written, what=pod.said, within_s=30)
     pod.signal(signal.SIGTERM)
-    await anyio.sleep(0.5)
+    await until(partial(_has_said, pod, '"draining"'), what=pod.said, within_s=10)
     pod.signal(signal.SIGTERM)
 
     with anyio.fail_after(5):

@@ -83,11 +83,16 @@ async def test_a_refused_reader_is_tried_again_when_asked(stage: Stage) -> None:
 async def test_a_later_success_closes_a_letter_that_nobody_asked_for(stage: Stage) -> None:
     user, email = somebody(stage)
     refusal = stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
-    await stage.pod(more=NUMBERS).start()
+    pod = await stage.pod(more=NUMBERS).start()
     await stage.send([event(VENDORS[0], user, TYPE)])
     await stage.letters(1)
+
+    async def knows_of_it() -> bool:
+        status = await pod.status()
+        return status is not None and status.dead_letters.open == 1
+
+    await until(knows_of_it, what=pod.said, within_s=20)
     stage.town.makeas.faults.remove(refusal)
-    await anyio.sleep(1)
 
     await stage.send([event(VENDORS[0], user, TYPE)])
 

@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -172,6 +173,10 @@ async def _command_outlives(command: str, outage: Outage, session_s: float, fold
 @pytest.mark.kafka
 @pytest.mark.long
 @pytest.mark.timeout(300)
+async def _asked(stage: Stage, times: int) -> bool:
+    return stage.town.sesamy.faults.seen >= times
+
+
 @pytest.mark.parametrize("command", ["sync", "replay"])
 @pytest.mark.usefixtures("kafka")
 async def test_a_command_waits_two_minutes_for_a_broker_and_says_so(command: str, tmp_path: Path) -> None:
@@ -184,7 +189,7 @@ async def test_a_command_waits_two_minutes_for_a_broker_and_says_so(command: str
         async with anyio.create_task_group() as tasks:
             process = await stage.begin(*args, more="[workers]\nconcurrency = 2\n")
             said = tasks_result(tasks, process)
-            await anyio.sleep(4)
+            await until(partial(_asked, stage, 4), what=lambda: "it is at work", within_s=30)
             await stage.kafka.kill()
             with anyio.fail_after(170):
                 status, _, err = await said()

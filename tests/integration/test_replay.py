@@ -223,6 +223,10 @@ async def test_beside_live_pods_no_older_state_is_left(stage: Stage) -> None:
     await stage.idle(pod)
 
 
+async def _looks_up(stage: Stage) -> bool:
+    return stage.town.makeas.faults.seen > 0
+
+
 @pytest.mark.parametrize("command", ["sync", "replay"])
 async def test_an_older_state_written_late_does_not_stay(stage: Stage, command: str) -> None:
     """Asleep between its fetch and its write, it wakes after a pod has written what came meanwhile."""
@@ -236,7 +240,7 @@ async def test_an_older_state_written_late_does_not_stay(stage: Stage, command: 
     args = (VENDORS[0], user) if command == "sync" else ("--from-time", "2020-01-01", "--user", user, "--yes")
     process = await stage.begin(command, *args)
     await until(partial(_fetched_more, stage, 0), what=lambda: "it has fetched", within_s=20)
-    await anyio.sleep(0.3)
+    await until(partial(_looks_up, stage), what=lambda: "it looks the user up", within_s=20)
     process.send_signal(signal.SIGSTOP)
 
     profile = stage.town.sesamy.users[VENDORS[0]][user]["profile"]
