@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,11 @@ def load(folder: Path = FOLDER) -> dict[str, list[Mutant]]:
     return themes
 
 
+@cache
+def _texts(root: Path) -> list[tuple[Path, str]]:
+    return [(path, path.read_text(encoding="utf-8")) for path in sorted((root / "consumer").rglob("*.py"))]
+
+
 def built_in(mutant: Mutant, root: Path = ROOT) -> tuple[Path, str]:
     """
     Return the file that the fault changes, below `root`, and its new text.
@@ -57,7 +63,7 @@ def built_in(mutant: Mutant, root: Path = ROOT) -> tuple[Path, str]:
     Raises:
         Misfit: Its old text does not stand once in the package, it changes nothing, or what it makes is no Python.
     """
-    found = [(path, text) for path in sorted((root / "consumer").rglob("*.py")) if mutant.old in (text := path.read_text(encoding="utf-8"))]
+    found = [(path, text) for path, text in _texts(root) if mutant.old in text]
     if len(found) != 1 or found[0][1].count(mutant.old) != 1:
         places = ", ".join(path.name for path, _ in found) or "no file"
         raise Misfit(f"{mutant.name}: its old text must stand once in consumer/, and stands in {places}; cure: write the fault anew")

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any, cast
 
 import anyio
-import looptime
 import pytest
 
 from consumer import resync
@@ -21,6 +20,7 @@ from consumer.sesamy import Sesamy
 from consumer.telemetry import Metrics
 from consumer.upstream_gates import SESAMY_CALLS
 from consumer.upstreams import Upstreams, gates
+from tests.clock import new_loop
 from tests.simulation.settings import SETTINGS
 from tests.unit.test_life import service
 from tests.unit.test_sesamy import client, world
@@ -113,7 +113,7 @@ def play(story: Callable[[There], Coroutine[Any, Any, None]], *, rate_per_s: flo
             await story(there)
             tasks.cancel_scope.cancel()
 
-    with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(life())
 
 

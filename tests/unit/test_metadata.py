@@ -3,9 +3,8 @@
 import asyncio
 from typing import Any
 
-import looptime
-
 from consumer.metadata import pace
+from tests.clock import new_loop
 
 
 class Client:
@@ -32,7 +31,7 @@ def test_half_a_second_passes_between_two_refreshes_and_the_first_is_at_once() -
         assert await client._metadata_update(1, 2)
         return client.refreshed_at, before
 
-    with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         refreshed_at, before = runner.run(run())
 
     assert [round(at - refreshed_at[0], 3) for at in refreshed_at[:4]] == [0, 0.5, 1.0, 1.5]

@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any, cast
 
 import anyio
-import looptime
 import pytest
 
 from consumer.errors import ConsumerError, Denied, Refused, Retryable
@@ -16,6 +15,7 @@ from consumer.makeas_read import ListRows, Page
 from consumer.model import AccountId, Door, UserKey
 from consumer.registers import Registers, Source
 from consumer.upstream_gates import Gates
+from tests.clock import new_loop
 
 A = AccountId("1001")
 ANN, BO = "ann@example.com", "bo@example.com"
@@ -80,7 +80,7 @@ class There:
                 await story(self)
                 tasks.cancel_scope.cancel()
 
-        with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(life())
 
 
@@ -361,7 +361,7 @@ class Pair:
                 await story(self)
                 tasks.cancel_scope.cancel()
 
-        with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(life())
 
 

@@ -322,7 +322,7 @@ async def test_a_403_is_that_users_and_leaves_the_token_alone() -> None:
 
 async def test_refused_credentials_are_denied() -> None:
     async with client(world().app(), secret="wrong") as sesamy:
-        with raising(Denied, "http-401"):
+        with raising(Denied, "http-403"):
             await sesamy.snapshot(ANN, permit=Permits())
 
 
