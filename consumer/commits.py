@@ -60,10 +60,12 @@ class Commits:
         """What the broker has last taken from us, per partition that is ours."""
 
     async def run(self) -> None:
-        """Commit for ever, every few seconds."""
+        """Commit for ever, every few seconds, however long a commit takes."""
+        due_at = anyio.current_time() + self._every_s
         while True:
-            await anyio.sleep(self._every_s)
+            await anyio.sleep_until(due_at)
             self.tried_at = anyio.current_time()
+            due_at = self.tried_at + self._every_s
             await self.commit(limit_s=self._every_s * 2)
 
     async def commit(self, *, limit_s: float) -> bool:

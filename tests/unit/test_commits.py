@@ -171,8 +171,17 @@ async def test_one_that_fails_or_has_no_answer_is_not_the_last() -> None:
     desk.broker.sent_at.clear()
     began = anyio.current_time()
     await desk.run_for(12.5)
-    assert [at - began for at in desk.broker.sent_at] == [3.0, 12.0], "it was waited for 6 s"
+    assert [at - began for at in desk.broker.sent_at] == [3.0, 9.0], "it was waited for 6 s"
     assert desk.results == {"failed": 2}
+
+
+@virtual
+async def test_a_slow_answer_makes_the_next_commit_no_later() -> None:
+    desk = Desk(session_timeout_s=9.0)
+    desk.broker.takes_s = 2.0
+    await desk.run_for(10.5)
+
+    assert desk.broker.sent_at == [3.0, 6.0, 9.0]
 
 
 @virtual
