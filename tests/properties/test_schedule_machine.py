@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from consumer.dirty import ABSENT_S, Rules
+from consumer.dirty import Rules
 from consumer.lease import Lease
 from consumer.ledger import Ledger, Page
 from consumer.model import SESAMY, AccountId, Door, Ended, Event, Job, Letter, Reopened, Result, UserKey, Verdict
@@ -24,6 +24,7 @@ USERS: Final = tuple(UserKey(vendor, name) for vendor in ACCOUNTS for name in ("
 PARTITIONS: Final = (0, 1)
 URGENT, ROUTINE = "contract.1#purchased", "contract.1#update"
 LEASE_S: Final = 5.0
+ABSENT_S: Final = 30.0
 CAP: Final = RULES.concurrency // 2
 
 Place = tuple[int, int]
