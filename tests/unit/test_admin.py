@@ -106,9 +106,12 @@ async def ask(pod: Pod, path: str, method: str = "GET") -> tuple[int, str, aioht
 async def test_the_probes_follow_the_status(pod: Pod) -> None:
     assert [(await ask(pod, path))[:2] for path in ("/livez", "/readyz")] == [(200, "live\n"), (200, "ready\n")]
 
-    pod.status = Status(ready=False, not_ready=("starting", "no letters"), live=False)
-
+    pod.status = Status(ready=False, not_ready=("starting", "no letters"), live=True)
     assert (await ask(pod, "/readyz"))[:2] == (503, "starting\nno letters\n")
+    assert (await ask(pod, "/livez"))[:2] == (200, "live\n")
+
+    pod.status = Status(ready=True, live=False)
+    assert (await ask(pod, "/readyz"))[0] == 200
     assert (await ask(pod, "/livez"))[0] == 503
 
 

@@ -42,6 +42,18 @@ async def fails(handler: Handler, *, timeout_s: float = 2.0, wall: float = 0.0) 
     return caught.value
 
 
+async def test_an_error_whose_own_text_holds_the_url_is_not_shown() -> None:
+    """aiohttp puts a URL that it can't ask into its error, with the query."""
+    async with http.session(connections=1) as session:
+        client = http.Http(session, upstream="make", base_url="http://", timeout_s=2.0)
+        with pytest.raises(Retryable) as caught:
+            await client.exchange("contact", "GET", "/x", query=[("e", "canary")])
+
+    assert caught.value.code == "unusable"
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "canary" not in shown.replace('("e", "canary")', "")
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "code"),
     [

@@ -150,3 +150,23 @@ async def test_nothing_goes_out_once_the_lease_is_over_though_it_was_not_when_a_
         assert (there.requests, len(asked)) == (0, 4)
         assert (await client.exchange("user", "GET", "/bob")).body == b"/bob", "a read asks for no lease"
         assert (there.requests, there.connections, len(asked)) == (1, 1, 4)
+
+
+async def test_no_more_connections_are_open_at_once_than_the_settings_say() -> None:
+    made, begun, go = Faulty("never"), asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun.set()
+        await go.wait()
+        await made.serve(reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, http.session(connections=1) as session:
+        client = http.Http(session, upstream="make", base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s=5)
+        async with asyncio.TaskGroup() as tasks:
+            answers = [tasks.create_task(client.exchange("user", "GET", path)) for path in ("/ann", "/bob", "/cyd")]
+            await begun.wait()
+            go.set()
+
+    assert [one.result().body for one in answers] == [b"/ann", b"/bob", b"/cyd"]
+    assert (made.connections, made.requests) == (1, 3)

@@ -237,7 +237,7 @@ def test_what_is_shown_prints_and_is_short(text: str) -> None:
 
 
 def test_lines_are_counted_by_level(lines: Lines) -> None:
-    before = dict(counts.lines)
+    before = {level: counts.lines[level] for level in ("info", "warning", "error", "critical")}
 
     log("consumer.x").warning("once")
     log("consumer.x").critical("once")
