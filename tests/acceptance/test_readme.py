@@ -27,6 +27,11 @@ AS_THEY_STAND: Final = {
 # Command -> why it is not run. Those of ours are held against the command line all the same: names, arguments, options.
 WHY_NOT: Final = {
     "make test": "it is what runs this",
+    "make test-quick": "it is a part of what runs this",
+    "make test-long": "takes hours",
+    "make faults": "takes half an hour; each run of CI tries a share of it",
+    "make mutants": "takes an hour; each run of CI tries a share of it",
+    "make soak": "takes an hour; one minute of it is among the faults",
     "make image": "needs a container engine; tests/integration/test_image.py runs it where there is one",
     "make deploy-check": "needs Go; CI runs it",
     "pip install .": "would change this very environment; test_wheel.py installs into new ones",
