@@ -59,6 +59,8 @@ async def session(*, connections: int, proxy: str | None = None) -> AsyncIterato
         max_line_size=8190,
         max_field_size=8190,
     ) as opened:
+        # Else a GET goes out up to four times on one permit: we try again ourselves, once.
+        opened._retry_connection = False  # noqa: SLF001 - it has no other switch
         yield opened
 
 

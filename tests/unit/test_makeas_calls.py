@@ -160,8 +160,7 @@ async def test_no_bad_answer_is_taken_for_success(op: str, kind: Kind, code: str
             await client.write(documents(), permit=permit, limit_s=no_limit)
 
     assert (type(caught.value), caught.value.code) == (Retryable, code)
-    # aiohttp itself asks once more where a connection that was used before is dropped, if nothing is written.
-    assert made.faults.seen == made.calls["1001", op] == (1 if code != "cut" else 4 if op == "by_id" else 2)
+    assert made.faults.seen == made.calls["1001", op] == (2 if code == "cut" else 1)
 
 
 MEANINGS: dict[type[ConsumerError], tuple[int, ...]] = {

@@ -130,6 +130,7 @@ def test_this_aiohttp_has_what_the_pool_hooks_into() -> None:
     assert inspect.iscoroutinefunction(aiohttp.BaseConnector.connect)
     assert isinstance(inspect.getattr_static(ResponseHandler, "should_close"), property)
     assert "self._connector.connect(" in inspect.getsource(aiohttp.ClientSession._request)
+    assert "self._retry_connection and" in inspect.getsource(aiohttp.ClientSession._request)
 
 
 async def test_nothing_goes_out_once_the_lease_is_over_though_it_was_not_when_a_connection_was_asked_for() -> None:
