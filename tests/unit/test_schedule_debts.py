@@ -123,7 +123,7 @@ def test_whom_only_a_letter_asks_for_is_let_go_where_gates_stay_shut(bench: Benc
 
 
 def test_whom_only_a_letter_asks_for_goes_with_the_partitions(bench: Bench) -> None:
-    """The letter's next owner asks for him: here he would run beside that."""
+    """The letter's next owner asks for it: here it would run beside that."""
     bench.schedule.reopen(letter_of(ANN), now=0)
     aside, closed, orphans = bench.schedule.set_aside([0], now=1)
     assert (aside, closed, orphans, len(bench.schedule), bench.idle(60)) == ({0: []}, (), (), 0, True)

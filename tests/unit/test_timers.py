@@ -40,7 +40,7 @@ def test_who_waits_already_is_not_there_twice() -> None:
     assert list(timers.quiet(2)) == [user]
     user.due_at = inf
     timers.arm(user)
-    assert timers.next_at() == inf, "no events of his wait"
+    assert timers.next_at() == inf, "no events of the user wait"
 
 
 def test_those_who_are_kept_are_still_woken_in_order_of_time() -> None:

@@ -179,7 +179,7 @@ async def test_a_pause_ends_all_waits_and_after_it_runs_may_wait_again() -> None
         assert (waited_till, anyio.current_time()) == ([5.0], 5)
         office.workers.resume()
         await anyio.sleep(3)
-        assert (waited_till, office.schedule.counts()["running"]) == ([5.0], 1), "he waits anew"
+        assert (waited_till, office.schedule.counts()["running"]) == ([5.0], 1), "it waits anew"
         office.workers.pause()
         await office.workers.drained()
         assert waited_till == [5.0, 8.0]
