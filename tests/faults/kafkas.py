@@ -71,9 +71,10 @@ def said(scene: Scene, words: str) -> int:
     return sum(words in pod.log.read_text(encoding="utf-8", errors="replace") for pod in scene.pods if pod.log.exists())
 
 
-async def counted(scene: Scene, start: str) -> float:
-    """Return the sum, over all pods that are there, of the metrics whose lines begin so."""
-    lines = [line for pod in scene.alive for line in (await pod.metrics()).splitlines() if line.startswith(start)]
+async def counted(scene: Scene, start: str, *, label: str = "") -> float:
+    """Return the sum, over all pods that are there, of the metrics whose lines begin so and have this label."""
+    every = [line for pod in scene.alive for line in (await pod.metrics()).splitlines()]
+    lines = [line for line in every if line.startswith(start) and label in line]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
