@@ -78,9 +78,10 @@ class Town:
     ) -> str:
         """Return settings for a consumer of this town, quick enough for one sitting; `more`: further tables of TOML."""
         vendors = "\n".join(self._vendor(vendor) for vendor in VENDORS)
+        servers = ", ".join(f'"{one}"' for one in bootstrap.split(","))
         return f"""
 [kafka]
-bootstrap_servers = ["{bootstrap}"]
+bootstrap_servers = [{servers}]
 topic = "{topic}"
 group_id = "readers-of-{topic}"
 dead_letter_topic = "{topic}.dead-letter"

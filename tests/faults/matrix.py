@@ -42,7 +42,20 @@ def _add(one: Row) -> None:
     ROWS[one.id] = one
 
 
-ELSEWHERE: Final[tuple[Row, ...]] = ()
+ELSEWHERE: Final[tuple[Row, ...]] = (
+    Row(
+        id="F36b",
+        fault="a right is taken away under a pod",
+        made="an authorizer's rule that lets the dead letters be read is removed, and granted again",
+        test="integration/test_rights_change.py::test_letters_that_may_no_longer_be_read_are_told",
+    ),
+    Row(
+        id="F36c",
+        fault="the password is changed under a pod",
+        made="at the broker and in its file, all connections cut",
+        test="integration/test_rights_change.py::test_a_password_may_change_under_a_pod",
+    ),
+)
 for _row in ELSEWHERE:
     _add(_row)
 

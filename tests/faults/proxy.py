@@ -3,7 +3,7 @@
 import random
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from math import inf
 from typing import Final, Literal, NamedTuple
@@ -46,6 +46,8 @@ class Flow:
         """Bytes so far."""
         self.reset_after: int | None = None
         """After so many bytes more, of all connections together, all of these are reset, once."""
+        self.meddle: Callable[[bytes], bytes] | None = None
+        """Is shown what is about to pass, as it was read, and returns what passes in its place."""
         self._chance = chance
         self._free_at = 0.0
         self._moving = anyio.Event()
@@ -54,6 +56,7 @@ class Flow:
         """Let all pass again, at once."""
         self.latency_s = self.jitter_s = 0.0
         self.bytes_per_s, self.reset_after, self._free_at = inf, None, 0.0
+        self.meddle = None
         self.mode = "pass"
         self._moving.set()
 
@@ -194,7 +197,7 @@ class Proxy:
                         self._reset_one(client)
                         return
                     else:
-                        await self._send(body, sink, flow)
+                        await self._send(body if flow.meddle is None else flow.meddle(body), sink, flow)
                 await sink.send_eof()
 
     async def _send(self, body: bytes, sink: SocketStream, flow: Flow) -> None:

@@ -4,7 +4,7 @@ import base64
 import re
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from consumer.sandbox.server import serving
 from consumer.sandbox.town import PLACES, Town
-from tests.faults.topics import commits_of, read_all
+from tests.faults.topics import LIFE, commits_of, read_all
 from tests.history.letters import letter_op
 from tests.history.operations import Called, Committed, Fetched, Left, Looked, Operation, Sent, Wrote
 
@@ -52,6 +52,7 @@ class Recorder:
         self.versions: dict[str, int] = defaultdict(int)
         self._changes: list[tuple[float, str, int]] = []
         self._by_email: dict[str, str] = {}
+        self._life = 0
         for vendor, users in town.sesamy.users.items():
             for user, row in users.items():
                 row["profile"]["lastName"] = "v0"
@@ -184,7 +185,22 @@ class Recorder:
 
     def sent(self, at: float, partition: int, offset: int, name: str) -> None:
         """Take down an event that is on the topic; no name: it can't be read."""
-        self.record(Sent(at=at, partition=partition, offset=offset, user=name, version=self.version_at(name, at)))
+        place = partition + LIFE * self._life
+        self.record(Sent(at=at, partition=place, offset=offset, user=name, version=self.version_at(name, at)))
+
+    def anew(self) -> None:
+        """Take down that the topic is another one of the same name from here on."""
+        self._life += 1
+
+    def take_away(self, before: Mapping[int, int], *, committed: Mapping[int, int]) -> int:
+        """Drop what retention took before the group had read it, partition -> offset; return how many records that is."""
+        gone = [
+            op
+            for op in self.operations
+            if isinstance(op, Sent) and committed.get(op.partition, 0) <= op.offset < before.get(op.partition, 0)
+        ]
+        self.operations = [op for op in self.operations if op not in gone]
+        return len(gone)
 
 
 def canonical(email: str) -> str:

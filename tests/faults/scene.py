@@ -252,10 +252,15 @@ def _plant(town: Town) -> None:
 
 
 @asynccontextmanager
-async def scene(town: Town, kafka: Broker, topic: str, folder: Path) -> AsyncIterator[Scene]:
-    """Set a scene; all pods are gone at the end."""
+async def scene(town: Town, kafka: Broker, topic: str, folder: Path, *, publish_to: str | None = None) -> AsyncIterator[Scene]:
+    """
+    Set a scene; all pods are gone at the end.
+
+    Args:
+        publish_to: where publishers reach the broker; None: where the pods do.
+    """
     _plant(town)
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all", request_timeout_ms=10_000)
+    producer = AIOKafkaProducer(bootstrap_servers=publish_to or kafka.bootstrap, acks="all", request_timeout_ms=10_000)
     await producer.start()
     made = Scene(town, kafka, topic, folder, producer)
     try:

@@ -1,21 +1,29 @@
 """Reads a topic whole, and a group's commits from the broker's own log of them."""
 
 import struct
+from collections import Counter
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 OFFSETS: Final = "__consumer_offsets"
+LIFE: Final = 1000
+"""Added to the numbers of a topic's partitions each time that it was made anew: their offsets begin again."""
 
 
 async def commits_of(bootstrap: str, *, group: str, topic: str) -> list[tuple[float, int, int]]:
     """Return each commit that the broker took, in their order: wall time (s), partition, offset."""
     found: list[tuple[float, int, int]] = []
+    lives: Counter[int] = Counter()
     for record in await read_all(bootstrap, OFFSETS):
         place = _place(record.key) if record.key else None
-        if place is not None and place[:2] == (group, topic) and record.value is not None:
+        if place is None or place[:2] != (group, topic):
+            continue
+        if record.value is None:  # The topic is deleted, and with it what was committed of it.
+            lives[place[2]] += 1
+        else:
             offset, at_ms = _commit(record.value)
-            found.append((at_ms / 1000, place[2], offset))
+            found.append((at_ms / 1000, place[2] + LIFE * lives[place[2]], offset))
     return sorted(found)
 
 

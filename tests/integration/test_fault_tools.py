@@ -182,6 +182,17 @@ async def test_a_reset_in_the_middle_of_an_answer() -> None:
         assert (echo.heard, proxy.down.passed, proxy.resets) == (b"half of this", 7, 1)
 
 
+async def test_what_passes_can_be_changed_until_it_is_healed() -> None:
+    async with behind_proxy() as (proxy, echo), client_of(proxy) as stream:
+        proxy.up.meddle = bytes.upper
+        await stream.send(b"changed")
+        assert await exactly(stream, 7) == b"CHANGED"
+        await proxy.heal()
+        await stream.send(b"as it is")
+        assert await exactly(stream, 8) == b"as it is"
+        assert echo.heard == b"CHANGEDas it is"
+
+
 async def test_new_connections_are_refused_and_old_ones_stay() -> None:
     async with behind_proxy() as (proxy, _), client_of(proxy) as stream:
         await stream.send(b"x")
