@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import msgspec
@@ -15,9 +16,11 @@ from consumer.sandbox.server import serving
 from consumer.sandbox.town import PLACES, Town
 from tests.faults.topics import commits_of, read_all
 from tests.history.letters import letter_op
-from tests.history.operations import Called, Committed, Fetched, Left, Looked, Operation, Sent, Wrote
+from tests.history.operations import Called, Committed, Fetched, Left, Looked, Operation, Sent, Turned, Wrote
 
 PODS: Final = 24
+UNDER_WAY_S: Final = 0.5
+"""So long after an answer that a pod is to stay away its calls may still arrive."""
 _OPS: Final = (
     ("POST", re.compile(r"/subscribers/by_email$"), "contact"),
     ("POST", re.compile(r"/subscribers$"), "upsert"),
@@ -113,6 +116,7 @@ class Recorder:
         name = f"{vendor}|{request.path.rpartition('/')[2]}"
         version = self.versions.get(name, 0)
         answer = await handler(request)
+        self._note_patience(answer, pod, f"sesamy:{vendor}")
         if op == "user" and answer.status in {200, 404}:
             self.record(Fetched(at=time.time(), pod=pod, user=name, version=version if answer.status == 200 else 0))
         return answer
@@ -129,6 +133,7 @@ class Recorder:
         known = False
         try:
             answer = await handler(request)
+            self._note_patience(answer, pod, account)
             known = request.transport is not None and not request.transport.is_closing() and answer.status == 200
             return answer
         finally:
@@ -151,6 +156,12 @@ class Recorder:
                         known=known,
                     )
                 )
+
+    def _note_patience(self, answer: web.StreamResponse, pod: str, upstream: str) -> None:
+        """Take down that a pod is to stay away; calls that were under way when it was told may still come."""
+        wait_s = patience(answer.headers.get("Retry-After"), now=time.time()) if answer.status in {429, 503} else None
+        if wait_s is not None:
+            self.record(Turned(at=time.time() + UNDER_WAY_S, pod=pod, upstream=upstream, until=time.time() + wait_s))
 
     def _user_of(self, account: str, body: Any) -> str:
         row = body[0] if isinstance(body, list) and body else body
@@ -190,6 +201,18 @@ class Recorder:
 def canonical(email: str) -> str:
     """Return what two spellings of an address have in common."""
     return email.strip().lower()
+
+
+def patience(text: str | None, *, now: float) -> float | None:
+    """Return for how long (s) a Retry-After keeps a client away that takes none for longer than an hour; None: it says nothing."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return min(3600.0, float(text))
+    try:
+        return min(3600.0, max(0.0, parsedate_to_datetime(text).timestamp() - now))
+    except ValueError:
+        return None
 
 
 def _account_of(request: web.Request) -> str:
