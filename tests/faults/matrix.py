@@ -42,7 +42,14 @@ def _add(one: Row) -> None:
     ROWS[one.id] = one
 
 
-ELSEWHERE: Final[tuple[Row, ...]] = ()
+ELSEWHERE: Final[tuple[Row, ...]] = (
+    Row(
+        id="X04",
+        fault="a connection is cancelled under our hands",
+        made="a client whose own task cancels the request that is under way",
+        test="unit/test_http.py::test_a_cancellation_of_the_clients_own_is_a_failed_exchange",
+    ),
+)
 for _row in ELSEWHERE:
     _add(_row)
 

@@ -54,16 +54,17 @@ class Recorder:
         self.operations: list[Operation] = []
         self.versions: dict[str, int] = defaultdict(int)
         self._changes: list[tuple[float, str, int]] = []
-        self._by_email: dict[str, str] = {}
+        self._by_email: dict[tuple[str, str], str] = {}
+        """Vendor and address -> user: two vendors may have a reader of one address."""
         for vendor, users in town.sesamy.users.items():
             for user, row in users.items():
                 row["profile"]["lastName"] = "v0"
                 if "email" in row["profile"]:
-                    self._by_email[canonical(row["profile"]["email"])] = f"{vendor}|{user}"
+                    self._by_email[vendor, canonical(row["profile"]["email"])] = f"{vendor}|{user}"
         for place in PLACES:
             for email, contact in town.account(place).contacts.items():
-                if contact["email_status"] != "active" and email in self._by_email:
-                    self.record(Left(at=time.time(), account=place.account, user=self._by_email[email]))
+                if contact["email_status"] != "active" and (place.vendor, email) in self._by_email:
+                    self.record(Left(at=time.time(), account=place.account, user=self._by_email[place.vendor, email]))
 
     def record(self, op: Operation) -> None:
         """Take down what happened."""
@@ -78,9 +79,13 @@ class Recorder:
 
     def leave(self, account: str, user: str, *, back: bool = False) -> None:
         """Let a contact that is there opt out of an account's mail, or come back."""
-        email = next(email for email, name in self._by_email.items() if name == user)
+        email = next(email for (_, email), name in self._by_email.items() if name == user)
         self.town.makeas.accounts[account].leave(email, "active" if back else "unsubscribed")
         self.record(Left(at=time.time(), account=account, user=user, back=back))
+
+    def name_of(self, vendor: str, email: str) -> str:
+        """Return whose address it is; empty: nobody's."""
+        return self._by_email.get((vendor, canonical(email)), "")
 
     def version_at(self, user: str, at: float) -> int:
         """Return the version that a user's state had at a time."""
@@ -170,7 +175,7 @@ class Recorder:
         vendor = next((place.vendor for place in PLACES if place.account == account), "")
         if "external_id" in row and "product_external_id" not in row and "name" not in row:
             return f"{vendor}|{row['external_id']}"
-        return self._by_email.get(canonical(str(row.get("email", ""))), "")
+        return self.name_of(vendor, str(row.get("email", "")))
 
     def _is_applied(self, account: str, body: dict[str, Any], began_at: float) -> bool:
         at = time.monotonic() - (time.time() - began_at)

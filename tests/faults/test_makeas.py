@@ -225,4 +225,3 @@ async def test_a_list_is_gone(scene: Scene) -> None:
     assert {(one.account, one.lists) for one in await parked(scene)} <= {(FIRST, (gone,))}
     assert await failed(scene, FIRST) & {"404", "422", "403"}
     await open_everywhere(scene)
-
