@@ -55,6 +55,12 @@ ELSEWHERE: Final[tuple[Row, ...]] = (
         made="at the broker and in its file, all connections cut",
         test="integration/test_rights_change.py::test_a_password_may_change_under_a_pod",
     ),
+    Row(
+        id="X04",
+        fault="a connection is cancelled under our hands",
+        made="a client whose own task cancels the request that is under way",
+        test="unit/test_http.py::test_a_cancellation_of_the_clients_own_is_a_failed_exchange",
+    ),
 )
 for _row in ELSEWHERE:
     _add(_row)

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import msgspec
@@ -15,9 +16,11 @@ from consumer.sandbox.server import serving
 from consumer.sandbox.town import PLACES, Town
 from tests.faults.topics import LIFE, commits_of, read_all
 from tests.history.letters import letter_op
-from tests.history.operations import Called, Committed, Fetched, Left, Looked, Operation, Sent, Wrote
+from tests.history.operations import Called, Committed, Fetched, Left, Looked, Operation, Sent, Turned, Wrote
 
 PODS: Final = 24
+UNDER_WAY_S: Final = 0.5
+"""So long after an answer that a pod is to stay away its calls may still arrive."""
 _OPS: Final = (
     ("POST", re.compile(r"/subscribers/by_email$"), "contact"),
     ("POST", re.compile(r"/subscribers$"), "upsert"),
@@ -51,17 +54,18 @@ class Recorder:
         self.operations: list[Operation] = []
         self.versions: dict[str, int] = defaultdict(int)
         self._changes: list[tuple[float, str, int]] = []
-        self._by_email: dict[str, str] = {}
         self._life = 0
+        self._by_email: dict[tuple[str, str], str] = {}
+        """Vendor and address -> user: two vendors may have a reader of one address."""
         for vendor, users in town.sesamy.users.items():
             for user, row in users.items():
                 row["profile"]["lastName"] = "v0"
                 if "email" in row["profile"]:
-                    self._by_email[canonical(row["profile"]["email"])] = f"{vendor}|{user}"
+                    self._by_email[vendor, canonical(row["profile"]["email"])] = f"{vendor}|{user}"
         for place in PLACES:
             for email, contact in town.account(place).contacts.items():
-                if contact["email_status"] != "active" and email in self._by_email:
-                    self.record(Left(at=time.time(), account=place.account, user=self._by_email[email]))
+                if contact["email_status"] != "active" and (place.vendor, email) in self._by_email:
+                    self.record(Left(at=time.time(), account=place.account, user=self._by_email[place.vendor, email]))
 
     def record(self, op: Operation) -> None:
         """Take down what happened."""
@@ -76,9 +80,13 @@ class Recorder:
 
     def leave(self, account: str, user: str, *, back: bool = False) -> None:
         """Let a contact that is there opt out of an account's mail, or come back."""
-        email = next(email for email, name in self._by_email.items() if name == user)
+        email = next(email for (_, email), name in self._by_email.items() if name == user)
         self.town.makeas.accounts[account].leave(email, "active" if back else "unsubscribed")
         self.record(Left(at=time.time(), account=account, user=user, back=back))
+
+    def name_of(self, vendor: str, email: str) -> str:
+        """Return whose address it is; empty: nobody's."""
+        return self._by_email.get((vendor, canonical(email)), "")
 
     def version_at(self, user: str, at: float) -> int:
         """Return the version that a user's state had at a time."""
@@ -114,6 +122,7 @@ class Recorder:
         name = f"{vendor}|{request.path.rpartition('/')[2]}"
         version = self.versions.get(name, 0)
         answer = await handler(request)
+        self._note_patience(answer, pod, f"sesamy:{vendor}")
         if op == "user" and answer.status in {200, 404}:
             self.record(Fetched(at=time.time(), pod=pod, user=name, version=version if answer.status == 200 else 0))
         return answer
@@ -130,6 +139,7 @@ class Recorder:
         known = False
         try:
             answer = await handler(request)
+            self._note_patience(answer, pod, account)
             known = request.transport is not None and not request.transport.is_closing() and answer.status == 200
             return answer
         finally:
@@ -153,6 +163,12 @@ class Recorder:
                     )
                 )
 
+    def _note_patience(self, answer: web.StreamResponse, pod: str, upstream: str) -> None:
+        """Take down that a pod is to stay away; calls that were under way when it was told may still come."""
+        wait_s = patience(answer.headers.get("Retry-After"), now=time.time()) if answer.status in {429, 503} else None
+        if wait_s is not None:
+            self.record(Turned(at=time.time() + UNDER_WAY_S, pod=pod, upstream=upstream, until=time.time() + wait_s))
+
     def _user_of(self, account: str, body: Any) -> str:
         row = body[0] if isinstance(body, list) and body else body
         if not isinstance(row, dict):
@@ -160,7 +176,7 @@ class Recorder:
         vendor = next((place.vendor for place in PLACES if place.account == account), "")
         if "external_id" in row and "product_external_id" not in row and "name" not in row:
             return f"{vendor}|{row['external_id']}"
-        return self._by_email.get(canonical(str(row.get("email", ""))), "")
+        return self.name_of(vendor, str(row.get("email", "")))
 
     def _is_applied(self, account: str, body: dict[str, Any], began_at: float) -> bool:
         at = time.monotonic() - (time.time() - began_at)
@@ -206,6 +222,18 @@ class Recorder:
 def canonical(email: str) -> str:
     """Return what two spellings of an address have in common."""
     return email.strip().lower()
+
+
+def patience(text: str | None, *, now: float) -> float | None:
+    """Return for how long (s) a Retry-After keeps a client away that takes none for longer than an hour; None: it says nothing."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return min(3600.0, float(text))
+    try:
+        return min(3600.0, max(0.0, parsedate_to_datetime(text).timestamp() - now))
+    except ValueError:
+        return None
 
 
 def _account_of(request: web.Request) -> str:

@@ -22,8 +22,24 @@ from consumer.sandbox.town import PLACES, VENDORS, Town
 from tests.faults.recorder import PODS, Recorder, name_of
 from tests.faults.topics import read_all
 from tests.history.checker import Violation, check
-from tests.history.operations import Bounded, Ended, Finished, Healed, Leaked, Operation, Place, Said, Stopping, Wrote, write
+from tests.history.invariants import HELD, I3TroubleStaysWhereItIs, percentile
+from tests.history.operations import (
+    Bounded,
+    Closed,
+    Ended,
+    Finished,
+    Healed,
+    Leaked,
+    Operation,
+    Parked,
+    Place,
+    Said,
+    Stopping,
+    Wrote,
+    write,
+)
 from tests.history.operations import Town as Bounds
+from tests.history.seen import Seen
 from tests.integration.harness import PARTITIONS, Pod, Stage
 
 RESULTS: Final = "FAULTS_RESULTS"
@@ -86,6 +102,11 @@ class Scene(Stage):
         self.parks_only_hopeless = True
         self.converge_s = 90.0
         self.environ: dict[str, str] = {}
+        self.touched: set[str] = set()
+        """The upstreams that have trouble; with `calm_s`, the others are to be as fresh as without."""
+        self.calm_s: float | None = None
+        self.spared: set[tuple[str, str]] = set()
+        """Vendor and user of those that the load leaves alone."""
 
     def _pod(self, *, rate_per_minute: int, more: str) -> ScenePod:
         name, self._count = name_of(self._count), self._count + 1
@@ -135,7 +156,8 @@ class Scene(Stage):
         """Let users change for ever, by chance."""
         while True:
             vendor = self.chance.choice(VENDORS)
-            await self.change(vendor, self.chance.choice(sorted(self.town.readers(vendor))))
+            spared = {user for of, user in self.spared if of == vendor}
+            await self.change(vendor, self.chance.choice(sorted(self.town.readers(vendor) - spared)))
             await anyio.sleep(self.chance.expovariate(per_s))
 
     async def watch(self) -> None:
@@ -146,6 +168,16 @@ class Scene(Stage):
                     self.recorder.record(Bounded(at=time.time(), pod=pod.name, name=name, value=value, limit=limit))
             await anyio.sleep(1)
 
+    def trouble(self, *upstreams: str) -> None:
+        """Say which upstreams are to have trouble from now on; how fresh the others were so far is what they are measured by."""
+        self.touched, one = set(upstreams), I3TroubleStaysWhereItIs()
+        seen = Seen(self._bounds(), _PARTS)
+        for op in sorted(self.recorder.operations, key=lambda op: op.at):
+            for _ in one.see(op, seen):
+                pass
+        assert one.ages_s, "nothing was written before the trouble"
+        self.calm_s = percentile(one.ages_s, 0.99)
+
     # ---- The end ----
 
     def heal(self) -> None:
@@ -155,6 +187,9 @@ class Scene(Stage):
     async def settle(self) -> None:
         """Wait until all lists agree and all is committed, and take down what the pods say then."""
         await self.agree_but_hopeless(within_s=self.converge_s)
+        with anyio.fail_after(self.converge_s):
+            while await self._held():
+                await anyio.sleep(0.5)
         for pod in self.alive:
             await self.idle(pod, within_s=self.converge_s)
             status = await pod.status()
@@ -162,6 +197,19 @@ class Scene(Stage):
             for one in status.partitions:
                 self.recorder.record(Said(at=time.time(), pod=pod.name, name=f"lag of {one.partition}", value=one.lag, truth=0))
         self.recorder.record(Finished(at=time.time()))
+
+    async def _held(self) -> set[int]:
+        """Return the open letters that heal by themselves."""
+        open_, group = dict[int, Parked](), f"readers-of-{self.topic}"
+        for op in await self.recorder.read_topics(self.kafka.bootstrap, topic=self.topic, group=group, letters=f"{self.topic}.dead-letter"):
+            if isinstance(op, Closed):
+                open_.pop(op.letter, None)
+            elif isinstance(op, Parked):
+                open_[op.letter] = op
+                for number in op.replaces:
+                    open_.pop(number, None)
+        unhealable = {user for _, user in self.hopeless}
+        return {number for number, op in open_.items() if op.code == HELD and op.user not in unhealable}
 
     async def agree_but_hopeless(self, *, within_s: float) -> None:
         """Wait until every list agrees with Sesamy, but for those that can't be written."""
@@ -183,17 +231,22 @@ class Scene(Stage):
         await self._listen()
         group, letters = f"readers-of-{self.topic}", f"{self.topic}.dead-letter"
         history = await self.recorder.read_topics(self.kafka.bootstrap, topic=self.topic, group=group, letters=letters)
+        bounds = self._bounds()
+        write(self.folder / "history.jsonl", bounds, history)
+        violations = check(bounds, history, parts=_PARTS)
+        return violations, _figures(history, violations)
+
+    def _bounds(self) -> Bounds:
         skipped = {f"{v}|{user}" for v in VENDORS for user in self.town.readers(v) if self.town.is_skipped(v, user)}
-        bounds = Bounds(
+        return Bounds(
             places=tuple(Place(place.vendor, place.account, place.lists) for place in PLACES),
             skipped=frozenset(skipped),
             hopeless=frozenset(self.hopeless),
             parks_only_hopeless=self.parks_only_hopeless,
             converge_s=self.converge_s,
+            touched=frozenset(self.touched),
+            calm_s=self.calm_s,
         )
-        write(self.folder / "history.jsonl", bounds, history)
-        violations = check(bounds, history, parts=_PARTS)
-        return violations, _figures(history, violations)
 
     async def _listen(self) -> None:
         """Look for names, addresses and keys in all that is said."""
