@@ -42,7 +42,20 @@ def _add(one: Row) -> None:
     ROWS[one.id] = one
 
 
-ELSEWHERE: Final[tuple[Row, ...]] = ()
+ELSEWHERE: Final[tuple[Row, ...]] = (
+    Row(
+        id="F16",
+        fault="two pods with one group_instance_id",
+        made="not at all",
+        simulated="static membership is not offered: no setting gives a pod a group_instance_id, so that every start is a new member",
+    ),
+    Row(
+        id="F37",
+        fault="settings are read anew, and one list is broken",
+        made="not at all",
+        simulated="a reload is not offered: settings are read once, at the start; a rollout leaves the old pods until the new are ready",
+    ),
+)
 for _row in ELSEWHERE:
     _add(_row)
 
