@@ -3,6 +3,7 @@
 import base64
 import re
 import time
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +18,8 @@ from tests.faults.topics import commits_of, read_all
 from tests.history.letters import letter_op
 from tests.history.operations import Called, Committed, Fetched, Left, Looked, Operation, Sent, Wrote
 
-PODS: Final = 24
+PODS: Final = 600
+"""So many may come in one scene, one after the other."""
 _OPS: Final = (
     ("POST", re.compile(r"/subscribers/by_email$"), "contact"),
     ("POST", re.compile(r"/subscribers$"), "upsert"),
@@ -50,17 +52,19 @@ class Recorder:
         self.town = town
         self.operations: list[Operation] = []
         self.versions: dict[str, int] = defaultdict(int)
-        self._changes: list[tuple[float, str, int]] = []
-        self._by_email: dict[str, str] = {}
+        self._changed_at: dict[str, list[float]] = defaultdict(list)
+        """User -> when it became version 1, 2 ..."""
+        self.by_email: dict[str, str] = {}
+        """Address in lower case -> user."""
         for vendor, users in town.sesamy.users.items():
             for user, row in users.items():
                 row["profile"]["lastName"] = "v0"
                 if "email" in row["profile"]:
-                    self._by_email[canonical(row["profile"]["email"])] = f"{vendor}|{user}"
+                    self.by_email[canonical(row["profile"]["email"])] = f"{vendor}|{user}"
         for place in PLACES:
             for email, contact in town.account(place).contacts.items():
-                if contact["email_status"] != "active" and email in self._by_email:
-                    self.record(Left(at=time.time(), account=place.account, user=self._by_email[email]))
+                if contact["email_status"] != "active" and email in self.by_email:
+                    self.record(Left(at=time.time(), account=place.account, user=self.by_email[email]))
 
     def record(self, op: Operation) -> None:
         """Take down what happened."""
@@ -71,17 +75,17 @@ class Recorder:
         name = f"{vendor}|{user}"
         self.versions[name] += 1
         self.town.sesamy.users[vendor][user]["profile"]["lastName"] = f"v{self.versions[name]}"
-        self._changes.append((time.time(), name, self.versions[name]))
+        self._changed_at[name].append(time.time())
 
     def leave(self, account: str, user: str, *, back: bool = False) -> None:
         """Let a contact that is there opt out of an account's mail, or come back."""
-        email = next(email for email, name in self._by_email.items() if name == user)
+        email = next(email for email, name in self.by_email.items() if name == user)
         self.town.makeas.accounts[account].leave(email, "active" if back else "unsubscribed")
         self.record(Left(at=time.time(), account=account, user=user, back=back))
 
     def version_at(self, user: str, at: float) -> int:
         """Return the version that a user's state had at a time."""
-        return max((version for changed_at, name, version in self._changes if name == user and changed_at <= at), default=0)
+        return bisect_right(self._changed_at[user], at)
 
     # ---- What the stand-ins meet ----
 
@@ -159,7 +163,7 @@ class Recorder:
         vendor = next((place.vendor for place in PLACES if place.account == account), "")
         if "external_id" in row and "product_external_id" not in row and "name" not in row:
             return f"{vendor}|{row['external_id']}"
-        return self._by_email.get(canonical(str(row.get("email", ""))), "")
+        return self.by_email.get(canonical(str(row.get("email", ""))), "")
 
     def _is_applied(self, account: str, body: dict[str, Any], began_at: float) -> bool:
         at = time.monotonic() - (time.time() - began_at)
