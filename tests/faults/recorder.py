@@ -54,17 +54,17 @@ class Recorder:
         self.versions: dict[str, int] = defaultdict(int)
         self._changed_at: dict[str, list[float]] = defaultdict(list)
         """User -> when it became version 1, 2 ..."""
-        self.by_email: dict[str, str] = {}
-        """Address in lower case -> user."""
+        self.by_email: dict[tuple[str, str], str] = {}
+        """(vendor, address in lower case) -> user: one address may be a reader's of each."""
         for vendor, users in town.sesamy.users.items():
             for user, row in users.items():
                 row["profile"]["lastName"] = "v0"
                 if "email" in row["profile"]:
-                    self.by_email[canonical(row["profile"]["email"])] = f"{vendor}|{user}"
+                    self.by_email[vendor, canonical(row["profile"]["email"])] = f"{vendor}|{user}"
         for place in PLACES:
             for email, contact in town.account(place).contacts.items():
-                if contact["email_status"] != "active" and email in self.by_email:
-                    self.record(Left(at=time.time(), account=place.account, user=self.by_email[email]))
+                if contact["email_status"] != "active" and (place.vendor, email) in self.by_email:
+                    self.record(Left(at=time.time(), account=place.account, user=self.by_email[place.vendor, email]))
 
     def record(self, op: Operation) -> None:
         """Take down what happened."""
@@ -79,7 +79,7 @@ class Recorder:
 
     def leave(self, account: str, user: str, *, back: bool = False) -> None:
         """Let a contact that is there opt out of an account's mail, or come back."""
-        email = next(email for email, name in self.by_email.items() if name == user)
+        email = next(email for (_, email), name in self.by_email.items() if name == user)
         self.town.makeas.accounts[account].leave(email, "active" if back else "unsubscribed")
         self.record(Left(at=time.time(), account=account, user=user, back=back))
 
@@ -163,7 +163,7 @@ class Recorder:
         vendor = next((place.vendor for place in PLACES if place.account == account), "")
         if "external_id" in row and "product_external_id" not in row and "name" not in row:
             return f"{vendor}|{row['external_id']}"
-        return self.by_email.get(canonical(str(row.get("email", ""))), "")
+        return self.by_email.get((vendor, canonical(str(row.get("email", "")))), "")
 
     def _is_applied(self, account: str, body: dict[str, Any], began_at: float) -> bool:
         at = time.monotonic() - (time.time() - began_at)
