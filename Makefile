@@ -23,7 +23,7 @@ PIP := install --quiet --disable-pip-version-check
 install = { $(BIN)/uv pip install --quiet $${PIP_INDEX_URL:+--index-url "$$PIP_INDEX_URL"} --python $(1) $(2) 2>/dev/null || $(1) -m pip $(PIP) $(2); }
 CURE := install Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt-get install python3-venv), then try again
 
-.PHONY: help local test test-quick test-long mutants faults check format generated bench deploy-check image lock clean
+.PHONY: help local test test-quick test-long mutants faults soak check format generated bench deploy-check image lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ mutants: $(READY) ## Build in faults one at a time and see whether the tests not
 
 faults: $(READY) ## Make every fault of the matrix happen on real parts, and write tests/FAULTS.md: ARGS="-k killed" for some
 	@REQUIRE_KAFKA=1 $(BIN)/python -m tests.faults $(ARGS)
+
+soak: $(READY) ## Let a town live with random troubles, and judge all that happened: ARGS="--minutes 60", "--seed 1"
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 check: $(READY) ## Check style, types, imports, spelling and that what is made from the code is fresh
 	$(BIN)/ruff check

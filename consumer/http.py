@@ -88,7 +88,7 @@ class Http:
 
         Args:
             refuses: the statuses that say no to this one user; others of the 4xx are unusable answers.
-            wall_clock: seconds, for a Retry-After that is a date.
+            wall_clock: seconds, for a Retry-After that is a date, in an answer without its own.
         """
         self._session, self._upstream, self._base_url = session, upstream, base_url.rstrip("/")
         self._timeout_s, self._refuses = timeout_s, frozenset(refuses)
@@ -201,12 +201,19 @@ class Http:
             return Refused(text, code=code)
         if 300 <= status < 400:  # noqa: PLR2004 - the redirects
             return Retryable(text, code="redirect")
-        wait_s = retry_after(answer.retry_after, now=self._wall_clock())
+        wait_s = retry_after(answer.retry_after, now=self._answered_at(answer))
         if wait_s is None:
             wait_s = _patience_in(answer.body)
         if status in _ASKS_FOR_PATIENCE:
             return Retryable(text, code=code, retry_after_s=wait_s)
         return Retryable(text, code=code, delay_s=wait_s)
+
+    def _answered_at(self, answer: "_Raw") -> float:
+        """Return the wall time (s) by the clock that a Retry-After goes by: the upstream's own, where it shows it; ours may be wrong."""
+        try:
+            return self._wall_clock() if answer.date is None else _at(answer.date)
+        except (ValueError, OverflowError, TypeError):
+            return self._wall_clock()
 
     def _retryable(self, op: str, code: str) -> Retryable:
         return Retryable(f"{self._upstream} {op}: {code}", code=code)

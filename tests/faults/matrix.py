@@ -61,6 +61,18 @@ ELSEWHERE: Final[tuple[Row, ...]] = (
         made="a client whose own task cancels the request that is under way",
         test="unit/test_http.py::test_a_cancellation_of_the_clients_own_is_a_failed_exchange",
     ),
+    Row(
+        id="F16",
+        fault="two pods with one group_instance_id",
+        made="not at all",
+        simulated="static membership is not offered: no setting gives a pod a group_instance_id, so that every start is a new member",
+    ),
+    Row(
+        id="F37",
+        fault="settings are read anew, and one list is broken",
+        made="not at all",
+        simulated="a reload is not offered: settings are read once, at the start; a rollout leaves the old pods until the new are ready",
+    ),
 )
 for _row in ELSEWHERE:
     _add(_row)

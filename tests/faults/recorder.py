@@ -3,6 +3,7 @@
 import base64
 import re
 import time
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +19,8 @@ from tests.faults.topics import LIFE, commits_of, read_all
 from tests.history.letters import letter_op
 from tests.history.operations import Called, Committed, Fetched, Left, Looked, Operation, Sent, Turned, Wrote
 
-PODS: Final = 24
+PODS: Final = 600
+"""So many may come in one scene, one after the other."""
 UNDER_WAY_S: Final = 0.5
 """So long after an answer that a pod is to stay away its calls may still arrive."""
 _OPS: Final = (
@@ -53,19 +55,20 @@ class Recorder:
         self.town = town
         self.operations: list[Operation] = []
         self.versions: dict[str, int] = defaultdict(int)
-        self._changes: list[tuple[float, str, int]] = []
         self._life = 0
-        self._by_email: dict[tuple[str, str], str] = {}
-        """Vendor and address -> user: two vendors may have a reader of one address."""
+        self._changed_at: dict[str, list[float]] = defaultdict(list)
+        """User -> when it became version 1, 2 ..."""
+        self.by_email: dict[tuple[str, str], str] = {}
+        """(vendor, address in lower case) -> user: one address may be a reader's of each."""
         for vendor, users in town.sesamy.users.items():
             for user, row in users.items():
                 row["profile"]["lastName"] = "v0"
                 if "email" in row["profile"]:
-                    self._by_email[vendor, canonical(row["profile"]["email"])] = f"{vendor}|{user}"
+                    self.by_email[vendor, canonical(row["profile"]["email"])] = f"{vendor}|{user}"
         for place in PLACES:
             for email, contact in town.account(place).contacts.items():
-                if contact["email_status"] != "active" and (place.vendor, email) in self._by_email:
-                    self.record(Left(at=time.time(), account=place.account, user=self._by_email[place.vendor, email]))
+                if contact["email_status"] != "active" and (place.vendor, email) in self.by_email:
+                    self.record(Left(at=time.time(), account=place.account, user=self.by_email[place.vendor, email]))
 
     def record(self, op: Operation) -> None:
         """Take down what happened."""
@@ -76,21 +79,21 @@ class Recorder:
         name = f"{vendor}|{user}"
         self.versions[name] += 1
         self.town.sesamy.users[vendor][user]["profile"]["lastName"] = f"v{self.versions[name]}"
-        self._changes.append((time.time(), name, self.versions[name]))
+        self._changed_at[name].append(time.time())
 
     def leave(self, account: str, user: str, *, back: bool = False) -> None:
         """Let a contact that is there opt out of an account's mail, or come back."""
-        email = next(email for (_, email), name in self._by_email.items() if name == user)
+        email = next(email for (_, email), name in self.by_email.items() if name == user)
         self.town.makeas.accounts[account].leave(email, "active" if back else "unsubscribed")
         self.record(Left(at=time.time(), account=account, user=user, back=back))
 
     def name_of(self, vendor: str, email: str) -> str:
         """Return whose address it is; empty: nobody's."""
-        return self._by_email.get((vendor, canonical(email)), "")
+        return self.by_email.get((vendor, canonical(email)), "")
 
     def version_at(self, user: str, at: float) -> int:
         """Return the version that a user's state had at a time."""
-        return max((version for changed_at, name, version in self._changes if name == user and changed_at <= at), default=0)
+        return bisect_right(self._changed_at[user], at)
 
     # ---- What the stand-ins meet ----
 

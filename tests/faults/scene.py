@@ -82,11 +82,14 @@ class ScenePod(Pod):
         if was_there:
             self._recorder.record(Ended(at=time.time(), pod=self.name))
 
-    async def stop(self) -> int:
-        self._recorder.record(Stopping(at=time.time(), pod=self.name))
-        status = await super().stop()
+    async def ended(self) -> int:
+        status = await super().ended()
         self._recorder.record(Ended(at=time.time(), pod=self.name, status=status))
         return status
+
+    async def stop(self) -> int:
+        self._recorder.record(Stopping(at=time.time(), pod=self.name))
+        return await super().stop()
 
 
 class Scene(Stage):
@@ -102,6 +105,7 @@ class Scene(Stage):
         self.parks_only_hopeless = True
         self.converge_s = 90.0
         self.environ: dict[str, str] = {}
+        """More variables for the pods' processes."""
         self.touched: set[str] = set()
         """The upstreams that have trouble; with `calm_s`, the others are to be as fresh as without."""
         self.calm_s: float | None = None
@@ -114,7 +118,9 @@ class Scene(Stage):
         view = copy.copy(self.town)
         view.sesamy_url, view.makeas_url = (f"{url}/{name}" for url in self._urls)
         options = {"rate_per_minute": rate_per_minute, "session_s": self.session_s, "more": more}
-        return ScenePod(name, self.recorder, view, self.kafka, self.topic, self.folder, **options)
+        pod = ScenePod(name, self.recorder, view, self.kafka, self.topic, self.folder, **options)
+        pod.environ.update(self.environ)
+        return pod
 
     @property
     def alive(self) -> list[ScenePod]:

@@ -43,12 +43,14 @@ class Pod:
         )
         self.config.write_text(text, encoding="utf-8")
         self.log = folder / f"pod-{self.port}.log"
+        self.command = [sys.executable, "-m", "consumer", "run", "--config", str(self.config)]
+        self.environ: dict[str, str] = {}
+        """More variables for its process."""
         self._process: Process | None = None
 
     async def start(self, *, ready: bool = True) -> "Pod":
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "consumer", "run", "--config", str(self.config)]
-            self._process = await anyio.open_process(command, stdin=None, stdout=log, stderr=log)
+            self._process = await anyio.open_process(self.command, stdin=None, stdout=log, stderr=log, env={**os.environ, **self.environ})
         if ready:
             await until(self.is_ready, what=lambda: f"the pod is ready; it said {self.said()}", within_s=60)
         return self

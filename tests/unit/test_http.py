@@ -124,12 +124,25 @@ async def test_no_bad_answer_is_taken_for_success(kind: Kind, code: str) -> None
 )
 async def test_a_retry_after_is_seconds_or_a_date_and_clamped(said: str, seconds: float | None) -> None:
     async def handler(_: web.Request) -> web.Response:
-        return web.Response(status=429, headers={"Retry-After": said})
+        return web.Response(status=429, headers={"Retry-After": said, "Date": "unreadable"})
 
     error = await fails(handler, wall=100.0)
 
     assert isinstance(error, Retryable)
     assert seconds == error.retry_after_s
+
+
+@pytest.mark.parametrize("wall", [0.0, 3_600.0 + 100.0, 7_200.0 + 100.0])
+async def test_a_retry_after_that_is_a_date_goes_by_the_clock_of_the_answer(wall: float) -> None:
+    """Ours may be wrong by hours: it would wait for as long, or not at all."""
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": "Thu, 01 Jan 1970 00:02:00 GMT", "Date": "Thu, 01 Jan 1970 00:01:40 GMT"})
+
+    error = await fails(handler, wall=wall)
+
+    assert isinstance(error, Retryable)
+    assert error.retry_after_s == 20.0
 
 
 @pytest.fixture
