@@ -43,7 +43,9 @@ test-quick: $(READY) ## Run what takes under a minute: units, properties, a few 
 test-long: $(READY) ## Run the slow sweeps, for hours: random examples, thousands of lives, outages, every fault; ARGS as for test
 	@export HYPOTHESIS_PROFILE=nightly SIMULATION_SEEDS=2000; $(if $(strip $(ARGS)),$(BIN)/pytest -m "" $(ARGS),$(BESIDE) \
 		'sweeps=$(SPREAD) -m "" tests/properties tests/simulation' \
-		'outages=$(BIN)/pytest -m long tests/unit $(WAITING)' \
+		'outages=$(BIN)/pytest -m long tests/unit tests/integration tests/acceptance' \
+		'faults:outages=$(BIN)/python -m tests.faults' \
+		'soak:faults=$(BIN)/python -m tests.faults.soak --minutes 60' \
 		'mutants:sweeps=$(BIN)/python -m tests.mutants')
 
 mutants: $(READY) ## Build in faults one at a time and see whether the tests notice: ARGS="--share 0/8", "--only NAME"
