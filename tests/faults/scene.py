@@ -14,6 +14,7 @@ from typing import Any, Final
 import anyio
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from anyio.abc import Process
 from msgspec import Struct, to_builtins
 
 from consumer.sandbox.broker import Broker
@@ -106,6 +107,8 @@ class Scene(Stage):
         self.converge_s = 90.0
         self.environ: dict[str, str] = {}
         """More variables for the pods' processes."""
+        self.outside: set[str] = set()
+        """The commands that have run beside the pods."""
         self.touched: set[str] = set()
         """The upstreams that have trouble; with `calm_s`, the others are to be as fresh as without."""
         self.calm_s: float | None = None
@@ -121,6 +124,10 @@ class Scene(Stage):
         pod = ScenePod(name, self.recorder, view, self.kafka, self.topic, self.folder, **options)
         pod.environ.update(self.environ)
         return pod
+
+    async def begin(self, *args: str, more: str = "", rate_per_minute: int = 60_000) -> Process:
+        self.outside.add(name_of(self._count))
+        return await super().begin(*args, more=more, rate_per_minute=rate_per_minute)
 
     @property
     def alive(self) -> list[ScenePod]:
@@ -249,6 +256,7 @@ class Scene(Stage):
             skipped=frozenset(skipped),
             hopeless=frozenset(self.hopeless),
             parks_only_hopeless=self.parks_only_hopeless,
+            outside=frozenset(self.outside),
             converge_s=self.converge_s,
             touched=frozenset(self.touched),
             calm_s=self.calm_s,

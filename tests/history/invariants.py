@@ -144,11 +144,11 @@ class I5NewerIsNeverOverwritten(Invariant):
         self._ends: dict[tuple[str, str], dict[tuple[str, str], float]] = defaultdict(dict)
 
     def see(self, op: Operation, seen: Seen) -> Iterator[str]:
-        if isinstance(op, Called) and op.op in self._WRITES:
+        if isinstance(op, Called) and op.op in self._WRITES and op.pod not in seen.town.outside:
             owners = {seen.owners.get(partition) for partition in seen.partitions[op.user]}
             if len(owners) == 1 and not owners & {None, op.pod}:
                 yield f"{op.pod} writes {op.user} to {op.upstream}, whose partition is {owners.pop()}'s"
-        if not isinstance(op, Wrote):
+        if not isinstance(op, Wrote) or op.pod in seen.town.outside:
             return
         before = seen.written.get((op.account, op.user, op.part), 0)
         if op.version < before:

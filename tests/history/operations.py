@@ -32,6 +32,8 @@ class Town(Struct, frozen=True, kw_only=True):
     """Account and user of all that can't be written there."""
     parks_only_hopeless: bool = False
     """Whether nobody else may end parked."""
+    outside: frozenset[str] = frozenset()
+    """Who writes without being in the group, as a replay: it may write late what it fetched before, and makes that good itself."""
     rates: Mapping[str, Rate] = {}
     converge_s: float = 900.0
     """So long after the heal all is to be written."""

@@ -56,9 +56,11 @@ class Seen:
                     self.partitions[op.user].add(op.partition)
                     self.newest[op.user] = op.version
             case Wrote():
-                self.written[op.account, op.user, op.part] = op.version
-                for one in op.lists:
-                    self.on_list[op.account, one, op.user] = op.version
+                is_late = op.pod in self.town.outside and op.version < self.written.get((op.account, op.user, op.part), 0)
+                if not is_late:
+                    self.written[op.account, op.user, op.part] = op.version
+                    for one in op.lists:
+                        self.on_list[op.account, one, op.user] = op.version
             case Left(back=False):
                 self.left[op.account, op.user] = op.at
             case Left():
