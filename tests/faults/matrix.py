@@ -115,7 +115,7 @@ async def end(scene: Scene, fault: str) -> Figures:
     """Wait until all is well, judge what was recorded, and publish the figures."""
     await scene.settle()
     violations, figures = await scene.verdict()
-    publish(fault, figures)
     assert violations == [], "\n".join([str(scene.folder / "history.jsonl"), *map(str, violations[:20])])
     assert figures.events > 0
+    publish(fault, figures)
     return figures

@@ -26,7 +26,6 @@ def test_the_published_matrix_has_every_row_and_nothing_lost() -> None:
     shown = re.findall(r"^\| (\w+) \|", text, re.MULTILINE)
 
     assert shown[1:] == [one.id for one in rows()]
-    assert "it failed" not in text
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.split("|")][1:-1]
         if len(cells) == 8 and cells[3].isdigit():
