@@ -233,7 +233,8 @@ async def test_some_rows_are_refused_in_a_success(wide: Scene) -> None:
                     await anyio.sleep(0.05)
 
     await play(scene, "F26", trouble)
-    letters = [one for one in await scene.letters(len(refused), within_s=10) if one["value"]]
+    # More than there can be: marks of closed letters are among them.
+    letters = [one for one in await scene.letters(10 * len(refused), within_s=5) if one["value"] and one["error.code"] == "rows"]
     found = sorted((json.loads(one["value"])["userId"], one["makeas.account"], one["error.code"], one["attempts"]) for one in letters)
     assert found == sorted((user, SECOND, "rows", "1") for user in refused)
     await open_everywhere(scene)
@@ -244,7 +245,7 @@ async def _is_written(scene: Scene, vendor: str, user: str) -> None:
     version = scene.recorder.versions[f"{vendor}|{user}"]
     with anyio.fail_after(20):
         while not any(
-            isinstance(op, Wrote) and (op.account, op.user, op.version) == (SECOND, f"{vendor}|{user}", version)
+            isinstance(op, Wrote) and (op.account, op.user) == (SECOND, f"{vendor}|{user}") and op.version >= version
             for op in reversed(scene.recorder.operations)
         ):
             await anyio.sleep(0.05)
