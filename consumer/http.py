@@ -59,8 +59,7 @@ async def session(*, connections: int, proxy: str | None = None) -> AsyncIterato
         max_line_size=8190,
         max_field_size=8190,
     ) as opened:
-        # Else a GET goes out up to four times on one permit: we try again ourselves, once.
-        opened._retry_connection = False  # noqa: SLF001 - it has no other switch
+        opened._retry_connection = False  # noqa: SLF001 - no other switch; else a GET goes out up to four times on one permit
         yield opened
 
 
@@ -129,9 +128,9 @@ class Http:
         url = self._base_url + path + ("?" + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in query) if query else "")
         started = anyio.current_time()
         asked = _Asked(op, method, url, sent, data, _deadline(started + self._timeout_s, limit_s), cap_bytes)
-        code = "cancelled"
+        code, before = "cancelled", last_word.set(limit_s)
         try:
-            answer = await self._heeding(asked, limit_s)
+            answer = await self._twice(asked, limit_s)
             code = str(answer.status)
             if answer.status not in OK and answer.status not in also:
                 raise self._refusal(op, answer)
@@ -141,15 +140,9 @@ class Http:
         else:
             return Answer(answer.status, answer.body, answer.date)
         finally:
+            last_word.reset(before)
             if self._observe is not None:
                 self._observe(op, code, anyio.current_time() - started)
-
-    async def _heeding(self, asked: "_Asked", limit_s: Callable[[], float] | None) -> "_Raw":
-        token = last_word.set(limit_s)
-        try:
-            return await self._twice(asked, limit_s)
-        finally:
-            last_word.reset(token)
 
     async def _twice(self, asked: "_Asked", limit_s: Callable[[], float] | None) -> "_Raw":
         with suppress(_Dropped):
