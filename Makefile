@@ -34,7 +34,7 @@ local: $(READY) ## Run the whole thing on this machine and check the end state: 
 test: $(READY) ## Run every test that this machine can; with ARGS="-k gates" a plain pytest
 	@$(if $(strip $(ARGS)),$(BIN)/pytest $(ARGS),$(BESIDE) \
 		'computing=$(SPREAD) $(COMPUTING)' \
-		'waiting=$(BIN)/pytest -n 2 --dist loadfile $(WAITING)' \
+		'waiting=$(BIN)/pytest -n 3 --dist loadfile --durations=10 $(WAITING)' \
 		$(if $(MUTANTS),'mutants:computing=$(BIN)/python -m tests.mutants --unchecked --share $(MUTANTS)'))
 
 test-quick: $(READY) ## Run what takes under a minute: units, properties, a few lives in the simulation

@@ -170,13 +170,13 @@ async def _command_outlives(command: str, outage: Outage, session_s: float, fold
             assert not (folder / "state").exists()
 
 
-@pytest.mark.kafka
-@pytest.mark.long
-@pytest.mark.timeout(300)
 async def _asked(stage: Stage, times: int) -> bool:
     return stage.town.sesamy.faults.seen >= times
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.kafka
 @pytest.mark.parametrize("command", ["sync", "replay"])
 @pytest.mark.usefixtures("kafka")
 async def test_a_command_waits_two_minutes_for_a_broker_and_says_so(command: str, tmp_path: Path) -> None:
