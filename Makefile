@@ -38,7 +38,7 @@ test: $(READY) ## Run every test that this machine can; with ARGS="-k gates" a p
 		$(if $(MUTANTS),'mutants:computing=$(BIN)/python -m tests.mutants --unchecked --share $(MUTANTS)'))
 
 test-quick: $(READY) ## Run what takes under a minute: units, properties, a few lives in the simulation
-	@SIMULATION_SEEDS=10 $(SPREAD) tests/unit tests/properties tests/simulation/test_simulation.py $(ARGS)
+	@SIMULATION_SEEDS=10 SIMULATION_FRESH=2 $(SPREAD) tests/unit tests/properties tests/simulation/test_simulation.py $(ARGS)
 
 test-long: $(READY) ## Run the slow sweeps, for hours: random examples, thousands of lives, outages, every fault; ARGS as for test
 	@export HYPOTHESIS_PROFILE=nightly SIMULATION_SEEDS=2000; $(if $(strip $(ARGS)),$(BIN)/pytest -m "" $(ARGS),$(BESIDE) \
