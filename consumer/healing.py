@@ -186,7 +186,7 @@ class Healing:
         room = self._room(upstream, now)
         found = _in_turn(queues) if room > 0 else iter(())
         # One letter is a probe, or the last that has room: whose turn it is must not be the same one's each time.
-        for queue, place in sorted(found, key=lambda one: self._tried_at(one[1])) if room == 1 else found:
+        for queue, place in sorted(found, key=lambda one: self._last_at(one[1])) if room == 1 else found:
             if room <= 0:
                 return
             if place not in self._closing and self._may_end(place, now) and self._schedule.reopen(self._reopened(place), now=now):
@@ -224,6 +224,10 @@ class Healing:
             since_ms=letter.parked_ms,
             tried_at=self._tried_at(place),
         )
+
+    def _last_at(self, place: Place) -> float:
+        """Return when a letter was last tried, or written anew, as one is that a list refuses: it was tried just before."""
+        return max(self._tried_at(place), self.book[place].read_at)
 
     def _tried_at(self, place: Place) -> float:
         progress = self._progress.get(place)

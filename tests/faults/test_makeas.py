@@ -10,8 +10,8 @@ from consumer.sandbox.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS
 from tests.faults.matrix import play, row
 from tests.faults.scene import Scene
-from tests.faults.told import failed, gates, lists, once, open_everywhere, shut
-from tests.history.operations import Parked, Turned
+from tests.faults.told import failed, gates, lists, once, open_everywhere, parked, shut
+from tests.history.operations import Turned
 
 FIRST, SECOND, THIRD = (place.account for place in PLACES)
 CALM_S = 6.0
@@ -32,14 +32,6 @@ def email(scene: Scene, vendor: str, user: str) -> str:
 
 def writable(scene: Scene, vendor: str) -> list[str]:
     return [user for user in sorted(scene.town.readers(vendor)) if not scene.town.is_skipped(vendor, user)]
-
-
-async def parked(scene: Scene) -> list[Parked]:
-    """Return all letters of users so far."""
-    history = await scene.recorder.read_topics(
-        scene.kafka.bootstrap, topic=scene.topic, group=f"readers-of-{scene.topic}", letters=f"{scene.topic}.dead-letter"
-    )
-    return [op for op in history if isinstance(op, Parked)]
 
 
 @row("F18", "one account fails", "500 to all calls of one account for 12 s; the others are compared with the time before")

@@ -19,8 +19,7 @@ from consumer.sandbox.town import PLACES, VENDORS
 from tests.faults.matrix import play, row
 from tests.faults.proxy import Proxy, proxied
 from tests.faults.scene import Scene
-from tests.faults.test_makeas import parked
-from tests.faults.told import failed, open_everywhere, shut
+from tests.faults.told import failed, open_everywhere, parked, shut
 
 ACCOUNTS: Final = tuple(place.account for place in PLACES)
 CALM_S = 3.0

@@ -85,6 +85,8 @@ def _write(path: Path, text: str) -> None:
 async def test_resources_run_out(scene: Scene) -> None:
     """A pod ends with a status that is not 0, or goes on; it is started anew where it ended, and nothing is lost."""
 
+    scene.may_end = True
+
     async def trouble() -> None:
         without_files, without_memory = scene.alive[:2]
         await _take_files(scene, without_files)

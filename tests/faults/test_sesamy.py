@@ -15,8 +15,8 @@ from tests.faults.matrix import play, row
 from tests.faults.rude import Handle
 from tests.faults.scene import Scene
 from tests.faults.scene import scene as setting
-from tests.faults.told import failed, gates, open_everywhere, shut
-from tests.history.operations import Called, Fetched, Parked, Turned, Wrote
+from tests.faults.told import failed, gates, open_everywhere, parked, shut
+from tests.history.operations import Called, Fetched, Turned, Wrote
 
 CALM_S = 6.0
 _SECOND_LOOK_S = 30.0
@@ -24,10 +24,6 @@ _SECOND_LOOK_S = 30.0
 
 def writable(scene: Scene, vendor: str) -> list[str]:
     return [user for user in sorted(scene.town.readers(vendor)) if not scene.town.is_skipped(vendor, user)]
-
-
-def letters(scene: Scene) -> list[Parked]:
-    return [op for op in scene.recorder.operations if isinstance(op, Parked)]
 
 
 @row("F34", "a new user is not known yet", "four users are not there for 20 s from their only event on, as in a replica that lags")
@@ -92,7 +88,7 @@ async def test_sesamy_knows_nobody(wide: Scene) -> None:
 
     await play(scene, "X07", trouble, before_s=CALM_S)
     assert any(op.version == 0 for op in scene.recorder.operations if isinstance(op, Fetched))
-    assert letters(scene) == []
+    assert await parked(scene) == []
     await open_everywhere(scene)
 
 
@@ -149,7 +145,7 @@ async def test_a_vendor_at_its_limit(scene: Scene) -> None:
     assert scene.town.sesamy.calls[vendor, "429"] > 0
     assert scene.town.sesamy.calls[VENDORS[1], "429"] == 0
     assert any(isinstance(op, Turned) for op in scene.recorder.operations)
-    assert letters(scene) == []
+    assert await parked(scene) == []
     assert "429" in await failed(scene, f"sesamy:{vendor}")
 
 

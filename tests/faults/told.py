@@ -7,6 +7,7 @@ import anyio
 
 from consumer.status import GateStatus, ListStatus
 from tests.faults.scene import Scene
+from tests.history.operations import Parked
 
 
 async def counted(scene: Scene, name: str, **labels: str) -> float:
@@ -62,3 +63,11 @@ async def open_everywhere(scene: Scene, *, but: str = "") -> None:
         status = await pod.status()
         assert status is not None
         assert {one.name: one.cause for one in status.upstreams if one.name != but and one.cause} == {}
+
+
+async def parked(scene: Scene) -> list[Parked]:
+    """Return all letters of users so far."""
+    history = await scene.recorder.read_topics(
+        scene.kafka.bootstrap, topic=scene.topic, group=f"readers-of-{scene.topic}", letters=f"{scene.topic}.dead-letter"
+    )
+    return [op for op in history if isinstance(op, Parked)]

@@ -170,7 +170,9 @@ class I6WhoLeftStaysOut(Invariant):
         if isinstance(op, Wrote) and op.lists:
             left_at = seen.left.get((op.account, op.user), math.inf)
             # Who leaves between the look and the write can't be known of.
-            if left_at < seen.looked.get((op.pod, op.account, op.user), -math.inf):
+            looked_at = seen.looked.get((op.pod, op.account, op.user), -math.inf)
+            # A look of an earlier run tells this one nothing.
+            if left_at < max(looked_at, seen.fetched.get((op.pod, op.user), -math.inf)):
                 yield f"{op.pod} put {op.user} on {op.account}/{','.join(op.lists)} after it had left"
 
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tests.history.operations import Closed, Left, Looked, Operation, Owned, Parked, Place, Proved, Sent, Town, Turned, Wrote
+from tests.history.operations import Closed, Fetched, Left, Looked, Operation, Owned, Parked, Place, Proved, Sent, Town, Turned, Wrote
 
 RESOURCES = ("contact", "products", "subscriptions")
 
@@ -35,6 +35,8 @@ class Seen:
         """Account and user of those that came back -> up to which version no list need have it."""
         self.looked: dict[tuple[str, str, str], float] = {}
         """(pod, account, user) -> when its last look began."""
+        self.fetched: dict[tuple[str, str], float] = {}
+        """(pod, user) -> when Sesamy last gave it: each run looks anew after that."""
         self.letters: dict[int, Parked] = {}
         self.closed: set[int] = set()
         self.parked: dict[tuple[str, str, str], float] = {}
@@ -66,6 +68,8 @@ class Seen:
             case Left():
                 self.left.pop((op.account, op.user), None)
                 self.excused[op.account, op.user] = self.newest.get(op.user, 0)
+            case Fetched():
+                self.fetched[op.pod, op.user] = op.at
             case Looked():
                 self.looked[op.pod, op.account, op.user] = op.began_at
             case Parked(user=""):
@@ -82,7 +86,7 @@ class Seen:
             case Proved():
                 (self.heeds.add if op.heeds else self.heeds.discard)((op.pod, op.vendor))
             case Turned():
-                self.away[op.pod, op.upstream] = op.until
+                self.away[op.pod, op.upstream] = max(op.until, self.away.get((op.pod, op.upstream), op.until))
 
     def asked_of(self, letter: Parked) -> Iterator[tuple[str, str]]:
         """Give account and list of all that a letter asks for."""

@@ -82,8 +82,8 @@ class Storm:
         self._world.trouble[self._chance.choice([*self._upstreams, "letters"])] = self._chance.choice(_TROUBLE)
 
     def _mend(self) -> None:
-        self._world.trouble.pop(self._chance.choice([*self._upstreams, "letters"]), None)
-        self._world.mended_at = anyio.current_time()
+        if self._world.trouble.pop(self._chance.choice([*self._upstreams, "letters"]), None) is not None:
+            self._world.mended_at = anyio.current_time()
 
     def _leave_or_return(self) -> None:
         user = self._chance.choice(self._users)

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from consumer.model import AccountId
 from tests.simulation.settings import MANY_LISTS
-from tests.simulation.storm import happen
+from tests.simulation.storm import happen, hash_of
 from tests.simulation.test_stories import READERS, SLOW, Stage
 from tests.simulation.test_stories import story as story_of
 
@@ -118,3 +118,23 @@ async def test_while_two_lists_of_three_are_gone_each_is_probed_and_comes_back_a
     stage.world.gone.clear()
     await anyio.sleep(180)
     assert (stage.world.held_open(), len(on(stage, "12"))) == (set(), 46)
+
+
+@story
+async def test_whom_a_list_refuses_for_its_own_sake_is_not_each_probe_of_it(stage: Stage) -> None:
+    """Its letter is written anew each time, as if it had never been tried; a held one of another partition waits for its turn."""
+    refused, held = FIFTY[4], FIFTY[5]
+    assert hash_of(refused) % 3 != hash_of(held) % 3
+    stage.world.refused_there = {(ACCOUNT, "12", refused)}
+    stage.world.gone[ACCOUNT, "12"] = "http-404"
+    for user in FIFTY[:5]:
+        happen(stage.world, user)
+        await anyio.sleep(5)
+    await anyio.sleep(20)
+    happen(stage.world, held)
+    await anyio.sleep(60)
+    assert held.user not in on(stage, "12")
+
+    stage.world.gone.clear()
+    await anyio.sleep(600)
+    assert (stage.world.held_open(), held.user in on(stage, "12")) == (set(), True)
