@@ -158,9 +158,9 @@ class Http:
         try:
             with only_ours(lambda: self._retryable(asked.op, "cut")):
                 return await self._send(asked)
-        except aiohttp.ServerDisconnectedError:
-            raise _Dropped from None
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            if isinstance(error, aiohttp.ServerDisconnectedError) or type(error) is aiohttp.ClientOSError:  # An end, or a reset.
+                raise _Dropped from None
             # Not chained: their texts hold URLs, and so users' ids.
             raise self._retryable(asked.op, _kind(error)) from None
 

@@ -1,8 +1,11 @@
 """The bounds of one exchange: its time, on a virtual clock; its size, and what goes out with it, against real servers."""
 
+import asyncio
 import gzip
+import socket
+import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
 import aiohttp
@@ -250,3 +253,30 @@ async def test_all_are_done_before_it_returns_and_at_once() -> None:
     await http.together(lambda: takes(3), lambda: takes(2), lambda: takes(1))
 
     assert (done, anyio.current_time() - began) == ([1, 2, 3], 3.0)
+
+
+# ---- What is tried a second time ----
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_connection_that_is_reset_before_any_answer_is_tried_a_second_time(method: str) -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError), closing(writer):
+            while True:
+                asked.append(await reader.readuntil(b"\r\n\r\n"))
+                if len(asked) == 2:
+                    writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    writer.transport.abort()  # With that it sends a RST.
+                    return
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, http.session(connections=1) as session:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        client = http.Http(session, upstream="make", base_url=url, timeout_s=5)
+        await client.exchange("user", method, "/a")
+        assert (await client.exchange("user", method, "/b")).body == b"ok"
+
+    assert len(asked) == 3
