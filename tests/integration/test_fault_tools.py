@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError, NotEnoughReplicasError, RequestTimedOutError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError
 from anyio.abc import SocketAttribute, SocketStream
 
 from consumer.sandbox.broker import Broker, create_topic
@@ -309,7 +309,7 @@ async def _lose_two(found: Cluster, values: list[bytes]) -> None:
     await sent(found.bootstrap, "events", b"after a kill")
     second = found.running[0]
     await found.kill(second)
-    with pytest.raises((KafkaTimeoutError, NotEnoughReplicasError, RequestTimedOutError)):
+    with pytest.raises(KafkaError):  # Of whatever kind: that nothing was taken is read below.
         await sent(found.bootstrap, "events", b"by one alone", limit_ms=3000)
     async with anyio.create_task_group() as tasks:
         for number in (leader, second):
