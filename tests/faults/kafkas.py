@@ -71,13 +71,6 @@ def said(scene: Scene, words: str) -> int:
     return sum(words in pod.log.read_text(encoding="utf-8", errors="replace") for pod in scene.pods if pod.log.exists())
 
 
-async def counted(scene: Scene, start: str, *, label: str = "") -> float:
-    """Return the sum, over all pods that are there, of the metrics whose lines begin so and have this label."""
-    every = [line for pod in scene.alive for line in (await pod.metrics()).splitlines()]
-    lines = [line for line in every if line.startswith(start) and label in line]
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
-
-
 async def generation(scene: Scene, *, after: int = 0) -> int:
     """Return the group's generation, once every pod that is there is ready in the same one, later than `after`."""
     found: set[int] = set()

@@ -18,7 +18,7 @@ from anyio.abc import Process
 from msgspec import Struct, to_builtins
 
 from consumer.sandbox.broker import Broker
-from consumer.sandbox.publishers import event, happen, poison
+from consumer.sandbox.publishers import happen, poison
 from consumer.sandbox.town import PLACES, VENDORS, Town
 from tests.faults.recorder import PODS, Recorder, name_of
 from tests.faults.topics import read_all
@@ -35,6 +35,7 @@ from tests.history.operations import (
     Parked,
     Place,
     Said,
+    Sent,
     Stopping,
     Wrote,
     write,
@@ -220,10 +221,15 @@ class Scene(Stage):
                 self.recorder.record(Said(at=time.time(), pod=pod.name, name=f"lag of {one.partition}", value=one.lag, truth=0))
         self.recorder.record(Finished(at=time.time()))
 
+    async def history(self) -> list[Operation]:
+        """Return all that happened so far, with commits and letters."""
+        group, letters = f"readers-of-{self.topic}", f"{self.topic}.dead-letter"
+        return await self.recorder.read_topics(self.kafka.bootstrap, topic=self.topic, group=group, letters=letters)
+
     async def _held(self) -> set[int]:
         """Return the open letters that heal by themselves."""
-        open_, group = dict[int, Parked](), f"readers-of-{self.topic}"
-        for op in await self.recorder.read_topics(self.kafka.bootstrap, topic=self.topic, group=group, letters=f"{self.topic}.dead-letter"):
+        open_ = dict[int, Parked]()
+        for op in await self.history():
             if isinstance(op, Closed):
                 open_.pop(op.letter, None)
             elif isinstance(op, Parked):
@@ -251,8 +257,7 @@ class Scene(Stage):
     async def verdict(self) -> tuple[list[Violation], Figures]:
         """Return where a promise did not hold, and the figures; the history goes to `history.jsonl` in the scene's folder."""
         await self._listen()
-        group, letters = f"readers-of-{self.topic}", f"{self.topic}.dead-letter"
-        history = await self.recorder.read_topics(self.kafka.bootstrap, topic=self.topic, group=group, letters=letters)
+        history = await self.history()
         bounds = self._bounds()
         write(self.folder / "history.jsonl", bounds, history)
         violations = check(bounds, history, parts=_PARTS)
@@ -294,7 +299,7 @@ def _figures(history: list[Operation], violations: list[Violation]) -> Figures:
     healed_at = next((op.at for op in history if isinstance(op, Healed)), 0.0)
     finished_at = next((op.at for op in history if isinstance(op, Finished)), 0.0)
     return Figures(
-        events=sum(type(op).__name__ == "Sent" for op in history),
+        events=sum(isinstance(op, Sent) for op in history),
         lost=sum(one.invariant in _LOST for one in violations),
         stale=sum(one.invariant in _STALE for one in violations),
         duplicates=duplicates,
@@ -355,4 +360,4 @@ async def scene(town: Town, kafka: Broker, topic: str, folder: Path, *, publish_
             await producer.stop()
 
 
-__all__ = ["PARTITIONS", "Figures", "Scene", "ScenePod", "event", "publish", "scene"]
+__all__ = ["PARTITIONS", "Figures", "Scene", "ScenePod", "publish", "scene"]

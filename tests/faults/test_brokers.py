@@ -18,9 +18,10 @@ from consumer.sandbox.faults import Fault
 from consumer.sandbox.publishers import event, happen, poison
 from consumer.sandbox.town import PLACES, VENDORS
 from tests.faults.cluster import NODES
-from tests.faults.kafkas import TOPIC, at_rest, comes_true, counted, on_cluster, on_own_broker, said, writes
+from tests.faults.kafkas import TOPIC, at_rest, comes_true, on_cluster, on_own_broker, said, writes
 from tests.faults.matrix import end, play, row
 from tests.faults.scene import Scene
+from tests.faults.told import counted
 from tests.faults.topics import read_all
 from tests.history.operations import Sent
 from tests.integration.harness import PARTITIONS, until
@@ -192,14 +193,14 @@ async def test_retention_takes_what_was_not_read(scene: Scene) -> None:
 
     async def trouble() -> None:
         async def is_told() -> bool:
-            return await counted(scene, "sesamy_makeas_offset_gap_records_total") == lost
+            return await counted(scene, "offset_gap_records") == lost
 
         await until(is_told, what=lambda: f"{lost} are told", within_s=30)
 
     await play(scene, "F10", trouble)
 
     assert lost > 2 * len(scene.town.readers(VENDORS[0]))
-    assert await counted(scene, "sesamy_makeas_offset_resets_total") == sum(ends[p] > committed[p] for p in range(PARTITIONS))
+    assert await counted(scene, "offset_resets") == sum(ends[p] > committed[p] for p in range(PARTITIONS))
     assert said(scene, "offset out of range") > 0
 
 
@@ -235,8 +236,8 @@ async def test_records_that_nobody_can_read(scene: Scene) -> None:
     assert len(parked) == len(sent) == len(bad) * (_NEIGHBOURS + 1)
     assert set(parked) == sent
     assert {one.value for one in letters} <= {None, b""}
-    assert await counted(scene, 'sesamy_makeas_records_total{outcome="poison"}') == len(sent)
-    assert await counted(scene, 'sesamy_makeas_records_total{outcome="tombstone"}') == tombstones
+    assert await counted(scene, "records", outcome="poison") == len(sent)
+    assert await counted(scene, "records", outcome="tombstone") == tombstones
 
 
 def _by_partition(scene: Scene) -> dict[int, list[tuple[str, str]]]:
@@ -304,4 +305,4 @@ async def test_the_dead_letter_topic_is_gone(scene: Scene) -> None:
     await play(scene, "F36", trouble)
 
     assert said(scene, "dead-letter topic takes no letters") > 0
-    assert await counted(scene, "sesamy_makeas_dead_letters_total") > 0
+    assert await counted(scene, "dead_letters") > 0

@@ -10,7 +10,7 @@ from consumer.sandbox.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS
 from tests.faults.matrix import play, row
 from tests.faults.scene import Scene
-from tests.faults.told import failed, gates, lists, once, open_everywhere, parked, shut
+from tests.faults.told import failed, gates, lists, once, open_everywhere, parked, shut, writable
 from tests.history.operations import Turned
 
 FIRST, SECOND, THIRD = (place.account for place in PLACES)
@@ -28,10 +28,6 @@ async def seen(scene: Scene, count: int, *, within_s: float = 30.0) -> None:
 
 def email(scene: Scene, vendor: str, user: str) -> str:
     return str(scene.town.sesamy.users[vendor][user]["profile"]["email"]).lower()
-
-
-def writable(scene: Scene, vendor: str) -> list[str]:
-    return [user for user in sorted(scene.town.readers(vendor)) if not scene.town.is_skipped(vendor, user)]
 
 
 @row("F18", "one account fails", "500 to all calls of one account for 12 s; the others are compared with the time before")

@@ -6,9 +6,10 @@ from pathlib import Path
 import anyio
 
 from consumer.sandbox.faults import Fault
-from tests.faults.kafkas import behind_proxy, comes_true, counted, generation, said, writes
+from tests.faults.kafkas import behind_proxy, comes_true, generation, said, writes
 from tests.faults.matrix import end, play, row
 from tests.faults.proxy import Proxy
+from tests.faults.told import counted
 
 _COMMIT = 8
 """Kafka's number of the request that commits. Format: 4 bytes of length, then the number in 2."""
@@ -92,7 +93,7 @@ async def test_kafka_is_a_black_hole(tmp_path: Path) -> None:
 
         assert proxy.up.lost > 0
         assert silent == 0
-        assert await counted(scene, "sesamy_makeas_resyncs_total", label='"cut_off"') > 0
+        assert await counted(scene, "resyncs", outcome="cut_off") > 0
         assert said(scene, "commit failed") == 2
         assert len(scene.alive) == 2
 
@@ -107,14 +108,14 @@ async def test_kafka_is_slow(tmp_path: Path) -> None:
 
         async def trouble() -> None:
             generations.append(await generation(scene))
-            before = await counted(scene, 'sesamy_makeas_commits_total{result="ok"}')
+            before = await counted(scene, "commits", result="ok")
             make_slow(proxy, one_way_s=1.0, jitter_s=0.5)
             proxy.up.bytes_per_s = proxy.down.bytes_per_s = 64 * 1024
             slow.append(time.time())
             await anyio.sleep(25)
             slow.append(time.time())
             generations.append(await generation(scene))
-            assert await counted(scene, 'sesamy_makeas_commits_total{result="ok"}') > before
+            assert await counted(scene, "commits", result="ok") > before
             await proxy.heal()
 
         await play(scene, "F06", trouble)
@@ -189,7 +190,7 @@ async def test_batches_arrive_damaged(tmp_path: Path) -> None:
         await play(scene, "F09", trouble, per_s=6.0)
 
         assert flipped == 5
-        assert await counted(scene, "sesamy_makeas_fetch_errors_total") >= flipped
+        assert await counted(scene, "fetch_errors") >= flipped
         assert said(scene, "fetch failed") > 0
 
 

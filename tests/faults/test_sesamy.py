@@ -15,15 +15,11 @@ from tests.faults.matrix import play, row
 from tests.faults.rude import Handle
 from tests.faults.scene import Scene
 from tests.faults.scene import scene as setting
-from tests.faults.told import failed, gates, open_everywhere, parked, shut
+from tests.faults.told import failed, gates, open_everywhere, parked, shut, writable
 from tests.history.operations import Called, Fetched, Turned, Wrote
 
 CALM_S = 6.0
 _SECOND_LOOK_S = 30.0
-
-
-def writable(scene: Scene, vendor: str) -> list[str]:
-    return [user for user in sorted(scene.town.readers(vendor)) if not scene.town.is_skipped(vendor, user)]
 
 
 @row("F34", "a new user is not known yet", "four users are not there for 20 s from their only event on, as in a replica that lags")
