@@ -15,7 +15,7 @@ def _stop(_number: int, _frame: object) -> None:
 # Whoever is process 1 of a container does not end by a signal unless it asks for it: so first of all.
 signal.signal(signal.SIGTERM, _stop)
 
-from .cli import main  # noqa: E402 - see above
+from .commands.cli import main  # noqa: E402 - see above
 
 __all__ = ["main"]
 

@@ -5,10 +5,11 @@ from typing import Any, Final
 
 from prometheus_client.registry import Collector
 
-from consumer.secret import Secret
-from consumer.settings import ListSettings, SesamyCredentials, Settings, VendorSettings
-from consumer.status import Status
-from consumer.telemetry import Metrics, gauges
+from consumer.pod.status.gauges import gauges
+from consumer.pod.status.tree import Status
+from consumer.settings.model import ListSettings, SesamyCredentials, Settings, VendorSettings
+from consumer.settings.secret import Secret
+from consumer.telemetry.metrics import Metrics
 
 _BEGIN: Final = "<!-- metrics -->"
 _END: Final = "<!-- /metrics -->"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from consumer.errors import ConsumerError
+from consumer.core.errors import ConsumerError
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from consumer import settings
-from consumer.settings import ListSettings, SesamyCredentials, Settings, VendorSettings
-from consumer.settings_load import describe
+from consumer.settings import model as settings
+from consumer.settings.load import describe
+from consumer.settings.model import ListSettings, SesamyCredentials, Settings, VendorSettings
 
 README: Final = Path(__file__).parent.parent / "README.md"
 _BEGIN: Final = "<!-- settings -->"

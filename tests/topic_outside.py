@@ -10,7 +10,7 @@ import anyio
 from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError
 
-from consumer.model import UserKey
+from consumer.core.model import UserKey
 
 TOPIC = "sesamy.events"
 _TICK_S = 0.01

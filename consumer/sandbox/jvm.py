@@ -18,7 +18,7 @@ import anyio
 from anyio import to_thread
 from anyio.abc import Process
 
-from ..errors import Fatal
+from ..core.errors import Fatal
 from .ports import free_port
 
 KAFKA_VERSION: Final = "4.1.0"

@@ -18,8 +18,8 @@ from aiokafka import AIOKafkaProducer
 from anyio.abc import Process
 from msgspec import Struct
 
-from ..errors import Fatal
-from ..status import Status
+from ..core.errors import Fatal
+from ..pod.status.tree import Status
 from . import chaos
 from .broker import Broker, Unavailable, broker, create_topic
 from .ports import free_port

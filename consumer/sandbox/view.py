@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 from msgspec import Struct
 
-from ..status import Status
+from ..pod.status.tree import Status
 from .town import PLACES, Place
 
 if TYPE_CHECKING:

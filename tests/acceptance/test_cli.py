@@ -17,8 +17,8 @@ from typing import Final
 import click
 import pytest
 
-from consumer import cli
-from consumer.errors import Fatal
+from consumer.commands import cli
+from consumer.core.errors import Fatal
 
 COMMANDS: Final = ["check", "dead-letters", "diff", "explain", "local", "replay", "run", "status", "sync"]
 LETTERS: Final = ("dead-letters list", "dead-letters show", "dead-letters requeue")

@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 from anyio.abc import ByteReceiveStream, Process, SocketAttribute
 
-from consumer.status import Explanation, GateStatus, OpenLetterStatus, OwedAccount, Status
+from consumer.pod.status.tree import Explanation, GateStatus, OpenLetterStatus, OwedAccount, Status
 from tests.pods import answering, nobody
 from tests.terminal import CLEAR, Said, Terminal, command, environment, piped, shown
 

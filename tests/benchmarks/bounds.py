@@ -7,18 +7,19 @@ from typing import Final
 
 from msgspec import convert
 
-from consumer.address import canonical
-from consumer.console import printable
-from consumer.errors import ConsumerError
-from consumer.events import decode
-from consumer.history import History
-from consumer.http import retry_after
-from consumer.letter_record import parse
-from consumer.letterbook import Letterbook
-from consumer.mapping import documents
-from consumer.model import Contract, Entitlement, Profile, Snapshot, UserKey
-from consumer.status import shown
-from consumer.tags import is_ours, slug
+from consumer.commands.console import printable
+from consumer.core.answers.address import canonical
+from consumer.core.answers.snapshot import Contract, Entitlement, Profile, Snapshot
+from consumer.core.errors import ConsumerError
+from consumer.core.events import decode
+from consumer.core.letters.book import Letterbook
+from consumer.core.letters.history import History
+from consumer.core.letters.record import parse
+from consumer.core.mapping.documents import documents
+from consumer.core.mapping.tags import is_ours, slug
+from consumer.core.model import UserKey
+from consumer.core.text import shown
+from consumer.resync.http.exchange import retry_after
 
 _CHARS: Final = 30_000
 """Twice of it is below what a record and a header may have, so that none is refused unread."""

@@ -9,18 +9,18 @@ from typing import Any
 import anyio
 from confluent_kafka import Producer
 
-from consumer import kafka
-from consumer.dirty import Rules
-from consumer.events import URGENT, encode
-from consumer.healing import Healing
-from consumer.letter_follower import LetterFollower
-from consumer.letter_record import parse
-from consumer.model import Ended, Event, Job, Result, UserKey, Verdict
+from consumer.core.events import URGENT, encode
+from consumer.core.gates.gates import Gates
+from consumer.core.letters.healing import Healing
+from consumer.core.letters.record import parse
+from consumer.core.model import Ended, Event, Job, Result, UserKey, Verdict
+from consumer.core.users.schedule import Schedule
+from consumer.core.users.user import Rules
+from consumer.kafka.client import connect
+from consumer.kafka.letter_follower import LetterFollower
+from consumer.resync.clients import gates
 from consumer.sandbox.broker import broker, create_topic
-from consumer.schedule import Schedule
-from consumer.settings import Account, KafkaSettings
-from consumer.upstream_gates import Gates
-from consumer.upstreams import gates
+from consumer.settings.model import Account, KafkaSettings
 from tests.simulation.settings import SETTINGS
 
 _LETTERS = 20_000
@@ -54,8 +54,8 @@ async def _read(settings: KafkaSettings, wanted: int) -> Healing:
     follower = LetterFollower(
         healing,
         topic=settings.dead_letter_topic,
-        reading=lambda: kafka.reading(settings, suffix="-bench"),
-        partitions=lambda reader: kafka.partitions_of(reader, settings.dead_letter_topic),
+        reading=lambda: connect.reading(settings, suffix="-bench"),
+        partitions=lambda reader: connect.partitions_of(reader, settings.dead_letter_topic),
         ring=lambda: None,
         metrics=nobody,
     )

@@ -5,11 +5,11 @@ import resource
 import time
 import tracemalloc
 
-from consumer.dirty import Rules
-from consumer.events import TYPES, URGENT
-from consumer.ledger import Ledger
-from consumer.model import AccountId, Door, Event, Result, UserKey, Verdict
-from consumer.schedule import Schedule
+from consumer.core.events import TYPES, URGENT
+from consumer.core.ledger import Ledger
+from consumer.core.model import AccountId, Door, Event, Result, UserKey, Verdict
+from consumer.core.users.schedule import Schedule
+from consumer.core.users.user import Rules
 
 _USERS = 250_000
 _EVENTS = 5_000_000

@@ -3,8 +3,8 @@
 import random
 from collections import Counter
 
-from consumer.events import TYPES
-from consumer.model import Event, Result, UserKey, Verdict
+from consumer.core.events import TYPES
+from consumer.core.model import Event, Result, UserKey, Verdict
 from tests.benchmarks.memory import Open, schedule
 
 _EVENTS, _USERS, _RATE = 200_000, 2_000, 2_000

@@ -14,13 +14,13 @@ import aiohttp
 import anyio
 import msgspec
 
-from consumer.batch import Batch
-from consumer.follow import Follow
-from consumer.model import UserKey
-from consumer.settings import KafkaSettings, Settings
-from consumer.settings_load import load
-from consumer.telemetry import Metrics
-from consumer.upstreams import upstreams
+from consumer.commands.batch import Batch
+from consumer.core.model import UserKey
+from consumer.core.users.settling import Follow
+from consumer.resync.clients import upstreams
+from consumer.settings.load import load
+from consumer.settings.model import KafkaSettings, Settings
+from consumer.telemetry.metrics import Metrics
 
 _USERS, _CONCURRENCY, _ROUNDS = 1_000, 32, 3
 _BASIC = {"Authorization": "Basic " + base64.b64encode(b"1:k").decode()}

@@ -8,18 +8,18 @@ import msgspec
 from aiokafka import TopicPartition
 from confluent_kafka import Producer
 
-from consumer.clients import Member
-from consumer.dirty import Rules
-from consumer.events import URGENT
-from consumer.intake import Intake
-from consumer.ledger import Ledger
-from consumer.model import AccountId
+from consumer.core.events import URGENT
+from consumer.core.ledger import Ledger
+from consumer.core.model import AccountId
+from consumer.core.unknown import UnknownTypes, UnknownVendors
+from consumer.core.users.schedule import Schedule
+from consumer.core.users.user import Rules
+from consumer.kafka.client.clients import Member
+from consumer.kafka.intake import Intake
+from consumer.kafka.topic_watch import TopicWatch
 from consumer.sandbox.broker import broker, create_topic
 from consumer.sandbox.publishers import event
-from consumer.schedule import Schedule
-from consumer.strangers import UnknownTypes, UnknownVendors
-from consumer.telemetry import Metrics
-from consumer.topic_watch import TopicWatch
+from consumer.telemetry.metrics import Metrics
 from tests.simulation.settings import SETTINGS
 
 RECORDS, USERS, PARTITIONS, _ROUNDS = 1_000_000, 10_000, 4, 3

@@ -59,7 +59,7 @@ ELSEWHERE: Final[tuple[Row, ...]] = (
         id="X04",
         fault="a connection is cancelled under our hands",
         made="a client whose own task cancels the request that is under way",
-        test="unit/test_http.py::test_a_cancellation_of_the_clients_own_is_a_failed_exchange",
+        test="unit/resync/http/test_exchange.py::test_a_cancellation_of_the_clients_own_is_a_failed_exchange",
     ),
     Row(
         id="F16",

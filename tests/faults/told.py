@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import anyio
 
-from consumer.status import GateStatus, ListStatus
+from consumer.pod.status.tree import GateStatus, ListStatus
 from tests.faults.scene import Scene
 from tests.history.operations import Parked
 

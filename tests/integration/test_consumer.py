@@ -15,11 +15,11 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from consumer.pod.status.tree import Status
 from consumer.sandbox.broker import Broker, broker, create_topic
 from consumer.sandbox.faults import Fault, Kind
 from consumer.sandbox.publishers import Message, event, happen, poison
 from consumer.sandbox.town import PLACES, VENDORS, Place, town
-from consumer.status import Status
 from tests.integration.conftest import lacking
 from tests.integration.harness import PARTITIONS, Pod, Stage, staged, until
 

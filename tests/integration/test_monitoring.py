@@ -18,12 +18,13 @@ import yaml
 from anyio.abc import Process
 from prometheus_client import generate_latest
 
+from consumer.pod.status.gauges import Scrape
 from consumer.sandbox.ports import free_port
-from consumer.telemetry import Metrics, Scrape
+from consumer.telemetry.metrics import Metrics
 from tests import dashboard, generated
 from tests.integration.conftest import lacking
 from tests.metrics_table import metrics, one_of_each
-from tests.unit.test_admin import EVIL, busy
+from tests.unit.pod.status.test_server import EVIL, busy
 
 ROOT: Final = generated.ROOT
 MONITORING: Final = ROOT / "deploy/monitoring"

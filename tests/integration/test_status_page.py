@@ -14,14 +14,11 @@ from msgspec import structs
 from playwright.async_api import Browser, Page, async_playwright
 from prometheus_client import CollectorRegistry
 
-from consumer.admin import serving
-from consumer.page import REFRESH_S
-from consumer.sandbox.broker import Broker
-from consumer.sandbox.publishers import event
-from consumer.sandbox.town import PLACES, VENDORS, town
-from consumer.status import (
+from consumer.core.model import Failure
+from consumer.pod.status.page import REFRESH_S
+from consumer.pod.status.server import serving
+from consumer.pod.status.tree import (
     CauseStatus,
-    Failure,
     GateStatus,
     GroupStatus,
     LetterCounts,
@@ -32,6 +29,9 @@ from consumer.status import (
     UnknownVendor,
     UserCounts,
 )
+from consumer.sandbox.broker import Broker
+from consumer.sandbox.publishers import event
+from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.integration.conftest import lacking
 from tests.integration.harness import Stage, staged, until
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
-from consumer.metadata import MISSING, topic_id
+from consumer.kafka.client.metadata import MISSING, topic_id
 from consumer.sandbox.broker import Broker, create_topic
 from consumer.sandbox.publishers import event
 from consumer.sandbox.town import PLACES, VENDORS, town

@@ -5,9 +5,9 @@ import json
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.errors import Unreadable
-from consumer.events import TYPES, Unknown, decode, encode
-from consumer.model import Event, UserKey
+from consumer.core.errors import Unreadable
+from consumer.core.events import TYPES, Unknown, decode, encode
+from consumer.core.model import Event, UserKey
 
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
 EVENTS = st.builds(Event, st.builds(UserKey, IDS, IDS), st.sampled_from(sorted(TYPES)))

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from consumer.errors import Retryable
-from consumer.mapping import documents
-from consumer.model import Contract, Documents, Entitlement, Item, Origin, Payer, Profile, Skip, Snapshot, UserKey
-from consumer.tags import is_ours, slug
+from consumer.core.answers.snapshot import Contract, Entitlement, Item, Origin, Payer, Profile, Snapshot
+from consumer.core.errors import Retryable
+from consumer.core.mapping.documents import Documents, Skip, documents
+from consumer.core.mapping.tags import is_ours, slug
+from consumer.core.model import UserKey
 
 USER = "email|ann"
 # Few values, so that they meet; none of them ends as a joint does.

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.ledger import Offsets
+from consumer.core.ledger import Offsets
 
 steps = st.lists(st.one_of(st.integers(1, 4), st.floats(0, 1, exclude_max=True)), max_size=200)
 

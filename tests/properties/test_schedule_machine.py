@@ -11,11 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from consumer.dirty import Rules
-from consumer.lease import Lease
-from consumer.ledger import Ledger, Page
-from consumer.model import SESAMY, AccountId, Door, Ended, Event, Job, Letter, Reopened, Result, UserKey, Verdict
-from consumer.schedule import Aside, Schedule
+from consumer.core.lease import Lease
+from consumer.core.ledger import Ledger, Page
+from consumer.core.model import SESAMY, AccountId, Door, Ended, Event, Job, Letter, Reopened, Result, UserKey, Verdict
+from consumer.core.users.schedule import Aside, Schedule
+from consumer.core.users.user import Rules
 
 RULES: Final = Rules(quiet_s=2, max_wait_s=8, concurrency=4, max_attempts=3, backoff_s=1, backoff_max_s=4)
 A, B, C = AccountId("1001"), AccountId("1002"), AccountId("2001")

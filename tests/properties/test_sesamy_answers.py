@@ -7,10 +7,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.errors import Retryable
-from consumer.foreign import Json, Kind, Shape, date, decoded, flag
-from consumer.model import Contract, Entitlement
-from consumer.sesamy_answers import CONTRACTS, ENTITLEMENTS, ITEM, ORIGIN, PAYER, USER, Row, odd_names, profile, rows
+from consumer.core.answers.sesamy import CONTRACTS, ENTITLEMENTS, ITEM, ORIGIN, PAYER, USER, Row, odd_names, profile, rows
+from consumer.core.answers.shapes import Json, Kind, Shape, date, decoded, flag
+from consumer.core.answers.snapshot import Contract, Entitlement
+from consumer.core.errors import Retryable
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["true", "ACTIVE", "1735689600", "\ud83c"]),

@@ -7,16 +7,16 @@ import anyio
 from aiokafka import TopicPartition
 from anyio.abc import TaskGroup
 
-from consumer.filters import Filters
-from consumer.left import Consent
-from consumer.makeas import MakeAs
-from consumer.model import AccountId
-from consumer.pulse import Pulse
-from consumer.resync import Target, Vendor
-from consumer.service import Service
-from consumer.settings import Account, Settings
-from consumer.telemetry import Metrics
-from consumer.upstreams import Upstreams, gates
+from consumer.core.mapping.consent import Consent
+from consumer.core.model import AccountId
+from consumer.pod.service import Service
+from consumer.pod.status.report import Pulse
+from consumer.resync.clients import Upstreams, gates
+from consumer.resync.filters import Filters
+from consumer.resync.makeas import MakeAs
+from consumer.resync.run import Target, Vendor
+from consumer.settings.model import Account, Settings
+from consumer.telemetry.metrics import Metrics
 from tests.history.operations import Bounded, Ended, Stopping
 from tests.simulation.letters import producing, reading
 from tests.simulation.topic import Group, Member, joined

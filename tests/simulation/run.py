@@ -8,8 +8,8 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from consumer.model import AccountId
-from consumer.settings import Settings
+from consumer.core.model import AccountId
+from consumer.settings.model import Settings
 from tests.clock import new_loop
 from tests.history.invariants import I3TroubleStaysWhereItIs, percentile
 from tests.history.operations import Finished, Leaked, Place, Rate

@@ -2,8 +2,7 @@
 
 from msgspec import structs
 
-from consumer.secret import Secret
-from consumer.settings import (
+from consumer.settings.model import (
     DebounceSettings,
     KafkaSettings,
     ListSettings,
@@ -14,6 +13,7 @@ from consumer.settings import (
     VendorSettings,
     WorkerSettings,
 )
+from consumer.settings.secret import Secret
 from tests.simulation.topic import TOPIC
 
 

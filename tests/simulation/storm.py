@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 from msgspec import structs
 
-from consumer.model import AccountId, UserKey
+from consumer.core.model import AccountId, UserKey
 from tests.history.operations import Healed
 from tests.simulation.pod import Pod
 from tests.simulation.topic import Group

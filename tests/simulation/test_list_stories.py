@@ -7,7 +7,7 @@ import anyio
 import pytest
 from msgspec import structs
 
-from consumer.model import AccountId
+from consumer.core.model import AccountId
 from tests.simulation.settings import MANY_LISTS
 from tests.simulation.storm import happen, hash_of
 from tests.simulation.test_stories import READERS, SLOW, Stage

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from consumer.lease import Lease
-from consumer.ledger import Page
+from consumer.core.lease import Lease
+from consumer.core.ledger import Page
 from tests.history.operations import Committed, Ended, Left, Looked, Owned, Parked, Proved, Stopping, Turned, Wrote
 from tests.simulation.run import freshness_s, simulate
 from tests.simulation.world import Broken

@@ -9,12 +9,12 @@ import anyio
 import pytest
 from msgspec import structs
 
-from consumer.dirty import only_by_letter
-from consumer.model import AccountId, UserKey
-from consumer.pulse import Pulse
-from consumer.service import Service
-from consumer.settings import Settings
-from consumer.status import ListStatus
+from consumer.core.model import AccountId, UserKey
+from consumer.core.users.user import only_by_letter
+from consumer.pod.service import Service
+from consumer.pod.status.report import Pulse
+from consumer.pod.status.tree import ListStatus
+from consumer.settings.model import Settings
 from tests.clock import virtual
 from tests.simulation.pod import Pod
 from tests.simulation.run import places_of

@@ -7,9 +7,10 @@ from typing import Any, Final
 import anyio
 import msgspec
 
-from consumer.errors import Denied, Forbidden, Refused, Retryable
-from consumer.http import Answer
-from consumer.model import AccountId, Contract, Item, Profile, Snapshot, UserKey
+from consumer.core.answers.snapshot import Contract, Item, Profile, Snapshot
+from consumer.core.errors import Denied, Forbidden, Refused, Retryable
+from consumer.core.model import AccountId, UserKey
+from consumer.resync.http.exchange import Answer
 from tests.history.operations import Bounded, Called, Fetched, Looked, Proved, Turned, Wrote
 from tests.simulation.world import AT, CANARY, Broken, World, name_of
 

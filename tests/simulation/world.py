@@ -7,7 +7,7 @@ import anyio
 from aiokafka import TopicPartition
 from msgspec import structs
 
-from consumer.model import AccountId, UserKey
+from consumer.core.model import AccountId, UserKey
 from tests.history.checker import Violation, check
 from tests.history.operations import Left, Operation, Place, Said, Sent, Town
 from tests.history.seen import RESOURCES, Seen

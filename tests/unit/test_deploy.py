@@ -11,10 +11,11 @@ import pytest
 import trustme
 import yaml
 
-from consumer import service, traces
-from consumer.cli import cli
-from consumer.settings import AdminSettings, MakeAsSettings, SesamySettings, WorkerSettings
-from consumer.settings_load import load
+from consumer.commands.cli import cli
+from consumer.pod import service
+from consumer.settings.load import load
+from consumer.settings.model import AdminSettings, MakeAsSettings, SesamySettings, WorkerSettings
+from consumer.telemetry import traces
 from tests.generated import ROOT
 
 KUSTOMIZE: Final = ROOT / "deploy/kustomize"

@@ -1,0 +1,196 @@
+"""Resyncs a given set of users outside the group, beside pods that may write for the same users."""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Final, Literal, Protocol
+
+import anyio
+from msgspec import Struct
+
+from ..core.events import URGENT
+from ..core.ledger import Ledger
+from ..core.model import AccountId, Event, Job, Letter, Result, UserKey, Verdict
+from ..core.users.schedule import Schedule
+from ..core.users.settling import Follow
+from ..kafka.tail import Tail
+from ..resync.clients import Upstreams
+from ..resync.run import Resync
+from ..resync.workers import Bell, Workers
+from ..settings.model import KafkaSettings, Settings
+from ..telemetry.fence import PartEnded, for_ever
+from ..telemetry.metrics import Metrics
+
+_TYPE: Final = "userVendor.1#update"
+_EVERY_S: Final = 0.05
+_AHEAD: Final = 2000
+"""Users that are in the schedule at once; the rest wait in the iterable."""
+
+
+class Synced(Struct, frozen=True, kw_only=True):
+    """What became of one user."""
+
+    vendor: str
+    user: str
+    outcome: Literal["synced", "failed", "skipped"]
+    reason: str = ""
+    """Why the user was skipped."""
+    failed: dict[str, str] = {}
+    """Account (or `sesamy`) -> code of the last error."""
+
+    @property
+    def key(self) -> UserKey:
+        """Return the user."""
+        return UserKey(self.vendor, self.user)
+
+
+class Following(Protocol):
+    """What reads the topic while we write."""
+
+    async def run(self) -> None:
+        """Tell what is read, for ever."""
+
+    async def ready(self) -> None:
+        """Return once every event from now on will be seen."""
+
+
+class Batch:
+    """
+    Runs a set of users to their end, with the retries, gates and limits of a pod, following the topic meanwhile.
+
+    It promises: one `Synced` per user, told only when no pod's newer write can have been overwritten; nothing is
+    parked, what can't be delivered stands in `failed`; where ends are kept, a crash makes at most `concurrency` users
+    be written again.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        up: Upstreams,
+        metrics: Metrics,
+        *,
+        report: Callable[[Synced], None],
+        unsaved: Callable[[], int] | None = None,
+        tail: Callable[[KafkaSettings, Follow], Following] = Tail,
+    ) -> None:
+        """
+        Take the upstreams.
+
+        Args:
+            report: is told each user's end.
+            unsaved: how many ends it has been told that a crash would lose; None: nobody keeps them.
+            tail: makes what reads the topic meanwhile.
+        """
+        self._report, self._unsaved, self._concurrency = report, unsaved, settings.workers.concurrency
+        self._failed: dict[UserKey, dict[str, str]] = {}
+        self._skipped: dict[UserKey, str] = {}
+        self._left: dict[UserKey, None] = {}
+        self._bell, self._registers, self._filters = Bell(), up.registers, up.filters
+        up.filters.await_verdicts(now=anyio.current_time())
+        self.resyncs = 0
+        """Runs so far; more than users where some were tried or run again."""
+        self._follow = Follow()
+        self._tail = tail(settings.kafka, self._follow)
+        self._schedule = Schedule(settings.rules(quiet_s=0.0), up.account_ids, urgent=URGENT)
+        self._resync = Resync(
+            up.vendors,
+            up.gates,
+            heed=up.filters.heed,
+            lease_left_s=lambda: float("inf"),
+            closing=lambda: self._workers.closing,
+            uniform=random.random,
+            metrics=metrics,
+        )
+        self._workers = Workers(
+            self._schedule,
+            Ledger(),
+            up.gates,
+            run=self._run,
+            park=self._give_up,
+            bell=self._bell,
+            concurrency=settings.workers.concurrency,
+            max_dirty_users=_AHEAD * 2,
+            may_run=self._may_run,
+            uniform=random.random,
+        )
+
+    @property
+    def left(self) -> int:
+        """Return how many users are not done."""
+        return len(self._left)
+
+    async def run(self, users: Iterable[UserKey]) -> None:
+        """
+        Resync each of `users`; return when nothing is owed to any.
+
+        Raises:
+            Fatal: the topic can't be followed.
+            PartEnded: something ended before its time.
+        """
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(for_ever, "tail", self._tail.run)
+            await self._tail.ready()
+            tasks.start_soon(for_ever, "workers", self._workers.work)
+            tasks.start_soon(for_ever, "registers", partial(self._registers.run, self._schedule.due_by_account, self._bell.ring))
+            tasks.start_soon(for_ever, "filters", partial(self._filters.run, self._bell.ring))
+            coming = iter(dict.fromkeys(users))
+            while self._feed(coming) or self._left:
+                await anyio.sleep(_EVERY_S)
+                self._settle()
+            tasks.cancel_scope.cancel()
+        if self._left:  # Whatever ended the block, it was none of us.
+            raise PartEnded("batch")
+
+    def _feed(self, coming: Iterator[UserKey]) -> bool:
+        """Let users into the schedule while there is room; return whether some came."""
+        before = len(self._left)
+        while len(self._left) < _AHEAD and (user := next(coming, None)) is not None:
+            self._left[user] = None
+            self._submit(user)
+        if len(self._left) > before:
+            self._bell.ring()
+        return len(self._left) > before
+
+    def _submit(self, user: UserKey) -> None:
+        self._schedule.submit(Event(user, _TYPE), -1, -1, since_ms=int(time.time() * 1000), now=anyio.current_time())
+
+    def _may_run(self) -> bool:
+        if self._unsaved is None:
+            return True
+        unsettled = sum(user not in self._schedule for user in self._follow.users)
+        return self._schedule.counts()["running"] + unsettled + self._unsaved() < self._concurrency
+
+    def _settle(self) -> None:
+        for user in self._left:
+            if user not in self._schedule:
+                self._follow.ended(user)
+        done, again = self._follow.settled()
+        for user in again:
+            self._failed.pop(user, None)
+            self._skipped.pop(user, None)
+            self._submit(user)
+        for user in done:
+            del self._left[user]
+            self._tell(user)
+        if done or again:
+            self._bell.ring()
+
+    async def _run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
+        self._follow.started(job.user)
+        self.resyncs += 1
+        sesamy, accounts = await self._resync.run(job)
+        if sesamy.verdict in {Verdict.SKIPPED, Verdict.ABSENT}:
+            self._skipped[job.user] = sesamy.code
+        else:
+            self._skipped.pop(job.user, None)  # The second look may have found it.
+        return sesamy, accounts
+
+    def _give_up(self, key: UserKey, letters: tuple[Letter, ...]) -> None:
+        self._failed.setdefault(key, {}).update({letter.account or "sesamy": letter.code for letter in letters})
+        self._workers.parked(key)
+
+    def _tell(self, user: UserKey) -> None:
+        failed, skipped = self._failed.pop(user, {}), self._skipped.pop(user, "")
+        outcome: Literal["synced", "failed", "skipped"] = "failed" if failed else "skipped" if skipped else "synced"
+        self._report(Synced(vendor=user.vendor, user=user.user, outcome=outcome, reason=skipped, failed=failed))

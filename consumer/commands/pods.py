@@ -1,0 +1,158 @@
+"""Asks running pods over HTTP: what they say of themselves, and why a user is not synced yet."""
+
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import anyio
+import msgspec
+from msgspec import Struct
+
+from ..core.errors import Fatal
+from ..pod.status.tree import Explanation, Status
+from ..settings.model import Settings
+
+_LIMIT_S: Final = 5.0
+_CAP_BYTES: Final = 4 * 1024 * 1024
+_UNAVAILABLE: Final = 69
+_OK: Final = 200
+# A pod that knows the user, before one that would know him, before one that does not.
+_WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown-vendor": 1}
+
+_AT_WORK: Final = frozenset({"waiting", "due", "running", "owed", "parking"})
+"""States that only the pod of the user's partition can be in."""
+_LIKE: Final = "wants an address like http://10.0.0.7:8080, with a path where a proxy has one before the pod"
+_IPV4: Final = 4
+
+_Answer = TypeVar("_Answer", Status, Explanation)
+
+
+class Explained(Struct, frozen=True, kw_only=True):
+    """What the pods say of one user."""
+
+    best: Explanation
+    """Of the pod that knows most."""
+    silent: tuple[Fatal, ...] = ()
+    """Why others gave no answer."""
+
+    @property
+    def is_known(self) -> bool:
+        """Say whether the user is the pod's own: no other can know more."""
+        return _is_own(self.best)
+
+
+def named(urls: Sequence[str]) -> list[str]:
+    """
+    Return the addresses that were named, each once.
+
+    Raises:
+        Fatal: one is none, or says more than where a pod is (64); the text does not quote it.
+    """
+    for url in urls:
+        if wrong := _wrong(url):
+            raise Fatal(f"--url {wrong}", code="no-address", status=64)
+    return list(dict.fromkeys(url.rstrip("/") for url in urls))
+
+
+def _wrong(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_one = parts.port != 0 and parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return _LIKE
+    if "@" in parts.netloc:
+        return "takes no user and no password: leave out what stands before the @"
+    if "?" in url or "#" in url:
+        return "takes no query and no fragment: end it before the ? or the #"
+    return "" if is_one and url.isprintable() and " " not in url else _LIKE
+
+
+def urls_of(settings: Settings) -> list[str]:
+    """
+    Return the admin address of the settings.
+
+    Raises:
+        Fatal: there is none (64).
+    """
+    if settings.admin.port == 0:
+        raise Fatal("admin.port is 0 in the settings: name the pods with --url", code="no-address", status=64)
+    host = _reached_at(settings.admin.host)
+    return [f"http://{f'[{host}]' if ':' in host else host}:{settings.admin.port}"]
+
+
+def _reached_at(host: str) -> str:
+    """Return where to ask on this machine a server that listens at `host`."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host or "127.0.0.1"
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == _IPV4 else "::1"
+
+
+async def explain(urls: Sequence[str], vendor: str, user: str) -> Explained:
+    """
+    Ask all pods at once; return the answer of the one that knows most, and who gave none.
+
+    Raises:
+        Fatal: none answers (69).
+    """
+    found = await _ask_all(urls, "/explain.json", {"vendor": vendor, "user": user}, Explanation)
+    silent = tuple(one for one in found.values() if isinstance(one, Fatal))
+    answers = [one for one in found.values() if not isinstance(one, Fatal)]
+    if not answers:
+        raise Fatal("\n".join(map(str, silent)), code="pod", status=_UNAVAILABLE)
+    return Explained(best=min(answers, key=_rank), silent=silent)
+
+
+def _rank(one: Explanation) -> tuple[int, bool]:
+    return _WEIGHT.get(one.state, 0), not _is_own(one)
+
+
+def _is_own(one: Explanation) -> bool:
+    return one.is_ours or one.state in _AT_WORK
+
+
+async def statuses(urls: Sequence[str]) -> dict[str, Status | Fatal]:
+    """Ask all pods at once; return, by address, what each says, or that it says nothing."""
+    return await _ask_all(urls, "/status.json", {}, Status)
+
+
+async def _ask_all(urls: Sequence[str], path: str, params: Mapping[str, str], answer_type: type[_Answer]) -> dict[str, _Answer | Fatal]:
+    found: dict[str, _Answer | Fatal] = {}
+
+    async def one(session: aiohttp.ClientSession, url: str) -> None:
+        found[url] = await _ask(session, url, path, params, answer_type)
+
+    async with _session() as session, anyio.create_task_group() as tasks:
+        for url in urls:
+            tasks.start_soon(one, session, url)
+    return {url: found[url] for url in urls}
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_LIMIT_S))
+
+
+async def _ask(
+    session: aiohttp.ClientSession, url: str, path: str, params: Mapping[str, str], answer_type: type[_Answer]
+) -> _Answer | Fatal:
+    try:
+        async with session.get(url + path, params=params, allow_redirects=False) as answer:
+            if answer.status != _OK:
+                return Fatal(f"{url}: status {answer.status}: is it a pod of this version?", code="pod", status=_UNAVAILABLE)
+            body = bytearray()
+            async for chunk in answer.content.iter_any():
+                body += chunk
+                if len(body) > _CAP_BYTES:
+                    return Fatal(f"{url}: more than {_CAP_BYTES} bytes: is it a pod?", code="pod", status=_UNAVAILABLE)
+        return msgspec.json.decode(bytes(body), type=answer_type)
+    except msgspec.ValidationError:
+        text = f"{url}: what it says can't be read: it seems to be a pod of another version; ask with the sesamy-makeas of that one"
+        return Fatal(text, code="pod", status=_UNAVAILABLE)
+    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError, RecursionError) as error:
+        text = f"{url}: no usable answer ({type(error).__name__}): is a pod running there? name others with --url"
+        return Fatal(text, code="pod", status=_UNAVAILABLE)

@@ -1,0 +1,1 @@
+"""What others answer, and how it is read."""

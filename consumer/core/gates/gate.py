@@ -1,0 +1,301 @@
+"""What stands before an upstream: rate permits, Retry-After, breaker, authorisation. No I/O, no clock of its own."""
+
+from math import inf
+from typing import Literal
+
+from ..errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
+from ..model import Door, GateState, StopCause, UserKey
+from .pace import Pace
+from .stops import Stops
+from .suspects import Suspects
+
+_STREAK = 5
+"""So many users in a row failing at one upstream say that the fault is not theirs."""
+_NOBODY = 20
+"""So many users in a row unknown, with none known in between, say that the upstream looks in the wrong place."""
+_TOO_MANY = "http-429"
+_LONG_S = 60.0
+_PROBE_FIRST_S = 5.0
+_PROBE_MAX_S = 60.0
+
+
+class Gate:
+    """
+    One upstream's gate, shared by all who talk to it.
+
+    It promises: no more than `burst` + rate x time calls are let in; a Retry-After shuts it for everybody; the fifth
+    user in a row to fail shuts it whatever the reason, and so does as many a passing failure in a row as a user may have
+    tries: where few come, nobody is parked for an outage; a 401 shuts it at once, a 403 only as the third of three different users in a
+    row; shut, it admits one probe at a time, after 5 s and then doubling to 60 s, and only the probe's success opens it (after a 401 also
+    that it is refused or forbidden as a user: then the key is good; after 403s the success of any run that began after the first of them);
+    a 403 of a user that is known to be the one it is about counts against that user, whatever else the gate thinks; twenty different
+    users in a row that the upstream does not know, none known in between, shut it like a breaker, and one that it knows opens it; what
+    is stopped from outside lets nobody in, no probe either, until it is released; what awaits a first verdict is shut, and holds nobody
+    but for what else it has learnt: then who asks for the verdict is the probe.
+    """
+
+    def __init__(
+        self,
+        *,
+        rate_per_s: float,
+        burst: float,
+        run_calls: int,
+        places: int | None = None,
+        tries: int | None = None,
+        hold_s: float = inf,
+        courteous: bool = False,
+    ) -> None:
+        """
+        Make an open gate with a full bucket.
+
+        Args:
+            rate_per_s: calls per second for all pods together.
+            burst: calls that may come at once.
+            run_calls: what one run needs at once; a pod's burst is never below it.
+            places: conversations at once; None: no bound.
+            tries: passing failures in a row, be they of one user, that shut it; at least five; None: only five users do.
+            hold_s: how long it may hold users once shut, beyond the Retry-After then in force.
+            courteous: whether others go before us: a 429 halves our rate for a minute or more, and keeps us away for twice the Retry-After.
+        """
+        self._courteous = courteous
+        self._tries, self._hold_s = inf if tries is None else max(tries, _STREAK), hold_s
+        self._pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls), places
+        # Who is inside, and the number of the run; how many runs have begun, and how many had when we last slowed down.
+        self._inside: dict[UserKey, int] = {}
+        self._begun = self._slowed = 0
+        self._retry_at = -inf
+        # While a cause stands, the gate is shut to all but a probe.
+        self._cause: Literal["breaker", "denied", "absent"] | None = None
+        self._closed_at = self._held_until = inf
+        self._probe: UserKey | None = None
+        self._probe_at, self._probe_wait_s = inf, _PROBE_FIRST_S
+        # The users that failed since the last success, and how many passing failures there were.
+        self._streak: set[UserKey] = set()
+        self._failures = 0
+        self._suspects = Suspects()
+        # The users that the upstream did not know since one that it knew.
+        self._absent: set[UserKey] = set()
+        self._stops = Stops()
+
+    @property
+    def rate_per_s(self) -> float:
+        """Return this process' own part of the rate (1/s)."""
+        return self._pace.rate_per_s
+
+    # ---- Asking ----
+
+    def door(self, *, now: float, permits: int = 0, within_s: float = 0.0) -> Door:
+        """Say who may enter; `permits`: how many calls must be possible, beside those that are promised, within so long."""
+        if self._stops or now < self._retry_at or self._pace.wait_s(permits, now=now) > within_s:
+            return Door.SHUT
+        if self._places is not None and len(self._inside) >= self._places:
+            return Door.SHUT
+        if self._cause is None:
+            return Door.OPEN
+        return Door.PROBE if self._probe is None and now >= self._probe_at else Door.SHUT
+
+    def closed(self, *, now: float) -> bool:
+        """Say whether the upstream itself is held to be out: not for a lack of permits or places."""
+        return self._stops.any or self._is_out(now)
+
+    def out_for_long(self, *, now: float) -> bool:
+        """Say whether it is shut until somebody succeeds, or by a Retry-After of a minute and more."""
+        return self._stops.any or self._cause is not None or (now < self._retry_at and self._retry_at - self._closed_at >= _LONG_S)
+
+    def admits(self, user: UserKey, *, now: float) -> bool:
+        """Say whether `user`, who is inside, may make another call: the gate is open, or he is the probe."""
+        return not self._stops and now >= self._retry_at and (self._cause is None or self._probe == user)
+
+    def expired(self, *, now: float) -> bool:
+        """Say whether it has held users for too long: park them, unless one of them may be the probe now."""
+        no_probe_now = bool(self._stops) or self._probe is not None or now < self._probe_at
+        return now >= self._stops.held_until or (self._cause is not None and now >= self._held_until and no_probe_now)
+
+    def next_change(self, *, now: float, permits: int = 0, within_s: float = 0.0) -> float:
+        """Return the earliest time at which time alone may make `door` or `expired` say something else; inf: never."""
+        times = [self._retry_at, self._stops.held_until]
+        if self._cause is not None:
+            times += [self._held_until] if self._probe is not None else [self._held_until, self._probe_at]
+        elif not self._stops and (wait_s := self._pace.wait_s(permits, now=now)) > within_s:
+            times.append(now + wait_s - within_s)
+        return min((at for at in times if at > now), default=inf)
+
+    def away_s(self, *, now: float) -> float:
+        """Return for how long nobody may ask, since the upstream has asked us to wait (s)."""
+        return max(0.0, self._retry_at - now)
+
+    def doubts(self, *, taken_at: float) -> bool:
+        """Say whether what was asked for at `taken_at` is not to be believed: it has been stopped since then, or still is."""
+        return self._stops.doubts(taken_at)
+
+    @property
+    def refuses_key(self) -> bool:
+        """Say whether our key is held to be refused: read it again before the next try."""
+        return self._cause == "denied"
+
+    def state(self, *, now: float) -> GateState:
+        """Return what an operator wants to know."""
+        share, in_use = self._pace.share, len(self._inside)
+        stopped_for, since = self._stops.shown()
+        if self._is_out(now) and not self._stops.any:
+            return GateState(
+                state="closed" if self._probe is None else "probing",
+                cause=self._cause if self._cause is not None and (self.refuses_key or now >= self._retry_at) else "retry-after",
+                closed_s=max(0.0, now - self._closed_at),
+                next_try_s=max(0.0, max(self._retry_at, self._probe_at if self._cause else -inf) - now),
+                share=share,
+                in_use=in_use,
+            )
+        state: Literal["open", "closed"] = "closed" if self._stops else "open"
+        return GateState(state=state, cause=stopped_for, closed_s=max(0.0, now - since), next_try_s=0.0, share=share, in_use=in_use)
+
+    def _is_out(self, now: float) -> bool:
+        return self._cause is not None or now < self._retry_at
+
+    # ---- Going in and out ----
+
+    def enter(self, user: UserKey, *, now: float, permits: int = 0) -> float:
+        """Let `user` in, as the door has just allowed: it has a place, may be the probe, and `pay`s later; return how long to wait (s)."""
+        if self._cause is not None:
+            self._probe = user
+        self._begun += 1
+        self._inside[user] = self._begun
+        return self._pace.promise(user, permits, now=now)
+
+    def leave(self, user: UserKey, *, now: float) -> None:
+        """Give the place back, and what was promised; a probe that leaves without a verdict makes room for the next."""
+        del self._inside[user]
+        self._pace.forgive(user)
+        if self._probe == user:
+            self._probe, self._probe_at = None, max(now, self._retry_at)
+
+    def pay(self, user: UserKey, *, now: float) -> float:
+        """Take a permit for a call of `user`, promised or not; return how long to wait for it (s)."""
+        return self._pace.pay(user, now=now)
+
+    def reserve(self, permits: int = 1, *, now: float) -> float:
+        """Take permits, be they there or not; return how long to wait for them (s)."""
+        return self._pace.reserve(permits, now=now)
+
+    def set_share(self, share: float, *, now: float) -> None:
+        """Take this pod's part of the limits, above 0 and at most 1."""
+        self._pace.set_share(share, now=now)
+
+    # ---- Verdicts from outside ----
+
+    def await_verdict(self, *, now: float) -> None:
+        """Let nobody in until the first `release`; it is not held to be out meanwhile, so that nobody is parked for it."""
+        self._stops.await_verdict(now=now)
+
+    def stop(self, cause: StopCause, *, now: float) -> None:
+        """Shut it to everybody, to probes too, until this cause is released: who stops it asks the upstream again by itself."""
+        self._stops.stop(cause, now=now, held_until=max(now, self._retry_at) + self._hold_s)
+
+    def release(self, cause: StopCause, *, now: float) -> None:
+        """Note a good verdict; what shuts it else stays, and may hold users for as long again: no probe could be made meanwhile."""
+        if self._stops.release(cause, now=now) and self._cause is not None:
+            self._held_until = max(now, self._retry_at) + self._hold_s
+
+    # ---- Learning ----
+
+    def succeeded(self, user: UserKey, *, now: float) -> None:
+        """Note an answer that did what was asked."""
+        begun = self._inside.get(user, 0)
+        self._pace.succeeded(now=now)
+        self._suspects.succeeded(user, begun=begun)
+        self._absent.clear()
+        shows_more = self._cause == "absent" or (self.refuses_key and self._suspects.clears_key(begun))
+        if self._cause is None or self._probe == user or shows_more:
+            self._open()
+        else:
+            self._streak.clear()
+            self._failures = 0
+
+    def absent(self, user: UserKey, *, now: float) -> bool:
+        """Note that the upstream knows no such user; return whether to believe it: else the user is owed as before."""
+        if len(self._absent) < _NOBODY:
+            self._absent.add(user)
+        if len(self._absent) < _NOBODY:
+            if self._probe == user:
+                self._open()  # It answers, and takes our key.
+            return True
+        if self._cause is None:
+            self._shut("absent", since=now, now=now)
+        elif self._probe == user:
+            self._cause = "absent"
+            self._probe_failed(user, now=now)
+        return False
+
+    def forget(self) -> None:
+        """Begin anew, but for a Retry-After and what was said from outside: what was learnt no longer holds, or others learn it now."""
+        self._absent.clear()
+        self._open()
+
+    def _open(self) -> None:
+        self._streak.clear()
+        self._failures = 0
+        self._suspects.new_row()
+        self._cause = self._probe = None
+        self._closed_at = self._held_until = self._probe_at = inf
+        self._probe_wait_s = _PROBE_FIRST_S
+
+    def failed(self, user: UserKey, error: ConsumerError, *, now: float) -> bool:
+        """Note a failure; return whether it counts against the user (open, and not shut by this; or known to be at fault)."""
+        if isinstance(error, Held) and not isinstance(error, Denied):
+            return False
+        was_out = self._is_out(now)
+        if isinstance(error, Retryable):
+            self._give_way(user, error, was_out=was_out, now=now)
+        if self._probe == user and self._shows_that_the_key_is_good(error):
+            self._open()
+            was_out = False
+        if isinstance(error, Forbidden) and self._suspects.is_own(user):
+            self._probe_failed(user, now=now)
+            return True
+        cause = self._learn(user, error)
+        if self._cause is not None:
+            self._cause = "denied" if cause == "denied" else self._cause
+            self._probe_failed(user, now=now)
+            return False
+        if cause is not None:
+            self._shut(cause, since=self._closed_at if was_out else now, now=now)
+            return False
+        return not was_out and not self._stops.any
+
+    def _give_way(self, user: UserKey, error: Retryable, *, was_out: bool, now: float) -> None:
+        """Heed a Retry-After; where others go before us a 429, too, once for all who were under way then."""
+        if error.retry_after_s is not None:
+            self._closed_at = self._closed_at if was_out else now
+            self._retry_at = max(self._retry_at, now + error.retry_after_s * (2 if self._courteous else 1))
+        is_news = not was_out and self._inside.get(user, self._begun + 1) > self._slowed
+        if self._courteous and error.code == _TOO_MANY and is_news:
+            self._slowed = self._begun
+            self._pace.slow_down(now=now, until=self._retry_at)
+
+    def _shows_that_the_key_is_good(self, error: ConsumerError) -> bool:
+        """Say whether a key that was refused is not any more: the upstream says no to this user."""
+        forbids = isinstance(error, Forbidden) and not self._suspects.blame_key()
+        return self.refuses_key and (isinstance(error, Refused) or forbids)
+
+    def _learn(self, user: UserKey, error: ConsumerError) -> Literal["breaker", "denied"] | None:
+        """Count a failure; return what it says of the upstream, None: nothing."""
+        if self._cause is None:
+            self._streak.add(user)
+            self._failures += isinstance(error, Retryable)
+        if isinstance(error, Denied):
+            self._suspects.new_row()
+            return "denied"
+        if isinstance(error, Forbidden) and self._suspects.forbid(user, begun=self._begun):
+            return "denied"
+        return "breaker" if len(self._streak) >= _STREAK or self._failures >= self._tries else None
+
+    def _shut(self, cause: Literal["breaker", "denied", "absent"], *, since: float, now: float) -> None:
+        self._cause, self._closed_at = cause, since
+        self._probe_at = max(now + self._probe_wait_s, self._retry_at)
+        self._held_until = max(now, self._retry_at) + self._hold_s
+
+    def _probe_failed(self, user: UserKey, *, now: float) -> None:
+        if self._probe == user:
+            self._probe = None
+            self._probe_wait_s = min(_PROBE_MAX_S, self._probe_wait_s * 2)
+            self._probe_at = max(now + self._probe_wait_s, self._retry_at)

@@ -1,0 +1,76 @@
+"""All gates of a process: one per Sesamy vendor and one per Make account, whoever uses it. Pure."""
+
+from collections.abc import Callable, Collection, Mapping
+from math import inf
+
+from ..model import AccountId, Door, UserKey
+from .gate import Gate
+from .list_doors import ListDoors
+
+SESAMY_CALLS = 3
+"""Calls that every fetch makes at once."""
+MAKE_CALLS = 4
+"""Calls that one conversation makes at most, but for users of more than 1000 rows."""
+_BEFORE_FETCH_S = 10.0
+"""For so long a run may wait for its calls at an account; it does so before the fetch, so that what it writes is not old."""
+
+
+class Gates:
+    """All gates of a process: one per Sesamy vendor and one per Make account, whoever uses it."""
+
+    def __init__(self, vendors: Mapping[str, Gate], accounts: Mapping[AccountId, Gate], lists: ListDoors | None = None) -> None:
+        """Take the gates by vendor id and by account id, and the doors of the accounts' lists."""
+        self.vendors, self.accounts, self.lists = vendors, accounts, lists or ListDoors()
+        self.ready: Callable[[AccountId, float], bool] = lambda _account, _now: True
+        self.late: Callable[[AccountId, float], bool] = lambda _account, _now: False
+        """Whether all that a write there must know is known (account, now): till then nobody is let in; and whether that takes too long."""
+
+    def vendor(self, vendor: str, *, now: float) -> Door:
+        """Say whether a fetch may begin: its three calls are paid for together, at the start."""
+        return self.vendors[vendor].door(now=now, permits=SESAMY_CALLS)
+
+    def account(self, account: AccountId, *, now: float) -> Door:
+        """Say whether a conversation may begin: all its calls can be made within 10 s."""
+        if not self.ready(account, now):
+            return Door.SHUT
+        return self.accounts[account].door(now=now, permits=MAKE_CALLS, within_s=_BEFORE_FETCH_S)
+
+    def enter(self, user: UserKey, accounts: Collection[AccountId], *, now: float) -> float:
+        """Let a user in at its vendor and at these accounts, as the doors have just allowed; return how long to wait (s)."""
+        waits = [self.vendors[user.vendor].enter(user, now=now, permits=SESAMY_CALLS)]
+        waits += [self.accounts[account].enter(user, now=now, permits=MAKE_CALLS) for account in accounts]
+        return max(waits)
+
+    def leave(self, user: UserKey, accounts: Collection[AccountId], *, now: float) -> None:
+        """Let the user out again everywhere."""
+        for gate in (self.vendors[user.vendor], *(self.accounts[account] for account in accounts)):
+            gate.leave(user, now=now)
+
+    def vendor_expired(self, vendor: str, *, now: float) -> bool:
+        """Say whether what waits for the vendor is to be parked."""
+        return self.vendors[vendor].expired(now=now)
+
+    def account_expired(self, account: AccountId, *, now: float) -> bool:
+        """Say whether what waits for the account is to be parked."""
+        return self.accounts[account].expired(now=now) or self.late(account, now)
+
+    def next_change(self, *, now: float) -> float:
+        """Return when time alone may open a door or end a hold; inf: never."""
+        return min(
+            min((gate.next_change(now=now, permits=SESAMY_CALLS) for gate in self.vendors.values()), default=inf),
+            min(
+                (gate.next_change(now=now, permits=MAKE_CALLS, within_s=_BEFORE_FETCH_S) for gate in self.accounts.values()),
+                default=inf,
+            ),
+        )
+
+    def forget(self) -> None:
+        """Begin anew at every gate: none of the users are ours any more, so nobody would be the probe."""
+        for gate in (*self.vendors.values(), *self.accounts.values()):
+            gate.forget()
+        self.lists.forget()
+
+    def set_share(self, share: float, *, now: float) -> None:
+        """Take this pod's part of every limit."""
+        for gate in (*self.vendors.values(), *self.accounts.values()):
+            gate.set_share(share, now=now)

@@ -1,0 +1,105 @@
+"""How fast a process may ask one upstream: permits at a rate, promises of them, a share of the limits, a courtesy. Pure."""
+
+from math import inf
+from typing import Final
+
+from ..model import UserKey
+
+_LEAST: Final = 1 / 64
+"""However often a courteous process is told that it asks too much, it goes on at this part of its rate."""
+_CALM_S: Final = 60.0
+"""After so long without being told so it asks twice as much again."""
+_NOTHING_S: Final = 1e-9
+"""A wait that is none: what is left of it is the clock's own fuzziness."""
+
+
+class Pace:
+    """
+    The permits of one upstream.
+
+    It promises: no more than `burst` + rate x time permits are given; what is promised to a user is there for it once the wait
+    that was said is over, whoever else asks by promise; what was slowed down doubles after each minute that ends with a success, up to
+    the share that was given.
+    """
+
+    def __init__(self, *, rate_per_s: float, burst: float, run_calls: int) -> None:
+        """
+        Make a full bucket.
+
+        Args:
+            rate_per_s: permits per second for all pods together.
+            burst: permits that may be taken at once; of a share never below `run_calls`.
+            run_calls: what one run needs.
+        """
+        self._full_rate, self._full_burst, self._run_calls = rate_per_s, burst, run_calls
+        self._given, self._courtesy = 1.0, 1.0
+        self._faster_at = inf
+        self.rate_per_s, self._burst = rate_per_s, max(burst, run_calls)
+        self._permits, self._permits_at = float(self._burst), -inf
+        # What is promised and not paid for yet, by user, and the sum of it.
+        self._promised: dict[UserKey, int] = {}
+        self._owed = 0
+
+    @property
+    def share(self) -> float:
+        """Return the part of the limits that is ours now."""
+        return self._given * self._courtesy
+
+    def wait_s(self, permits: int, *, now: float) -> float:
+        """Return how long it takes until so many permits are there, beside those that are promised (s)."""
+        missing = permits + self._owed - self._level(now)
+        return missing / self.rate_per_s if missing > _NOTHING_S else 0.0
+
+    def promise(self, user: UserKey, permits: int, *, now: float) -> float:
+        """Keep permits for a user; return how long to wait before the first of them is paid for (s)."""
+        wait_s = self.wait_s(permits, now=now)
+        self._promised[user] = self._promised.get(user, 0) + permits
+        self._owed += permits
+        return wait_s
+
+    def forgive(self, user: UserKey) -> None:
+        """Take back what was promised to a user and is not paid for."""
+        self._owed -= self._promised.pop(user, 0)
+
+    def pay(self, user: UserKey, *, now: float) -> float:
+        """Take a permit for a user, of what it was promised where that is not used up; return how long to wait for it (s)."""
+        left = self._promised.get(user, 0)
+        if left:
+            self._promised[user], self._owed = left - 1, self._owed - 1
+        return self.reserve(1, now=now)
+
+    def reserve(self, permits: int, *, now: float) -> float:
+        """Take permits, be they there or not; return how long to wait for them (s)."""
+        self._permits, self._permits_at = self._level(now) - permits, now
+        return max(0.0, -self._permits / self.rate_per_s)
+
+    def set_share(self, share: float, *, now: float) -> None:
+        """Take a part of the limits, above 0 and at most 1."""
+        self._given = share
+        self._adapt(now)
+
+    def slow_down(self, *, now: float, until: float) -> None:
+        """Ask for half as much from now on; the minute after which it may be more begins at `until`, when we may ask again."""
+        self._courtesy = max(self._courtesy / 2, _LEAST)
+        self._faster_at = max(now, until) + _CALM_S
+        self._adapt(now)
+
+    def succeeded(self, *, now: float) -> None:
+        """Note a success: it has us ask for twice as much, where the last minute was calm."""
+        if now < self._faster_at:
+            return
+        self._courtesy = min(1.0, self._courtesy * 2)
+        self._faster_at = now + _CALM_S if self._courtesy < 1 else inf
+        self._adapt(now)
+
+    def _adapt(self, now: float) -> None:
+        level = self._level(now)
+        self.rate_per_s = self._full_rate * self.share
+        self._burst = max(self._full_burst * self.share, self._run_calls)
+        self._permits, self._permits_at = min(level, self._burst), now
+
+    def _level(self, now: float) -> float:
+        """Return how many permits there are; below 0: so many are waited for."""
+        if self._permits_at == -inf or now <= self._permits_at:
+            return self._permits
+        return min(self._burst, self._permits + (now - self._permits_at) * self.rate_per_s)

@@ -1,0 +1,58 @@
+"""Whom an upstream forbids (403), and whether that is about these users or about our key: others' successes tell. Pure."""
+
+from collections import OrderedDict
+from typing import Final
+
+from ..model import UserKey
+
+_ROW: Final = 3
+"""So many different users in a row, with nobody's success in between, say that it is the key."""
+_KEPT: Final = 1000
+
+
+class Suspects:
+    """
+    The users that were forbidden.
+
+    It promises: three different ones in a row are the key's fault, one never is, however often; a user that was forbidden
+    before somebody began who then succeeded is known to be the one it is about, and counts in no row again until its own success. The
+    last 1,000 are kept. Order is told by a serial number that grows with each run that begins.
+    """
+
+    def __init__(self) -> None:
+        """Suspect nobody."""
+        self._forbidden: OrderedDict[UserKey, int] = OrderedDict()
+        """User -> runs that had begun when it was first forbidden."""
+        self._proven = -1
+        """The youngest run that has succeeded."""
+        self._row: dict[UserKey, int] = {}
+
+    def is_own(self, user: UserKey) -> bool:
+        """Say whether it is known that a 403 of `user` is about that user alone."""
+        return self._forbidden.get(user, self._proven) < self._proven
+
+    def forbid(self, user: UserKey, *, begun: int) -> bool:
+        """Note a 403, `begun` runs having begun so far; return whether it must be the key."""
+        self._forbidden.setdefault(user, begun)
+        if len(self._forbidden) > _KEPT:
+            self._forbidden.popitem(last=False)
+        if not self.is_own(user) and not self.blame_key():
+            self._row.setdefault(user, begun)
+        return self.blame_key()
+
+    def blame_key(self) -> bool:
+        """Say whether three different users in a row were forbidden."""
+        return len(self._row) >= _ROW
+
+    def clears_key(self, begun: int) -> bool:
+        """Say whether the success of run number `begun` shows that the key is good, though three were forbidden."""
+        return self.blame_key() and begun > min(self._row.values())
+
+    def succeeded(self, user: UserKey, *, begun: int) -> None:
+        """Note that run number `begun`, of `user`, was not forbidden."""
+        self._forbidden.pop(user, None)
+        self._proven = max(self._proven, begun)
+
+    def new_row(self) -> None:
+        """Begin the row anew: somebody has succeeded, or nothing is known any more."""
+        self._row.clear()

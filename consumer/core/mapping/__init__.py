@@ -1,0 +1,1 @@
+"""What Sesamy says, and what Make.as is told."""

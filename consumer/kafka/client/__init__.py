@@ -1,0 +1,1 @@
+"""How we reach Kafka, and what its errors mean."""

@@ -1,0 +1,261 @@
+"""The topic: poll, decode, submit, pause, and seek back after any fetch error. The only room that knows the consumer."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+from aiokafka import TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.structs import ConsumerRecord
+
+from ..core.ledger import Ledger
+from ..core.unknown import UnknownTypes, UnknownVendors
+from ..core.users.schedule import Schedule
+from ..telemetry.logs import log
+from ..telemetry.metrics import Metrics
+from ..telemetry.traces import Traces
+from .assignment import Assignment
+from .client.clients import Member
+from .client.connect import DAMAGED
+from .letter_writer import Parker
+from .records import Records
+
+_log = log(__name__)
+_POLL_MS: Final = 500
+_MAX_RECORDS: Final = 2000
+_ANSWER_S: Final = 1.0
+"""A partition that is asked alone and gives no error for so long has answered: nothing is there."""
+_FAILURES: Final = 3
+_OUT_S: Final = 60.0
+_UNPLACED_S: Final = 0.05
+_ASK_LIMIT_S: Final = 30.0
+
+Batches = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
+
+
+class Intake:
+    """
+    Reads one consumer's partitions into the schedule.
+
+    It promises: each record is handed out once or belongs to nobody here; after any fetch error every partition is
+    sought to our own next offset, then asked alone until each has answered; one that fails three times is left out
+    and tried every minute, while the others go on; above the limit of dirty users nothing is fetched, and the
+    heartbeats go on.
+    """
+
+    def __init__(
+        self,
+        consumer: Member,
+        assignment: Assignment,
+        *,
+        topic: str,
+        schedule: Schedule,
+        ledger: Ledger,
+        parker: Parker,
+        vendors: Iterable[str],
+        unknown: UnknownVendors,
+        unknown_types: UnknownTypes,
+        ring: Callable[[], None],
+        max_dirty_users: int,
+        metrics: Metrics,
+        traces: Traces | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Take a consumer that listens to `assignment`, and what it fills.
+
+        Args:
+            ring: wakes the workers.
+            wall_clock: seconds, for what may be an event's time.
+        """
+        self._consumer, self._assignment, self._topic = consumer, assignment, topic
+        self._schedule, self._ledger, self._parker = schedule, ledger, parker
+        self._ring, self._max_dirty_users, self._metrics = ring, max_dirty_users, metrics
+        self._records = Records(
+            schedule=schedule,
+            ledger=ledger,
+            parker=parker,
+            vendors=vendors,
+            unknown=unknown,
+            unknown_types=unknown_types,
+            metrics=metrics,
+            traces=traces,
+            wall_clock=wall_clock,
+        )
+        self._paused = False
+        self._stopped = False
+        self.polled_at = anyio.current_time()
+        # Partitions to be asked alone, each with its failures, and those left out, each with the time of the next try.
+        self._suspects: OrderedDict[int, int] = OrderedDict()
+        self.out: dict[int, float] = {}
+
+    async def run(self) -> None:
+        """
+        Poll for ever.
+
+        Raises:
+            KafkaError: the consumer as a whole is of no use any more; build a new one.
+        """
+        epoch = -1
+        while not self._stopped:
+            self.polled_at = anyio.current_time()
+            if epoch != self._assignment.epoch:
+                # What was polled meanwhile is forgotten here, but not by the client: so go back.
+                epoch = self._assignment.epoch
+                self._suspects.clear()
+                self.out.clear()
+                self._paused = False
+                self._seek_all()
+            self._assignment.check()
+            if lost := self._assignment.watch.lost(self._ledger.partitions):
+                await self._begin_anew(lost)
+                continue
+            self._regulate()
+            try:
+                batches = await self._poll()
+            except OffsetOutOfRangeError as error:
+                if epoch == self._assignment.epoch:
+                    await self._resume_at_earliest(error.args[0])
+                continue
+            except NoOffsetForPartitionError:
+                # The client has looked for a position of its own before it was given ours.
+                self._seek_all()
+                await anyio.sleep(_UNPLACED_S)
+                continue
+            except DAMAGED as error:
+                if epoch == self._assignment.epoch:
+                    await self._suspect(error)
+                continue
+            if epoch == self._assignment.epoch and not self._stopped:
+                self._take(batches)
+            await anyio.lowlevel.checkpoint()
+        await anyio.sleep_forever()
+
+    def stop(self) -> None:
+        """Take no more records; the consumer stays a member until its end."""
+        self._stopped = True
+
+    # ---- Polling ----
+
+    async def _poll(self) -> Batches:
+        now = anyio.current_time()
+        for partition in [partition for partition, at in self.out.items() if at <= now]:
+            del self.out[partition]
+            self._consumer.resume(self._tp(partition))
+            self._suspects[partition] = _FAILURES - 1
+        if self._suspects:
+            return await self._ask_alone(next(iter(self._suspects)))
+        wanted = [self._tp(partition) for partition in self._ledger.partitions if partition not in self.out] if self.out else []
+        if self.out and not wanted:
+            await anyio.sleep(_POLL_MS / 1000)
+            return {}
+        batches: Batches = await self._consumer.getmany(*wanted, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        return batches
+
+    async def _ask_alone(self, partition: int) -> Batches:
+        batches: Batches = await self._consumer.getmany(self._tp(partition), timeout_ms=int(_ANSWER_S * 1000), max_records=_MAX_RECORDS)
+        self._suspects.pop(partition, None)
+        return batches
+
+    async def _suspect(self, error: Exception) -> None:
+        """Go back to where we are on every partition, and ask one by one who is to blame."""
+        self._metrics.fetch_errors.inc()
+        if self._suspects:
+            partition, failures = next(iter(self._suspects.items()))
+            self._suspects[partition] = failures + 1
+            self._suspects.move_to_end(partition)
+            if failures + 1 >= _FAILURES:
+                del self._suspects[partition]
+                self.out[partition] = anyio.current_time() + _OUT_S
+                self._consumer.pause(self._tp(partition))
+                _log.error(
+                    "partition left out", partition=partition, error=type(error).__name__, next_offset=self._ledger.next_offset(partition)
+                )
+        else:
+            _log.error("fetch failed", error=type(error).__name__)
+            self._suspects.update((partition, 0) for partition in self._ledger.partitions if partition not in self.out)
+        self._seek_all()
+        await anyio.sleep(_POLL_MS / 1000)
+
+    def _seek_all(self) -> None:
+        for tp in self._mine():
+            self._consumer.seek(tp, self._ledger.next_offset(tp.partition))
+
+    async def _resume_at_earliest(self, lost: Mapping[TopicPartition, int]) -> None:
+        """Go on at the first record there is, where our next one is gone."""
+        found = await self._earliest(list(lost))
+        if found is None:
+            return
+        for tp, earliest in found.items():
+            gap = max(0, earliest - lost[tp])
+            self._metrics.offset_gap_records.inc(gap)
+            _log.error("offset out of range", partition=tp.partition, offset=lost[tp], next_offset=earliest, gap_records=gap)
+            self._restart(tp.partition, earliest)
+        self._seek_all()
+
+    async def _begin_anew(self, lost: list[int]) -> None:
+        """Read from the beginning what is another log than the one our offsets are of; it may have been filled past them."""
+        found = await self._earliest([self._tp(partition) for partition in lost])
+        if found is None:
+            return
+        for tp, earliest in found.items():
+            offset = self._ledger.next_offset(tp.partition)
+            _log.error("topic made anew: read from its beginning", partition=tp.partition, offset=offset, next_offset=earliest)
+            self._restart(tp.partition, earliest)
+        self._assignment.watch.accept(lost)
+        self._suspects.clear()
+        self.out.clear()  # `_regulate` resumes them.
+        self._seek_all()
+
+    async def _earliest(self, tps: list[TopicPartition]) -> Mapping[TopicPartition, int] | None:
+        """Return where partitions of ours begin; None: they have gone or come meanwhile."""
+        epoch = self._assignment.epoch
+        with anyio.fail_after(_ASK_LIMIT_S):
+            found: Mapping[TopicPartition, int] = await self._consumer.beginning_offsets(tps)
+        return found if epoch == self._assignment.epoch else None
+
+    def _restart(self, partition: int, earliest: int) -> None:
+        self._metrics.offset_resets.inc()
+        self._schedule.forget_tokens(partition)
+        self._parker.give_up_poison(partition)
+        self._ledger.begin(partition, earliest)
+
+    def _regulate(self) -> None:
+        load = len(self._schedule) + self._parker.poison_count
+        # No lower mark for going on: users whom a shut gate holds, up to the limit, must not stop what is for others.
+        self._paused = load > self._max_dirty_users
+        mine = [tp for tp in self._mine() if tp.partition not in self.out]
+        if self._paused:
+            self._consumer.pause(*mine)
+        elif self._consumer.paused():
+            self._consumer.resume(*mine)
+
+    @property
+    def paused(self) -> bool:
+        """Return whether nothing is fetched because too many users are dirty."""
+        return self._paused
+
+    # ---- Records ----
+
+    def _take(self, batches: Batches) -> None:
+        now = anyio.current_time()
+        for tp, records in batches.items():
+            if tp.partition in self._ledger.partitions:
+                self._records.take(tp.partition, records, now=now)
+        for tp in self._mine():
+            # Behind the last record may stand control records, which nobody hands out.
+            position = self._consumer.position_now(tp)
+            if position is not None and position > self._ledger.next_offset(tp.partition):
+                self._ledger.read(tp.partition, position)
+        if batches:
+            self._ring()
+
+    def _mine(self) -> list[TopicPartition]:
+        """Return what both the client and the ledger hold: during a rebalance they differ."""
+        return [tp for tp in self._consumer.assignment() if tp.partition in self._ledger.partitions]
+
+    def _tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._topic, partition)

@@ -1,0 +1,147 @@
+"""What polled records say, and where it goes: to the schedule, to the counts, or to the dead letters."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from aiokafka.structs import ConsumerRecord
+
+from ..core.errors import Unreadable
+from ..core.events import Ignored, Unknown, decode
+from ..core.ledger import Ledger
+from ..core.letters.record import KEY_BYTES
+from ..core.model import Event, Letter
+from ..core.partitioner import usual_key
+from ..core.unknown import UnknownTypes, UnknownVendors
+from ..core.users.schedule import Schedule
+from ..telemetry.bugs import BUG
+from ..telemetry.logs import log
+from ..telemetry.metrics import Metrics
+from ..telemetry.traces import Traces
+from .letter_writer import Parker, Poison
+
+_log = log(__name__)
+_BELIEVED_MS: Final = 366 * 24 * 3600 * 1000
+"""An event's time that is longer ago, or ahead of us, is wrong: seconds for milliseconds, none at all, a clock that is off."""
+
+
+class Records:
+    """
+    Takes what was polled of a partition that is ours.
+
+    It promises: each record makes its user dirty, is counted and passed over, or is parked; one that can't be read,
+    be it by a fault of ours, costs no other. What fails inside a change of the schedule or the ledger is raised.
+    """
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule,
+        ledger: Ledger,
+        parker: Parker,
+        vendors: Iterable[str],
+        unknown: UnknownVendors,
+        unknown_types: UnknownTypes,
+        metrics: Metrics,
+        traces: Traces | None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Take what it fills.
+
+        Args:
+            wall_clock: seconds, for what may be an event's time.
+        """
+        self._schedule, self._ledger, self._parker, self._metrics, self._traces = schedule, ledger, parker, metrics, traces
+        self._vendors, self._unknown, self._unknown_types = frozenset(vendors), unknown, unknown_types
+        self._wall_clock = wall_clock
+
+    def take(self, partition: int, records: Sequence[ConsumerRecord[bytes, bytes]], *, now: float) -> None:
+        """Take a batch; what lies before our own next offset is ours already."""
+        next_offset = self._ledger.next_offset(partition)
+        submit, open_ = self._schedule.submit, self._ledger.open
+        taken = opened = 0
+        now_ms = since_ms = int(self._wall_clock() * 1000)
+        said_ms: int | None = None
+        for record in records:
+            offset = record.offset
+            if offset < next_offset:
+                continue
+            event = self._event(partition, record)
+            if event is None:
+                continue
+            if isinstance(event, Unreadable):
+                self._poison(partition, record, event, now_ms)
+                continue
+            taken += 1
+            if self._traces is not None:
+                self._trace(self._traces, event, partition, record)
+            if record.timestamp != said_ms:  # Equal times are one object.
+                said_ms = record.timestamp
+                since_ms = _believed(said_ms, now_ms)
+            if submit(event, partition, offset, since_ms=since_ms, now=now):
+                opened += 1
+                open_(partition, offset, since_ms=since_ms)
+                if (key := _kept(record.key)) is not None and key != usual_key(event.user):
+                    self._schedule.keep_key(event.user, key)
+        self._metrics.records.labels(outcome="user").inc(taken)
+        self._metrics.events_merged.inc(taken - opened)
+        self._ledger.read(partition, max(next_offset, records[-1].offset + 1))
+
+    def _event(self, partition: int, record: ConsumerRecord[bytes, bytes]) -> Event | Unreadable | None:
+        """Return what a record asks for, or why it can't be read; None: it is counted, and done."""
+        try:
+            event = decode(record.value)
+        except Unreadable as error:
+            return error
+        except Exception:  # noqa: BLE001 - a fault of ours that one record shows must not end the pod: the others are innocent
+            self._metrics.bugs.labels(stage="intake").inc()
+            _log.error("record not read: a bug", code=BUG, partition=partition, offset=record.offset, exc_info=True)
+            return Unreadable("a bug of ours", code=BUG)
+        if isinstance(event, Ignored):
+            self._metrics.records.labels(outcome=event.reason).inc()
+        elif event.user.vendor not in self._vendors:
+            self._metrics.records.labels(outcome="unknown_vendor").inc()
+            news = self._unknown.note(event.user.vendor, partition, record.offset, at_ms=record.timestamp)
+            if news == "first":
+                _log.warning("unknown vendor", vendor=event.user.vendor, partition=partition, offset=record.offset)
+            elif news == "full":
+                _log.warning("more unknown vendors than are kept", partition=partition, offset=record.offset)
+        elif isinstance(event, Event):
+            return event
+        else:
+            return self._of_unknown_type(event, partition, record)
+        return None
+
+    def _of_unknown_type(self, event: Unknown, partition: int, record: ConsumerRecord[bytes, bytes]) -> Event | None:
+        name, news = self._unknown_types.note(event.type, partition, record.offset, at_ms=record.timestamp)
+        if news == "first":
+            _log.warning("unknown event type", type=name, partition=partition, offset=record.offset)
+        elif news == "full":
+            _log.warning("more unknown event types than are kept", partition=partition, offset=record.offset)
+        if self._unknown_types.are_taken:
+            return Event(event.user, name)
+        self._metrics.records.labels(outcome="unknown_type").inc()
+        return None
+
+    def _trace(self, traces: Traces, event: Event, partition: int, record: ConsumerRecord[bytes, bytes]) -> None:
+        try:
+            traces.event(event.user, record.headers, partition=partition, offset=record.offset)
+        except Exception:  # noqa: BLE001 - a trace is lost, and no reader
+            _log.error("headers not read: a bug", code="bug", partition=partition, offset=record.offset, exc_info=True)
+
+    def _poison(self, partition: int, record: ConsumerRecord[bytes, bytes], error: Unreadable, now_ms: int) -> None:
+        self._metrics.records.labels(outcome="poison").inc()
+        self._ledger.open(partition, record.offset, since_ms=_believed(record.timestamp, now_ms))
+        letter = Letter(code=error.code, stage="intake", partition=partition, offset=record.offset)
+        self._parker.put_poison(Poison(_kept(record.key), letter))
+
+
+def _kept(key: bytes | None) -> bytes | None:
+    """Return a record's key as its letter may have it."""
+    return key if key is not None and len(key) <= KEY_BYTES else None
+
+
+def _believed(said_ms: int, now_ms: int) -> int:
+    """Return an event's time, or now, where what its record says can't be true."""
+    return said_ms if now_ms - _BELIEVED_MS <= said_ms <= now_ms else now_ms

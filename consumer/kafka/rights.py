@@ -1,0 +1,189 @@
+"""What Kafka grants us for a purpose: as findings for `check --online`, and as the end of a command that lacks something."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Final, Literal
+
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
+
+from ..core.errors import Fatal
+from ..settings import tls
+from ..settings.model import KafkaSettings
+from ..settings.rules import SETTINGS, Finding, fine, warning, wrong
+from ..telemetry.logs import log
+from . import letters_topic
+from .client import connect
+from .client.connect import NO_PERMISSION, UNAVAILABLE
+from .describe import READ, WRITE, Described, Rights, asking
+
+_log = log(__name__)
+_DENIED_WORDS: Final = ("Authorization", "Authentication", "Sasl")
+_LETTERS: Final = "kafka.dead_letter_topic"
+
+Purpose = Literal["run", "replay", "dead-letters"]
+"""Whose rights are looked at; `sync` needs what `replay` does."""
+
+
+async def permitted(settings: KafkaSettings, purpose: Purpose, *, writes: bool = True) -> None:
+    """
+    See to it that no right is missing, and for `run` that the dead-letter topic keeps each letter.
+
+    A broker too old to say what we may do is believed, and what is not there is not our business.
+
+    Args:
+        writes: whether letters are to be written, too.
+
+    Raises:
+        Fatal: some are missing (77), or letters would overwrite each other (78), each named with its cure.
+        KafkaError, OSError, TimeoutError: no broker answers.
+    """
+    found: list[Finding] = []
+    letters: Described | None = None
+    with suppress(NotImplementedError, IncompatibleBrokerVersion):
+        async with asking(settings) as rights:
+            letters = await _ask(rights, settings, found, purpose, writes=writes)
+            if purpose == "run" and letters is not None and not letters.error:
+                found += _whole(settings, await rights.configuration(settings.dead_letter_topic))
+    for status, code in ((SETTINGS, "letters-compacted"), (NO_PERMISSION, "kafka-denied")):
+        if any(one.status == status for one in found):
+            wrongs = [f"{one.path}: {one.what}; {one.cure}" for one in found if one.status in {SETTINGS, NO_PERMISSION}]
+            raise Fatal("\n".join(wrongs), code=code, status=status)
+    for one in found:
+        if one.level == "warning" and letters is not None and not letters.error:
+            _log.warning("dead-letter topic's configuration can't be read", cause=one.cure)
+
+
+async def require(settings: KafkaSettings, purpose: Purpose, *, writes: bool = True) -> None:
+    """
+    Do the same for a command that ends where Kafka does not answer.
+
+    Raises:
+        Fatal: a right is missing (77), or no broker answers (69).
+    """
+    with connect.ending(settings):
+        await permitted(settings, purpose, writes=writes)
+
+
+async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
+    """Return what is wrong, unwise and fine with Kafka for a purpose; nothing is written, created or joined."""
+    found: list[Finding] = []
+    try:
+        async with asking(settings) as rights:
+            found.append(fine("kafka.bootstrap_servers", "reached"))
+            letters = await _ask(rights, settings, found, purpose)
+            if letters is not None and not letters.error:
+                found += _kept(settings, await rights.configuration(settings.dead_letter_topic))
+        if purpose == "run" and found[-1].level == "warning" and letters is not None and letters.error:
+            found[-1] = _creatable(await _creating(settings))
+    except tls.Unusable as error:
+        found.append(wrong(error.setting, error.what, error.cure, SETTINGS))
+    except ssl.SSLError:
+        found.append(wrong("kafka", "no TLS with the brokers", connect.TLS_CURE, UNAVAILABLE))
+    except (KafkaError, OSError, TimeoutError, NotImplementedError) as error:
+        found.append(_unanswered(settings, type(error).__name__))
+    return found
+
+
+async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], purpose: Purpose, *, writes: bool = True) -> Described | None:
+    """Ask for what a purpose needs; return the dead-letter topic where it needs that."""
+    wants_topic, wants_letters = purpose != "dead-letters", purpose != "replay"
+    names = [settings.topic] * wants_topic + [settings.dead_letter_topic] * wants_letters
+    topics = await rights.topics(names)
+    if wants_topic:
+        found.append(_source(topics[settings.topic]))
+    if purpose == "run":
+        found.append(_group(await rights.group(settings.group_id)))
+    if not wants_letters:
+        return None
+    letters = topics[settings.dead_letter_topic]
+    found.append(_letters(letters, writes=writes))
+    return letters
+
+
+def _unanswered(settings: KafkaSettings, name: str) -> Finding:
+    if any(word in name for word in _DENIED_WORDS):
+        return wrong("kafka", f"refuses us ({name})", "correct kafka.sasl_*, or grant the rights", NO_PERMISSION)
+    # Who misses a certificate of ours hangs up without a word.
+    certificate = ", and kafka.ssl_certfile where the brokers ask for one" if "SSL" in settings.security_protocol else ""
+    cure = f"start it, open the network, or correct kafka.bootstrap_servers and kafka.security_protocol{certificate}"
+    return wrong("kafka.bootstrap_servers", f"no broker answers as it should ({name})", cure, UNAVAILABLE)
+
+
+def _source(topic: Described) -> Finding:
+    path = "kafka.topic"
+    if "Authorization" in topic.error or topic.lacks(READ):
+        return wrong(path, "we may not read it", "grant READ on the topic to this principal", NO_PERMISSION)
+    if topic.error:
+        return wrong(path, f"not there ({topic.error})", "create the topic, or correct the name", UNAVAILABLE)
+    return fine(path, f"{topic.partitions} partitions{_unsaid(topic)}")
+
+
+def _group(group: Described) -> Finding:
+    path = "kafka.group_id"
+    if "Authorization" in group.error or group.lacks(READ):
+        return wrong(path, "we may not join it", "grant READ on the group to this principal", NO_PERMISSION)
+    if group.error:
+        return wrong(path, f"can't be asked about ({group.error})", "look at the brokers: the group has no coordinator", UNAVAILABLE)
+    return fine(path, f"may be joined{_unsaid(group)}")
+
+
+# ---- Letters ----
+
+
+def _letters(topic: Described, *, writes: bool = True) -> Finding:
+    wanted = (("READ", READ), ("WRITE", WRITE)) if writes else (("READ", READ),)
+    # Of a topic that is not there, too, the broker says what we might do.
+    missing = [word for word, operation in wanted if topic.lacks(operation)]
+    if "Authorization" in topic.error or missing:
+        rights = " and ".join(missing or (word for word, _ in wanted))
+        return wrong(_LETTERS, f"we may not {rights.lower()} it", f"grant {rights} on the topic to this principal", NO_PERMISSION)
+    if not topic.error:
+        return fine(_LETTERS, f"{topic.partitions} partitions{_unsaid(topic)}")
+    if "Unknown" not in topic.error:
+        return wrong(_LETTERS, f"can't be used ({topic.error})", "look at the brokers, or name another topic", UNAVAILABLE)
+    return _creatable(None)
+
+
+async def _creating(settings: KafkaSettings) -> str | None:
+    """Return what the brokers have against our creating the topic, empty: nothing; None: they can't be asked."""
+    try:
+        return await letters_topic.create(settings, validate_only=True)
+    except (KafkaError, OSError, NotImplementedError):
+        return None
+
+
+def _creatable(error: str | None) -> Finding:
+    create = "create it (cleanup.policy=delete, retention.ms=1209600000)"
+    cure = f"{create}, or grant CREATE on it"
+    if error is None:
+        return warning(_LETTERS, "not there, and it can't be asked whether we may create it", cure)
+    if "Authorization" in error:
+        return wrong(_LETTERS, "not there, and we may not create it", cure, NO_PERMISSION)
+    if error:
+        return wrong(_LETTERS, f"not there, and can't be created ({error})", create, UNAVAILABLE)
+    return fine(_LETTERS, "not there; `run` will create it")
+
+
+def _kept(settings: KafkaSettings, configuration: Mapping[str, str] | None) -> Iterator[Finding]:
+    yield from _whole(settings, configuration)
+    if configuration is not None and not 0 <= int(configuration.get("retention.ms", -1)) <= letters_topic.KEPT_MS:
+        yield warning(_LETTERS, "keeps letters for longer than 14 days", "set retention.ms=1209600000: letters hold user ids")
+
+
+def _whole(settings: KafkaSettings, configuration: Mapping[str, str] | None) -> Iterator[Finding]:
+    """Say whether each letter is kept: compaction keeps one of a user, and refuses what has no key."""
+    if configuration is None:
+        yield warning(
+            _LETTERS, "its configuration can't be read", "grant DESCRIBE_CONFIGS, or see to 14 days of retention and no compaction"
+        )
+    elif "compact" in configuration.get("cleanup.policy", ""):
+        command = (
+            f"kafka-configs.sh --bootstrap-server {settings.bootstrap_servers[0]} --alter --entity-type topics"
+            f" --entity-name {settings.dead_letter_topic} --add-config cleanup.policy=delete"
+        )
+        yield wrong(_LETTERS, "is compacted: letters of one user overwrite each other", command, SETTINGS)
+
+
+def _unsaid(described: Described) -> str:
+    return "" if described.may is not None else "; the broker does not say what we may do"

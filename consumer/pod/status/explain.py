@@ -1,0 +1,114 @@
+"""Why a user is not synced yet, as this pod knows it."""
+
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from ...core.model import SESAMY, AccountId, UserKey
+from ...core.partitioner import partition_of, usual_key
+from ...core.text import shown
+from ...core.users.user import Phase, User, tokens
+from .tree import Explanation, OpenLetterStatus, OwedAccount
+
+if TYPE_CHECKING:
+    from ..service import Service
+
+_WORDS: Final = {
+    "clean": "nothing is owed: no event waits, and nothing is parked",
+    "waiting": "an event has come, and more may: the burst's end is waited for",
+    "due": "the run may begin, and waits for its turn or a gate",
+    "running": "a run is going",
+    "owed": "a run has failed in part, and is tried again",
+    "parking": "what is owed is being written to the dead-letter topic",
+    "parked": "what is owed is in the dead-letter topic",
+    "paused": "nothing is read from its partition for now: an event may wait there",
+    "elsewhere": "its partition is another pod's: ask there",
+    "unknown-vendor": "the settings don't know this vendor: its events are passed over",
+    "not-ready": "this pod has no partitions yet",
+}
+
+
+def explain(service: "Service", vendor: str, user: str) -> Explanation:
+    """Say why; O(what is owed to this one user)."""
+    key, now = UserKey(vendor, user), anyio.current_time()
+    dirty = service.schedule.users.get(key)
+    letters = _letters(service, key)
+    number = _partition(service, key)
+    state = _state(service, key, dirty, now=now, parked=bool(letters), partition=number)
+    since = service.workers.since(key)
+    return Explanation(
+        vendor=shown(vendor, limit=256),
+        user=shown(user, limit=256),
+        state=state,  # type: ignore[arg-type]
+        why=_WORDS[state],
+        since_s=None if since is None else round(now - since, 3),
+        due_s=round(max(0.0, dirty.due_at - now), 3) if dirty is not None and dirty.due_at != float("inf") else None,
+        owed=_owed(service, key, dirty, now),
+        tokens=tuple(f"{partition}:{offset}" for partition, offset in tokens(dirty)) if dirty is not None else (),
+        letters=letters,
+        partition=number,
+        is_ours=number in service.ledger.partitions,
+    )
+
+
+def _state(service: "Service", key: UserKey, dirty: User | None, *, now: float, parked: bool, partition: int | None) -> str:  # noqa: PLR0911
+    if key.vendor not in service.up.vendors:
+        return "unknown-vendor"
+    if dirty is not None:
+        rare = dirty.rare
+        if rare is not None and rare.phase is not Phase.WAITING:
+            return "running" if rare.phase is Phase.RUNNING else "parking"
+        if rare is not None and rare.debts:
+            return "owed"
+        return "due" if dirty.due_at <= now else "waiting"
+    if parked:
+        return "parked"
+    if not service.ledger.partitions:
+        return "not-ready"
+    if partition is not None and partition not in service.ledger.partitions:
+        return "elsewhere"
+    if service.intake is not None and (service.intake.paused or partition in service.intake.out):
+        return "paused"
+    return "clean"
+
+
+def _owed(service: "Service", key: UserKey, dirty: User | None, now: float) -> tuple[OwedAccount, ...]:
+    if dirty is None or dirty.rare is None:
+        return ()
+    return tuple(
+        _one_owed(service, key, account, attempts=debt.attempts, code=debt.code, next_try_s=max(0.0, debt.not_before - now), now=now)
+        for account, debt in dirty.rare.debts.items()
+    )
+
+
+def _one_owed(
+    service: "Service", key: UserKey, account: AccountId, *, attempts: int, code: str, next_try_s: float, now: float
+) -> OwedAccount:
+    gates = service.up.gates
+    if not code and account != SESAMY and not gates.ready(account, now):
+        code = "register"  # Who left its lists is read first.
+    gate = (gates.vendors[key.vendor] if account == SESAMY else gates.accounts[account]).state(now=now)
+    return OwedAccount(
+        account=account or "sesamy",
+        attempts=attempts,
+        code=code,
+        next_try_s=round(next_try_s, 3),
+        gate=gate.state,
+        gate_cause=gate.cause,
+        gate_next_try_s=round(gate.next_try_s, 3),
+    )
+
+
+def _letters(service: "Service", key: UserKey) -> tuple[OpenLetterStatus, ...]:
+    book = service.healing.book
+    return tuple(
+        OpenLetterStatus(place=f"{place[0]}:{place[1]}", account=letter.account or "", heals=letter.held or letter.requeued)
+        for place in book.of_user(key)
+        for letter in (book[place],)
+    )
+
+
+def _partition(service: "Service", key: UserKey) -> int | None:
+    """Assumption: the key is `vendor|user`, placed by Kafka's default partitioner."""
+    known = service.consumer.partitions_for_topic(service.settings.kafka.topic) if service.consumer is not None else None
+    return partition_of(usual_key(key), len(known)) if known else None

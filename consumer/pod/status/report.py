@@ -1,0 +1,287 @@
+"""What the service says of itself, asked whenever a probe, a page or a scrape comes."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from math import inf
+from shlex import quote
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from aiokafka import TopicPartition
+
+from ...core.mapping.consent import Consent
+from ...core.model import AccountId
+from ...core.text import shown
+from ...core.unknown import Unknown
+from ...core.users.counts import Owed, Survey, survey
+from ...settings.model import Account
+from ...telemetry.metrics import version
+from .tree import (
+    CauseStatus,
+    GateStatus,
+    GroupStatus,
+    IgnoredFilter,
+    LetterCounts,
+    ListStatus,
+    PartitionStatus,
+    Status,
+    UnknownAnswer,
+    UnknownType,
+    UnknownVendor,
+    UserCounts,
+)
+
+if TYPE_CHECKING:
+    from ..service import Service
+
+_LETTERS_LATE_S: Final = 30.0
+_LETTERS_UNREAD_S: Final = 60.0
+_MOVE_LATE_S: Final = 180.0
+_RUN_LATE_S: Final = 600.0
+_SURVEY_REST: Final = 50
+"""A look at all dirty users is followed by so many times its length without one: it takes at most 2 % of the time."""
+
+
+class Pulse:
+    """What one service says of itself."""
+
+    def __init__(self, service: "Service", *, started_at: float, host: str = "") -> None:
+        """Take the service, when it began (wall time, s) and where it runs."""
+        self._service, self._started_at, self._host = service, started_at, shown(host)
+        self._fingerprint = service.settings.fingerprint()
+        self._survey, self._survey_again_at = Survey(), 0.0
+        self._oldest_letter_ms: int | None = None
+
+    def status(self) -> Status:
+        """Return the status of now."""
+        service, now = self._service, anyio.current_time()
+        seen = self._surveyed()
+        failing = service.parker.failing_since
+        writable = failing is None or now - failing < _LETTERS_LATE_S
+        readable = now - service.follower.followed_at < _LETTERS_UNREAD_S
+        not_ready = _not_ready(service, writable=writable, readable=readable)
+        return Status(
+            build=version(),
+            host=self._host,
+            at=time.time(),
+            state=service.state,
+            ready=not not_ready,
+            not_ready=not_ready,
+            live=_live(service, now),
+            started_at=self._started_at,
+            group=_group(service),
+            partitions=_partitions(service),
+            users=_users(service, seen),
+            upstreams=_gates(service, seen, now),
+            lists=_lists(service, seen, now),
+            unknown_vendors=_unknown(service),
+            unknown_types=_unknown_types(service),
+            ignored_filters=_ignored_filters(service),
+            dead_letters=LetterCounts(
+                written=service.parker.written,
+                waiting=len(service.parker),
+                writable=writable,
+                readable=readable,
+                open=len(service.healing.book) if service.follower.caught_up and readable else None,
+                oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
+                to_retry=seen.letters,
+            ),
+            recent_failures=tuple(sorted(service.resync.failures.values(), key=lambda one: -one.last_at)),
+            unknown_answers=tuple(
+                UnknownAnswer(upstream=one.upstream, op=one.op, shape=one.shape, count=one.count) for one in service.up.shapes.seen()
+            ),
+            settings_fingerprint=self._fingerprint,
+        )
+
+    def _surveyed(self) -> Survey:
+        began = time.perf_counter()
+        if began >= self._survey_again_at:
+            service, now = self._service, anyio.current_time()
+            gates = service.up.gates
+            self._survey = survey(
+                service.schedule.users.values(),
+                service.up.account_ids,
+                out_vendors={vendor for vendor, gate in gates.vendors.items() if gate.closed(now=now)},
+                out_accounts={account for account, gate in gates.accounts.items() if gate.closed(now=now) or gates.late(account, now)},
+                letters=service.healing.waiting(),
+            )
+            self._oldest_letter_ms = service.healing.book.oldest_parked_ms()
+            ended = time.perf_counter()
+            self._survey_again_at = ended + (ended - began) * _SURVEY_REST
+        return self._survey
+
+
+def _age_s(at_ms: float, wall: float) -> float | None:
+    return None if at_ms == inf else round(max(0.0, wall - at_ms / 1000), 3)
+
+
+def _not_ready(service: "Service", *, writable: bool, readable: bool) -> tuple[str, ...]:
+    reasons = (
+        ("starting", service.state == "starting"),
+        ("draining", service.state == "draining"),
+        ("not a member of the group", not service.assignment.joined),
+        ("the topic is missing", service.assignment.watch.missing),
+        ("the dead-letter topic takes no letters", not writable),
+        ("the dead-letter topic can't be read", not readable),
+    )
+    return tuple(why for why, holds in reasons if holds)
+
+
+def _group(service: "Service") -> GroupStatus:
+    return GroupStatus(
+        generation=service.generation,
+        lease_left_s=round(max(0.0, service.lease_left_s()), 3),
+        topic_partitions=service.assignment.of_topic,
+    )
+
+
+def _users(service: "Service", seen: Survey) -> UserCounts:
+    wall = time.time()
+    return UserCounts(
+        dirty=len(service.schedule),
+        limit=service.settings.workers.max_dirty_users,
+        causes=tuple(
+            CauseStatus(
+                cause=cause,  # type: ignore[arg-type]
+                users=users,
+                oldest_s=_age_s(seen.since_ms.get(cause, inf), wall),
+            )
+            for cause, users in seen.causes.items()
+        ),
+    )
+
+
+def _unknown(service: "Service") -> tuple[UnknownVendor, ...]:
+    return tuple(
+        UnknownVendor(
+            vendor=shown(vendor),
+            events=one.events,
+            first_offset=f"{one.first[0]}:{one.first[1]}",
+            replay=f"sesamy-makeas replay --vendor {quote(shown(vendor))} {_from(one)}",
+        )
+        for vendor, one in service.unknown.seen.items()
+    )
+
+
+def _unknown_types(service: "Service") -> tuple[UnknownType, ...]:
+    types = service.unknown_types
+    return tuple(
+        UnknownType(
+            type=name,
+            events=one.events,
+            first_offset=f"{one.first[0]}:{one.first[1]}",
+            replay="" if types.are_taken else f"sesamy-makeas replay --unknown-types {_from(one)}",
+        )
+        for name, one in types.seen.items()
+    )
+
+
+def _ignored_filters(service: "Service") -> tuple[IgnoredFilter, ...]:
+    return tuple(
+        IgnoredFilter(vendor=one.vendor, resource=one.resource, found_at=one.found_at, obeyed_at=one.obeyed_at, replay=one.replay)
+        for one in service.up.filters.findings()
+    )
+
+
+def _from(one: Unknown) -> str:
+    """Return where to begin, on every partition: other pods have seen events of theirs."""
+    if one.since_ms < 0:
+        return f"--from-offset {one.first[0]}:{one.first[1]}"
+    at = datetime.fromtimestamp(min(one.since_ms / 1000, time.time()), tz=UTC)
+    return f"--from-time {at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
+
+
+def _live(service: "Service", now: float) -> bool:
+    """Say whether the work lives: every part, every run, and polls and commits of a member, or else its tries to join."""
+    if service.ended or service.workers.longest_s(now=now) >= _RUN_LATE_S:
+        return False
+    if service.state == "draining":
+        return True
+    if service.intake is None or not service.assignment.joined:
+        return now - service.tried_at < service.join_limit_s
+    return max(now - service.intake.polled_at, now - service.commits.tried_at) < _MOVE_LATE_S
+
+
+def _partitions(service: "Service") -> tuple[PartitionStatus, ...]:
+    ledger, intake, consumer = service.ledger, service.intake, service.consumer
+    rows = []
+    for partition in sorted(ledger.partitions):
+        tp = TopicPartition(service.settings.kafka.topic, partition)
+        end = consumer.highwater(tp) if consumer is not None and tp in consumer.assignment() else None
+        oldest_ms = ledger.oldest_since_ms(partition)
+        rows.append(
+            PartitionStatus(
+                partition=partition,
+                position=ledger.next_offset(partition),
+                end=-1 if end is None else end,
+                committed=service.commits.committed.get(partition, -1),
+                open=ledger.open_count(partition),
+                paused=intake is not None and (intake.paused or partition in intake.out),
+                oldest_open_at=None if oldest_ms is None else oldest_ms / 1000,
+            )
+        )
+    return tuple(rows)
+
+
+def _gates(service: "Service", seen: Survey, now: float) -> tuple[GateStatus, ...]:
+    owns = bool(service.ledger.partitions)
+    waiting, held = _by_gate(service.schedule.due_by_account()), _by_gate(seen.held)
+    rows = []
+    for kind, prefix, gates in (("sesamy", "sesamy:", service.up.gates.vendors), ("makeas", "", service.up.gates.accounts)):
+        for name, gate in gates.items():
+            state = gate.state(now=now)
+            rows.append(
+                GateStatus(
+                    name=f"{prefix}{name}",
+                    kind="sesamy" if kind == "sesamy" else "makeas",
+                    state=state.state,
+                    cause=state.cause,
+                    closed_s=round(state.closed_s, 3),
+                    next_try_s=round(state.next_try_s, 3),
+                    waiting_users=waiting[f"{prefix}{name}"],
+                    held_users=held[f"{prefix}{name}"],
+                    rate_share=state.share if owns else 0.0,
+                    in_use=state.in_use,
+                )
+            )
+    return tuple(rows)
+
+
+def _by_gate(users: Mapping[tuple[str, AccountId], int]) -> Counter[str]:
+    named: Counter[str] = Counter()
+    for (vendor, account), number in users.items():
+        named[account or f"sesamy:{vendor}"] += number
+    return named
+
+
+def _lists(service: "Service", seen: Survey, now: float) -> tuple[ListStatus, ...]:
+    return tuple(_list(service, account, list_id, seen, now) for account in service.settings.accounts for list_id in account.lists)
+
+
+def _list(service: "Service", account: Account, list_id: str, seen: Survey, now: float) -> ListStatus:
+    wall, vendor = time.time(), account.vendor
+    last_at, freshness_s = service.resync.written.get((account.id, list_id, vendor), (None, None))
+    nothing = Owed()
+    of_all, own = seen.owed.get((vendor, account.id), nothing), seen.owed_lists.get((vendor, account.id, list_id), nothing)
+    consent = service.up.registers.consent(account.id) or Consent(account.lists, salt=b"")
+    door = service.up.gates.lists.state(account.id, list_id, now=now)
+    return ListStatus(
+        vendor=vendor,
+        account=account.id,
+        list=list_id,
+        last_write_at=last_at,
+        freshness_last_s=None if freshness_s is None else round(freshness_s, 3),
+        oldest_pending_s=_age_s(min(of_all.since_ms, own.since_ms), wall),
+        oldest_due_s=_age_s(min(of_all.due_since_ms, own.due_since_ms), wall),
+        owed_users=of_all.users + own.users,
+        register=consent.registers[list_id].state,
+        register_code=consent.registers[list_id].code,
+        left=len(consent.registers[list_id]),
+        door=door.door,
+        door_code=door.code,
+        left_out_s=round(door.left_out_s, 3),
+        next_try_s=round(door.next_try_s, 3),
+        contacts_without_status=consent.without_status,
+    )

@@ -1,0 +1,166 @@
+"""Probes, metrics and the status page: a small read-only HTTP server that never holds the consumer up."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from math import inf
+from typing import Final
+
+import anyio
+import anyio.to_thread
+import msgspec
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from ...core.errors import Fatal
+from .gauges import Scrape
+from .page import POLICY, page
+from .tree import Explanation, Status
+
+_UNAVAILABLE: Final = 69
+_CONNECTIONS: Final = 256
+"""At once; who comes then is hung up on. Descriptors are the consumer's, too."""
+_SEND_S: Final = 15.0
+"""Who has not taken an answer by then is hung up on, so that what they don't read is not kept."""
+_SCRAPED_S: Final = 1.0
+"""A scrape's text serves all who ask within so long."""
+_FORMATS: Final = 8
+ID_CHARS: Final = 256
+Explain = Callable[[str, str], Explanation]
+"""Vendor and user -> why the user is not synced yet."""
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Server": "sesamy-makeas",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@asynccontextmanager
+async def serving(
+    host: str, port: int, status: Callable[[], Status], registry: CollectorRegistry, explain: Explain | None = None
+) -> AsyncIterator[int]:
+    """
+    Serve while the block lasts; give the port.
+
+    It promises: GET and HEAD only, no personal data, nothing that waits for anything but `status`, a plain function; many
+    who ask, slow readers and large answers hold up nobody but themselves.
+
+    Args:
+        port: 0 takes a free one; whether there is to be a server at all is the caller's business.
+        status: gives the status of now.
+        registry: what `/metrics` shows.
+        explain: says why a user is not synced yet.
+
+    Raises:
+        Fatal: the address can't be listened at (69).
+    """
+    runner = web.AppRunner(_app(status, registry, explain), access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0)
+    await runner.setup()
+    try:
+        try:
+            listening = await asyncio.get_running_loop().create_server(lambda: _admitted(runner.server), host, port)
+        except OSError as error:
+            text = f"admin: can't listen at port {port} ({error.strerror or type(error).__name__}): free it, or set admin.port (0 = off)"
+            raise Fatal(text, code="admin-port", status=_UNAVAILABLE) from error
+        try:
+            yield listening.sockets[0].getsockname()[1]
+        finally:
+            listening.close()
+    finally:
+        await runner.cleanup()
+
+
+class _HangsUp(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+
+def _admitted(server: web.Server | None) -> asyncio.Protocol:
+    return server() if server is not None and len(server.connections) < _CONNECTIONS else _HangsUp()
+
+
+@web.middleware
+async def _sent_in_time(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+    response = await handler(request)
+    with anyio.move_on_after(_SEND_S) as scope:
+        await response.prepare(request)
+        await response.write_eof()
+    if scope.cancelled_caught and request.transport is not None:
+        request.transport.abort()
+    return response
+
+
+class _Scrapes:
+    """The text of `/metrics`: written beside the loop, one at a time, and once for all who ask within a second."""
+
+    def __init__(self, status: Callable[[], Status], registry: CollectorRegistry) -> None:
+        self._status, self._registry = status, registry
+        self._lock = anyio.Lock()
+        # By format: when it was made (loop's clock, s), and the text.
+        self._made: dict[str, tuple[float, bytes]] = {}
+
+    async def text(self, accept: str) -> tuple[bytes, str]:
+        """Return the text, and its format."""
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (ValueError, TypeError):  # A version that is none.
+            encode, content_type = choose_encoder("")
+        async with self._lock:
+            made_at, text = self._made.get(content_type, (-inf, b""))
+            if anyio.current_time() - made_at >= _SCRAPED_S:
+                if len(self._made) >= _FORMATS:  # Who asks names the version.
+                    self._made.clear()
+                made_at = anyio.current_time()
+                text = await anyio.to_thread.run_sync(encode, Scrape(self._registry, self._status(), now=time.time()))
+                self._made[content_type] = made_at, text
+        return text, content_type
+
+
+def _app(status: Callable[[], Status], registry: CollectorRegistry, explain: Explain | None) -> web.Application:
+    async def livez(_: web.Request) -> web.Response:
+        return _probe(status().live, "live", ("not live: something that should move does not",))
+
+    async def readyz(_: web.Request) -> web.Response:
+        now = status()
+        return _probe(now.ready, "ready", now.not_ready)
+
+    scrapes = _Scrapes(status, registry)
+
+    async def metrics(request: web.Request) -> web.Response:
+        text, content_type = await scrapes.text(request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
+
+    async def as_json(_: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode(status()), content_type="application/json")
+
+    async def as_page(_: web.Request) -> web.Response:
+        now = status()
+        return web.Response(text=page(now, now=now.at), content_type="text/html")
+
+    async def why(request: web.Request) -> web.Response:
+        vendor, user = request.query.get("vendor", ""), request.query.get("user", "")
+        if not (explain and 0 < len(vendor) <= ID_CHARS and 0 < len(user) <= ID_CHARS):
+            return web.Response(text="name a vendor and a user, each of 1 to 256 characters\n", status=HTTPStatus.BAD_REQUEST)
+        return web.Response(body=msgspec.json.encode(explain(vendor, user)), content_type="application/json")
+
+    app = web.Application(middlewares=[_sent_in_time])
+    paths = {"/livez": livez, "/readyz": readyz, "/metrics": metrics, "/status.json": as_json, "/explain.json": why, "/": as_page}
+    for path, answer in paths.items():
+        app.router.add_get(path, answer)
+    app.on_response_prepare.append(_harden)
+    return app
+
+
+def _probe(good: bool, word: str, why_not: tuple[str, ...]) -> web.Response:  # noqa: FBT001 - the only thing it is about
+    code = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
+    return web.Response(text="".join(f"{line}\n" for line in ((word,) if good else why_not)), status=code)
+
+
+async def _harden(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)

@@ -1,0 +1,1 @@
+"""Fetches a user, maps it, writes it to every list."""

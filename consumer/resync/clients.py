@@ -1,0 +1,194 @@
+"""Builds what talks to Sesamy and Make.as: one client and one gate per vendor and per account."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+from secrets import token_bytes
+
+from msgspec import Struct, field
+from prometheus_client import Counter
+
+from ..core.answers.makeas import UnknownShapes
+from ..core.gates.gate import Gate
+from ..core.gates.gates import MAKE_CALLS, SESAMY_CALLS, Gates
+from ..core.gates.list_doors import ListDoors
+from ..core.mapping.consent import Consent
+from ..core.model import AccountId
+from ..settings.model import Account, Settings
+from ..telemetry.logs import log
+from ..telemetry.metrics import Metrics
+from ..telemetry.traces import Traces
+from . import makeas, sesamy
+from .filters import Filters
+from .http import exchange as http
+from .list_rows import ListRows
+from .registers import Registers, Source
+from .run import Target, Vendor
+
+_log = log(__name__)
+
+
+class Upstreams(Struct, frozen=True):
+    """All clients and gates of a process."""
+
+    vendors: Mapping[str, Vendor]
+    gates: Gates
+    traces: Traces | None = None
+    """None: off."""
+    shapes: UnknownShapes = field(default_factory=UnknownShapes)
+    """Answers to writes that say nothing we know."""
+    registers: Registers = field(default_factory=Registers)
+    """Who left each list; until somebody runs it, no account is let in but those it does not know."""
+    filters: Filters = field(default_factory=Filters)
+    """Whether each vendor heeds whom it is asked for; asked only where somebody runs it."""
+
+    @property
+    def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
+        """Return each vendor's accounts."""
+        return {vendor: tuple(one.targets) for vendor, one in self.vendors.items()}
+
+
+@asynccontextmanager
+async def upstreams(
+    settings: Settings,
+    metrics: Metrics,
+    *,
+    traces: Traces | None = None,
+    rate_share: float = 1.0,
+    courteous: bool = False,
+    heals: bool = False,
+) -> AsyncIterator[Upstreams]:
+    """
+    Open the connections' pool.
+
+    Args:
+        traces: where each call is to be seen, too.
+        rate_share: the part of every limit that this process may use.
+        courteous: whether it makes way for others at a 429 (see `Gate`).
+        heals: see `gates`.
+    """
+    connections = settings.workers.concurrency * SESAMY_CALLS + settings.makeas.max_in_flight * 2 * len(settings.accounts)
+    shapes = UnknownShapes()
+    async with http.session(connections=connections, proxy=settings.http.proxy) as session:
+
+        def client(name: str, base_url: str, timeout_s: float, refuses: Collection[int]) -> http.Http:
+            @cache  # Looking a child up by its labels costs more than counting.
+            def requests(op: str, code: str) -> Counter:
+                return metrics.upstream_requests.labels(name, op, code)
+
+            lasted = metrics.upstream_request_seconds.labels(name)
+
+            def observe(op: str, code: str, seconds: float) -> None:
+                requests(op, code).inc()
+                lasted.observe(seconds)
+                if traces is not None:
+                    traces.call(name, op, code, seconds)
+
+            return http.Http(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe)
+
+        limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals)
+        consents, sources = _consents(settings), {}
+
+        def target(account: Account) -> Target:
+            exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES)
+
+            def unknown(op: str, shape: str) -> None:
+                metrics.unknown_answers.labels(account.id, op).inc()
+                if shapes.note(account.id, op, shape):
+                    _log.warning("unknown answer shape", upstream=account.id, op=op, shape=shape)
+
+            key, consent = account.api_key, consents[account.id]
+            rows = ListRows(exchange, user_id=account.user_id, api_key=key.read)
+            sources[account.id] = Source(consent, rows, limits.accounts[account.id], key.expire)
+            made = makeas.MakeAs(
+                exchange,
+                user_id=account.user_id,
+                api_key=key.read,
+                lists=account.lists,
+                consent=consent,
+                keep_single_purchase=settings.makeas.keep_single_purchase,
+                unknown=unknown,
+            )
+            return Target(account, made)
+
+        vendors = {}
+        for vendor in settings.vendors:
+            api = client(f"sesamy:{vendor.id}", settings.sesamy.base_url, settings.sesamy.timeout_s, sesamy.REFUSES)
+            tokens = client(f"sesamy:{vendor.id}", settings.sesamy.token_url, settings.sesamy.timeout_s, sesamy.REFUSES)
+            token = sesamy.Token(
+                tokens,
+                client_id=vendor.sesamy.client_id,
+                client_secret=vendor.sesamy.client_secret.read,
+                audience=vendor.sesamy.audience,
+                scope=vendor.sesamy.scope,
+                expire_secret=vendor.sesamy.client_secret.expire,
+            )
+            vendors[vendor.id] = Vendor(
+                sesamy.Sesamy(api, token, note_odd=_note_odd(metrics, vendor.id)),
+                {account.id: target(account) for account in settings.accounts_of(vendor.id)},
+            )
+        registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()], hold_s=settings.workers.hold_s)
+        limits.ready, limits.late = registers.ready, registers.late
+        filters = Filters({vendor: one.sesamy for vendor, one in vendors.items()}, limits.vendors)
+        yield Upstreams(vendors, limits, traces, shapes, registers, filters)
+
+
+def _note_odd(metrics: Metrics, vendor: str) -> Callable[[Collection[str]], None]:
+    """Return what counts the fields of a vendor's answers that could not be read, and names each of them once."""
+    named: set[str] = set()
+
+    def note(fields: Collection[str]) -> None:
+        for name in fields:
+            metrics.odd_values.labels(name).inc()
+            if name not in named:
+                named.add(name)
+                _log.warning("a field of sesamy's answers can't be read", vendor=vendor, field=name)
+
+    return note
+
+
+def _consents(settings: Settings) -> dict[AccountId, Consent]:
+    """Return what is to be known of each account's lists, of all vendors that share it."""
+    salt = token_bytes(32)
+    lists: dict[AccountId, dict[str, None]] = {}
+    for account in settings.accounts:
+        lists.setdefault(account.id, {}).update(dict.fromkeys(account.lists))
+    return {account: Consent(of, salt=salt, unreadable=settings.makeas.unreadable_status) for account, of in lists.items()}
+
+
+def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False) -> Gates:
+    """
+    Return open gates with the settings' limits.
+
+    Args:
+        heals: whether who is held is tried again by itself, later: then the failures of few users shut a gate, too, and a list that
+            refuses everybody is left out.
+    """
+    at_sesamy, at_makeas, hold_s = settings.sesamy, settings.makeas, settings.workers.hold_s
+    tries = settings.workers.max_attempts if heals else None
+    return Gates(
+        {
+            vendor.id: Gate(
+                rate_per_s=at_sesamy.requests_per_minute / 60 * rate_share,
+                burst=at_sesamy.burst * rate_share,
+                run_calls=SESAMY_CALLS,
+                tries=tries,
+                hold_s=hold_s,
+                courteous=courteous,
+            )
+            for vendor in settings.vendors
+        },
+        {
+            account.id: Gate(
+                rate_per_s=at_makeas.requests_per_second * rate_share,
+                burst=at_makeas.burst * rate_share,
+                run_calls=MAKE_CALLS,
+                places=at_makeas.max_in_flight,
+                tries=tries,
+                hold_s=hold_s,
+                courteous=courteous,
+            )
+            for account in settings.accounts
+        },
+        ListDoors(heals=heals),
+    )

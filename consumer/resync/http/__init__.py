@@ -1,0 +1,1 @@
+"""One bounded exchange over HTTP."""

@@ -1,0 +1,133 @@
+"""Make.as' call for a list's rows, in our nouns: who left it, and who came back."""
+
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import inf
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from ..core.errors import Refused, Retryable
+from ..core.mapping.consent import ContactId, Row, standing
+from .http.exchange import MIB, Answer, Http, decoded
+
+PER_PAGE: Final = 1000
+REFUSED: Final = (400, 403, 404, 405, 422)
+"""That the call can't be had; other failures pass."""
+_CAP_BYTES: Final = 16 * MIB
+_EPOCH_MS_FROM: Final = 1e11
+"""A larger number of seconds would be in the year 5138: it is milliseconds."""
+Status = Literal["active", "unsubscribed", "bounce"]
+
+
+class Page(Struct, frozen=True):
+    """Some rows of a list."""
+
+    rows: tuple[Row, ...]
+    server_at: float | None
+    """The server's time of the answer (s); None: it does not say."""
+
+
+class ServerClock:
+    """The server's time when a reading began: as it says it, else the newest that it told of a row."""
+
+    def __init__(self) -> None:
+        """Know no time."""
+        self._said_at: float | None = None
+        self._newest = -inf
+
+    def hear(self, page: Page) -> Page:
+        """Take a page, and give it back."""
+        if self._said_at is None:
+            self._said_at = page.server_at
+        self._newest = max(self._newest, max((row.updated_at for row in page.rows if row.updated_at is not None), default=-inf))
+        return page
+
+    def later_than(self, known: float | None) -> float | None:
+        """Return the later of what was told and what is known."""
+        told = self._said_at if self._said_at is not None else None if self._newest == -inf else self._newest
+        return known if told is None else told if known is None else max(known, told)
+
+
+def is_before(row: Row, after: float) -> bool:
+    """Say whether a row that was asked for as changed since `after` was not."""
+    return row.updated_at is not None and row.updated_at < after - 1.0  # It is asked for in whole seconds.
+
+
+class ListRows:
+    """The rows of one account's lists."""
+
+    def __init__(self, http: Http, *, user_id: str, api_key: Callable[[], str]) -> None:
+        """Take the API; the key is read at each call."""
+        self._http, self._user_id, self._api_key = http, user_id, api_key
+
+    async def page(self, list_id: str, status: Status, *, page: int, updated_after: float | None = None, per_page: int = PER_PAGE) -> Page:
+        """
+        Return a page of those of a list who are `status` there.
+
+        Args:
+            page: from 1.
+            updated_after: the server's time (s) from which on a change counts; None: all rows.
+
+        Raises:
+            Refused: the call can't be had for this list.
+            Retryable, Denied: as `Http.exchange`; `wrong-shape`, where the answer holds no rows.
+        """
+        query = [("list_id", list_id), ("page", str(page)), ("per_page", str(per_page)), ("status", status)]
+        if updated_after is not None:
+            query.append(("updated_after", datetime.fromtimestamp(updated_after, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")))
+        answer = await self._get("leavers", "/subscribers/by_list", query)
+        if answer.status in REFUSED:
+            raise Refused(f"leavers: status {answer.status}", code=f"http-{answer.status}")
+        return Page(tuple(_row(one) for one in _rows(answer)), _date(answer.date))
+
+    async def _get(self, op: str, path: str, query: list[tuple[str, str]]) -> Answer:
+        credentials = b64encode(f"{self._user_id}:{self._api_key()}".encode()).decode("ascii")
+        headers = {"Authorization": f"Basic {credentials}"}
+        return await self._http.exchange(op, "GET", path, query=query, headers=headers, also=REFUSED, cap_bytes=_CAP_BYTES)
+
+
+def _rows(answer: Answer) -> list[object]:
+    """Assumption: a bare array, or one under a name of its own."""
+    tree = decoded(answer, "leavers")
+    if isinstance(tree, dict):
+        tree = next((tree[name] for name in ("data", "subscribers") if name in tree), None)
+    if not isinstance(tree, list):
+        raise Retryable("leavers: the answer holds no rows", code="wrong-shape")
+    return tree
+
+
+def _row(tree: object) -> Row:
+    row = tree if isinstance(tree, dict) else {}
+    email = row.get("email")
+    said = standing(row.get("email_status"), row.get("emailStatus"), row.get("status"))
+    return Row(_id(row.get("id")), email if isinstance(email, str) else None, said, _time(row.get("date_updated")))
+
+
+def _id(value: object) -> ContactId | None:
+    """Return an id; one of digits as a number, which takes half the memory."""
+    if isinstance(value, str) and value:
+        return int(value) if value.isascii() and value.isdigit() and str(int(value[:20])) == value else value
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _time(value: object) -> float | None:
+    try:
+        if isinstance(value, str):
+            at = datetime.fromisoformat(value)
+            return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value / 1000 if value > _EPOCH_MS_FROM else float(value)
+    except (ValueError, OverflowError):
+        pass
+    return None
+
+
+def _date(text: str | None) -> float | None:
+    try:
+        at = parsedate_to_datetime(text) if text is not None else None
+    except (ValueError, OverflowError, TypeError):
+        return None
+    return None if at is None else (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,312 @@
+"""Make.as' API in our nouns."""
+
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Final
+
+import anyio
+import msgspec
+from msgspec import Struct, field
+
+from ..core.answers.address import same_address
+from ..core.answers.makeas import Reading, read
+from ..core.errors import ConsumerError, Forbidden, Held, Refused, Retryable
+from ..core.mapping.consent import NAMELESS, Consent, ContactId, Found, Standing, standing
+from ..core.mapping.documents import Documents, Subscriber
+from ..core.mapping.tags import others, stale, with_lasting
+from .http.exchange import Answer, Http, decoded, segment, shaped, together
+
+REFUSES: Final = frozenset({400, 404, 409, 413, 422})
+MAX_ROWS: Final = 1000
+"""A bulk call takes no more."""
+_NOT_FOUND: Final = 404
+_PRODUCTS_PATH: Final = "/subscribers/subscriptions/products/bulkinsert"
+_SUBSCRIPTIONS_PATH: Final = "/subscribers/subscriptions/bulkinsert"
+"""Assumption: the call by address, whose rows name the subscriber by the next key."""
+_SUBSCRIBER_KEY: Final = "email"
+_LIST_KEY: Final = "subscriber_list_id[]"
+
+Permit = Callable[[], Awaitable[None]]
+Limit = Callable[[], float]
+Unknown = Callable[[str, str], None]
+"""Is told the operation and the answer's shape, without any value."""
+
+
+class _Tag(Struct, frozen=True):
+    title: str
+
+
+class Contact(Struct, frozen=True, kw_only=True):
+    """A subscriber as Make.as has it. Assumption: tags come by title or as `{id, title}`, and belong to the account."""
+
+    id: int | str
+    tags: list[str | _Tag] | None = None
+    email: str | None = None
+    firstname: str | None = None
+    lastname: str | None = None
+    company: str | None = None
+    external_id: str | int | None = None
+    email_status: object = None
+    # What might stand in its place: believed only where it says that mail is not wanted.
+    status: object = None
+    email_status_: object = field(default=None, name="emailStatus")
+    lists: object = None
+    """Assumption: ids, or objects with an `id`; where it is neither, it tells us nothing."""
+
+    @property
+    def list_ids(self) -> set[str] | None:
+        """Return the lists it is on; None: it does not say."""
+        if not isinstance(self.lists, list):
+            return None
+        ids = [one.get("id") if isinstance(one, dict) else one for one in self.lists]
+        return {str(one) for one in ids} if all(isinstance(one, int | str) for one in ids) else None
+
+    @property
+    def titles(self) -> list[str]:
+        """Return its tags, each once; a blank one, which could not be sent back, is none."""
+        titles = dict.fromkeys(tag if isinstance(tag, str) else tag.title for tag in self.tags or ())
+        return [title for title in titles if title.strip()]
+
+    @property
+    def standing(self) -> Standing:
+        """Return what it says of mail: that it is wanted, that it is not, or nothing that can be read."""
+        return standing(self.email_status, self.status, self.email_status_)
+
+    @property
+    def opted_out(self) -> bool:
+        """Say whether it says that mail must not be sent."""
+        return self.standing is Standing.LEFT
+
+
+class Written(Struct, frozen=True):
+    """What a write found."""
+
+    consent_kept: bool
+    """It kept out of the lists who has left them."""
+    refused: Mapping[str, str] = {}
+    """List id -> code of each list that refused a contact which another list took."""
+    taken: tuple[str, ...] = ()
+    """The lists that took it."""
+    left_out: tuple[str, ...] = ()
+    """The lists that it belongs on, and the caller left out."""
+
+
+class MakeAs:
+    """
+    One account: one key, and all its lists in one conversation.
+
+    It promises: the contact is read before it is written; `status` is never sent; who opted out or bounced is updated
+    without list ids, be it known from the contact itself or from a list's register of those who left; tags of others
+    stay; subscriptions come after the contact and the products; a list that refuses keeps nobody off another.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        *,
+        user_id: str,
+        api_key: Callable[[], str],
+        lists: Sequence[str],
+        consent: Consent | None = None,
+        keep_single_purchase: bool = True,
+        unknown: Unknown | None = None,
+    ) -> None:
+        """
+        Take the API; the key is read at each call.
+
+        Args:
+            consent: the registers of those who left the lists; None: there are none.
+            keep_single_purchase: whether `sesamy_made_single_purchase` stays where it is found.
+            unknown: told each answer to a write that says nothing we know.
+        """
+        self._consent = Consent.without(lists) if consent is None else consent
+        self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
+        self._keep_single_purchase = keep_single_purchase
+        self._unknown = unknown or (lambda _op, _shape: None)
+
+    async def contact(self, email: str, *, permit: Permit) -> Contact | None:
+        """
+        Return the contact of an address; None: there is none.
+
+        Raises:
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`.
+            Held: from `permit`.
+        """
+        await permit()
+        answer = await self._exchange("contact", "POST", "/subscribers/by_email", json={"email": email}, also=(_NOT_FOUND,))
+        if answer.status == _NOT_FOUND:
+            return None
+        return _contact(answer, email)
+
+    async def _hidden(self, contact: ContactId, email: str, *, permit: Permit) -> Contact:
+        """Read a contact that its address does not show, for its tags."""
+        await permit()
+        return _contact(await self._exchange("by_id", "GET", f"/subscribers/{segment(str(contact))}"), email)
+
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None) -> Written:
+        """
+        Write all of a user.
+
+        Args:
+            permit: awaited before each call.
+            limit_s: asked before each try of a write how long it may last (s).
+            lists: the account's lists to put the user on; None: all. With none a known contact is updated.
+
+        Raises:
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
+                refuses is raised only where no list takes the contact. `left-no-id`, of who left and can't be updated by an id.
+            Held: from `permit` and `limit_s`; `register`, where it is not known yet who left a list; `no-list`, where an unknown
+                contact is to be put on none.
+        """
+        self._consent.require(now=anyio.current_time())
+        given = tuple(one for one in self._lists if lists is None or one in lists)
+        written = Written(consent_kept=False)
+
+        async def write_contact() -> None:
+            nonlocal written
+            written = await self._write_contact(documents, given, permit, limit_s)
+
+        async def write_products() -> None:
+            await self._bulk("products", _PRODUCTS_PATH, msgspec.to_builtins(documents.products), permit, limit_s)
+
+        await together(write_contact, write_products)
+        rows = [{_SUBSCRIBER_KEY: documents.subscriber.email, **_given(msgspec.to_builtins(one))} for one in documents.subscriptions]
+        await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
+        return written
+
+    def wanted_tags(self, contact: Contact | None, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Return the tags that a contact is to have of us: the wanted ones, and what is on it for good."""
+        return with_lasting(wanted, contact.titles if contact is not None and self._keep_single_purchase else ())
+
+    async def list_title(self, list_id: str) -> str:
+        """
+        Return the title of a list: the key is good and the list is there.
+
+        Raises:
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `http-404`, or `rows` in a success: no such list.
+        """
+        answer = await self._exchange("list", "GET", f"/subscriberlists/{segment(list_id)}")
+        self._believe(answer, "list")
+        return shaped(decoded(answer, "list"), _List, "list").title or ""
+
+    async def _write_contact(self, documents: Documents, lists: tuple[str, ...], permit: Permit, limit_s: Limit) -> Written:
+        email = documents.subscriber.email
+        contact = await self.contact(email, permit=permit)
+        choice = self._consent.choose(self._lists, email, Found(contact.id, contact.standing) if contact else None)
+        if choice.is_hidden and choice.contact == NAMELESS:
+            raise Refused("the contact left, and nothing tells its id", code="left-no-id")
+        if choice.is_hidden and choice.contact is not None:
+            contact = await self._hidden(choice.contact, email, permit=permit)
+        mode, tags = tag_change(contact.titles if contact else [], self.wanted_tags(contact, documents.tags))
+        body = {**fields(documents.subscriber), "tags": tags}
+
+        async def put(lists: tuple[str, ...]) -> None:
+            await permit()
+            lists = self._consent.still(lists, email)  # It may have left while we waited.
+            query = [*((_LIST_KEY, list_id) for list_id in lists), ("tag", mode)]
+            if lists:
+                op, method, path = "upsert", "POST", "/subscribers"
+            elif contact is not None:
+                op, method, path = "update", "PATCH", f"/subscribers/{segment(str(contact.id))}"
+            else:
+                raise Held("the contact is to be put on no list", code="no-list")
+            self._believe(await self._exchange(op, method, path, query=query, json=body, limit_s=limit_s), op)
+
+        sent = tuple(one for one in choice.lists if one in lists)
+        refused = await _each_alone(put, sent)
+        left_out = tuple(one for one in choice.lists if one not in lists)
+        return Written(choice.left, refused, tuple(one for one in sent if one not in refused), left_out)
+
+    async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:
+        """Assumption: a bare array, which updates what it finds by `external_id`."""
+        for start in range(0, len(rows), MAX_ROWS):
+            await permit()
+            answer = await self._exchange(op, "POST", path, json=rows[start : start + MAX_ROWS], limit_s=limit_s)
+            self._believe(answer, op)
+
+    def _believe(self, answer: Answer, op: str) -> None:
+        """Refuse a success that is none; count one that says nothing we know."""
+        reading = read(decoded(answer, op)) if answer.body.strip() else Reading("done")
+        if reading.says == "refused":
+            raise Refused(f"{op}: rows were refused", code="rows")
+        if reading.says == "unknown":
+            self._unknown(op, reading.shape)
+
+    async def _exchange(
+        self,
+        op: str,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        json: object = None,
+        also: tuple[int, ...] = (),
+        limit_s: Limit | None = None,
+    ) -> Answer:
+        credentials = b64encode(f"{self._user_id}:{self._api_key()}".encode()).decode("ascii")
+        headers = {"Authorization": f"Basic {credentials}"}
+        return await self._http.exchange(op, method, path, query=query, headers=headers, json=json, also=also, limit_s=limit_s)
+
+
+class _List(Struct, frozen=True):
+    title: str | None = None
+
+
+async def _each_alone(put: Callable[[tuple[str, ...]], Awaitable[None]], lists: tuple[str, ...]) -> Mapping[str, str]:
+    """
+    Put a contact on all lists at once, and on each alone where that is refused; return list id -> code of those that refuse.
+
+    Raises:
+        ConsumerError: from `put`; where all lists refuse, it is the user who is refused.
+    """
+    try:
+        await put(lists)
+    except ConsumerError as together_refused:
+        if not lists[1:] or not _is_of_lists(together_refused):
+            raise
+        refused: dict[str, str] = {}
+        for one in lists:
+            try:
+                await put((one,))
+            except ConsumerError as error:
+                if not _is_of_lists(error):
+                    raise
+                refused[one] = error.code
+        if len(refused) == len(lists):
+            raise
+        return refused
+    return {}
+
+
+def _is_of_lists(error: ConsumerError) -> bool:
+    """Say whether one list may be behind it: a refusal, or a 403, which says nothing of the key."""
+    return isinstance(error, Refused | Forbidden)
+
+
+def _contact(answer: Answer, email: str) -> Contact:
+    tree = decoded(answer, "contact")
+    if isinstance(tree, dict) and "id" not in tree:
+        tree = tree.get("data", tree.get("subscriber"))
+    contact = shaped(tree, Contact, "contact")
+    if contact.email is not None and not same_address(contact.email, email):
+        raise Retryable("contact: the answer is another contact", code="foreign-contact")
+    return contact
+
+
+def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[str]]:
+    """
+    Return the mode and the tags to send: the others found, then the wanted ones.
+
+    The mode is `merge` where nothing stale is there, so that another hand's new tag is at risk only when it must be. The
+    others go along in either mode: Make.as' default is `replace`, and a server that does not heed the mode would wipe them.
+    """
+    return "replace" if stale(found, wanted) else "merge", [*others(found, wanted), *wanted]
+
+
+def fields(subscriber: Subscriber) -> dict[str, object]:
+    """Return a contact's fields. Assumption: a key without value is left out, and so leaves what is there."""
+    return _given(msgspec.to_builtins(subscriber))
+
+
+def _given(row: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in row.items() if value is not None}

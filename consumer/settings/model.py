@@ -1,0 +1,263 @@
+"""Every setting: its name, unit, limit and one sentence. `settings_load.load` reads them."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ..core.model import AccountId, Addressee
+from ..core.users.user import Rules
+from .secret import Secret
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+TopicName = Annotated[
+    str,
+    Meta(pattern=r"^(?!\.\.?$)[A-Za-z0-9._-]{1,249}$", description="a topic name: at most 249 letters, digits, dots, dashes, underscores"),
+]
+Server = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,255}:[0-9]{1,5}$", description="host:port")]
+Text = Annotated[str, Meta(min_length=1, max_length=4096)]
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class KafkaSettings(Struct, frozen=True, kw_only=True):
+    """The topic, and how it is reached."""
+
+    bootstrap_servers: Annotated[tuple[Server, ...], Meta(min_length=1)] = ("localhost:9092",)
+    """Brokers to ask first, each `host:port`."""
+    topic: TopicName = "sesamy.events"
+    """The topic with Sesamy's events."""
+    group_id: Name = "sesamy-makeas"
+    """The consumer group; all pods of one installation share it."""
+    start_at: Literal["earliest", "latest"] = "earliest"
+    """Where a group without any offset begins."""
+    dead_letter_topic: TopicName = "sesamy.events.dead-letter"
+    """Where letters are parked; created at the start if missing and allowed (kept for 14 days)."""
+    session_timeout_s: Seconds = 30.0
+    """Silence after which Kafka gives our partitions away; also the length of the lease."""
+    rebalance_timeout_s: Seconds = 60.0
+    """Time that members get to hand partitions over; above `workers.drain_s` and `session_timeout_s`."""
+    client_id: Name = "sesamy-makeas"
+    """The name brokers see in their logs and quotas."""
+    unknown_types: Literal["ignore", "resync"] = "ignore"
+    """What becomes of events that are none of the eight: passed over, or resynced as any other; they are shown either way."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How a connection is secured."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """How we log in; needed with a SASL protocol."""
+    sasl_username: Text | None = None
+    """The user for SASL."""
+    sasl_password: Secret | None = None
+    """The password for SASL."""
+    ssl_cafile: Text | None = None
+    """PEM file of the authorities that vouch for the brokers; the system's where absent."""
+    ssl_certfile: Text | None = None
+    """PEM file of our own certificate, where the brokers ask for one."""
+    ssl_keyfile: Text | None = None
+    """PEM file of that certificate's key."""
+
+
+class DebounceSettings(Struct, frozen=True, kw_only=True):
+    """How bursts are merged."""
+
+    quiet_s: Seconds = 2.0
+    """Time without a further event after which a user is due."""
+    max_wait_s: Seconds = 30.0
+    """The longest a user with ever more events waits; at least `quiet_s`."""
+
+
+class WorkerSettings(Struct, frozen=True, kw_only=True):
+    """How hard we push, and when we give up."""
+
+    concurrency: Annotated[int, Meta(ge=1, le=1024)] = 32
+    """Users resynced at once."""
+    max_attempts: Annotated[int, Meta(ge=1, le=1000)] = 8
+    """Failed tries of a user at one account, its gate open, before he is parked for it."""
+    backoff_s: Seconds = 1.0
+    """Longest wait after the first failed try; doubles with each, and the wait is drawn from 0 to it."""
+    backoff_max_s: Seconds = 60.0
+    """Where the doubling ends; at least `backoff_s`."""
+    hold_s: Annotated[float, Meta(gt=0, le=2_592_000)] = 900.0
+    """How long a closed gate may hold users, beyond any Retry-After, before they are parked."""
+    max_dirty_users: Annotated[int, Meta(ge=1, le=100_000_000)] = 250_000
+    """Users waiting above which partitions are paused; records waiting to be parked count too."""
+    drain_s: Seconds = 20.0
+    """Time for running resyncs to finish on SIGTERM and on revoke; below the pod's grace period."""
+
+
+class SesamySettings(Struct, frozen=True, kw_only=True):
+    """Sesamy's Management API."""
+
+    base_url: Text = "https://api2.sesamy.com"
+    """Where it is."""
+    token_url: Text = "https://token.sesamy.com/oauth/token"  # noqa: S105 - an address
+    """Where tokens come from."""
+    requests_per_minute: Annotated[float, Meta(gt=0, le=1_000_000)] = 100
+    """Requests allowed per vendor and minute, all pods together; Sesamy documents 100."""
+    burst: Annotated[int, Meta(ge=3, le=1_000_000)] = 200
+    """Requests that may come at once; Sesamy documents 200, and one fetch takes 3."""
+    timeout_s: Seconds = 15.0
+    """Time limit of one request, its body included."""
+
+
+class MakeAsSettings(Struct, frozen=True, kw_only=True):
+    """Make.as' API."""
+
+    base_url: Text = "https://subscribers.dialogapi.no/api/public/v2"
+    """Where it is."""
+    requests_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 5.0
+    """Requests per account and second, all pods together; no public limit is known."""
+    burst: Annotated[int, Meta(ge=4, le=1_000_000)] = 10
+    """Requests that may come at once; one user takes 4."""
+    timeout_s: Seconds = 15.0
+    """Time limit of one request, its body included."""
+    unreadable_status: Literal["leave", "add"] = "leave"
+    """A known contact of whom neither its status nor the list's register tells whether it left: keep it off that list, or put it on."""
+    max_in_flight: Annotated[int, Meta(ge=1, le=1024)] = 16
+    """Users written to one account at once, so that a slow one can't take every worker."""
+    keep_single_purchase: bool = True
+    """Whether `sesamy_made_single_purchase`, once on a contact, stays there, as Sesamy documents it."""
+
+
+class HttpSettings(Struct, frozen=True, kw_only=True):
+    """How Sesamy and Make.as are reached."""
+
+    proxy: Text | None = None
+    """Proxy for all requests to Sesamy and Make.as; the environment's are not used, nor does `HTTP_PROXY` set this."""
+
+
+class AdminSettings(Struct, frozen=True, kw_only=True):
+    """The server for probes, metrics and the status page."""
+
+    host: Annotated[str, Meta(min_length=1, max_length=255)] = "0.0.0.0"  # noqa: S104 - a pod's probes come from outside
+    """Address to listen at."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    """Port to listen at; 0 = off."""
+
+
+class SesamyCredentials(Struct, frozen=True, kw_only=True):
+    """A vendor's client at Sesamy."""
+
+    client_id: Text
+    """The client's id."""
+    client_secret: Secret
+    """The client's secret."""
+    audience: Text | None = None
+    """Audience to ask a token for, where the vendor's client needs one."""
+    scope: Text | None = None
+    """Scopes to ask for, separated by spaces, where the vendor's client needs them."""
+
+
+class ListSettings(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One Make.as list: a credential set as the integration's setup spells it."""
+
+    user_id: Annotated[str, Meta(pattern=r"^[!-9;-~]{1,256}$", description="visible ASCII without a colon, in quotes")]
+    """Make.as user id; visible ASCII without a colon, for it is the name of a Basic login."""
+    api_key: Secret
+    """Make.as API key."""
+    list_id: Annotated[str, Meta(pattern=r"^[0-9]{1,20}$", description="digits, in quotes")]
+    """The list to sync subscribers to; digits."""
+
+
+class VendorSettings(Struct, frozen=True, kw_only=True):
+    """One publisher: a vendor at Sesamy and its lists at Make.as."""
+
+    id: Name
+    """The vendor's id, as events name it."""
+    sesamy: SesamyCredentials
+    """The vendor's client at Sesamy."""
+    makeas: Annotated[tuple[ListSettings, ...], Meta(min_length=1)]
+    """One credential set, or an array of them; all lists are synced in parallel."""
+
+
+class Account(Addressee, frozen=True, kw_only=True):
+    """
+    The lists of one vendor that share a credential: one conversation serves them all.
+
+    `id` names the credential, as the settings write it; vendors that use the very same share the id, and so the gate.
+    """
+
+    vendor: str
+    api_key: Secret
+
+
+class Settings(Struct, frozen=True, kw_only=True, dict=True):
+    """All settings of a process."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    debounce: DebounceSettings = DebounceSettings()
+    workers: WorkerSettings = WorkerSettings()
+    sesamy: SesamySettings = SesamySettings()
+    makeas: MakeAsSettings = MakeAsSettings()
+    http: HttpSettings = HttpSettings()
+    admin: AdminSettings = AdminSettings()
+    vendors: Annotated[tuple[VendorSettings, ...], Meta(min_length=1)]
+
+    @cached_property
+    def accounts(self) -> tuple[Account, ...]:
+        """Return every vendor's accounts, in the order of the settings."""
+        lists: dict[tuple[str, str, Secret], list[str]] = {}
+        for vendor in self.vendors:
+            for one in vendor.makeas:
+                lists.setdefault((vendor.id, one.user_id, one.api_key), []).append(one.list_id)
+        ids = _account_ids([(user_id, key) for _, user_id, key in lists])
+        return tuple(
+            Account(id=ids[user_id, key], vendor=vendor, user_id=user_id, api_key=key, lists=tuple(dict.fromkeys(of)))
+            for (vendor, user_id, key), of in lists.items()
+        )
+
+    def accounts_of(self, vendor: str) -> tuple[Account, ...]:
+        """Return one vendor's accounts; none for a vendor that is not in the settings."""
+        return tuple(account for account in self.accounts if account.vendor == vendor)
+
+    def rules(self, *, quiet_s: float) -> Rules:
+        """Return the numbers of the schedule; `quiet_s` is theirs who ask, for commands do without a quiet time."""
+        workers = self.workers
+        return Rules(
+            quiet_s=quiet_s,
+            max_wait_s=self.debounce.max_wait_s,
+            concurrency=workers.concurrency,
+            max_attempts=workers.max_attempts,
+            backoff_s=workers.backoff_s,
+            backoff_max_s=workers.backoff_max_s,
+        )
+
+    def fingerprint(self) -> str:
+        """Return 12 hexadecimal digits that change with any setting, but not with the text of a secret."""
+        text = "\n".join(f"{path}={value}" for path, value in _leaves("", self))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _account_ids(credentials: list[tuple[str, Secret]]) -> dict[tuple[str, Secret], AccountId]:
+    """Name each credential by Make's user id, numbered where one has several keys."""
+    ids: dict[tuple[str, Secret], AccountId] = {}
+    for user_id, key in credentials:
+        if (user_id, key) in ids:
+            continue
+        # The id becomes a metric label: an address in it must not.
+        name = user_id if _PLAIN.fullmatch(user_id) else f"account-{hashlib.sha256(user_id.encode()).hexdigest()[:8]}"
+        unique, number = AccountId(name), 1
+        while unique in ids.values():
+            number += 1
+            unique = AccountId(f"{name}-{number}")
+        ids[user_id, key] = unique
+    return ids
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any part of the settings
+    if isinstance(value, Secret):
+        yield path, value.source
+    elif isinstance(value, Struct):
+        for name, part in msgspec.structs.asdict(value).items():
+            yield from _leaves(f"{path}.{name}", part)
+    elif isinstance(value, tuple):
+        for number, part in enumerate(value):
+            yield from _leaves(f"{path}[{number}]", part)
+    else:
+        yield path, repr(value)

@@ -1,0 +1,225 @@
+"""What settings must be to each other: rules over more than one value. No value is ever quoted."""
+
+import ipaddress
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from . import tls
+from .model import (
+    AdminSettings,
+    DebounceSettings,
+    HttpSettings,
+    KafkaSettings,
+    MakeAsSettings,
+    SesamySettings,
+    VendorSettings,
+    WorkerSettings,
+)
+
+SETTINGS: Final = 78
+HAND_OVER_S: Final = 8.0
+"""What handing partitions over takes beside `workers.drain_s` until no run is left: a heartbeat to hear of it (3 s), and a commit (5 s)."""
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing that was looked at: where, what is with it, and what to do about it (nothing where it is fine)."""
+
+    path: str
+    """The setting, as `kafka.topic`, or what else was looked at."""
+    what: str
+    cure: str
+    level: Literal["fine", "warning", "error"] = "error"
+    status: int = SETTINGS
+    """The exit status an error leads to."""
+
+
+def fine(path: str, what: str) -> Finding:
+    """Return a finding that says all is well."""
+    return Finding(path=path, what=what, cure="", level="fine", status=0)
+
+
+def warning(path: str, what: str, cure: str) -> Finding:
+    """Return advice; it leaves the exit status alone."""
+    return Finding(path=path, what=what, cure=cure, level="warning", status=0)
+
+
+def wrong(path: str, what: str, cure: str, status: int) -> Finding:
+    """Return an error that ends in `status`."""
+    return Finding(path=path, what=what, cure=cure, status=status)
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """Settings as far as they could be read: a value that could not stands at its default."""
+
+    kafka: KafkaSettings
+    debounce: DebounceSettings
+    workers: WorkerSettings
+    sesamy: SesamySettings
+    makeas: MakeAsSettings
+    http: HttpSettings
+    admin: AdminSettings
+    vendors: tuple[VendorSettings | None, ...]
+
+
+def cross(parts: Parts, *, broken: Collection[str]) -> list[Finding]:
+    """Return what does not fit together; a rule about a value that is `broken` itself says nothing."""
+    found: list[Finding] = []
+    for rule in (_times, _topics, _login, _tls, _tls_files, _addresses, _vendors):
+        found += [finding for paths, finding in rule(parts) if not set(paths) & set(broken)]
+    return found
+
+
+_Found = Iterator[tuple[tuple[str, ...], Finding]]
+
+
+def _rule(*paths: str, what: str, cure: str) -> tuple[tuple[str, ...], Finding]:
+    return paths, Finding(path=paths[0], what=what, cure=cure)
+
+
+def _times(parts: Parts) -> _Found:
+    debounce, workers, kafka = parts.debounce, parts.workers, parts.kafka
+    if debounce.max_wait_s < debounce.quiet_s:
+        yield _rule("debounce.max_wait_s", "debounce.quiet_s", what="below debounce.quiet_s", cure="raise it to at least debounce.quiet_s")
+    if workers.backoff_max_s < workers.backoff_s:
+        yield _rule(
+            "workers.backoff_max_s", "workers.backoff_s", what="below workers.backoff_s", cure="raise it to at least workers.backoff_s"
+        )
+    for path, limit_s in (("workers.drain_s", workers.drain_s), ("kafka.session_timeout_s", kafka.session_timeout_s)):
+        if kafka.rebalance_timeout_s <= limit_s:
+            yield _rule("kafka.rebalance_timeout_s", path, what=f"not above {path}", cure=f"raise it above {path}, or lower that")
+
+
+def tight_times(kafka: KafkaSettings, workers: WorkerSettings) -> Iterator[Finding]:
+    """Give what is allowed, and may leave us writing for partitions that others have already."""
+    if kafka.rebalance_timeout_s < workers.drain_s + HAND_OVER_S:
+        what = f"less than {HAND_OVER_S:g} s above workers.drain_s: Kafka may give our partitions away while runs of ours still end"
+        yield warning("kafka.rebalance_timeout_s", what, f"raise it to at least workers.drain_s + {HAND_OVER_S:g}, or lower that")
+
+
+def _topics(parts: Parts) -> _Found:
+    if parts.kafka.topic == parts.kafka.dead_letter_topic:
+        yield _rule("kafka.dead_letter_topic", "kafka.topic", what="the same as kafka.topic", cure="name a topic of its own")
+    for number, server in enumerate(parts.kafka.bootstrap_servers):
+        if not 1 <= int(server.rpartition(":")[2]) <= 65_535:  # noqa: PLR2004 - ports
+            yield _rule(
+                f"kafka.bootstrap_servers[{number}]",
+                "kafka.bootstrap_servers",
+                what="the port is out of range",
+                cure="use a port from 1 to 65535",
+            )
+
+
+def _login(parts: Parts) -> _Found:
+    kafka = parts.kafka
+    login = {
+        "kafka.sasl_mechanism": kafka.sasl_mechanism,
+        "kafka.sasl_username": kafka.sasl_username,
+        "kafka.sasl_password": kafka.sasl_password,
+    }
+    sasl = kafka.security_protocol.startswith("SASL")
+    for path, value in login.items():
+        if sasl and value is None:
+            yield _rule(path, "kafka.security_protocol", what="missing", cure="a SASL protocol needs it: add it")
+        if not sasl and value is not None:
+            cure = "set kafka.security_protocol to SASL_SSL (or SASL_PLAINTEXT), or remove it"
+            yield _rule(path, "kafka.security_protocol", what="without effect: the protocol is not SASL", cure=cure)
+
+
+def _tls(parts: Parts) -> _Found:
+    kafka = parts.kafka
+    files = {"kafka.ssl_cafile": kafka.ssl_cafile, "kafka.ssl_certfile": kafka.ssl_certfile, "kafka.ssl_keyfile": kafka.ssl_keyfile}
+    for path, value in files.items():
+        if value is None:
+            continue
+        if not kafka.security_protocol.endswith("SSL"):
+            cure = "set kafka.security_protocol to SSL or SASL_SSL, or remove it"
+            yield _rule(path, "kafka.security_protocol", what="without effect: the protocol is not SSL", cure=cure)
+        elif not Path(value).is_file():
+            yield _rule(path, what="the file it names is not there", cure="correct the path, or mount the file")
+    if (kafka.ssl_certfile is None) != (kafka.ssl_keyfile is None):
+        path = "kafka.ssl_keyfile" if kafka.ssl_keyfile is None else "kafka.ssl_certfile"
+        yield _rule(path, *files, what="missing", cure="a certificate and its key go together: add it, or remove the other")
+
+
+def _tls_files(parts: Parts) -> _Found:
+    """Read what `_tls` has found in order."""
+    kafka = parts.kafka
+    files = [path for path in (kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile) if path is not None]
+    paired = (kafka.ssl_certfile is None) == (kafka.ssl_keyfile is None)
+    if not kafka.security_protocol.endswith("SSL") or not paired or not all(Path(path).is_file() for path in files):
+        return
+    try:
+        tls.context(kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile)
+    except tls.Unusable as error:
+        yield _rule(error.setting, "kafka.security_protocol", what=error.what, cure=error.cure)
+
+
+def _addresses(parts: Parts) -> _Found:
+    for path, url in (
+        ("sesamy.base_url", parts.sesamy.base_url),
+        ("sesamy.token_url", parts.sesamy.token_url),
+        ("makeas.base_url", parts.makeas.base_url),
+    ):
+        for what, cure in _of_url(url):
+            yield _rule(path, what=what, cure=cure)
+    if parts.http.proxy is not None:
+        for what, cure in _of_url(parts.http.proxy, may_be_plain=True):
+            yield _rule("http.proxy", what=what, cure=cure)
+
+
+def _of_url(url: str, *, may_be_plain: bool = False) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with a URL; `may_be_plain`: what goes there is secured by itself."""
+    try:
+        parts = urlsplit(url)
+        host, scheme, _ = parts.hostname, parts.scheme, parts.port
+    except ValueError:
+        yield "not a URL", "write it as https://host/path"
+        return
+    if not host or scheme not in {"http", "https"} or not url.isascii() or not url.isprintable() or " " in url:
+        yield "not a URL", "write it as https://host/path"
+        return
+    if scheme != "https" and not may_be_plain and not is_loopback(host):
+        yield "not https", "use https://; plain http is for this machine only"
+    if "@" in parts.netloc:
+        yield "holds a user or password", "remove what stands before the @, and change that password: it may have been logged"
+    if parts.query or parts.fragment or url.endswith(("?", "#")):
+        yield "holds a query or fragment", "remove what begins with ? or #"
+    if _is_link_local(host):
+        yield "a link-local address", "name the real host"
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether `host` is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_link_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_link_local
+    except ValueError:
+        return False
+
+
+def _vendors(parts: Parts) -> _Found:
+    first: dict[str, int] = {}
+    for number, vendor in enumerate(parts.vendors):
+        if vendor is None:
+            continue
+        if vendor.id in first:
+            cure = "give each vendor one [[vendors]] with all its lists"
+            yield _rule(f"vendors[{number}].id", what=f"the same as vendors[{first[vendor.id]}].id", cure=cure)
+        first.setdefault(vendor.id, number)
+        lists: dict[object, int] = {}
+        for place, one in enumerate(vendor.makeas):
+            credential = (one.user_id, one.api_key, one.list_id)
+            if credential in lists:
+                where = f"vendors[{number}].makeas"
+                yield _rule(f"{where}[{place}]", what=f"the same as {where}[{lists[credential]}]", cure="remove one of them")
+            lists.setdefault(credential, place)

@@ -1,0 +1,415 @@
+"""What the dead-letter topic says: for a pod that follows it, and for an operator who reads all of it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+
+from consumer.core.events import encode
+from consumer.core.letters.book import Change, Letterbook, account_of
+from consumer.core.letters.history import History, Selection
+from consumer.core.letters.record import Headers as Read
+from consumer.core.letters.record import Named, OpenLetter, Origin, Place, parse, places, read_time, replaced, replacing, written_time
+from consumer.core.model import Event, UserKey
+from consumer.core.partitioner import murmur2, partition_of, usual_key
+from consumer.settings.load import load
+from consumer.settings.model import Account
+
+ANN, BO = UserKey("v", "ann"), UserKey("v", "bo")
+Headers = list[tuple[str, bytes]]
+
+
+def letter(user: UserKey | None = ANN, code: str = "http-422", account: str = "1", **more: str) -> tuple[Headers, bytes]:
+    said = {
+        "error.code": code,
+        "error.stage": "makeas",
+        "source.topic": "t",
+        "source.partition": "3",
+        "source.offset": "40",
+        "parked_at": "2026-11-24T08:00:00.000Z",
+        "attempts": "2",
+        "makeas.account": account,
+        "makeas.lists": "11,12",
+        **{name if name == "parked_at" else name.replace("_", "."): value for name, value in more.items()},
+    }
+    if not account:
+        del said["makeas.account"]
+    return [(name, value.encode()) for name, value in said.items()], b"" if user is None else encode(Event(user, "contract.1#update"))
+
+
+def mark(place: str, state: str, origin: tuple[str, str, str] | None = None) -> tuple[Headers, bytes]:
+    repeated = zip(("source.partition", "source.offset", "parked_at"), origin or (), strict=False)
+    said = {"letter": place, "state": state, "marked_at": "2026-11-24T09:00:00.000Z", **dict(repeated)}
+    return [(name, value.encode()) for name, value in said.items()], b""
+
+
+def read(book: Letterbook, place: Place, headers: Read, value: bytes | None, key: bytes | None = None, *, timestamp_ms: int = 5) -> Change:
+    return book.read(place, parse(headers, value, key, timestamp_ms=timestamp_ms, now=1.0))
+
+
+def book(*records: tuple[Headers, bytes]) -> tuple[Letterbook, list[tuple[int, int] | None]]:
+    made = Letterbook()
+    return made, [read(made, (0, offset), headers, value).wanted for offset, (headers, value) in enumerate(records)]
+
+
+def test_a_held_letter_may_be_tried_at_once_and_any_other_when_asked() -> None:
+    made, wanted = book(letter(), letter(BO, code="held"), mark("0:0", "requeue"))
+
+    assert wanted == [None, (0, 1), (0, 0)]
+    one = made[0, 0]
+    assert (one.user, one.account, one.partition, one.offset, one.requeued, one.held) == (ANN, "1", 3, 40, True, False)
+    assert one.parked_ms == 1_795_507_200_000
+    assert made.of_user(ANN) == ((0, 0),)
+
+
+def test_a_letter_of_an_unknown_type_is_a_readers_too() -> None:
+    """Where such events are resynced, they may be parked: what can't be read back would never heal."""
+    headers, _ = letter(code="held")
+    value = encode(Event(ANN, "userVendor.1#deleted"))
+    made, wanted = book((headers, value))
+    history = History()
+    history.read((0, 0), headers, value)
+
+    assert wanted == [(0, 0)]
+    assert (made[0, 0].user, made[0, 0].type) == (ANN, "userVendor.1#deleted")
+    (entry,) = history.entries()
+    assert (entry.user, entry.type, entry.state, entry.can_be_requeued) == ("ann", "userVendor.1#deleted", "open", True)
+
+
+def test_done_and_replaced_letters_leave_nothing() -> None:
+    made, _ = book(letter(), letter(BO), letter(replaces="0:0"), mark("0:1", "done"), mark("0:1", "done"))
+
+    assert [place for place, _ in made.items()] == [(0, 2)]
+    assert (made.of_user(BO), made.of_user(ANN)) == ((), ((0, 2),))
+
+
+def test_marks_that_come_before_their_letter_count() -> None:
+    made = Letterbook()
+    read(made, (1, 0), *mark("0:1", "done"))
+    read(made, (1, 1), *letter(replaces="0:0"))
+    for offset in (0, 1, 2):
+        read(made, (0, offset), *letter(BO, code="held"))
+
+    assert [place for place, _ in made.items()] == [(1, 1), (0, 2)]
+
+
+def test_a_requeue_of_what_is_closed_or_unknown_is_let_go() -> None:
+    made, wanted = book(letter(), mark("0:0", "done"), mark("0:0", "requeue"), mark("9:9", "requeue"), mark("x", "requeue"))
+
+    assert (len(made), wanted) == (0, [None] * 5)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        letter(None),
+        ([("error.code", b"held")], b"\xff"),
+        ([("error.code", b"held")], b'{"eventType":"strange","vendorId":"v"}'),
+        ([], encode(Event(ANN, "contract.1#update"))),
+    ],
+)
+def test_what_is_no_letter_of_a_user_is_passed_over(record: tuple[Headers, bytes]) -> None:
+    made, wanted = book(record)
+
+    assert (len(made), wanted) == (0, [None])
+
+
+def test_what_retention_took_is_forgotten() -> None:
+    made, _ = book(letter(), letter(BO), letter())
+    made.forget_before(0, 2)
+
+    assert [place for place, _ in made.items()] == [(0, 2)]
+
+
+def test_a_partition_made_anew_has_places_of_its_own() -> None:
+    """Nothing of the old letters points at the new ones."""
+    made, _ = book(letter(), letter(BO), mark("0:7", "done"))
+    made.forget(0)
+    assert (len(made), made.of_user(ANN), made.oldest_parked_ms()) == (0, (), None)
+    for offset in range(8):
+        read(made, (0, offset), *letter(BO))
+    assert (made.of_user(ANN), len(made.of_user(BO))) == ((), 8)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [[("note", None)], [("letter", b"0:" + b"9" * 5000), ("state", b"done")], [("error.code", None), ("replaces", b"1" * 5000 + b":1")]],
+)
+def test_headers_of_others_hands_end_nothing(headers: list[tuple[str, bytes | None]]) -> None:
+    """Kafka lets a header be without a value, and a number be of any length."""
+    made = Letterbook()
+    assert read(made, (0, 0), headers, b"") == Change()
+    assert len(made) == 0
+
+
+def test_the_oldest_letter() -> None:
+    made, _ = book(letter(parked_at="2026-11-24T09:00:00.000Z"), letter(BO))
+    assert made.oldest_parked_ms() == 1_795_507_200_000 == 1000 * int(datetime(2026, 11, 24, 8, tzinfo=UTC).timestamp())
+
+
+def test_places() -> None:
+    assert places("0:1,2:30, 4:5,x,7") == ((0, 1), (2, 30))
+
+
+def test_an_account_is_found_by_its_user_id_and_where_that_has_two_keys_by_its_lists(tmp_path: Path) -> None:
+    config = tmp_path / "consumer.toml"
+    config.write_text(
+        """
+[[vendors]]
+id = "v"
+sesamy = { client_id = "c", client_secret = "s" }
+makeas = [
+  { userId = "1", apiKey = "k", listId = "11" },
+  { userId = "1", apiKey = "another", listId = "12" },
+  { userId = "2", apiKey = "k", listId = "13" },
+]
+"""
+    )
+    accounts: tuple[Account, ...] = load(config, {}).accounts_of("v")
+    made, _ = book(letter(account="1", makeas_lists="12"), letter(account="2"), letter(account=""), letter(account="7"))
+
+    assert [account_of(accounts, one.account, one.lists) for _, one in made.items()] == [("1-2",), ("2",), ("1", "1-2", "2"), ()]
+
+
+# ---- Which letter a record means ----
+
+ORIGIN = ("3", "40", "2026-11-24T08:00:00.000Z")
+ANOTHER = ("3", "40", "2026-11-24T08:00:00.001Z")
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_closed"),
+    [(ORIGIN, True), (None, True), (ANOTHER, False), (("3", "41", ORIGIN[2]), False), (("2", *ORIGIN[1:]), False)],
+)
+def test_done_closes_the_letter_that_it_repeats_and_no_other(origin: tuple[str, str, str] | None, is_closed: bool) -> None:
+    """An older topic's mark may come into the new one, before or behind a letter at the same place; one that repeats nothing counts."""
+    behind, _ = book(letter(), mark("0:0", "done", origin))
+    before = Letterbook()
+    read(before, (1, 0), *mark("0:0", "done", origin))
+    read(before, (0, 0), *letter())
+
+    assert (len(behind), len(before)) == ((0, 0) if is_closed else (1, 1))
+    assert history(letter(), mark("0:0", "done", origin)).entries()[0].state == ("done" if is_closed else "open")
+    early = History()
+    early.read((1, 0), *mark("0:0", "done", origin))
+    early.read((0, 0), *letter())
+    assert early.entries()[0].state == ("done" if is_closed else "open")
+
+
+@pytest.mark.parametrize(("origin", "wanted"), [(ORIGIN, (0, 0)), (None, (0, 0)), (ANOTHER, None)])
+def test_a_requeue_asks_for_the_letter_that_it_repeats(origin: tuple[str, str, str] | None, wanted: Place | None) -> None:
+    made, asked = book(letter(), mark("0:0", "requeue", origin))
+
+    assert (asked[1], made[0, 0].requeued) == (wanted, wanted is not None)
+    assert history(letter(), mark("0:0", "requeue", origin)).entries()[0].state == ("requeued" if wanted else "open")
+
+
+@pytest.mark.parametrize(
+    ("origins", "closed"),
+    [
+        ("3:40@2026-11-24T08:00:00.000Z,", {(0, 0), (0, 1)}),
+        ("3:40@2026-11-24T08:00:00.001Z,3:40@2026-11-24T08:00:00.000Z", {(0, 1)}),
+        ("3:40@2026-11-24T08:00:00.001Z", {(0, 0), (0, 1)}),
+        (None, {(0, 0), (0, 1)}),
+    ],
+)
+def test_a_letter_takes_the_place_of_those_that_it_repeats(origins: str | None, closed: set[Place]) -> None:
+    """Where what it repeats does not fit the places, they alone count, as in letters of older versions."""
+    newer, value = letter(replaces="0:0,0:1")
+    newer += [("replaces.origins", origins.encode())] if origins is not None else []
+    made, _ = book(letter(), letter(BO), (newer, value))
+
+    assert {place for place, _ in made.items()} == {(0, 0), (0, 1), (0, 2)} - closed
+    states = {one.place: one.state for one in history(letter(), letter(BO), (newer, value)).entries()}
+    assert states == {f"0:{at}": "replaced" if (0, at) in closed else "open" for at in range(3)}
+
+
+def test_what_a_letter_replaces_is_read_as_it_was_written() -> None:
+    named = (Named((0, 3), Origin(3, 40, 1_795_507_200_123)), Named((1, 4)), Named((0, 5), Origin(-1, -1, 0)))
+
+    assert replaced(replacing(named)) == named
+    assert places(replacing(named)["replaces"]) == ((0, 3), (1, 4), (0, 5))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"source_partition": "x"},
+        {"parked_at": ""},
+        {"parked_at": "yesterday"},
+        {"source_offset": "9" * 5000},
+    ],
+)
+def test_marks_of_a_letter_that_says_only_part_of_its_origin_close_it(headers: Any) -> None:
+    """Whatever a pod or an operator reads of it, they write what closes it."""
+    made, _ = book(letter(**headers), letter(BO, code="held"))
+    entry = history(letter(**headers), letter(BO)).get((0, 0))
+    assert entry is not None
+    for named in (Named((0, 0), made[0, 0].origin), entry.named):
+        again, _ = book(letter(**headers))
+        said = {"letter": "0:0", "state": "done"} | (named.origin.headers() if named.origin else {})
+        read(again, (0, 1), [(name, text.encode()) for name, text in said.items()], b"")
+        assert (named.place, len(again)) == ((0, 0), 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "at_ms"),
+    [
+        ("2026-11-24T08:00:00.123Z", 1_795_507_200_123),
+        ("2026-11-24T10:00:00.123+02:00", 1_795_507_200_123),
+        ("2026-11-24T08:00:00.123", 1_795_507_200_123),
+        ("0001-01-01", -62_135_596_800_000),
+        ("9999-12-31T23:59:59.999-23:59", 253_402_387_139_999),
+        ("", None),
+        ("soon", None),
+    ],
+)
+def test_times(text: str, at_ms: int | None) -> None:
+    """Where no zone is said it is UTC, wherever we run."""
+    assert read_time(text) == at_ms
+    if at_ms is not None and at_ms < 253_402_300_800_000:
+        assert read_time(written_time(at_ms)) == at_ms
+
+
+# ---- Whose a letter is ----
+
+
+def opened(**said: Any) -> OpenLetter:
+    return book(letter(**said))[0][0, 0]
+
+
+def test_while_the_topic_has_as_many_partitions_the_sources_owner_tries_a_letter_else_the_keys() -> None:
+    """Of older letters, which don't say how many there were, the source's as long as there is such a partition."""
+    by_key = {of: partition_of(usual_key(ANN), of) for of in (3, 4, 5, 7)}
+    assert by_key[4] != 3 != by_key[5], "else the test can't tell"
+
+    assert [opened(source_partitions="4").home(of) for of in (4, 5, 7)] == [3, by_key[5], by_key[7]]
+    assert [opened().home(of) for of in (3, 4, 5)] == [by_key[3], 3, 3]
+    assert [opened(source_partitions=said).home(4) for said in ("0", "x", "-1", "")] == [3] * 4
+    assert [opened(source_partition=said, source_partitions="4").home(4) for said in ("-1", "x", "4", "9" * 30)] == [by_key[4]] * 4
+
+
+@pytest.mark.parametrize(("key", "counts"), [(b"another", True), (b"", True), (b"k" * 1024, True), (b"k" * 1025, False), (None, False)])
+def test_the_key_is_the_letters_own_else_the_usual_one(key: bytes | None, counts: bool) -> None:
+    made = Letterbook()
+    read(made, (0, 0), *letter(source_partitions="2"), key)
+
+    assert (made[0, 0].key, made[0, 0].home(7)) == (
+        key if counts else None,
+        partition_of(key if counts and key is not None else b"v|ann", 7),
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "signed"),
+    [
+        (b"21", -973932308),
+        (b"foobar", -790332482),
+        (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+        (b"abc", 479470107),
+    ],
+)
+def test_a_key_is_placed_as_by_kafkas_own_clients(key: bytes, signed: int) -> None:
+    """Hashes as in Kafka's own tests; and as our client places any key."""
+    assert murmur2(key) == signed % 2**32
+    assert [partition_of(bytes(range(length)), 12) for length in range(40)] == [
+        DefaultPartitioner()(bytes(range(length)), list(range(12)), []) for length in range(40)
+    ]
+
+
+# ---- What it costs ----
+
+
+def test_the_oldest_letter_is_found_whatever_was_closed() -> None:
+    """And what was closed is not kept for it."""
+    made = Letterbook()
+    for offset in range(3000):
+        read(made, (offset % 2, offset), *letter(parked_at=""), timestamp_ms=10_000 - offset)
+    for offset in range(2999, 0, -1):
+        assert made.oldest_parked_ms() == 10_000 - offset
+        read(made, (2, 3000 - offset), *mark(f"{offset % 2}:{offset}", "done"))
+
+    assert (made.oldest_parked_ms(), len(made)) == (10_000, 1)
+    for offset in range(3000, 10_000):
+        read(made, (0, offset), *letter(replaces=f"0:{offset - 1}", parked_at=""), timestamp_ms=20_000)
+    assert (len(made), len(made._by_age) < 1500) == (2, True)
+
+
+def test_marks_of_what_is_not_known_are_let_go() -> None:
+    made = Letterbook()
+    read(made, (0, 9), *letter())
+    for offset in range(8):
+        read(made, (0, 10 + offset), *mark(f"0:{offset}", "done"))
+
+    assert made._closed_ahead == {}
+
+
+def test_a_partition_made_anew_begins_at_its_first_offset() -> None:
+    """A mark that comes before its letter counts there as anywhere."""
+    made, _ = book(*[letter()] * 9)
+    made.forget(0)
+    read(made, (1, 0), *mark("0:3", "done"))
+    read(made, (0, 3), *letter())
+
+    assert len(made) == 0
+
+
+# ---- History ----
+
+
+def history(*records: tuple[Headers, bytes]) -> History:
+    made = History()
+    for offset, (headers, value) in enumerate(records):
+        made.read((0, offset), headers, value)
+    return made
+
+
+def test_every_letter_and_what_became_of_it() -> None:
+    made = history(
+        letter(), letter(BO), letter(replaces="0:0"), mark("0:2", "requeue"), mark("0:1", "done"), letter(None), mark("0:1", "requeue")
+    )
+
+    assert [(one.place, one.state, one.replaced_by, one.can_be_requeued) for one in made.entries()] == [
+        ("0:0", "replaced", "0:2", True),
+        ("0:1", "done", "", True),
+        ("0:2", "requeued", "", True),
+        ("0:5", "unreadable", "", False),
+    ]
+    one = made.get((0, 2))
+    assert one is not None
+    assert (one.user, one.source, one.code, one.attempts, one.requeued_at) == ("ann", "3:40", "http-422", "2", "2026-11-24T09:00:00.000Z")
+
+
+def test_history_does_not_mind_the_order_of_partitions() -> None:
+    made = History()
+    made.read((1, 0), *mark("0:0", "requeue"))
+    made.read((1, 1), *mark("0:0", "done"))
+    made.read((0, 0), *letter())
+
+    assert [one.state for one in made.entries()] == ["done"]
+    made.read((0, 1), *letter(replaces="0:0"))
+    assert [(one.state, one.replaced_by) for one in made.entries()] == [("done", ""), ("open", "")]
+
+
+@pytest.mark.parametrize(
+    ("selection", "found"),
+    [
+        (Selection(), ["0:0", "0:1"]),
+        (Selection(places=((0, 1),)), ["0:1"]),
+        (Selection(vendor="v", user="ann"), ["0:0"]),
+        (Selection(vendor="w"), []),
+        (Selection(account="2"), ["0:1"]),
+        (Selection(code="held"), ["0:1"]),
+        (Selection(since="2026-11-24T08:00:00.000Z"), ["0:0", "0:1"]),
+        (Selection(until="2026-11-24T08:00:00.000Z"), []),
+    ],
+)
+def test_selections(selection: Selection, found: list[str]) -> None:
+    made = history(letter(), letter(BO, code="held", account="2"))
+
+    assert [one.place for one in made.entries() if selection.takes(one)] == found
+    assert selection.is_everything == (selection == Selection())

@@ -1,0 +1,116 @@
+"""What our own clients add to aiokafka's, without a broker."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import BrokerResponseError, UnknownTopicOrPartitionError
+
+from consumer.kafka.client.clients import ClientCancelled, Member, Reader
+from consumer.kafka.client.metadata import committed_all, topic_id
+
+TP, OTHER = TopicPartition("t", 0), TopicPartition("t", 1)
+
+
+def made(kind: type[Reader]) -> Any:
+    """Return a client that was never started, and need not be stopped."""
+    client: Any = kind(bootstrap_servers=["127.0.0.1:1"])
+    client._closed = True
+    return client
+
+
+async def test_the_next_offset_is_known_without_waiting_and_only_where_it_is_known() -> None:
+    reader = made(Reader)
+    assert reader.position_now(TP) is None
+    reader.assign([TP])
+    assert reader.position_now(TP) is None
+    reader._subscription.subscription.assignment.state_value(TP).seek(7)
+
+    assert reader.position_now(TP) == 7
+    assert reader.position_now(OTHER) is None
+
+
+async def test_a_member_that_has_not_joined_has_no_generation() -> None:
+    member = made(Member)
+    assert member.generation == -1
+    member._coordinator = SimpleNamespace(generation=4)
+
+    assert member.generation == 4
+
+
+class Coordinator:
+    """Knows the group's offsets; -1 where there is none."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    async def fetch_committed_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, Any]:
+        self.requests += 1
+        return {tp: SimpleNamespace(offset={TP: 0, OTHER: -1}[tp]) for tp in tps}
+
+
+async def test_offsets_are_asked_for_at_once_and_none_is_no_offset() -> None:
+    """0 is one: a group that has just begun must not begin anew."""
+    at_work = Coordinator()
+    consumer: Any = SimpleNamespace(_coordinator=at_work)
+
+    assert await committed_all(consumer, [TP, OTHER]) == {TP: 0}
+    assert at_work.requests == 1
+
+
+class Connection:
+    """Answers a request for metadata."""
+
+    def __init__(self, *, code: int = 0, found: bytes = b"", error: Exception | None = None) -> None:
+        self._code, self._found, self._error = code, found, error
+        self.asked: list[Any] = []
+
+    def get_random_node(self) -> int:
+        return 3
+
+    async def send(self, node: int, request: Any) -> Any:
+        assert node == 3
+        self.asked.append(request.build(lambda *fields: fields))
+        if self._error is not None:
+            raise self._error
+        return SimpleNamespace(topics=[(self._code, "t", self._found, False, [], 0, {})])
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"found": b"a" * 16}, b"a" * 16),
+        ({"found": bytes(16)}, None),
+        ({"code": 3, "found": bytes(16)}, b""),
+        ({"error": NotImplementedError()}, None),
+    ],
+)
+async def test_a_topic_that_is_not_there_is_no_topic_without_an_identity(answer: dict[str, Any], expected: bytes | None) -> None:
+    connection: Any = Connection(**answer)
+
+    assert await topic_id(connection, "t") == expected
+    ((topics, creates, *_),) = connection.asked
+    assert ([name for _, name, _ in topics], creates) == (["t"], False), "asking must not create it"
+
+
+async def test_any_other_answer_about_it_is_an_error() -> None:
+    connection: Any = Connection(code=5, found=bytes(16))
+
+    with pytest.raises(BrokerResponseError) as raised:
+        await topic_id(connection, "t")
+    assert raised.type is not UnknownTopicOrPartitionError
+
+
+@pytest.mark.parametrize("ask", ["committed_all", "partitions_now"])
+async def test_a_cancellation_of_its_own_comes_out_as_an_error(ask: str) -> None:
+    reader = made(Reader)
+
+    async def cancelled(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    reader._coordinator = SimpleNamespace(fetch_committed_offsets=cancelled)
+    reader._client = SimpleNamespace(fetch_all_metadata=cancelled)
+    with pytest.raises(ClientCancelled):
+        await getattr(reader, ask)([TP] if ask == "committed_all" else "t")

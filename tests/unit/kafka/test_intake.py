@@ -1,0 +1,584 @@
+"""What the intake does about fetches that fail, and when too many users are dirty, with a consumer that fails to order."""
+
+import json
+import random
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import anyio
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError, UnsupportedCodecError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
+
+from consumer.core.events import URGENT, Ignored, Unknown, decode
+from consumer.core.ledger import Ledger
+from consumer.core.model import AccountId, Event, UserKey
+from consumer.core.unknown import OTHER, UnknownTypes, UnknownVendors
+from consumer.core.users.schedule import Schedule
+from consumer.core.users.user import Rules, tokens
+from consumer.kafka.intake import Intake
+from consumer.kafka.letter_writer import Poison
+from consumer.kafka.topic_watch import TopicWatch
+from consumer.telemetry.metrics import Metrics
+from tests.clock import virtual
+from tests.simulation.settings import SETTINGS
+
+_EVENT = b'{"eventType":"contract.1#update","vendorId":"v1","userId":"%d-%d"}'
+_HEADER_BYTES, _CRC_AT = 61, 17
+_NOW_MS = 1_700_000_000_000
+_DAY_MS = 24 * 3600 * 1000
+
+
+class Record(NamedTuple):
+    offset: int
+    value: bytes
+    key: bytes | None = None
+    timestamp: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def corrupt() -> None:
+    raise CorruptRecordException
+
+
+def unknown_codec() -> None:
+    raise UnsupportedCodecError("Libraries for lz4 compression codec not found")
+
+
+def damaged(codec: int, seed: int) -> Callable[[], None]:
+    """Return what reads, as the client does, a batch that went wrong before its checksum was made."""
+    chance = random.Random(seed)
+    builder = DefaultRecordBatchBuilder(
+        magic=2, compression_type=codec, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1, batch_size=100_000
+    )
+    for n in range(20):
+        builder.append(n, timestamp=n, key=b"k", value=_EVENT % (0, n), headers=[("trace", b"%d" % n)])
+    batch = builder.build()
+    for place in chance.sample(range(_HEADER_BYTES, len(batch)), 30):
+        batch[place] ^= chance.randrange(1, 256)
+    struct.pack_into(">I", batch, _CRC_AT, calc_crc32c(memoryview(bytes(batch))[_CRC_AT + 4 :]))
+
+    def read() -> None:
+        found = MemoryRecords(bytes(batch)).next_batch()
+        assert found.validate_crc()
+        list(found)
+
+    return read
+
+
+class Consumer:
+    """Partitions of a list each; a bad one fails whatever fetch it is in, and the positions move all the same."""
+
+    def __init__(self, partitions: int, records: int) -> None:
+        self.logs = {p: [Record(n, _EVENT % (p, n)) for n in range(records)] for p in range(partitions)}
+        self.positions = dict.fromkeys(self.logs, 0)
+        self.at_once = 2
+        self.bad: set[int] = set()
+        self.fail: Callable[[], None] = corrupt
+        self.out_of_range: set[int] = set()
+        self.stopped: set[int] = set()
+        self.first = dict.fromkeys(self.logs, 0)
+
+    def assignment(self) -> list[TopicPartition]:
+        return [TopicPartition("t", p) for p in self.logs]
+
+    def position_now(self, tp: TopicPartition) -> int:
+        return self.positions[tp.partition]
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self.positions[tp.partition] = offset
+
+    def pause(self, *tps: TopicPartition) -> None:
+        self.stopped |= {tp.partition for tp in tps}
+
+    def resume(self, *tps: TopicPartition) -> None:
+        self.stopped -= {tp.partition for tp in tps}
+
+    def paused(self) -> set[TopicPartition]:
+        return {TopicPartition("t", p) for p in self.stopped}
+
+    async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {tp: self.first[tp.partition] for tp in tps}
+
+    async def getmany(self, *tps: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
+        assert max_records
+        await anyio.sleep(timeout_ms / 1000)
+        found: dict[TopicPartition, list[Record]] = {}
+        asked = {tp.partition for tp in tps} or set(self.logs)
+        lost = {TopicPartition("t", p): self.positions[p] for p in asked & self.out_of_range if self.positions[p] < self.first[p]}
+        if lost:
+            raise OffsetOutOfRangeError(lost)
+        for p in sorted(asked - self.stopped):
+            records = self.logs[p][self.positions[p] : self.positions[p] + self.at_once]
+            self.positions[p] += len(records)
+            if records and p in self.bad:
+                self.fail()
+            if records:
+                found[TopicPartition("t", p)] = records
+        return found
+
+
+class Steady:
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.watch = TopicWatch("t")
+
+    def check(self) -> None:
+        """Find nothing wrong."""
+
+
+class Letters:
+    def __init__(self) -> None:
+        self.poison: list[Poison] = []
+
+    @property
+    def poison_count(self) -> int:
+        return len(self.poison)
+
+    def put_poison(self, poison: Poison) -> None:
+        self.poison.append(poison)
+
+    def give_up_poison(self, partition: int) -> None:
+        self.poison = [one for one in self.poison if one.letter.partition != partition]
+
+
+class Desk:
+    """An intake and what it fills."""
+
+    def __init__(self, consumer: Consumer, *, max_dirty_users: int = 1000, takes_types: bool = False, traces: Any = None) -> None:
+        rules = Rules(quiet_s=2.0, max_wait_s=30.0, concurrency=4, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
+        self.schedule, self.ledger = Schedule(rules, {"v1": (AccountId("1"),)}, urgent=URGENT), Ledger()
+        for partition in consumer.logs:
+            self.ledger.begin(partition, 0)
+        self.steady = Steady()
+        steady: Any = self.steady
+        self.letters = Letters()
+        letters: Any = self.letters
+        taken: Any = consumer
+        self.unknown, self.types, self.metrics = UnknownVendors(), UnknownTypes(are_taken=takes_types), Metrics(SETTINGS)
+        self.intake = Intake(
+            taken,
+            steady,
+            topic="t",
+            schedule=self.schedule,
+            ledger=self.ledger,
+            parker=letters,
+            vendors=["v1"],
+            unknown=self.unknown,
+            unknown_types=self.types,
+            ring=lambda: None,
+            max_dirty_users=max_dirty_users,
+            metrics=self.metrics,
+            traces=traces,
+            wall_clock=lambda: _NOW_MS / 1000,
+        )
+
+    def counted(self, outcome: str) -> float | None:
+        return self.metrics.registry.get_sample_value("sesamy_makeas_records_total", {"outcome": outcome})
+
+    async def run_for(self, seconds: float) -> Mapping[int, int]:
+        with anyio.move_on_after(seconds):
+            await self.intake.run()
+        return {partition: self.ledger.next_offset(partition) for partition in self.ledger.partitions}
+
+
+@virtual
+async def test_a_partition_that_fails_three_times_is_left_out_and_tried_every_minute_while_others_go_on() -> None:
+    consumer = Consumer(3, 10)
+    consumer.bad = {1}
+    desk = Desk(consumer)
+
+    assert await desk.run_for(40) == {0: 10, 1: 0, 2: 10}
+    assert list(desk.intake.out) == [1]
+    assert consumer.stopped == {1}
+    consumer.bad.clear()
+    assert await desk.run_for(90) == {0: 10, 1: 10, 2: 10}
+    assert desk.intake.out == {}
+    assert len(desk.schedule) == 30
+
+
+_CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+
+
+@pytest.mark.parametrize("fail", [unknown_codec, *(damaged(codec, seed) for codec in _CODECS.values() for seed in range(8))])
+def test_a_batch_that_does_not_unpack_costs_its_own_partition_only(fail: Callable[[], None]) -> None:
+    @virtual
+    async def test() -> None:
+        consumer = Consumer(3, 10)
+        consumer.bad, consumer.fail = {1}, fail
+        desk = Desk(consumer)
+
+        assert await desk.run_for(40) == {0: 10, 1: 0, 2: 10}
+        assert list(desk.intake.out) == [1]
+
+    test()
+
+
+@virtual
+async def test_one_bad_fetch_skips_nothing() -> None:
+    consumer = Consumer(2, 6)
+    consumer.bad = {0}
+    desk = Desk(consumer)
+    await desk.run_for(1.2)
+    consumer.bad.clear()
+
+    assert await desk.run_for(20) == {0: 6, 1: 6}
+    assert len(desk.schedule) == 12
+
+
+@virtual
+async def test_a_position_that_the_client_has_not_is_given_to_it() -> None:
+    """It looks for one as soon as a partition is assigned: with none committed, that may be before ours is known to it."""
+    consumer, times = Consumer(2, 6), [3]
+
+    def fail() -> None:
+        times[0] -= 1
+        if not times[0]:
+            consumer.bad.clear()
+        raise NoOffsetForPartitionError(TopicPartition("t", 0))
+
+    consumer.bad, consumer.fail = {0}, fail
+    desk = Desk(consumer)
+
+    assert await desk.run_for(5) == {0: 6, 1: 6}
+    assert (times, desk.intake.out, len(desk.schedule)) == ([0], {}, 12)
+
+
+@virtual
+async def test_what_retention_took_is_a_gap_and_the_rest_is_read() -> None:
+    consumer = Consumer(2, 6)
+    consumer.out_of_range, consumer.first[1] = {1}, 4
+    desk = Desk(consumer)
+
+    assert await desk.run_for(20) == {0: 6, 1: 6}
+    assert len(desk.schedule) == 8
+
+
+@virtual
+async def test_a_log_that_is_gone_takes_its_tokens_and_its_poison_along_and_the_gap_is_counted() -> None:
+    """Nobody may close what the new log has not; the users stay due."""
+    consumer = Consumer(2, 0)
+    consumer.logs = {p: [Record(0, b"{"), Record(1, _EVENT % (p, 1))] for p in range(2)}
+    desk = Desk(consumer)
+    assert await desk.run_for(5) == {0: 2, 1: 2}
+    consumer.out_of_range, consumer.first[1] = {1}, 7
+    assert await desk.run_for(5) == {0: 2, 1: 7}
+
+    assert [one.letter.partition for one in desk.letters.poison] == [0]
+    assert {key.user: list(tokens(user)) for key, user in desk.schedule.users.items()} == {"0-1": [(0, 1)], "1-1": []}
+    assert ([desk.ledger.open_count(p) for p in (0, 1)], desk.ledger.watermarks(), len(desk.schedule)) == ([2, 0], {0: 0, 1: 7}, 2)
+    counted = desk.metrics.registry.get_sample_value
+    assert [counted(f"sesamy_makeas_{name}_total") for name in ("offset_resets", "offset_gap_records")] == [1, 5]
+
+
+@virtual
+async def test_a_topic_made_anew_is_read_from_its_beginning_though_it_was_filled_past_our_offset() -> None:
+    consumer = Consumer(2, 6)
+    desk = Desk(consumer)
+    assert await desk.run_for(5) == {0: 6, 1: 6}
+    for partition in range(2):
+        consumer.logs[partition] = [Record(n, _EVENT % (9, 10 * partition + n)) for n in range(8)]
+    desk.steady.watch._known, desk.steady.watch._seen = b"a" * 16, b"b" * 16
+
+    assert await desk.run_for(5) == {0: 8, 1: 8}
+    assert {user.user for user in desk.schedule.users if user.user.startswith("9-")} == {
+        f"9-{10 * p + n}" for p in range(2) for n in range(8)
+    }
+    assert {p: desk.ledger.open_count(p) for p in range(2)} == {0: 8, 1: 8}
+    assert (desk.ledger.watermarks(), len(desk.schedule)) == ({0: 0, 1: 0}, 28)
+    assert not desk.steady.watch.is_new
+
+
+@virtual
+async def test_a_partition_whose_end_went_back_is_read_from_its_beginning_alone_be_it_left_out_or_not() -> None:
+    consumer = Consumer(2, 6)
+    consumer.bad = {1}
+    desk = Desk(consumer)
+    assert await desk.run_for(40) == {0: 6, 1: 0}
+    consumer.bad.clear()
+    consumer.first[1] = 2
+    for end in (9, 5, 5):
+        desk.steady.watch.end_is(1, end)
+
+    assert await desk.run_for(5) == {0: 6, 1: 6}
+    assert (len(desk.schedule), desk.intake.out, consumer.stopped) == (10, {}, set())
+
+
+@virtual
+async def test_what_was_polled_across_a_rebalance_is_dropped_and_read_again() -> None:
+    consumer = Consumer(1, 6)
+    desk = Desk(consumer)
+
+    async def rebalance() -> None:
+        await anyio.sleep(0.2)  # The first poll is under way.
+        desk.steady.epoch += 1
+        desk.ledger.begin(0, 1)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(rebalance)
+        assert await desk.run_for(0.6) == {0: 1}
+        assert len(desk.schedule) == 0
+    assert await desk.run_for(5) == {0: 6}
+    assert {user.user for user in desk.schedule.users} == {f"0-{n}" for n in range(1, 6)}
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_partition_that_comes_back_while_its_beginning_is_asked_for_is_left_as_it_came(anew: bool) -> None:
+    @virtual
+    async def test() -> None:
+        class Slow(Consumer):
+            async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+                await anyio.sleep(1)
+                desk.steady.epoch += 1
+                desk.ledger.begin(0, 5)
+                self.out_of_range.clear()
+                desk.steady.watch.accept([0])
+                return await super().beginning_offsets(tps)
+
+        consumer = Slow(1, 6)
+        desk = Desk(consumer)
+        if anew:
+            desk.steady.watch._known, desk.steady.watch._seen = b"a" * 16, b"b" * 16
+        else:
+            consumer.out_of_range, consumer.first[0] = {0}, 3
+
+        assert await desk.run_for(4) == {0: 6}
+        assert {user.user for user in desk.schedule.users} == {"0-5"}
+
+    test()
+
+
+@virtual
+async def test_two_failures_in_a_row_leave_no_partition_out() -> None:
+    consumer = Consumer(2, 6)
+    consumer.bad = {1}
+    times = [3]  # The first is nobody's, two more are its own.
+
+    def fail() -> None:
+        times[0] -= 1
+        if not times[0]:
+            consumer.bad.clear()
+        corrupt()
+
+    consumer.fail = fail
+    stopped: list[TopicPartition] = []
+    consumer.pause = lambda *tps: stopped.extend(tps)  # type: ignore[method-assign]
+
+    assert await Desk(consumer).run_for(40) == {0: 6, 1: 6}
+    assert (times, stopped) == ([0], [])
+
+
+@virtual
+async def test_where_the_client_does_not_know_its_position_the_last_record_tells_ours() -> None:
+    class Vague(Consumer):
+        def position_now(self, tp: TopicPartition) -> Any:
+            assert tp
+
+    assert await Desk(Vague(2, 5)).run_for(5) == {0: 5, 1: 5}
+
+
+@virtual
+async def test_what_stands_behind_the_last_record_and_is_no_record_is_read_too() -> None:
+    """Control records of a transaction: the lag would never be 0."""
+
+    class Transactional(Consumer):
+        def position_now(self, tp: TopicPartition) -> int:
+            return max(super().position_now(tp), 4 if self.positions[0] == 2 else 0)
+
+    desk = Desk(Transactional(1, 2))
+
+    assert (await desk.run_for(5), desk.ledger.open_count(0)) == ({0: 4}, 2)
+
+
+@virtual
+async def test_above_the_limit_of_dirty_users_nothing_is_fetched_until_some_are_clean() -> None:
+    consumer = Consumer(1, 20)
+    desk = Desk(consumer, max_dirty_users=5)
+    assert await desk.run_for(20) == {0: 6}
+    assert desk.intake.paused
+    assert consumer.stopped == {0}
+
+    desk.schedule.set_aside([0], now=anyio.current_time())
+    assert (await desk.run_for(1.2))[0] > 6
+
+
+@virtual
+async def test_as_many_dirty_users_as_the_limit_allows_stop_nothing() -> None:
+    """They may all be held by one shut gate: what is read next may be for others."""
+    desk = Desk(Consumer(1, 6), max_dirty_users=6)
+    assert await desk.run_for(20) == {0: 6}
+    assert not desk.intake.paused
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(0, True), (1024, True), (1025, False), (1_000_000, False)])
+def test_a_long_key_is_not_kept(length: int, is_kept: bool) -> None:
+    @virtual
+    async def test() -> None:
+        consumer, key = Consumer(1, 0), b"k" * length
+        consumer.logs[0] = [Record(0, b"{", key), Record(1, _EVENT % (0, 1), key), Record(2, b"{")]
+        desk = Desk(consumer)
+        assert await desk.run_for(5) == {0: 3}
+
+        assert [key if is_kept else None, None] == [one.key for one in desk.letters.poison]
+        (user,) = desk.schedule._users.values()
+        assert (key if is_kept else None) == (user.rare.key if user.rare else None)
+
+    test()
+
+
+@pytest.mark.parametrize(
+    ("said_ms", "taken_ms"),
+    [
+        (_NOW_MS, _NOW_MS),
+        (_NOW_MS - 1, _NOW_MS - 1),
+        (_NOW_MS - 366 * _DAY_MS, _NOW_MS - 366 * _DAY_MS),
+        (_NOW_MS - 366 * _DAY_MS - 1, _NOW_MS),
+        (_NOW_MS + 1, _NOW_MS),
+        (_NOW_MS * 1000, _NOW_MS),
+        (_NOW_MS // 1000, _NOW_MS),
+        (0, _NOW_MS),
+        (-1, _NOW_MS),
+    ],
+)
+def test_a_time_that_cannot_be_true_counts_as_now(said_ms: int, taken_ms: int) -> None:
+    @virtual
+    async def test() -> None:
+        consumer = Consumer(2, 0)
+        consumer.logs = {0: [Record(0, _EVENT % (0, 1), timestamp=said_ms)], 1: [Record(0, b"{", timestamp=said_ms)]}
+        desk = Desk(consumer)
+        await desk.run_for(5)
+
+        assert [taken_ms, taken_ms] == [desk.ledger.oldest_since_ms(partition) for partition in (0, 1)]
+        assert [taken_ms] == [user.since_ms for user in desk.schedule._users.values()]
+
+    test()
+
+
+@virtual
+async def test_equal_times_are_one_object() -> None:
+    consumer = Consumer(1, 0)
+    consumer.logs[0] = [Record(n, _EVENT % (0, n), timestamp=int("1699999999999")) for n in range(2)]
+    consumer.logs[0] += [Record(n, _EVENT % (0, n), timestamp=0) for n in range(2, 4)]
+    desk = Desk(consumer)
+    consumer.at_once = 4
+    await desk.run_for(5)
+
+    assert len({id(user.since_ms) for user in desk.schedule._users.values()}) == 2
+
+
+def typed(type_: str, user: str, vendor: str = "v1") -> bytes:
+    return json.dumps({"eventType": type_, "vendorId": vendor, "userId": user}).encode()
+
+
+@virtual
+async def test_an_event_of_unknown_type_is_counted_and_passed_over() -> None:
+    consumer = Consumer(1, 0)
+    values = [typed("userVendor.1#deleted", "a"), typed("article.1#read", "b", "v9"), typed("contract.2#update", "c")]
+    consumer.logs[0] = [Record(n, value, timestamp=_NOW_MS - 5) for n, value in enumerate(values)]
+    desk = Desk(consumer)
+
+    assert await desk.run_for(5) == {0: 3}
+    assert [(user.user, one.type) for user, one in desk.schedule.users.items()] == [("c", "contract.1#update")]
+    assert [(name, one.first) for name, one in desk.types.seen.items()] == [("userVendor.1#deleted", (0, 0))]
+    # Of a vendor that we don't serve a type says nothing: the vendor is what is missing.
+    assert [(name, one.first) for name, one in desk.unknown.seen.items()] == [("v9", (0, 1))]
+    assert [desk.counted(outcome) for outcome in ("unknown_type", "unknown_vendor", "user")] == [1, 1, 1]
+
+
+@virtual
+async def test_where_the_settings_say_so_an_event_of_unknown_type_is_one_like_any_other() -> None:
+    """It is routine, has a token, and is called by one of few short names, however many types there are."""
+    consumer = Consumer(1, 0)
+    types = ["userVendor.1#deleted", *(f"a.1#{number}" * 20 for number in range(60))]
+    consumer.logs[0] = [Record(n, typed(type_, f"u{n}")) for n, type_ in enumerate(types)] + [Record(61, typed("x#y", "u61", "v9"))]
+    desk = Desk(consumer, takes_types=True)
+    consumer.at_once = 100
+
+    assert await desk.run_for(5) == {0: 62}
+    assert (len(desk.schedule), desk.ledger.open_count(0)) == (61, 61)
+    assert {one.type for one in desk.schedule.users.values()} == {*desk.types.seen, OTHER}
+    assert len({id(one.type) for one in desk.schedule.users.values()}) == 51
+    assert [desk.counted(outcome) for outcome in ("unknown_type", "unknown_vendor", "user")] == [0, 1, 61]
+
+
+def test_the_first_event_of_an_unknown_vendor_or_type_is_said_and_once_that_no_more_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def test() -> None:
+        consumer = Consumer(1, 0)
+        values = [typed("userVendor.1#new", "u", f"x{number}") for number in (0, 0, *range(103))]
+        values += [typed(f"a.1#{number}", "u") for number in (0, 0, *range(53))]
+        consumer.logs[0] = [Record(n, value) for n, value in enumerate(values)]
+        consumer.at_once = 200
+
+        await Desk(consumer).run_for(5)
+
+    test()
+    lines = [one.getMessage() for one in caplog.records]
+    counts = [sum(f"'event': '{said}'" in line for line in lines) for said in ("unknown vendor", "unknown event type")]
+    fulls = [sum(f"more unknown {what} than are kept" in line for line in lines) for what in ("vendors", "event types")]
+    assert (counts, fulls) == ([100, 50], [1, 1])
+
+
+def test_a_record_at_which_our_reading_fails_is_parked_and_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that nobody thought of: the letter says that it is ours."""
+
+    @virtual
+    async def test() -> None:
+        def read(value: bytes | None) -> Event | Unknown | Ignored:
+            if value == b"evil":
+                raise ZeroDivisionError
+            return decode(value)
+
+        monkeypatch.setattr("consumer.kafka.records.decode", read)
+        consumer = Consumer(2, 4)
+        consumer.logs[0][1] = Record(1, b"evil", b"key")
+        desk = Desk(consumer)
+
+        assert await desk.run_for(5) == {0: 4, 1: 4}
+        assert len(desk.schedule) == 7
+        assert [(one.key, one.letter.code, one.letter.stage, one.letter.offset) for one in desk.letters.poison] == [
+            (b"key", "bug", "intake", 1)
+        ]
+        assert desk.counted("poison") == 1
+
+    test()
+
+
+def test_headers_at_which_our_reading_fails_cost_a_trace_and_no_reader(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def test() -> None:
+        class Traces:
+            def event(self, user: UserKey, headers: object, *, partition: int, offset: int) -> None:
+                if offset == 1:
+                    raise ZeroDivisionError(user, headers, partition)
+
+        desk = Desk(Consumer(1, 3), traces=Traces())
+
+        assert await desk.run_for(5) == {0: 3}
+        assert (len(desk.schedule), desk.letters.poison) == (3, [])
+        (line,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")
+        assert "test_intake.py" in line
+        assert "0-1" not in line
+
+    test()
+
+
+def test_what_fails_inside_a_change_of_state_ends_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torn state must never commit."""
+
+    @virtual
+    async def test() -> None:
+        def torn(*_: object, **__: object) -> bool:
+            raise ZeroDivisionError
+
+        desk = Desk(Consumer(1, 3))
+        monkeypatch.setattr(desk.schedule, "submit", torn)
+
+        with pytest.raises(ZeroDivisionError):
+            await desk.run_for(5)
+
+    test()

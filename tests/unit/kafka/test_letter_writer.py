@@ -1,0 +1,295 @@
+"""The dead-letter topic while it fails: a letter is tried with a new producer, and a reader that hears nothing is given up."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from consumer.core.letters.record import Named, Origin, fields
+from consumer.core.model import AccountId, Addressee, Letter, UserKey
+from consumer.kafka import letter_writer
+from consumer.kafka.client.silence import Answers
+from consumer.kafka.letter_writer import Parker, Poison, mark
+from consumer.pod.status.gauges import gauges
+from consumer.pod.status.tables import _lines
+from consumer.pod.status.tree import LetterCounts, Status
+from consumer.settings.tls import Unusable
+from consumer.telemetry.metrics import Metrics
+from tests.metrics_table import one_of_each
+
+LETTER = Letter(code="not-json", stage="intake", partition=0, offset=7)
+ONE, OTHER = TopicPartition("letters", 0), TopicPartition("letters", 1)
+
+
+class Producer:
+    """Takes letters, or fails as often as it is told to."""
+
+    def __init__(self, failures: int, error: Exception | None = None) -> None:
+        self.failures, self.sent, self.closed = failures, 0, False
+        self.error = error or KafkaError("no")
+        self.records: list[tuple[bytes | None, bytes | None, dict[str, str]]] = []
+
+    async def partitions_for(self, _: str) -> set[int]:
+        return {0, 1}
+
+    async def send_and_wait(
+        self, _: str, *, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes | None]], partition: int | None
+    ) -> None:
+        await anyio.lowlevel.checkpoint()
+        assert partition in {None, 0, 1}, "Unrecognized partition"
+        if self.failures > self.sent:
+            raise self.error
+        self.sent += 1
+        self.records.append((key, value, fields(headers)))
+
+
+ANN = UserKey("v", "ann")
+ADDRESSES = {
+    ("v", AccountId("a")): Addressee(id=AccountId("a"), user_id="1001", lists=("11", "12")),
+    ("v", AccountId("b")): Addressee(id=AccountId("b"), user_id="2001", lists=("21",)),
+}
+
+
+class Desk:
+    """A parker, what it says, and the producers it is given."""
+
+    def __init__(self, *made: Producer | Exception, replaced: tuple[Named, ...] = (), of_topic: int = 4) -> None:
+        self.users: list[UserKey] = []
+        self.poison: list[tuple[int, int]] = []
+        self.metrics = Metrics(one_of_each())
+        self._coming = iter(made)
+        self.parker = Parker(
+            self._producing,
+            topic="letters",
+            source_topic="events",
+            of_topic=lambda: of_topic,
+            addresses=ADDRESSES,
+            on_user=self.users.append,
+            on_poison=lambda *place: self.poison.append(place),
+            replaced=lambda _: replaced,
+            metrics=self.metrics,
+        )
+
+    @asynccontextmanager
+    async def _producing(self) -> AsyncIterator[Any]:
+        one = next(self._coming)
+        if isinstance(one, Exception):
+            raise one
+        yield one
+        one.closed = True
+
+    async def written(self) -> Parker:
+        """Return once all is written."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.parker.run)
+            with anyio.fail_after(5):
+                while len(self.parker) or self.parker.failing_since is not None:
+                    await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+        return self.parker
+
+    def bugs(self) -> float:
+        found: float = self.metrics.bugs.labels(stage="letter")._value.get()
+        return found
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(letter_writer, "_AGAIN_S", 0.01)
+
+
+async def written_by(*made: Producer | Exception) -> Parker:
+    """Park one record, with these producers in turn; return once it is written."""
+    desk = Desk(*made)
+    desk.parker.put_poison(Poison(None, LETTER))
+    return await desk.written()
+
+
+async def test_a_letter_is_tried_again_with_a_new_producer() -> None:
+    """Once the old one is closed; and it is written once."""
+    old, new = Producer(failures=1), Producer(failures=0)
+    parker = await written_by(old, new)
+
+    assert (old.sent, old.closed, new.sent, new.closed) == (0, True, 1, False)
+    assert (parker.written, len(parker)) == (1, 0)
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError(), TimeoutError(), Unusable("kafka.ssl_cafile", "no PEM", "put it there")])
+async def test_where_no_producer_can_be_had_the_letter_waits(error: Exception) -> None:
+    parker = await written_by(error, error, Producer(failures=0))
+
+    assert (parker.written, len(parker)) == (1, 0)
+
+
+def of_account(account: str | None, *, partitions: int | None = None, lists: tuple[str, ...] = ()) -> Letter:
+    return Letter(
+        code="http-422",
+        stage="makeas",
+        partition=3,
+        offset=40,
+        user=ANN,
+        type="contract.1#update",
+        account=None if account is None else AccountId(account),
+        lists=lists,
+        partitions=partitions,
+    )
+
+
+async def test_all_letters_of_a_user_are_written_each_with_its_account_and_the_last_says_what_they_replace() -> None:
+    """Before the last all others are there: a crash in between closes nothing."""
+    producer = Producer(failures=0)
+    desk = Desk(producer, replaced=(Named((0, 7), Origin(3, 40, 0)), Named((1, 8))))
+    desk.parker.put_user(ANN, (of_account("a"), of_account("b", lists=("22",)), of_account(None)))
+    await desk.written()
+
+    said = [headers for _, _, headers in producer.records]
+    assert [(one.get("makeas.account"), one.get("makeas.lists")) for one in said] == [("1001", "11,12"), ("2001", "22"), (None, None)]
+    assert [one.get("replaces") for one in said] == [None, None, "0:7,1:8"]
+    assert said[-1]["replaces.origins"] == "3:40@1970-01-01T00:00:00.000Z,"
+    assert [key for key, _, _ in producer.records] == [b"v|ann"] * 3
+    assert (desk.users, desk.parker.written) == ([ANN], 3)
+
+
+@pytest.mark.parametrize(("of_topic", "partitions", "said"), [(4, None, "4"), (0, None, None), (4, 3, "3"), (4, 0, None)])
+async def test_a_letter_says_how_many_partitions_its_source_had(of_topic: int, partitions: int | None, said: str | None) -> None:
+    """Where a letter asked for the run, as many as that one said."""
+    producer = Producer(failures=0)
+    desk = Desk(producer, of_topic=of_topic)
+    desk.parker.put_user(ANN, (of_account("a", partitions=partitions),))
+    await desk.written()
+
+    assert [headers.get("source.partitions") for _, _, headers in producer.records] == [said]
+
+
+@pytest.mark.parametrize(("key", "written"), [(None, b"0:7"), (b"k", b"k"), (b"", b"")])
+async def test_a_record_that_can_not_be_read_has_a_letter_with_a_key(key: bytes | None, written: bytes) -> None:
+    """A compacted topic refuses one without, again and again, and its partition would stand still."""
+    producer = Producer(failures=0)
+    desk = Desk(producer)
+    desk.parker.put_poison(Poison(key, LETTER))
+    await desk.written()
+
+    assert [(found, value) for found, value, _ in producer.records] == [(written, b"")]
+
+
+async def test_done_repeats_which_letter_it_means() -> None:
+    producer = Producer(failures=0)
+    desk = Desk(producer)
+    desk.parker.put_done(Named((1, 7), Origin(3, 40, 1_795_507_200_123)))
+    desk.parker.put_done(Named((1, 8)))
+    await desk.written()
+
+    (_, _, full), (_, _, bare) = producer.records
+    assert (full["letter"], full["state"], full["source.partition"], full["source.offset"]) == ("1:7", "done", "3", "40")
+    assert full["parked_at"] == "2026-11-24T08:00:00.123Z"
+    assert set(bare) == {"letter", "state", "marked_at"}
+    assert mark(Named((1, 8)), "requeue").partition == 1
+
+
+async def test_done_for_a_partition_that_is_gone_is_dropped_and_all_else_is_written(caplog: pytest.LogCaptureFixture) -> None:
+    """The client refuses such a record with an assertion."""
+    producer = Producer(failures=0)
+    desk = Desk(producer)
+    desk.parker.put_done(Named((2, 7)))
+    desk.parker.put_done(Named((1, 7)))
+    desk.parker.put_user(ANN, (of_account("a"),))
+    await desk.written()
+
+    assert [headers.get("letter") for _, _, headers in producer.records] == [None, "1:7"]
+    assert [line.getMessage() for line in caplog.records if "mark dropped" in line.getMessage()] != []
+
+
+async def test_what_nobody_expected_of_one_letter_ends_nothing() -> None:
+    """It is counted, and the letter tried again with a new producer: the partition may have gone in between."""
+    desk = Desk(Producer(failures=1, error=AssertionError("Unrecognized partition")), Producer(failures=0))
+    desk.parker.put_done(Named((1, 7)))
+    await desk.written()
+
+    assert desk.bugs() == 1
+
+
+async def test_a_user_whose_letter_can_not_be_made_keeps_nobody_else_waiting() -> None:
+    desk = Desk(Producer(failures=0), *[KafkaError()] * 1000)
+    desk.parker.put_user(ANN, (of_account("nobody's"),))
+    desk.parker.put_user(UserKey("v", "bo"), (of_account("a"),))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(desk.parker.run)
+        with anyio.fail_after(5):
+            while not desk.users:
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+
+    assert (desk.users, len(desk.parker), desk.bugs() >= 1) == ([UserKey("v", "bo")], 1, True)
+
+
+def test_letters_of_users_go_with_the_partitions_and_records_are_handed_back() -> None:
+    """Their users are set aside, and parked again by whoever has them then."""
+    parker = Desk().parker
+    parker.put_user(ANN, (of_account("a"),))
+    parker.put_poison(Poison(None, LETTER))
+    parker.put_done(Named((1, 7)))
+
+    assert parker.give_up([0, 1]) == {0: [Poison(None, LETTER)], 1: []}
+    assert (len(parker), parker.poison_count) == (1, 0)
+
+
+async def test_since_when_letters_fail_is_the_first_failure() -> None:
+    """Each further one must not move it: the pod is not ready once it is long enough ago."""
+    desk = Desk(*[Producer(failures=1)] * 3, *[KafkaError()] * 1000)
+    desk.parker.put_poison(Poison(None, LETTER))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(desk.parker.run)
+        while desk.parker.failing_since is None:
+            await anyio.sleep(0.01)
+        first = desk.parker.failing_since
+        await anyio.sleep(0.2)
+        tasks.cancel_scope.cancel()
+
+    assert desk.parker.failing_since == first
+
+
+class Reader:
+    """Says when its partitions answered."""
+
+    def __init__(self) -> None:
+        self.at_ms: dict[TopicPartition, int | None] = {ONE: None, OTHER: None}
+
+    def last_poll_timestamp(self, tp: TopicPartition) -> int | None:
+        return self.at_ms[tp]
+
+
+def test_a_reader_is_heard_once_all_partitions_answer_and_given_up_where_one_no_longer_does() -> None:
+    reader, answers = Reader(), Answers(0.0)
+
+    def heard(now: float) -> bool:
+        return answers.has_come(reader, reader.at_ms, now=now)  # type: ignore[arg-type]
+
+    assert (heard(1.0), answers.any) == (False, False)
+    reader.at_ms[ONE] = 1000
+    assert (heard(2.0), answers.any) == (False, False)
+    reader.at_ms[OTHER] = 1100
+    assert (heard(3.0), heard(4.0), answers.any) == (True, False, True)
+    reader.at_ms[ONE] = 500  # A wall clock may go back.
+    assert heard(5.0)
+    reader.at_ms[OTHER] = 9000
+    assert not heard(35.0)
+    with pytest.raises(KafkaConnectionError):
+        heard(35.5)
+
+
+def told(letters: LetterCounts) -> tuple[str, list[float]]:
+    """Return what page and terminal say of letters, and the gauge of open ones."""
+    status = Status(dead_letters=letters)
+    open_ = next(one for one in gauges(status, now=0.0) if one.name == "sesamy_makeas_dead_letters_open")
+    return [cell.text for cell in _lines(status, now=0.0)][-1], [sample.value for sample in open_.samples]
+
+
+def test_open_letters_that_nobody_has_counted_are_not_none() -> None:
+    assert told(LetterCounts()) == ("letters open: not known; 0 written by this pod, 0 waiting", [])
+    assert told(LetterCounts(open=0)) == ("0 letters open; 0 written by this pod, 0 waiting", [0.0])
+    text, _ = told(LetterCounts(readable=False, writable=False))
+    assert text.endswith("waiting: the dead-letter topic takes none and can't be read")

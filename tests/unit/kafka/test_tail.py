@@ -1,0 +1,270 @@
+"""What is read of the topic's end while a command writes beside the pods: each promise of `Tail`, and how long it is patient."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed, TopicAuthorizationFailedError
+
+from consumer.core.errors import Fatal
+from consumer.core.model import UserKey
+from consumer.core.users.settling import Follow
+from consumer.kafka.client import connect
+from consumer.kafka.client.patience import Patience
+from consumer.kafka.tail import Tail
+from consumer.settings.model import KafkaSettings
+from tests.clock import virtual
+from tests.topic_outside import Log, Part
+
+ANN, BO, CAT, DAN = (UserKey("v", name) for name in ("ann", "bo", "cat", "dan"))
+
+
+class Heard(Follow):
+    """Keeps what it is told, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[tuple[str, int, int]] = []
+        self.lost: list[int] = []
+        self.up_to: dict[int, int] = {}
+        self.ends: dict[UserKey, dict[int, int]] = {}
+
+    def seen(self, user: UserKey, partition: int, offset: int) -> None:
+        super().seen(user, partition, offset)
+        self.events.append((user.user, partition, offset))
+
+    def missed(self, partition: int) -> None:
+        super().missed(partition)
+        self.lost.append(partition)
+
+    def read(self, partition: int, next_offset: int) -> None:
+        super().read(partition, next_offset)
+        self.up_to[partition] = next_offset
+
+    def end_is(self, users: Iterable[UserKey], ends: Mapping[int, int]) -> None:
+        users = [*users]
+        super().end_is(users, ends)
+        self.ends |= {user: dict(ends) for user in users}
+
+
+@asynccontextmanager
+async def following(log: Log) -> AsyncIterator[Heard]:
+    """Follow a topic while the block lasts."""
+    heard, before = Heard(), connect.reading
+    connect.reading = log.reading  # type: ignore[assignment]
+    try:
+        made = Tail(KafkaSettings(), heard)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(made.run)
+            with anyio.fail_after(5):
+                await made.ready()
+            yield heard
+            tasks.cancel_scope.cancel()
+    finally:
+        connect.reading = before
+
+
+async def a_while(seconds: float = 1.0) -> None:
+    await anyio.sleep(seconds)
+
+
+def log_of(*users: UserKey) -> Log:
+    log = Log(5)
+    log.tell(0, *users)
+    return log
+
+
+@virtual
+async def test_it_begins_at_the_end_and_leaves_nothing_out_from_then_on() -> None:
+    log = log_of(ANN, ANN)
+    async with following(log) as heard:
+        assert heard.up_to == {0: 7}, "it is ready before it knows where it begins"
+        log.tell(0, BO, CAT)
+        await a_while()
+
+        assert heard.events == [("bo", 0, 7), ("cat", 0, 8)]
+        assert (heard.up_to, heard.lost) == ({0: 9}, [])
+    assert [(one["suffix"], "group_id" in one) for one in log.options] == [("-tail", False)]
+
+
+@virtual
+async def test_what_nobody_is_handed_counts_as_read() -> None:
+    """Control records stand at the end of what a transaction wrote: a run would wait for them for ever."""
+    log = log_of(ANN)
+    async with following(log) as heard:
+        log.tell(0, BO)
+        log.parts[0].add_control(2)
+        await a_while()
+
+        assert heard.up_to == {0: 9}
+
+
+@virtual
+async def test_a_new_consumer_goes_on_where_the_last_one_was() -> None:
+    for error in (KafkaConnectionError(), TimeoutError(), ConnectionResetError()):
+        log = log_of(ANN)
+        async with following(log) as heard:
+            log.tell(0, BO)
+            await a_while()
+            log.poll_errors = [error]
+            await a_while(0.2)
+            log.tell(0, CAT, DAN)
+            await a_while(3)
+
+            assert len(log.readers) == 2
+            assert heard.events == [("bo", 0, 6), ("cat", 0, 7), ("dan", 0, 8)]
+            assert heard.lost == []
+
+
+@virtual
+async def test_a_partition_that_appears_is_read_from_its_first_record() -> None:
+    """An event of a user may stand there before we know of it."""
+    log = log_of(ANN)
+    async with following(log) as heard:
+        log.parts.append(Part())
+        log.tell(1, BO, CAT)
+        log.readers[0].known = 2
+        await a_while()
+
+        assert sorted(heard.events) == [("bo", 1, 0), ("cat", 1, 1)]
+        assert heard.up_to == {0: 6, 1: 2}
+
+
+@virtual
+async def test_where_records_are_gone_they_may_have_been_anybodys() -> None:
+    log = log_of(ANN)
+    async with following(log) as heard:
+        heard.started(BO)
+        log.parts[0].lose(before=20)
+        log.tell(0, CAT)
+        await a_while()
+
+        assert (heard.lost, heard.events, heard.up_to) == ([0], [("cat", 0, 20)], {0: 21})
+        heard.ended(BO)
+        await a_while()
+        assert heard.settled() == ([], [BO])
+
+
+@virtual
+async def test_where_a_batch_is_damaged_it_goes_on_behind_it_and_says_so() -> None:
+    log = log_of(ANN)
+    log.parts.append(Part())
+    async with following(log) as heard:
+        log.tell(1, BO)
+        log.parts[0].damaged.add(6)
+        log.tell(0, BO, BO)
+        await a_while(5)
+
+        assert heard.lost == [0]
+        assert heard.up_to == {0: 8, 1: 1}
+        assert heard.events == [("bo", 1, 0)], "what was read of the other is not lost, nor read twice"
+        log.tell(0, CAT)
+        await a_while()
+        assert heard.events == [("bo", 1, 0), ("cat", 0, 8)]
+
+
+@virtual
+async def test_the_topics_end_is_that_of_after_the_last_write() -> None:
+    """Who ends while the end is asked for is asked for again: what came meanwhile would count as later."""
+    log = log_of(ANN)
+    async with following(log) as heard:
+        log.readers[0].ends_take_s = 2.0
+        heard.ended(ANN)
+        await a_while(1)
+        log.tell(0, BO)
+        heard.ended(BO)
+        await a_while(5)
+
+        assert heard.ends == {ANN: {0: 6}, BO: {0: 7}}
+
+
+# ---- Lost brokers ----
+
+
+@virtual
+async def test_brokers_that_no_longer_answer_are_asked_by_a_new_consumer() -> None:
+    log = log_of(ANN)
+    async with following(log) as heard:
+        await a_while()
+        log.parts[0].is_silent = True
+        await a_while(29)
+        assert len(log.readers) == 1
+        await a_while(5)
+        assert len(log.readers) == 2
+        log.parts[0].is_silent = False
+        log.tell(0, BO)
+        await a_while(3)
+
+        assert heard.events == [("bo", 0, 6)]
+
+
+@virtual
+async def test_without_a_broker_at_the_start_it_ends_at_once() -> None:
+    log = log_of(ANN)
+    log.start_errors = [KafkaConnectionError()]
+    began = anyio.current_time()
+    with pytest.raises(ExceptionGroup) as raised:
+        async with following(log):
+            pytest.fail("it is ready")
+
+    (fatal,) = raised.value.exceptions
+    assert isinstance(fatal, Fatal)
+    assert (fatal.code, fatal.status, anyio.current_time() - began) == ("no-broker", 69, 0)
+
+
+async def outlive(log: Log) -> None:
+    """Follow a topic whose brokers go away after a second, for ever."""
+    async with following(log):
+        await a_while()
+        log.start_errors = [KafkaConnectionError()] * 1000
+        log.poll_errors = [KafkaConnectionError()]
+        await anyio.sleep(1000)
+
+
+@virtual
+async def test_later_it_is_patient_for_two_minutes() -> None:
+    began = anyio.current_time()
+    with pytest.raises(ExceptionGroup) as raised:
+        await outlive(log_of(ANN))
+
+    assert [type(one) for one in raised.value.exceptions] == [Fatal]
+    assert anyio.current_time() - began == pytest.approx(121, abs=2)
+
+
+def patience() -> Patience:
+    return Patience(KafkaSettings(), step="x")
+
+
+@virtual
+async def test_patience_lasts_from_the_last_answer_on() -> None:
+    one = patience()
+    one.good()
+    for _ in range(3):
+        await anyio.sleep(118)
+        await one.lost(KafkaConnectionError())
+        one.good()
+    await anyio.sleep(120.5)
+    with pytest.raises(Fatal) as raised:
+        await one.lost(KafkaConnectionError())
+    assert raised.value.status == 69
+
+
+@virtual
+async def test_between_two_tries_a_second_passes() -> None:
+    one = patience()
+    one.good()
+    began = anyio.current_time()
+    await one.lost(TimeoutError())
+
+    assert anyio.current_time() - began == 1
+
+
+@virtual
+async def test_who_is_refused_does_not_try_again() -> None:
+    for error in (TopicAuthorizationFailedError(), SaslAuthenticationFailed()):
+        one = patience()
+        one.good()
+        with pytest.raises(Fatal) as raised:
+            await one.lost(error)
+        assert (raised.value.code, raised.value.status) == ("kafka-denied", 77)

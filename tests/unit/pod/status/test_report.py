@@ -1,0 +1,206 @@
+"""What a pod says of itself: of a service that was brought into each state by hand."""
+
+import time
+from typing import Any, Final
+
+import anyio
+import pytest
+from aiokafka import TopicPartition
+
+from consumer.core.events import decode
+from consumer.core.model import AccountId, Failure, UserKey
+from consumer.pod.service import Service
+from consumer.pod.status.report import Pulse
+from consumer.pod.status.tree import Status
+from consumer.resync.clients import Upstreams, gates
+from consumer.resync.run import Vendor
+from tests.clock import virtual
+from tests.simulation.settings import SETTINGS
+from tests.unit.pod.test_life import service
+
+ANN: Final = UserKey("v1", "ann")
+
+
+def status(pod: Service) -> Status:
+    return Pulse(pod, started_at=1.0, host="h").status()
+
+
+def well() -> Service:
+    """Give a pod that is ready."""
+    nothing: Any = None
+    vendors = {vendor.id: Vendor(nothing, {one.id: nothing for one in SETTINGS.accounts_of(vendor.id)}) for vendor in SETTINGS.vendors}
+    limits = gates(SETTINGS)
+    pod = service(Upstreams(vendors, limits))
+    pod.state = "consuming"
+    pod.assignment.joined = True
+    pod.follower.followed_at = anyio.current_time()
+    return pod
+
+
+@virtual
+async def test_it_is_ready_and_each_thing_that_is_wrong_alone_makes_it_unready_and_is_named() -> None:
+    async def starting(pod: Service) -> None:
+        pod.state = "starting"
+
+    async def draining(pod: Service) -> None:
+        pod.state = "draining"
+
+    async def left(pod: Service) -> None:
+        pod.assignment.joined = False
+
+    async def no_topic(pod: Service) -> None:
+        pod.assignment.watch.missing = True
+
+    async def no_letters(pod: Service) -> None:
+        pod.parker.failing_since = anyio.current_time()
+        await anyio.sleep(29)
+        assert status(pod).ready
+        await anyio.sleep(2)
+
+    async def unread(pod: Service) -> None:
+        await anyio.sleep(59)
+        assert status(pod).ready
+        await anyio.sleep(2)
+
+    assert status(well()).ready
+    found = []
+    for ail in (starting, draining, left, no_topic, no_letters, unread):
+        pod = well()
+        await ail(pod)
+        said = status(pod)
+        assert not said.ready
+        found.append(said.not_ready)
+
+    assert found == [
+        ("starting",),
+        ("draining",),
+        ("not a member of the group",),
+        ("the topic is missing",),
+        ("the dead-letter topic takes no letters",),
+        ("the dead-letter topic can't be read",),
+    ]
+
+
+@virtual
+async def test_a_run_of_ten_minutes_is_no_life() -> None:
+    pod = well()
+    pod.assignment.joined = False
+    pod.workers._since[ANN] = anyio.current_time()
+    await anyio.sleep(599)
+    pod.tried_at = anyio.current_time()
+    assert status(pod).live
+    await anyio.sleep(1)
+    assert not status(pod).live
+
+
+@virtual
+async def test_letters_are_counted_open_only_where_all_of_them_are_known() -> None:
+    pod = well()
+    assert status(pod).dead_letters.open is None, "what is not read yet is not 0"
+    pod.follower.caught_up = True
+    assert status(pod).dead_letters.open == 0
+    await anyio.sleep(61)
+    assert status(pod).dead_letters.open is None
+
+
+class Consumer:
+    """Knows how far a partition goes."""
+
+    def __init__(self) -> None:
+        self.generation = 7
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition(SETTINGS.kafka.topic, 1), TopicPartition(SETTINGS.kafka.topic, 2)}
+
+    def highwater(self, tp: TopicPartition) -> int | None:
+        return {1: 90, 2: None}[tp.partition]
+
+
+@virtual
+async def test_a_partition_says_where_it_is_and_what_is_open_there() -> None:
+    pod = well()
+    consumer: Any = Consumer()
+    pod.consumer = consumer
+    for partition in (2, 1, 5):
+        pod.ledger.begin(partition, 10)
+    pod.ledger.open(1, 12, since_ms=5_000)
+    pod.ledger.read(1, 20)
+    pod.commits.committed[1] = 12
+    pod.assignment.of_topic = 8
+    said = status(pod)
+
+    rows = {one.partition: (one.position, one.end, one.committed, one.open, one.oldest_open_at, one.lag) for one in said.partitions}
+    assert rows == {1: (20, 90, 12, 1, 5.0, 78), 2: (10, -1, -1, 0, None, 0), 5: (10, -1, -1, 0, None, 0)}
+    assert [one.partition for one in said.partitions] == [1, 2, 5]
+    assert (said.group.generation, said.group.topic_partitions, said.group.lease_left_s) == (7, 8, 0)
+
+
+@virtual
+async def test_who_owns_nothing_has_no_share_of_a_rate() -> None:
+    pod = well()
+    pod.up.gates.set_share(0.25, now=0)
+    assert {one.rate_share for one in status(pod).upstreams} == {0.0}
+    pod.ledger.begin(1, 0)
+    assert {one.rate_share for one in status(pod).upstreams} == {0.25}
+
+
+@virtual
+async def test_who_waits_is_counted_at_the_gate_that_it_waits_for() -> None:
+    pod = well()
+    held = {("v1", AccountId("1")): 2, ("v1", AccountId("")): 3, ("v2", AccountId("3")): 4}
+    schedule: Any = pod.schedule
+    schedule.due_by_account = lambda: held
+    waiting = {one.name: one.waiting_users for one in status(pod).upstreams}
+
+    assert waiting == {"sesamy:v1": 3, "sesamy:v2": 0, "1": 2, "2": 0, "3": 4}
+
+
+@virtual
+async def test_failures_come_newest_first() -> None:
+    pod = well()
+    for code, last_at in (("a", 5.0), ("b", 9.0), ("c", 7.0)):
+        pod.resync.failures["1", code] = Failure(code=code, upstream="1", count=1, last_at=last_at)
+
+    assert [one.code for one in status(pod).recent_failures] == ["b", "c", "a"]
+
+
+@virtual
+async def test_an_unknown_vendor_comes_with_the_command_that_makes_it_good_whatever_its_name() -> None:
+    pod = well()
+    pod.unknown.note("a; rm", 2, 7, at_ms=1_000_500)
+    pod.unknown.note("old", 1, 9, at_ms=-1)
+    pod.unknown_types.note("x#y", 0, 3, at_ms=2_000_000)
+    said = status(pod)
+
+    assert [one.replay for one in said.unknown_vendors] == [
+        "sesamy-makeas replay --vendor 'a; rm' --from-time 1970-01-01T00:16:40.500Z",
+        "sesamy-makeas replay --vendor old --from-offset 1:9",
+    ]
+    assert [one.replay for one in said.unknown_types] == ["sesamy-makeas replay --unknown-types --from-time 1970-01-01T00:33:20.000Z"]
+
+
+def test_a_time_that_is_ahead_of_ours_is_no_time_to_begin_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    @virtual
+    async def run() -> None:
+        monkeypatch.setattr(time, "time", lambda: 1000.0)
+        pod = well()
+        pod.unknown.note("v9", 0, 0, at_ms=9_999_999_999)
+        said = status(pod)
+        assert said.unknown_vendors[0].replay.endswith("--from-time 1970-01-01T00:16:40.000Z")
+
+    run()
+
+
+def test_the_oldest_event_of_each_cause_is_told_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    @virtual
+    async def run() -> None:
+        monkeypatch.setattr(time, "time", lambda: 1000.0)
+        pod = well()
+        event: Any = decode(b'{"eventType": "contract.7#update", "vendorId": "v1", "userId": "ann"}')
+        pod.schedule.submit(event, 0, 1, since_ms=940_000, now=anyio.current_time())
+        said = status(pod)
+
+        assert said.users.dirty == 1
+        assert [(one.cause, one.users, one.oldest_s) for one in said.users.causes if one.users] == [("debounce", 1, 60.0)]
+
+    run()

@@ -1,0 +1,363 @@
+"""The admin server: five addresses, nothing else, and nothing personal."""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import re
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+import aiohttp
+import anyio
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from consumer.core.errors import Fatal
+from consumer.core.model import Failure
+from consumer.core.text import shown
+from consumer.pod.status import server as admin
+from consumer.pod.status.page import POLICY, page
+from consumer.pod.status.server import serving
+from consumer.pod.status.tables import age
+from consumer.pod.status.tree import (
+    CauseStatus,
+    GateStatus,
+    GroupStatus,
+    LetterCounts,
+    ListStatus,
+    PartitionStatus,
+    Status,
+    UnknownAnswer,
+    UnknownType,
+    UnknownVendor,
+    UserCounts,
+)
+from consumer.telemetry.metrics import Metrics
+from tests.unit.telemetry.test_metrics import settings
+
+EVIL = '<img src=x onerror=alert(1)>"&\n'
+
+
+def busy(*, evil: str = "vendor") -> Status:
+    return Status(
+        build="0.1.0",
+        state="consuming",
+        ready=False,
+        not_ready=("the dead-letter topic takes no letters",),
+        started_at=900.0,
+        group=GroupStatus(generation=3, lease_left_s=21.5, topic_partitions=4),
+        host="pod-a",
+        partitions=(PartitionStatus(partition=2, position=9, end=12, committed=5, open=2, paused=True, oldest_open_at=700.0),),
+        users=UserCounts(dirty=1234, limit=250_000, causes=(CauseStatus(cause="held", users=1234, oldest_s=7300.0),)),
+        upstreams=(GateStatus(name=evil, kind="sesamy", state="closed", cause="denied", closed_s=7, next_try_s=3, waiting_users=4),),
+        lists=(
+            ListStatus(
+                vendor=evil, account="1001", list="7", last_write_at=880.0, oldest_pending_s=7300.0, oldest_due_s=7300.0, owed_users=4
+            ),
+        ),
+        unknown_vendors=(
+            UnknownVendor(
+                vendor=shown(evil),
+                events=3,
+                first_offset="0:17",
+                replay="sesamy-makeas replay --vendor v --from-time 2026-11-24T08:00:00.000Z",
+            ),
+        ),
+        unknown_types=(
+            UnknownType(type=shown(evil), events=2, first_offset="1:5", replay="sesamy-makeas replay --unknown-types --from-offset 1:5"),
+        ),
+        dead_letters=LetterCounts(written=5, waiting=2, writable=False),
+        recent_failures=(Failure(code="http-500", upstream=evil, count=9, last_at=990.0),),
+        unknown_answers=(UnknownAnswer(upstream=evil, op="upsert", shape="took", count=31),),
+        settings_fingerprint="abcdef012345",
+    )
+
+
+@dataclass
+class Pod:
+    """A served status that a test may change."""
+
+    status: Status = field(default_factory=lambda: Status(state="consuming", ready=True))
+    base: str = ""
+
+
+@pytest.fixture
+async def pod() -> AsyncIterator[Pod]:
+    made = Pod()
+    registry = Metrics(settings()).registry
+    async with serving("127.0.0.1", 0, lambda: made.status, registry) as port:
+        made.base = f"http://127.0.0.1:{port}"
+        yield made
+
+
+async def ask(pod: Pod, path: str, method: str = "GET") -> tuple[int, str, aiohttp.ClientResponse]:
+    async with aiohttp.ClientSession() as session, session.request(method, pod.base + path) as answer:
+        return answer.status, await answer.text(), answer
+
+
+async def test_the_probes_follow_the_status(pod: Pod) -> None:
+    assert [(await ask(pod, path))[:2] for path in ("/livez", "/readyz")] == [(200, "live\n"), (200, "ready\n")]
+
+    pod.status = Status(ready=False, not_ready=("starting", "no letters"), live=True)
+    assert (await ask(pod, "/readyz"))[:2] == (503, "starting\nno letters\n")
+    assert (await ask(pod, "/livez"))[:2] == (200, "live\n")
+
+    pod.status = Status(ready=True, live=False)
+    assert (await ask(pod, "/readyz"))[0] == 200
+    assert (await ask(pod, "/livez"))[0] == 503
+
+
+async def test_status_json_is_the_status(pod: Pod) -> None:
+    pod.status = busy()
+    code, text, answer = await ask(pod, "/status.json")
+
+    assert (code, answer.content_type) == (200, "application/json")
+    assert msgspec.json.decode(text.encode(), type=Status) == pod.status
+
+
+async def test_metrics_in_both_formats(pod: Pod) -> None:
+    pod.status = busy()
+    _, text, answer = await ask(pod, "/metrics")
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    async with aiohttp.ClientSession(headers=accept) as session, session.get(pod.base + "/metrics") as other:
+        openmetrics = await other.text()
+
+    assert answer.content_type == "text/plain"
+    assert 'sesamy_makeas_dirty_users{cause="held"} 1234.0' in text
+    assert openmetrics.endswith("# EOF\n")
+
+
+class Counted(Collector):
+    """Says how often it was asked; is as large as one likes, and as slow."""
+
+    def __init__(self, *, rows: int = 1, name: str = "") -> None:
+        self.rows, self.name, self.asked = rows, name, 0
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def collect(self) -> Iterator[Metric]:
+        self.asked += 1
+        self.go_on.wait(10)
+        family = GaugeMetricFamily("canned", "Rows.", labels=["row"])
+        for row in range(self.rows):
+            family.add_metric([f"{self.name}{row}"], 1.0)
+        yield family
+
+
+@asynccontextmanager
+async def scraped(collector: Counted, status: Callable[[], Status] = Status) -> AsyncIterator[Pod]:
+    registry = CollectorRegistry()
+    registry.register(collector)
+    collector.asked = 0
+    async with serving("127.0.0.1", 0, status, registry) as port:
+        yield Pod(base=f"http://127.0.0.1:{port}")
+
+
+async def test_a_probe_is_answered_while_a_scrape_is_being_written() -> None:
+    """It is written in a thread; the status is asked where it lives."""
+    collector, threads = Counted(), set()
+
+    def status() -> Status:
+        threads.add(threading.current_thread())
+        return Status()
+
+    async with scraped(collector, status) as pod, anyio.create_task_group() as tasks:
+        collector.go_on.clear()
+        tasks.start_soon(ask, pod, "/metrics")
+        with anyio.fail_after(10):
+            while not collector.asked:
+                await anyio.sleep(0.01)
+            assert (await ask(pod, "/livez"))[:2] == (200, "live\n")
+        collector.go_on.set()
+    assert threads == {threading.main_thread()}
+
+
+async def test_all_who_scrape_within_a_second_get_one_text() -> None:
+    collector = Counted()
+    async with scraped(collector) as pod, anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(ask, pod, "/metrics")
+    assert collector.asked <= 2
+
+
+async def test_a_format_that_is_none_gets_the_plain_one(pod: Pod) -> None:
+    accept = {"Accept": "application/openmetrics-text; version=abc"}
+    async with aiohttp.ClientSession(headers=accept) as session, session.get(pod.base + "/metrics") as answer:
+        assert (answer.status, answer.content_type) == (200, "text/plain")
+
+
+async def test_too_many_connections_are_hung_up_on_and_the_others_are_served(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "_CONNECTIONS", 2)
+    host, port = pod.base.removeprefix("http://").split(":")
+    held = [await asyncio.open_connection(host, port) for _ in range(2)]
+    try:
+        for _, writer in held:  # Both are taken in before the next one comes.
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert [(await reader.readline()).split()[1] for reader, _ in held] == [b"200", b"200"]
+        with pytest.raises(aiohttp.ClientError):
+            await ask(pod, "/livez")
+    finally:
+        for _, writer in held:
+            writer.close()
+            await writer.wait_closed()
+    with anyio.fail_after(10):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                assert (await ask(pod, "/livez"))[0] == 200
+                break
+
+
+async def test_who_does_not_read_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "_SEND_S", 0.1)
+    # More than all buffers on the way take.
+    async with scraped(Counted(rows=300, name="x" * 100_000)) as pod:
+        host, port = pod.base.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, port, limit=1024)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(re.search(rb"Content-Length: (\d+)", head)[1])  # type: ignore[index]
+        await anyio.sleep(0.5)
+        got = 0
+        with anyio.fail_after(10), contextlib.suppress(ConnectionError):
+            while part := await reader.read(65_536):
+                got += len(part)
+        writer.close()
+        assert got < length
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+async def test_nothing_but_reading(pod: Pod, method: str) -> None:
+    for path in ("/", "/livez", "/readyz", "/metrics", "/status.json"):
+        assert (await ask(pod, path, method))[0] == 405
+
+
+async def test_nothing_else_is_there(pod: Pod) -> None:
+    for path in ("/healthz", "/status", "/livez/", "/../etc/passwd", "//", "/debug/pprof"):
+        assert (await ask(pod, path))[0] == 404
+
+
+async def test_head_answers_without_a_body(pod: Pod) -> None:
+    for path in ("/", "/livez", "/readyz", "/metrics", "/status.json"):
+        assert (await ask(pod, path, "HEAD"))[:2] == (200, "")
+
+
+async def test_every_answer_is_hardened(pod: Pod) -> None:
+    for path in ("/", "/livez", "/metrics", "/status.json", "/nowhere"):
+        headers = (await ask(pod, path))[2].headers
+        assert headers["Content-Security-Policy"] == POLICY
+        assert (headers["X-Content-Type-Options"], headers["Cache-Control"], headers["Server"]) == ("nosniff", "no-store", "sesamy-makeas")
+
+
+async def test_a_port_in_use_is_fatal_with_its_cure(pod: Pod) -> None:
+    port = int(pod.base.rpartition(":")[2])
+    with pytest.raises(Fatal, match=rf"port {port} .*free it, or set admin.port") as caught:
+        async with serving("127.0.0.1", port, Status, CollectorRegistry()):
+            pass
+    assert caught.value.status == 69
+
+
+async def test_the_port_is_free_after_the_block() -> None:
+    async with serving("127.0.0.1", 0, Status, CollectorRegistry()) as port:
+        pass
+    async with serving("127.0.0.1", port, Status, CollectorRegistry()) as again:
+        assert again == port
+
+
+# ---- The page ----
+
+
+class Parsed(HTMLParser):
+    """What a browser would see."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.words += f"{data} "
+
+
+async def test_the_page_shows_it_all(pod: Pod) -> None:
+    pod.status = busy()
+    code, text, answer = await ask(pod, "/")
+    words = Parsed(text).words
+
+    assert (code, answer.content_type) == (200, "text/html")
+    for expected in (
+        "not ready",
+        "the dead-letter topic takes no letters",
+        "1,234 users dirty, at most 250,000",
+        "pod-a: generation 3",
+        "1 of 4 partitions: 100% of every limit",
+        "held shut gates, and nothing else",
+        "denied",
+        "replay --vendor v --from-time 2026-11-24T08:00:00.000Z",
+        "1 gate not open: vendor",
+        "1 list with an event that has waited for more than 15 min: vendor 7",
+        "1 vendor that the settings don't know",
+        "http-500",
+        "abcdef012345",
+        "paused",
+    ):
+        assert expected in words
+
+
+def test_the_page_has_no_foreign_assets() -> None:
+    """Its script and style are in it, the policy lets these two run and nothing else; behind a proxy with a path it works, too."""
+    text = page(busy(), now=1000.0)
+    parsed = Parsed(text)
+
+    assert "took" in parsed.words
+    assert not {"img", "link", "iframe", "object", "form"} & set(parsed.tags)
+    assert {value for name, value in parsed.attributes if name in {"href", "src"}} == {"status.json", "metrics"}
+    assert not {name for name, _ in parsed.attributes if name.startswith("on") or name == "style"}
+    for tag in ("style", "script"):
+        assert parsed.tags.count(tag) == 1
+        body = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+        digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in POLICY
+    assert {"default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(POLICY.split("; "))
+
+
+def test_every_value_is_escaped() -> None:
+    text = page(busy(evil=EVIL), now=1000.0)
+
+    assert "<img" not in text
+    assert "img" not in Parsed(text).tags
+    assert text.count("&lt;img") == 8
+
+
+def test_the_page_of_a_pod_that_has_just_begun() -> None:
+    parsed = Parsed(page(Status(), now=1000.0))
+
+    assert "starting" in parsed.words
+    assert "table" not in parsed.tags
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(None, ""), (-3.0, "0 s"), (59.4, "59 s"), (60.0, "1 min"), (7200.0, "2 h"), (200_000.0, "2 d")]
+)
+def test_ages_for_people(seconds: float | None, expected: str) -> None:
+    assert age(seconds) == expected
+
+
+def test_the_refresh_is_not_hectic() -> None:
+    """Without JavaScript the browser loads it anew; with it, the script asks as often."""
+    text = page(Status(), now=0.0)
+    assert re.search(r'<noscript><meta http-equiv="refresh" content="5"></noscript>', text)
+    assert "}, 5000);" in text

@@ -1,0 +1,226 @@
+"""Whole runs where one list of an account refuses everybody: against the stand-in, and on a virtual clock."""
+
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import anyio
+import pytest
+from msgspec import structs
+
+from consumer.core.answers.snapshot import Profile, Snapshot
+from consumer.core.gates.gates import Gates
+from consumer.core.mapping.documents import Documents
+from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
+from consumer.resync.clients import gates, upstreams
+from consumer.resync.list_writes import served
+from consumer.resync.makeas import Permit, Written
+from consumer.resync.run import Resync, Target, Vendor
+from consumer.sandbox import makeas as stand_in
+from consumer.sandbox.server import serving
+from consumer.settings.model import Account
+from consumer.settings.secret import Secret
+from consumer.telemetry.metrics import Metrics
+from tests.clock import virtual
+from tests.unit.resync.test_makeas import settings_of
+from tests.unit.resync.test_makeas_consent import read
+
+A: Final = AccountId("1001")
+ACCOUNT: Final = Account(id=A, vendor="v", user_id="1001", api_key=Secret("text", "k"), lists=("11", "12"))
+DONE: Final = Result(Verdict.DONE)
+HELD: Final = Result(Verdict.REFUSED, "held", lists={"12": "held"})
+
+
+class Sesamy:
+    """Knows everybody, each by an address of its own."""
+
+    async def snapshot(self, user: UserKey, *, permit: object) -> Snapshot:
+        assert permit
+        return Snapshot(user=user, profile=Profile(user_id=user.user, email=address(user.user)), contracts=(), entitlements=())
+
+
+def address(user: str) -> str:
+    return f"{user}@example.com"
+
+
+class Desk:
+    """A resync to one account."""
+
+    def __init__(self, target: Target, gates: Gates, metrics: Metrics) -> None:
+        sesamy: Any = Sesamy()
+        self.gates, self.metrics = gates, metrics
+        self.resync = Resync(
+            {"v": Vendor(sesamy, {A: target})}, gates, lease_left_s=lambda: 10.0, closing=anyio.Event, uniform=lambda: 0.0, metrics=metrics
+        )
+
+    async def run(self, user: str) -> Result:
+        job = Job(user=UserKey("v", user), accounts=(A,), started_at=0.0, since_ms={A: 0})
+        return (await self.resync.run(job))[1][A]
+
+    @property
+    def gate(self) -> str:
+        return self.gates.accounts[A].state(now=anyio.current_time()).state
+
+    def outcomes(self, outcome: str) -> float | None:
+        return self.metrics.registry.get_sample_value("sesamy_makeas_resyncs_total", {"vendor": "v", "outcome": outcome})
+
+
+@asynccontextmanager
+async def desk(made: stand_in.MakeAs, *, heals: bool = True) -> AsyncIterator[Desk]:
+    async with serving(made.app()) as url:
+        settings = settings_of(url, "11", "12")
+        settings = structs.replace(settings, makeas=structs.replace(settings.makeas, requests_per_second=1000.0, burst=1000))
+        metrics = Metrics(settings)
+        async with upstreams(settings, metrics, heals=heals) as up:
+            await read(up)
+            yield Desk(up.vendors["v"].targets[A], up.gates, metrics)
+
+
+# ---- Against the stand-in ----
+
+
+@pytest.mark.parametrize("status", [403, 404, 422])
+async def test_a_list_that_refuses_everybody_is_left_out_and_its_sibling_has_all(status: int) -> None:
+    """The first four are told what it said; for the rest the list is held, and no call is made for it."""
+    made = stand_in.MakeAs()
+    there = made.add_account("1001", key="k", lists={"11", "12"})
+    there.refuses["12"] = status
+    async with desk(made) as one:
+        results = [await one.run(f"u{number}") for number in range(20)]
+        gate = one.gate
+
+    assert results == [Result(Verdict.REFUSED, f"http-{status}", lists={"12": f"http-{status}"})] * 4 + [HELD] * 16
+    assert [there.contacts[address(f"u{number}")]["lists"] for number in range(20)] == [["11"]] * 20
+    assert (gate, made.calls["1001", "upsert"]) == ("open", 5 * 3 + 15)
+    assert (one.outcomes("partial"), one.outcomes("failed")) == (20, 0)
+    assert one.resync.written.keys() == {(A, "11", "v")}
+
+
+async def test_who_has_left_is_owed_nothing_of_a_list_that_is_left_out() -> None:
+    made = stand_in.MakeAs()
+    there = made.add_account("1001", key="k", lists={"11", "12"})
+    there.refuses["12"] = 404
+    there.contact(address("left"), email_status="unsubscribed")
+    async with desk(made) as one:
+        for number in range(5):
+            await one.run(f"u{number}")
+        result = await one.run("left")
+
+    assert (result, there.contacts[address("left")]["lists"], there.violations) == (DONE, [], [])
+
+
+async def test_a_process_that_parks_nobody_leaves_no_list_out() -> None:
+    """Its report says of each user what each list said."""
+    made = stand_in.MakeAs()
+    made.add_account("1001", key="k", lists={"11", "12"}).refuses["12"] = 404
+    async with desk(made, heals=False) as one:
+        results = [await one.run(f"u{number}") for number in range(10)]
+
+    assert results == [Result(Verdict.REFUSED, "http-404", lists={"12": "http-404"})] * 10
+
+
+@pytest.mark.parametrize("status", [404, 422])
+async def test_what_all_lists_refuse_is_the_users_and_leaves_none_out(status: int) -> None:
+    made = stand_in.MakeAs()
+    made.add_account("1001", key="k", lists={"11", "12"}).refuses.update({"11": status, "12": status})
+    async with desk(made) as one:
+        results = [await one.run(f"u{number}") for number in range(4)]
+        states = {one.gates.lists.state(A, list_id, now=anyio.current_time()).door for list_id in ("11", "12")}
+
+    assert (results, states) == ([Result(Verdict.REFUSED, f"http-{status}")] * 4, {"open"})
+
+
+# ---- On a virtual clock ----
+
+
+class Make:
+    """An account with some lists, of which some refuse."""
+
+    def __init__(self) -> None:
+        self.lists: tuple[str, ...] = ()
+        self.refuses: dict[str, str] = {}
+        self.asked: list[tuple[str, ...]] = []
+
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> Written:
+        assert documents
+        self.asked.append(tuple(lists))
+        await permit()
+        limit_s()
+        await anyio.sleep(0.1)
+        refused = {one: self.refuses[one] for one in lists if one in self.refuses}
+        taken = tuple(one for one in lists if one not in refused)
+        return Written(consent_kept=False, refused=refused, taken=taken, left_out=tuple(one for one in self.lists if one not in lists))
+
+
+def table(make: Make, account: Account = ACCOUNT) -> Desk:
+    make.lists = account.lists
+    settings = settings_of("http://nowhere.invalid", "11", "12")
+    made = gates(settings, heals=True)
+    return Desk(Target(account, make), made, Metrics(settings))  # type: ignore[arg-type]
+
+
+@virtual
+async def test_a_probe_is_made_by_the_next_user_and_its_success_has_all_lists_written() -> None:
+    make = Make()
+    one = table(make)
+    make.refuses["12"] = "http-404"
+    for number in range(5):
+        await one.run(f"u{number}")
+    await anyio.sleep(5)
+    assert await one.run("probe") == HELD
+    assert await one.run("next") == HELD
+    await anyio.sleep(10)
+    make.refuses.clear()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.run, "first")
+        await anyio.sleep(0.01)
+        assert await one.run("beside") == HELD
+
+    assert await one.run("last") == DONE
+    assert make.asked[5:] == [("11", "12"), ("11",), ("11", "12"), ("11",), ("11", "12")]
+
+
+@virtual
+async def test_a_probe_that_is_cut_off_keeps_nobody_from_being_the_next() -> None:
+    make = Make()
+    one = table(make)
+    make.refuses["12"] = "http-404"
+    for number in range(5):
+        await one.run(f"u{number}")
+    await anyio.sleep(5)
+    with anyio.move_on_after(0.05):
+        await one.run("cut")
+    make.refuses.clear()
+
+    assert await one.run("next") == DONE
+
+
+@virtual
+async def test_whom_one_list_refuses_while_another_is_left_out_is_told_each_by_its_own_code() -> None:
+    """The one is that user's, and waits for a human; the other heals."""
+    make = Make()
+    account = structs.replace(ACCOUNT, lists=("11", "12", "13"))
+    one = table(make, account)
+    make.refuses["13"] = "http-404"
+    for number in range(5):
+        await one.run(f"u{number}")
+    make.refuses["12"] = "http-422"
+
+    assert await one.run("both") == Result(Verdict.REFUSED, "http-422", lists={"12": "http-422", "13": "held"})
+
+
+# ---- What has had all ----
+
+
+@pytest.mark.parametrize(
+    ("result", "lists"),
+    [
+        (DONE, ("11", "12")),
+        (HELD, ("11",)),
+        (Result(Verdict.REFUSED, "http-422"), ()),
+        (Result(Verdict.HELD), ()),
+        (Result(Verdict.RETRY, "http-500"), ()),
+    ],
+)
+def test_fresh_is_who_has_had_all_of_a_run(result: Result, lists: tuple[str, ...]) -> None:
+    assert served(ACCOUNT, result) == lists

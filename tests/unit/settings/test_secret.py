@@ -1,0 +1,181 @@
+"""Each promise of a secret, and of the addresses to which one is sent."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from consumer.settings.load import SettingsError, load
+from consumer.settings.model import Settings
+from consumer.settings.rules import is_loopback, tight_times
+from consumer.settings.secret import Secret, SecretError
+
+VENDOR = "[[vendors]]\nid = 'v'\nsesamy = { client_id = 'c', client_secret = 's' }\nmakeas = { userId = '1', apiKey = 'k', listId = '2' }\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "settings.toml"
+    file.write_text(text + VENDOR, encoding="utf-8")
+    return file
+
+
+def read(folder: Path, text: str) -> Settings:
+    return load(written(folder, text), {})
+
+
+def said(folder: Path, text: str) -> list[tuple[str, str]]:
+    with pytest.raises(SettingsError) as caught:
+        read(folder, text)
+    return [(one.path, one.what) for one in caught.value.findings]
+
+
+# ---- Equal by source ----
+
+
+def test_a_key_that_changes_in_its_file_is_the_same_secret(tmp_path: Path) -> None:
+    """Else a rotated key would be another account, with letters of its own."""
+    file = tmp_path / "key"
+    file.write_text("old")
+    before, after = Secret("file", str(file)), Secret("file", str(file))
+    before.read()
+    file.write_text("newer")
+    after.read()
+
+    assert (before == after, hash(before) == hash(after), {before: 1}[after]) == (True, True, 1)
+
+
+def test_two_files_with_one_text_are_two_secrets(tmp_path: Path) -> None:
+    secrets = []
+    for name in ("one", "other"):
+        (tmp_path / name).write_text("same")
+        secrets.append(Secret("file", str(tmp_path / name)))
+    assert [one.read() for one in secrets] == ["same", "same"]
+    assert secrets[0] != secrets[1]
+
+
+def test_a_variable_is_the_same_whatever_stands_in_it_and_no_file_nor_text_of_its_name() -> None:
+    assert Secret("env", "KEY", text="old") == Secret("env", "KEY", text="new")
+    assert len({Secret("env", "KEY", text="k"), Secret("file", "KEY"), Secret("text", "KEY"), Secret("env", "OTHER", text="k")}) == 4
+    assert Secret("text", "k") == Secret("text", "k")
+    assert Secret("text", "k") != "k"
+
+
+def test_where_it_comes_from_is_said_without_it() -> None:
+    sources = [Secret("text", "canary").source, Secret("env", "KEY", text="canary").source, Secret("file", "/path").source]
+    assert sources == ["text", "env KEY", "file /path"]
+
+
+# ---- Read again ----
+
+
+def test_after_a_refusal_a_file_is_read_once_and_then_only_when_it_changed(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("one")
+    secret, stat = Secret("file", str(file)), file.stat()
+
+    def swap(text: str) -> None:
+        """Change what is in the file, and nothing that shows outside."""
+        file.write_text(text)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    assert secret.read() == "one"
+    secret.expire()
+    swap("two")
+    assert secret.read() == "two"
+    swap("six")
+    assert secret.read() == "two"
+
+
+@pytest.mark.parametrize("text", [b"", b" \n", b"\xff\xfe", b"x" * 70_000, b"ke\0y"])
+def test_a_file_that_becomes_unusable_leaves_the_last_text_and_is_looked_at_again(text: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("old")
+    secret = Secret("file", str(file))
+    assert secret.read() == "old"
+    file.write_bytes(text)
+    assert secret.read() == "old"
+    file.write_text("renewed")
+    assert secret.read() == "renewed"
+
+
+def test_what_could_not_be_read_is_not_quoted(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"canary\xff")
+    with pytest.raises(SecretError) as caught:
+        Secret("file", str(tmp_path / "key")).read()
+    assert (str(caught.value), caught.value.__cause__, caught.value.__suppress_context__) == ("not UTF-8", None, True)
+
+
+# ---- To whom it is sent ----
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("localhost", True),
+        ("make.localhost", True),
+        ("127.0.0.1", True),
+        ("127.255.0.9", True),
+        ("::1", True),
+        ("evillocalhost", False),
+        ("evil-localhost", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("126.0.0.1", False),
+        ("10.0.0.1", False),
+        ("0.0.0.0", False),
+        ("", False),
+    ],
+)
+def test_which_hosts_are_this_machine(host: str, *, here: bool) -> None:
+    assert is_loopback(host) is here
+
+
+@pytest.mark.parametrize(("section", "name"), [("makeas", "base_url"), ("sesamy", "base_url"), ("sesamy", "token_url")])
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("http://evillocalhost/v2", "not https"),
+        ("http://make.example/v2", "not https"),
+        ("https://u:p@make.example/v2", "holds a user or password"),
+        ("https://make.example/v2?key=1", "holds a query or fragment"),
+        ("https://make.example/v2#x", "holds a query or fragment"),
+        ("https://169.254.169.254/v2", "a link-local address"),
+        ("https://[fe80::1]/v2", "a link-local address"),
+        ("ftp://make.example/v2", "not a URL"),
+        ("https:///v2", "not a URL"),
+        ("https://make.example:port/v2", "not a URL"),
+    ],
+)
+def test_each_address_is_refused_for_what_is_wrong_with_it(section: str, name: str, url: str, what: str, tmp_path: Path) -> None:
+    assert said(tmp_path, f"[{section}]\n{name} = '{url}'\n") == [(f"{section}.{name}", what)]
+
+
+# ---- Times that must fit ----
+
+
+@pytest.mark.parametrize(("rebalance_s", "fits"), [(19, False), (20, False), (21, True)])
+@pytest.mark.parametrize("other", ["workers.drain_s", "kafka.session_timeout_s"])
+def test_a_rebalance_lasts_longer_than_a_drain_and_than_a_session(rebalance_s: int, other: str, tmp_path: Path, *, fits: bool) -> None:
+    drain_s, session_s = (20, 10) if other == "workers.drain_s" else (10, 20)
+    text = f"[kafka]\nrebalance_timeout_s = {rebalance_s}\nsession_timeout_s = {session_s}\n[workers]\ndrain_s = {drain_s}\n"
+    if fits:
+        assert read(tmp_path, text).kafka.rebalance_timeout_s == rebalance_s
+    else:
+        assert said(tmp_path, text) == [("kafka.rebalance_timeout_s", f"not above {other}")]
+
+
+@pytest.mark.parametrize(("rebalance_s", "paths"), [(27.9, ["kafka.rebalance_timeout_s"]), (28, [])])
+def test_less_than_eight_seconds_beside_the_drain_are_said_to_be_tight(rebalance_s: float, paths: list[str], tmp_path: Path) -> None:
+    settings = read(tmp_path, f"[kafka]\nrebalance_timeout_s = {rebalance_s}\nsession_timeout_s = 10\n[workers]\ndrain_s = 20\n")
+    found = list(tight_times(settings.kafka, settings.workers))
+    assert [one.path for one in found] == paths
+    assert all(one.level == "warning" and one.status == 0 for one in found)
+
+
+@pytest.mark.parametrize(("port", "fits"), [(0, False), (1, True), (65_535, True), (65_536, False)])
+def test_a_brokers_port_is_one(port: int, tmp_path: Path, *, fits: bool) -> None:
+    text = f"[kafka]\nbootstrap_servers = ['a:9092', 'b:{port}']\n"
+    if fits:
+        assert read(tmp_path, text).kafka.bootstrap_servers == ("a:9092", f"b:{port}")
+    else:
+        assert said(tmp_path, text) == [("kafka.bootstrap_servers[1]", "the port is out of range")]

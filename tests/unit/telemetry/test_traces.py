@@ -1,0 +1,348 @@
+"""Spans say what they should: links to the events a run answers, once each, until it owes nothing; and variables mean what they say."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from consumer.core.errors import Fatal, Retryable
+from consumer.core.model import AccountId, Job, UserKey
+from consumer.resync.clients import gates
+from consumer.resync.run import Resync, Vendor
+from consumer.telemetry import traces as module
+from consumer.telemetry.metrics import RESYNC_OUTCOMES, Metrics
+from consumer.telemetry.traces import Traces, tracing
+from tests.simulation.settings import SETTINGS
+from tests.unit.telemetry.test_metrics import Lines
+
+ANN, BOB = UserKey("v1", "ann"), UserKey("v1", "bob")
+
+
+class Desk:
+    """Traces, the events they are told of, and the spans that came out."""
+
+    def __init__(self) -> None:
+        self.exported = InMemorySpanExporter()
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(self.exported))
+        self.traces = Traces(provider, SETTINGS)
+
+    def event(self, number: int, *, user: UserKey = ANN, partition: int = 0, traced: bool = True) -> None:
+        """Read the record at offset `number`, whose trace has that number, too."""
+        header = [("traceparent", f"00-{number + 1:032x}-{number + 1:016x}-01".encode())]
+        self.traces.event(user, header if traced else [], partition=partition, offset=number)
+
+    def run(self, outcome: str, *, user: UserKey = ANN, meanwhile: Callable[[], None] = lambda: None) -> None:
+        with self.traces.resync(user) as ended:
+            meanwhile()
+            ended(outcome)
+
+    @property
+    def seen(self) -> list[tuple[object, object, list[int]]]:
+        """Return of each span: the outcome, the events, and the offsets that its links name."""
+        return [
+            (attributes["sesamy.outcome"], attributes["messaging.batch.message_count"], [link.context.trace_id - 1 for link in span.links])
+            for span in self.spans
+            for attributes in [dict(span.attributes or {})]
+        ]
+
+    @property
+    def spans(self) -> tuple[ReadableSpan, ...]:
+        return self.exported.get_finished_spans()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+# ---- Links ----
+
+
+def test_a_link_is_what_the_header_says(desk: Desk) -> None:
+    trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    desk.traces.event(ANN, [("x", b""), ("traceparent", f"00-{trace}-{parent}-01".encode())], partition=0, offset=5)
+    desk.traces.event(ANN, [("traceparent", f"00-{trace}-{parent}-00".encode())], partition=0, offset=6)
+    desk.traces.event(ANN, [("traceparent", b"\xff nonsense")], partition=0, offset=7)
+    desk.run("synced")
+
+    contexts = [link.context for link in desk.spans[0].links]
+    assert [(f"{one.trace_id:032x}", f"{one.span_id:016x}", int(one.trace_flags)) for one in contexts] == [
+        (trace, parent, 1),
+        (trace, parent, 0),
+    ]
+    assert all(one.is_remote and one.is_valid for one in contexts)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "partial", "cut_off"])
+def test_the_next_run_has_the_links_of_one_that_owes(desk: Desk, outcome: str) -> None:
+    for number in range(2):
+        desk.event(number)
+    desk.run(outcome)
+    desk.run("synced")
+    desk.run("synced")
+
+    assert desk.seen == [(outcome, 2, [0, 1]), ("synced", 2, [0, 1]), ("synced", 0, [])]
+
+
+@pytest.mark.parametrize("outcome", sorted(set(RESYNC_OUTCOMES) - {"failed", "partial", "cut_off"}))
+def test_a_run_that_owes_nothing_leaves_no_links(desk: Desk, outcome: str) -> None:
+    desk.event(0)
+    desk.run(outcome)
+    desk.event(1)
+    desk.run("synced")
+
+    assert desk.seen == [(outcome, 1, [0]), ("synced", 1, [1])]
+    assert not desk.traces._events
+
+
+def test_events_that_come_during_a_run_are_the_next_ones(desk: Desk) -> None:
+    desk.event(0)
+    desk.run("synced", meanwhile=lambda: desk.event(1))
+    desk.run("synced")
+
+    assert desk.seen == [("synced", 1, [0]), ("synced", 1, [1])]
+
+
+def test_what_a_run_owes_stands_before_what_came_meanwhile(desk: Desk) -> None:
+    desk.event(0)
+    desk.run("partial", meanwhile=lambda: desk.event(1))
+    desk.run("synced")
+
+    assert desk.seen == [("partial", 1, [0]), ("synced", 2, [0, 1])]
+
+
+def test_links_are_bounded_and_events_counted(desk: Desk) -> None:
+    def many(first: int) -> None:
+        for number in range(first, first + 40):
+            desk.event(number)
+
+    many(0)
+    desk.run("failed", meanwhile=lambda: many(40))
+    desk.run("synced")
+
+    assert desk.seen == [("failed", 40, list(range(32))), ("synced", 80, list(range(32)))]
+
+
+def test_events_that_are_read_again_count_once(desk: Desk) -> None:
+    """A rebalance reads again what is not committed."""
+    for number in (1, 2, 3, 4, 3, 4, 5):
+        desk.event(number)
+    for number in (1, 2, 1):
+        desk.event(number, partition=7, traced=False)
+    desk.run("cut_off")
+    for number in (3, 4, 5):
+        desk.event(number)
+    desk.run("synced")
+
+    assert desk.seen == [("cut_off", 7, [1, 2, 3, 4, 5]), ("synced", 7, [1, 2, 3, 4, 5])]
+
+
+def test_an_event_that_is_read_again_after_its_run_is_one_of_the_next(desk: Desk) -> None:
+    desk.event(1)
+    desk.run("synced")
+    desk.event(1)
+    desk.run("synced")
+
+    assert desk.seen == [("synced", 1, [1]), ("synced", 1, [1])]
+
+
+def test_users_and_their_partitions_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_USERS", 2)
+    for partition in range(100):
+        desk.event(0, partition=partition)
+    assert len(desk.traces._events[ANN].read) == 4
+
+    desk.event(0, user=BOB)
+    desk.run("failed", meanwhile=lambda: desk.event(0, user=UserKey("v2", "cid")))
+    desk.run("failed")
+    desk.run("synced", user=BOB)
+
+    assert [(outcome, count) for outcome, count, _ in desk.seen] == [("failed", 100), ("failed", 0), ("synced", 1)]
+
+
+def test_a_user_forgotten_during_a_run_is_not_forgotten_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came for the user after that stays."""
+    monkeypatch.setattr(module, "_USERS", 1)
+
+    def meanwhile() -> None:
+        desk.event(1, user=BOB)
+        desk.event(2)
+
+    desk.event(0)
+    desk.run("synced", meanwhile=meanwhile)
+    desk.run("synced")
+
+    assert desk.seen == [("synced", 1, [0]), ("synced", 1, [2])]
+
+
+# ---- Runs ----
+
+
+class Sesamy:
+    """Fails, never answers, then knows nobody."""
+
+    def __init__(self) -> None:
+        self.answers = ["fail", "hang", "absent"]
+
+    async def snapshot(self, _user: UserKey, *, permit: object) -> None:
+        assert permit
+        answer = self.answers.pop(0)
+        if answer == "fail":
+            raise Retryable("sesamy:v1 user: status 500", code="http-500")
+        if answer == "hang":
+            await anyio.sleep_forever()
+
+
+async def test_a_run_that_is_cut_off_says_so_and_what_it_owed_is_the_next_ones(desk: Desk) -> None:
+    sesamy: Any = Sesamy()
+    resync = Resync(
+        {"v1": Vendor(sesamy, {})},
+        gates(SETTINGS),
+        lease_left_s=lambda: 10.0,
+        closing=anyio.Event,
+        uniform=lambda: 0.0,
+        metrics=Metrics(SETTINGS),
+        traces=desk.traces,
+    )
+    desk.event(3)
+    for _ in range(3):
+        with anyio.move_on_after(0.05):
+            await resync.run(Job(user=ANN, accounts=(AccountId("1"),), started_at=0.0, since_ms={AccountId("1"): 0}))
+
+    assert desk.seen == [("failed", 1, [3]), ("cut_off", 1, [3]), ("skipped_absent", 1, [3])]
+    assert [span.status.status_code for span in desk.spans] == [StatusCode.ERROR, StatusCode.UNSET, StatusCode.UNSET]
+
+
+def test_a_call_is_a_child_that_has_just_ended(desk: Desk) -> None:
+    with desk.traces.resync(ANN) as ended:
+        desk.traces.call("1", "contact", "200", 0.5)
+        desk.traces.call("1", "upsert", "timeout", 0.25)
+        ended("failed")
+
+    good, bad, run = desk.spans
+    assert run.context is not None
+    assert [one.parent and one.parent.span_id for one in (good, bad)] == [run.context.span_id] * 2
+    assert (good.name, dict(good.attributes or {})["http.response.status_code"], good.status.status_code) == (
+        "1 contact",
+        200,
+        StatusCode.UNSET,
+    )
+    assert (bad.name, dict(bad.attributes or {})["error.type"], bad.status.status_code) == ("1 upsert", "timeout", StatusCode.ERROR)
+    assert [(one.end_time or 0) - (one.start_time or 0) for one in (good, bad)] == [500_000_000, 250_000_000]
+
+
+# ---- Variables ----
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set variables; at first there is a collector that nobody runs."""
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.1")
+
+    def set_all(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return set_all
+
+
+@contextmanager
+def traced() -> Iterator[Traces]:
+    with tracing(SETTINGS, os.environ) as made:
+        assert made is not None
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_TRACES_EXPORTER", " None"), ("OTEL_SDK_DISABLED", "true")]
+)
+def test_what_says_off_is_off(environ: Callable[..., None], name: str, value: str) -> None:
+    environ(**{name: value})
+    with tracing(SETTINGS, os.environ) as made:
+        assert made is None
+
+
+def test_an_exporter_named_otlp_is_on(environ: Callable[..., None]) -> None:
+    environ(OTEL_TRACES_EXPORTER="otlp")
+    with tracing(SETTINGS, os.environ) as made:
+        assert made is not None
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({}, "sesamy-makeas"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "team=news,service.name="}, "sesamy-makeas"),
+        ({"OTEL_SERVICE_NAME": "", "OTEL_RESOURCE_ATTRIBUTES": "a=service.name"}, "sesamy-makeas"),
+        ({"OTEL_SERVICE_NAME": "mine"}, "mine"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "team=news, service.name=theirs"}, "theirs"),
+        ({"OTEL_SERVICE_NAME": "mine", "OTEL_RESOURCE_ATTRIBUTES": "service.name=theirs"}, "mine"),
+    ],
+)
+def test_the_service_is_named_by_the_environment_or_else_by_us(environ: Callable[..., None], variables: dict[str, str], name: str) -> None:
+    environ(**variables)
+    with traced() as made:
+        tracer: Any = made._tracer
+        assert tracer.resource.attributes["service.name"] == name
+        assert ("team" in tracer.resource.attributes) == ("team" in variables.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "10"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "-4711"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "4711x"),
+        ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", "x4711"),
+    ],
+)
+def test_a_value_that_opentelemetry_refuses_is_a_setting_to_correct(environ: Callable[..., None], name: str, value: str) -> None:
+    environ(**{name: value})
+    with pytest.raises(Fatal) as refused, traced():
+        pass
+
+    assert (refused.value.status, refused.value.code) == (78, "otel-variable")
+    assert "OTEL_*: correct it, or take it away" in str(refused.value)
+    assert value not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
+def test_without_the_extra_a_collector_is_a_setting_to_correct(environ: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    environ()
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    with pytest.raises(Fatal) as refused, traced():
+        pass
+
+    assert (refused.value.status, refused.value.code) == (78, "no-otel")
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"OTEL_EXPORTER_OTLP_HEADERS": "Authorization: Bearer SECRET"}, "Header format invalid!"),
+        ({"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20SEC%0ARET"}, "Failed to export %s batch code: %s, reason: %s"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9/?api_key=SECRET", "OTEL_EXPORTER_OTLP_TIMEOUT": "2"}, "Transient error %s"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "SECRET"}, "Failed to export %s batch code: %s, reason: %s"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "SECRET"}, "Invalid key value resource attribute pair %s: %s"),
+        ({"OTEL_EXPORTER_OTLP_COMPRESSION": "SECRET"}, "Unsupported compression type: %s"),
+    ],
+)
+def test_no_secret_of_a_variable_is_logged(environ: Callable[..., None], variables: dict[str, str], said: str) -> None:
+    environ(**variables)
+    with Lines(as_json=True) as lines, traced() as made, made.resync(ANN) as ended:
+        ended("synced")
+
+    assert any(line["event"].startswith(said) for line in lines.json()), lines.text
+    assert [word for word in ("SECRET", "SEC\\nRET", "RET'", "api_key") if word in lines.text] == []
