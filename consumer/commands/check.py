@@ -5,14 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from ..core.errors import Exit
 from ..core.gates.gates import MAKE_CALLS
 from ..settings.load import SettingsError, load
 from ..settings.model import KafkaSettings, Settings
-from ..settings.rules import SETTINGS, Finding, fine, is_loopback, tight_times, warning
+from ..settings.rules import Finding, fine, is_loopback, tight_times, warning
 from ..settings.secret import Secret
 
 _PROXIES: Final = frozenset({"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"})
-_STATUSES: Final = (SETTINGS, 77, 69)
+_STATUSES: Final = (Exit.SETTINGS, Exit.NO_PERMISSION, Exit.UNAVAILABLE)
 _TALK_S: Final = 2.0
 """A conversation that takes longer at the whole rate takes a pod's share of it long."""
 

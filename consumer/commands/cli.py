@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from .. import __version__
-from ..core.errors import Fatal
+from ..core.errors import Exit, Fatal
 from .console import (
     as_json,
     check_users,
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from .batch import Synced
 
 _NAME: Final = "sesamy-makeas"
-_USAGE: Final = 64
-_BUG: Final = 70
-_CUT_OFF: Final = 75
 _PURPOSES: Final = click.Choice(["run", "replay", "dead-letters"])
 
 
@@ -170,10 +167,10 @@ def _invoke(argv: Sequence[str] | None) -> int:
         result = cli.main(args=argv, prog_name=_NAME, standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        return _USAGE
+        return Exit.USAGE
     except click.Abort:
         click.echo(f"{_NAME}: interrupted", err=True)
-        return _CUT_OFF
+        return Exit.CUT_OFF
     return result if isinstance(result, int) else 0
 
 
@@ -215,15 +212,15 @@ def _tell_bug(errors: Iterable[BaseException]) -> int:
 
     for error in errors:
         # No text of the exception: it may quote what must not be seen.
-        _complain(f"unexpected {type(error).__name__}: this is our bug", where=frames(error), status=_BUG)
-    return _BUG
+        _complain(f"unexpected {type(error).__name__}: this is our bug", where=frames(error), status=Exit.BUG)
+    return Exit.BUG
 
 
 def _complain(line: str, *, status: int, **fields: str) -> None:
     """Write one line to stderr, as a log line where logs are lines of JSON."""
     logs = sys.modules.get("consumer.telemetry.logs")
     if logs is not None and logs.is_json():
-        logs.log(__name__).critical(line, status=status, **fields)
+        logs.log(__name__).critical(line, status=int(status), **fields)
         return
     where = f" ({fields['where']})" if fields.get("where") else ""
     click.echo(f"{_NAME}: {line}{where}", err=True)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ..core.answers.address import same_address
 from ..core.answers.snapshot import Snapshot
-from ..core.errors import ConsumerError, Held
+from ..core.errors import ConsumerError, Exit, Held
 from ..core.gates.gate import Gate
 from ..core.gates.gates import SESAMY_CALLS
 from ..core.mapping.documents import Documents, Skip, documents, is_guest_id
@@ -23,7 +23,6 @@ from ..telemetry.metrics import Metrics
 
 PERSONAL: Final = frozenset({"email", "firstname", "lastname", "company"})
 _DRIFT: Final = frozenset({"add", "change", "remove"})
-_UNAVAILABLE: Final = 69
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -65,7 +64,7 @@ async def diff(settings: Settings, vendor: str, users: Sequence[str], *, report:
             found = await _of_user(up, UserKey(vendor, user))
             outcomes.add(found.outcome)
             report(found)
-    return _UNAVAILABLE if "failed" in outcomes else 1 if "drift" in outcomes else 0
+    return Exit.UNAVAILABLE if "failed" in outcomes else Exit.SOME_FAILED if "drift" in outcomes else Exit.FINE
 
 
 async def _of_user(up: Upstreams, user: UserKey) -> UserDiff:

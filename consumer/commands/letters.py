@@ -7,7 +7,7 @@ import anyio
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from ..core.errors import Fatal
+from ..core.errors import Exit, Fatal
 from ..core.letters.history import Entry, History, Selection, place_of
 from ..core.letters.record import Place
 from ..kafka import rights
@@ -99,7 +99,7 @@ class Letters:
         ]
         if what:
             cure = "let a good replica lead, or wait until retention has taken it; the pods go on with what is before it"
-            raise Fatal(f"{'; '.join(what)}: {cure}", code="damaged-letters", status=connect.UNAVAILABLE)
+            raise Fatal(f"{'; '.join(what)}: {cure}", code="damaged-letters", status=Exit.UNAVAILABLE)
 
 
 async def find(settings: Settings, selection: Selection, *, all_states: bool, requeues: bool = False) -> list[Entry]:
@@ -133,7 +133,7 @@ async def requeue(settings: Settings, entries: Sequence[Entry]) -> None:
                 there = await producer.partitions_for(topic)
             if gone := {place_of(entry.place)[0] for entry in entries} - set(there):
                 text = f"{topic} no longer has partition {min(gone)}: it was made anew; list the letters again"
-                raise Fatal(text, code="no-topic", status=connect.UNAVAILABLE)
+                raise Fatal(text, code="no-topic", status=Exit.UNAVAILABLE)
             for entry in entries:
                 one = mark(entry.named, "requeue")
                 with anyio.fail_after(_SEND_LIMIT_S):

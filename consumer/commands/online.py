@@ -6,7 +6,7 @@ from typing import Final
 
 import anyio
 
-from ..core.errors import ConsumerError, Denied, Forbidden, Refused
+from ..core.errors import ConsumerError, Denied, Exit, Forbidden, Refused
 from ..core.mapping.consent import Register, Standing
 from ..core.model import UserKey
 from ..kafka.rights import Purpose, findings
@@ -15,12 +15,10 @@ from ..resync.list_rows import ListRows
 from ..resync.makeas import MakeAs
 from ..resync.sesamy import Sesamy
 from ..settings.model import Settings
-from ..settings.rules import SETTINGS, Finding, fine, warning, wrong
+from ..settings.rules import Finding, fine, warning, wrong
 from ..telemetry.metrics import Metrics
 from . import foreign_types
 
-_UNAVAILABLE: Final = 69
-_NO_PERMISSION: Final = 77
 _NOBODY: Final = "sesamy-makeas-check"
 """A user id that no vendor has: asking for it needs the token and the right to read users, and reads nobody."""
 _AT_ONCE: Final = 8
@@ -87,7 +85,7 @@ async def _sesamy(path: str, *, client: Sesamy, vendor: str) -> Finding:
         return fine(path, "the token is good")
     except (Denied, Forbidden) as error:
         cure = "correct client_id and client_secret, or give the client the right to read users, contracts and entitlements"
-        return wrong(path, f"refuses us ({error.code})", cure, _NO_PERMISSION)
+        return wrong(path, f"refuses us ({error.code})", cure, Exit.NO_PERMISSION)
     except ConsumerError as error:
         return _unreached(path, error, "sesamy.base_url and sesamy.token_url")
     return fine(path, "the token is good")
@@ -97,12 +95,12 @@ async def _list(path: str, *, client: MakeAs, list_id: str) -> Finding:
     try:
         await client.list_title(list_id)
     except Refused as error:
-        return wrong(path, f"no such list in this account ({error.code})", "correct listId, or the account's userId", SETTINGS)
+        return wrong(path, f"no such list in this account ({error.code})", "correct listId, or the account's userId", Exit.SETTINGS)
     except Denied as error:
-        return wrong(path, f"refuses us ({error.code})", "correct userId and apiKey", _NO_PERMISSION)
+        return wrong(path, f"refuses us ({error.code})", "correct userId and apiKey", Exit.NO_PERMISSION)
     except Forbidden as error:
         cure = "give the apiKey the right to this list, or correct listId"
-        return wrong(path, f"keeps the list from us ({error.code})", cure, _NO_PERMISSION)
+        return wrong(path, f"keeps the list from us ({error.code})", cure, Exit.NO_PERMISSION)
     except ConsumerError as error:
         return _unreached(path, error, "makeas.base_url")
     return fine(path, "the list is there")
@@ -153,4 +151,6 @@ async def _is_silent(client: MakeAs, rows: ListRows, list_id: str) -> bool:
 
 
 def _unreached(path: str, error: ConsumerError, setting: str) -> Finding:
-    return wrong(path, f"does not answer as it should ({error.code})", f"try later; else look at the network and {setting}", _UNAVAILABLE)
+    return wrong(
+        path, f"does not answer as it should ({error.code})", f"try later; else look at the network and {setting}", Exit.UNAVAILABLE
+    )

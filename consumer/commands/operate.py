@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ..core.errors import Exit
 from .console import (
     Progress,
     as_json,
@@ -63,7 +64,6 @@ def _time_ms(text: str) -> int:
     return int((time.time() - int(ago[1]) * _AGO_S[ago[2]]) * 1000) if ago else parse_time_ms(text)
 
 
-_USAGE: Final = 64
 _AGO_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 OFFSET: Final = _Parsed("P:N", _offset)
 TIME: Final = _Parsed("TIME", _time_ms)
@@ -290,7 +290,7 @@ def explain(config: Path, output: str, vendor: str, user: str, *, urls: tuple[st
         click.echo(f"sesamy-makeas: {silent}", err=True)
     if found.silent and not found.is_known:
         click.echo("sesamy-makeas: no pod that answered has this user as its own: one that is silent may know more", err=True)
-    return _USAGE if found.best.state == "unknown-vendor" else 0
+    return Exit.USAGE if found.best.state == "unknown-vendor" else Exit.FINE
 
 
 def _explanation_lines(one: "Explanation") -> Iterable[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..core.errors import Exit
 from .console import Progress, as_json, ask, config_option, examples, output_option, printable, quiet_logs, run_async, settings_of
 from .operate import OFFSET, TIME
 
@@ -129,7 +130,7 @@ def requeue(
     ended = run_async(partial(work.wait, settings, entries, progress=lambda done, of: progress.tell("letters closed", done, of)))
     progress.clear()
     _tell_requeued(ended, output)
-    return 0 if all(entry.state == "done" for entry in ended) else 1
+    return Exit.FINE if all(entry.state == "done" for entry in ended) else Exit.SOME_FAILED
 
 
 def _find(config: Path, selection: "Selection", *, all_states: bool, requeues: bool = False) -> list["Entry"]:

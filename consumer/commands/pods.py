@@ -10,13 +10,12 @@ import anyio
 import msgspec
 from msgspec import Struct
 
-from ..core.errors import Fatal
+from ..core.errors import Exit, Fatal
 from ..pod.status.tree import Explanation, Status
 from ..settings.model import Settings
 
 _LIMIT_S: Final = 5.0
 _CAP_BYTES: Final = 4 * 1024 * 1024
-_UNAVAILABLE: Final = 69
 _OK: Final = 200
 # A pod that knows the user, before one that would know him, before one that does not.
 _WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown-vendor": 1}
@@ -52,7 +51,7 @@ def named(urls: Sequence[str]) -> list[str]:
     """
     for url in urls:
         if wrong := _wrong(url):
-            raise Fatal(f"--url {wrong}", code="no-address", status=64)
+            raise Fatal(f"--url {wrong}", code="no-address", status=Exit.USAGE)
     return list(dict.fromkeys(url.rstrip("/") for url in urls))
 
 
@@ -77,7 +76,7 @@ def urls_of(settings: Settings) -> list[str]:
         Fatal: there is none (64).
     """
     if settings.admin.port == 0:
-        raise Fatal("admin.port is 0 in the settings: name the pods with --url", code="no-address", status=64)
+        raise Fatal("admin.port is 0 in the settings: name the pods with --url", code="no-address", status=Exit.USAGE)
     host = _reached_at(settings.admin.host)
     return [f"http://{f'[{host}]' if ':' in host else host}:{settings.admin.port}"]
 
@@ -104,7 +103,7 @@ async def explain(urls: Sequence[str], vendor: str, user: str) -> Explained:
     silent = tuple(one for one in found.values() if isinstance(one, Fatal))
     answers = [one for one in found.values() if not isinstance(one, Fatal)]
     if not answers:
-        raise Fatal("\n".join(map(str, silent)), code="pod", status=_UNAVAILABLE)
+        raise Fatal("\n".join(map(str, silent)), code="pod", status=Exit.UNAVAILABLE)
     return Explained(best=min(answers, key=_rank), silent=silent)
 
 
@@ -143,16 +142,16 @@ async def _ask(
     try:
         async with session.get(url + path, params=params, allow_redirects=False) as answer:
             if answer.status != _OK:
-                return Fatal(f"{url}: status {answer.status}: is it a pod of this version?", code="pod", status=_UNAVAILABLE)
+                return Fatal(f"{url}: status {answer.status}: is it a pod of this version?", code="pod", status=Exit.UNAVAILABLE)
             body = bytearray()
             async for chunk in answer.content.iter_any():
                 body += chunk
                 if len(body) > _CAP_BYTES:
-                    return Fatal(f"{url}: more than {_CAP_BYTES} bytes: is it a pod?", code="pod", status=_UNAVAILABLE)
+                    return Fatal(f"{url}: more than {_CAP_BYTES} bytes: is it a pod?", code="pod", status=Exit.UNAVAILABLE)
         return msgspec.json.decode(bytes(body), type=answer_type)
     except msgspec.ValidationError:
         text = f"{url}: what it says can't be read: it seems to be a pod of another version; ask with the sesamy-makeas of that one"
-        return Fatal(text, code="pod", status=_UNAVAILABLE)
+        return Fatal(text, code="pod", status=Exit.UNAVAILABLE)
     except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError, RecursionError) as error:
         text = f"{url}: no usable answer ({type(error).__name__}): is a pod running there? name others with --url"
-        return Fatal(text, code="pod", status=_UNAVAILABLE)
+        return Fatal(text, code="pod", status=Exit.UNAVAILABLE)

@@ -5,6 +5,7 @@ from typing import Final
 
 import anyio
 
+from ..core.errors import Exit
 from ..core.model import GateState, UserKey
 from ..kafka import rights
 from ..resync.clients import Upstreams, upstreams
@@ -42,7 +43,7 @@ async def sync(
         tasks.start_soon(_notify, batch, up, vendor, notice)
         await batch.run(UserKey(vendor, user) for user in users)
         tasks.cancel_scope.cancel()
-    return 1 if failed else 0
+    return Exit.SOME_FAILED if failed else Exit.FINE
 
 
 async def _notify(batch: Batch, up: Upstreams, vendor: str, notice: Callable[[str], None]) -> None:

@@ -1,6 +1,23 @@
-"""Errors, named by what to do next; each is translated once, where it enters."""
+"""Errors, named by what to do next, each translated once, where it enters; and the exit statuses."""
 
 from collections.abc import Iterable
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """The exit statuses of every command. Source: sysexits, from 64 on."""
+
+    FINE = 0
+    SOME_FAILED = 1
+    """Some users failed, would change, or were refused again: the command says which."""
+    USAGE = 64
+    UNAVAILABLE = 69
+    """Kafka or an upstream."""
+    BUG = 70
+    """Ours."""
+    CUT_OFF = 75
+    NO_PERMISSION = 77
+    SETTINGS = 78
 
 
 class ConsumerError(Exception):
@@ -52,7 +69,7 @@ class Forbidden(ConsumerError):
 
 
 class Fatal(ConsumerError):
-    """Stop the process with `status` (sysexits: 69 unavailable, 77 no permission, 78 settings)."""
+    """Stop the process with `status`."""
 
     def __init__(self, text: str, *, code: str, status: int) -> None:
         super().__init__(text, code=code)

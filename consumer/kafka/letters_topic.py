@@ -6,7 +6,7 @@ import anyio
 from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from ..core.errors import Fatal
+from ..core.errors import Exit, Fatal
 from ..settings.model import KafkaSettings
 from .client import connect
 from .client.clients import LEAVE_S, Admin
@@ -35,7 +35,7 @@ async def ensure(settings: KafkaSettings) -> None:
     raise Fatal(
         f"no dead-letter topic, and creating it failed ({error}): {cure}",
         code="no-dead-letter-topic",
-        status=connect.NO_PERMISSION if "Authorization" in error else connect.UNAVAILABLE,
+        status=Exit.NO_PERMISSION if "Authorization" in error else Exit.UNAVAILABLE,
     )
 
 

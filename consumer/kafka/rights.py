@@ -7,14 +7,13 @@ from typing import Final, Literal
 
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
 
-from ..core.errors import Fatal
+from ..core.errors import Exit, Fatal
 from ..settings import tls
 from ..settings.model import KafkaSettings
-from ..settings.rules import SETTINGS, Finding, fine, warning, wrong
+from ..settings.rules import Finding, fine, warning, wrong
 from ..telemetry.logs import log
 from . import letters_topic
 from .client import connect
-from .client.connect import NO_PERMISSION, UNAVAILABLE
 from .describe import READ, WRITE, Described, Rights, asking
 
 _log = log(__name__)
@@ -45,9 +44,9 @@ async def permitted(settings: KafkaSettings, purpose: Purpose, *, writes: bool =
             letters = await _ask(rights, settings, found, purpose, writes=writes)
             if purpose == "run" and letters is not None and not letters.error:
                 found += _whole(settings, await rights.configuration(settings.dead_letter_topic))
-    for status, code in ((SETTINGS, "letters-compacted"), (NO_PERMISSION, "kafka-denied")):
+    for status, code in ((Exit.SETTINGS, "letters-compacted"), (Exit.NO_PERMISSION, "kafka-denied")):
         if any(one.status == status for one in found):
-            wrongs = [f"{one.path}: {one.what}; {one.cure}" for one in found if one.status in {SETTINGS, NO_PERMISSION}]
+            wrongs = [f"{one.path}: {one.what}; {one.cure}" for one in found if one.status in {Exit.SETTINGS, Exit.NO_PERMISSION}]
             raise Fatal("\n".join(wrongs), code=code, status=status)
     for one in found:
         if one.level == "warning" and letters is not None and not letters.error:
@@ -77,9 +76,9 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
         if purpose == "run" and found[-1].level == "warning" and letters is not None and letters.error:
             found[-1] = _creatable(await _creating(settings))
     except tls.Unusable as error:
-        found.append(wrong(error.setting, error.what, error.cure, SETTINGS))
+        found.append(wrong(error.setting, error.what, error.cure, Exit.SETTINGS))
     except ssl.SSLError:
-        found.append(wrong("kafka", "no TLS with the brokers", connect.TLS_CURE, UNAVAILABLE))
+        found.append(wrong("kafka", "no TLS with the brokers", connect.TLS_CURE, Exit.UNAVAILABLE))
     except (KafkaError, OSError, TimeoutError, NotImplementedError) as error:
         found.append(_unanswered(settings, type(error).__name__))
     return found
@@ -103,28 +102,28 @@ async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], pu
 
 def _unanswered(settings: KafkaSettings, name: str) -> Finding:
     if any(word in name for word in _DENIED_WORDS):
-        return wrong("kafka", f"refuses us ({name})", "correct kafka.sasl_*, or grant the rights", NO_PERMISSION)
+        return wrong("kafka", f"refuses us ({name})", "correct kafka.sasl_*, or grant the rights", Exit.NO_PERMISSION)
     # Who misses a certificate of ours hangs up without a word.
     certificate = ", and kafka.ssl_certfile where the brokers ask for one" if "SSL" in settings.security_protocol else ""
     cure = f"start it, open the network, or correct kafka.bootstrap_servers and kafka.security_protocol{certificate}"
-    return wrong("kafka.bootstrap_servers", f"no broker answers as it should ({name})", cure, UNAVAILABLE)
+    return wrong("kafka.bootstrap_servers", f"no broker answers as it should ({name})", cure, Exit.UNAVAILABLE)
 
 
 def _source(topic: Described) -> Finding:
     path = "kafka.topic"
     if "Authorization" in topic.error or topic.lacks(READ):
-        return wrong(path, "we may not read it", "grant READ on the topic to this principal", NO_PERMISSION)
+        return wrong(path, "we may not read it", "grant READ on the topic to this principal", Exit.NO_PERMISSION)
     if topic.error:
-        return wrong(path, f"not there ({topic.error})", "create the topic, or correct the name", UNAVAILABLE)
+        return wrong(path, f"not there ({topic.error})", "create the topic, or correct the name", Exit.UNAVAILABLE)
     return fine(path, f"{topic.partitions} partitions{_unsaid(topic)}")
 
 
 def _group(group: Described) -> Finding:
     path = "kafka.group_id"
     if "Authorization" in group.error or group.lacks(READ):
-        return wrong(path, "we may not join it", "grant READ on the group to this principal", NO_PERMISSION)
+        return wrong(path, "we may not join it", "grant READ on the group to this principal", Exit.NO_PERMISSION)
     if group.error:
-        return wrong(path, f"can't be asked about ({group.error})", "look at the brokers: the group has no coordinator", UNAVAILABLE)
+        return wrong(path, f"can't be asked about ({group.error})", "look at the brokers: the group has no coordinator", Exit.UNAVAILABLE)
     return fine(path, f"may be joined{_unsaid(group)}")
 
 
@@ -137,11 +136,11 @@ def _letters(topic: Described, *, writes: bool = True) -> Finding:
     missing = [word for word, operation in wanted if topic.lacks(operation)]
     if "Authorization" in topic.error or missing:
         rights = " and ".join(missing or (word for word, _ in wanted))
-        return wrong(_LETTERS, f"we may not {rights.lower()} it", f"grant {rights} on the topic to this principal", NO_PERMISSION)
+        return wrong(_LETTERS, f"we may not {rights.lower()} it", f"grant {rights} on the topic to this principal", Exit.NO_PERMISSION)
     if not topic.error:
         return fine(_LETTERS, f"{topic.partitions} partitions{_unsaid(topic)}")
     if "Unknown" not in topic.error:
-        return wrong(_LETTERS, f"can't be used ({topic.error})", "look at the brokers, or name another topic", UNAVAILABLE)
+        return wrong(_LETTERS, f"can't be used ({topic.error})", "look at the brokers, or name another topic", Exit.UNAVAILABLE)
     return _creatable(None)
 
 
@@ -159,9 +158,9 @@ def _creatable(error: str | None) -> Finding:
     if error is None:
         return warning(_LETTERS, "not there, and it can't be asked whether we may create it", cure)
     if "Authorization" in error:
-        return wrong(_LETTERS, "not there, and we may not create it", cure, NO_PERMISSION)
+        return wrong(_LETTERS, "not there, and we may not create it", cure, Exit.NO_PERMISSION)
     if error:
-        return wrong(_LETTERS, f"not there, and can't be created ({error})", create, UNAVAILABLE)
+        return wrong(_LETTERS, f"not there, and can't be created ({error})", create, Exit.UNAVAILABLE)
     return fine(_LETTERS, "not there; `run` will create it")
 
 
@@ -182,7 +181,7 @@ def _whole(settings: KafkaSettings, configuration: Mapping[str, str] | None) -> 
             f"kafka-configs.sh --bootstrap-server {settings.bootstrap_servers[0]} --alter --entity-type topics"
             f" --entity-name {settings.dead_letter_topic} --add-config cleanup.policy=delete"
         )
-        yield wrong(_LETTERS, "is compacted: letters of one user overwrite each other", command, SETTINGS)
+        yield wrong(_LETTERS, "is compacted: letters of one user overwrite each other", command, Exit.SETTINGS)
 
 
 def _unsaid(described: Described) -> str:

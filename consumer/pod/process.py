@@ -7,12 +7,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
 
 import anyio
 from aiokafka.errors import KafkaError
 
-from ..core.errors import Fatal
+from ..core.errors import Exit, Fatal
 from ..kafka import letters_topic
 from ..kafka.client import connect
 from ..kafka.rights import permitted
@@ -28,7 +27,6 @@ from .status.report import Pulse
 from .status.server import serving
 
 _log = log(__name__)
-_CUT_OFF: Final = 75
 
 
 async def until_broker(what: Callable[[], Awaitable[object]], name: str, *, trying: Callable[[], None] = lambda: None) -> None:
@@ -52,7 +50,7 @@ async def until_broker(what: Callable[[], Awaitable[object]], name: str, *, tryi
                 raise denied from error
             if anyio.current_time() > deadline:
                 text = f"no Kafka broker for 10 minutes: {connect.cure(error) or type(error).__name__}"
-                raise Fatal(text, code="no-broker", status=connect.UNAVAILABLE) from error
+                raise Fatal(text, code="no-broker", status=Exit.UNAVAILABLE) from error
             _log.warning("Kafka does not answer", step=name, error=type(error).__name__, cause=connect.cure(error))
             await anyio.sleep(wait_s)
             wait_s = min(REBUILD_MAX_S, wait_s * 2)
@@ -73,10 +71,10 @@ async def run(settings: Settings) -> int:
         status = await _run(settings, traces)
     if status:
         _log.warning(
-            "stopped: runs were cut off while they wrote; raise workers.drain_s, and the pod's grace period with it", status=status
+            "stopped: runs were cut off while they wrote; raise workers.drain_s, and the pod's grace period with it", status=int(status)
         )
     else:
-        _log.info("stopped", status=status)
+        _log.info("stopped", status=int(status))
     return status
 
 
@@ -123,14 +121,14 @@ async def _live(service: Service) -> None:
 
 
 async def _until_stopped(service: Service, signals: AsyncIterator[signal.Signals]) -> int:
-    status = _CUT_OFF
+    status: int = Exit.CUT_OFF
     await anext(signals)
     _log.info("draining")
     async with anyio.create_task_group() as tasks:
 
         async def drain() -> None:
             nonlocal status
-            status = 0 if await service.drain() else _CUT_OFF
+            status = Exit.FINE if await service.drain() else Exit.CUT_OFF
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(drain)

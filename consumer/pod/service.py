@@ -11,7 +11,7 @@ import anyio
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from ..core.errors import Fatal
+from ..core.errors import Exit, Fatal
 from ..core.events import URGENT
 from ..core.lease import Lease
 from ..core.ledger import Ledger
@@ -234,7 +234,7 @@ class Service:
             await self.workers.cancel()
             self.assignment.set_aside()
             if anyio.current_time() - self.last_good_at > WITHOUT_BROKER_S:
-                raise Fatal("no Kafka broker for 10 minutes", code="no-broker", status=connect.UNAVAILABLE)
+                raise Fatal("no Kafka broker for 10 minutes", code="no-broker", status=Exit.UNAVAILABLE)
             wait_s = 0.5 if anyio.current_time() - started > REBUILD_MAX_S else min(REBUILD_MAX_S, wait_s * 2)
             await anyio.sleep(wait_s * (0.5 + self._uniform() / 2))
 

@@ -18,12 +18,11 @@ import anyio
 from anyio import to_thread
 from anyio.abc import Process
 
-from ..core.errors import Fatal
+from ..core.errors import Exit, Fatal
 from .ports import free_port
 
 KAFKA_VERSION: Final = "4.1.0"
 _JAVA: Final = 17
-_UNAVAILABLE: Final = 69
 _FETCH_S: Final = 300.0
 _START_S: Final = 60.0
 _STOP_S: Final = 15.0
@@ -51,7 +50,7 @@ class Unavailable(Fatal):
     """A broker can't be had here; the text says why and what cures it."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(text, code="broker", status=_UNAVAILABLE)
+        super().__init__(text, code="broker", status=Exit.UNAVAILABLE)
 
 
 def cache() -> Path:

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from anyio.abc import Process
 from msgspec import Struct
 
-from ..core.errors import Fatal
+from ..core.errors import Exit, Fatal
 from ..pod.status.tree import Status
 from . import chaos
 from .broker import Broker, Unavailable, broker, create_topic
@@ -33,7 +33,6 @@ _STORM_S: Final = 8.0
 _READY_S: Final = 60.0
 _AGREE_S: Final = 180.0
 _DIFFERS: Final = 1
-_UNAVAILABLE: Final = 69
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -69,7 +68,7 @@ class Local:
                 if await self._is_ready():
                     return
                 await anyio.sleep(0.1)
-        raise Fatal(f"the consumer did not get ready; it said:\n{self.tail()}", code="not-ready", status=_UNAVAILABLE)
+        raise Fatal(f"the consumer did not get ready; it said:\n{self.tail()}", code="not-ready", status=Exit.UNAVAILABLE)
 
     async def _is_ready(self) -> bool:
         try:
@@ -177,7 +176,7 @@ async def _main(options: Options) -> int:
                 )
                 return await _sit(Local(options, here, kafka, config, f"http://127.0.0.1:{port}"))
         except Unavailable as error:
-            raise Fatal(str(error), code="no-broker", status=_UNAVAILABLE) from None
+            raise Fatal(str(error), code="no-broker", status=Exit.UNAVAILABLE) from None
 
 
 def _numbers(config: Path | None) -> str:

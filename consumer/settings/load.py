@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
-from ..core.errors import Fatal
+from ..core.errors import Exit, Fatal
 from .model import Settings
-from .rules import SETTINGS, Finding, Parts, cross
+from .rules import Finding, Parts, cross
 from .secret import Secret, SecretError
 
 _ANYWHERE: Final = re.compile(r"at line (\d+), column (\d+)")
@@ -30,7 +30,7 @@ class SettingsError(Fatal):
         """Take at least one finding."""
         self.findings = tuple(findings)
         lines = [f"{one.path}: {one.what}; {one.cure}" for one in self.findings]
-        super().__init__("\n".join([f"settings: {len(lines)} to correct", *lines]), code="settings", status=SETTINGS)
+        super().__init__("\n".join([f"settings: {len(lines)} to correct", *lines]), code="settings", status=Exit.SETTINGS)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:

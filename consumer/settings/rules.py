@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from ..core.errors import Exit
 from . import tls
 from .model import (
     AdminSettings,
@@ -20,7 +21,6 @@ from .model import (
     WorkerSettings,
 )
 
-SETTINGS: Final = 78
 HAND_OVER_S: Final = 8.0
 """What handing partitions over takes beside `workers.drain_s` until no run is left: a heartbeat to hear of it (3 s), and a commit (5 s)."""
 
@@ -33,7 +33,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     what: str
     cure: str
     level: Literal["fine", "warning", "error"] = "error"
-    status: int = SETTINGS
+    status: int = Exit.SETTINGS
     """The exit status an error leads to."""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from ..core.errors import Fatal, Retryable
+from ..core.errors import Exit, Fatal, Retryable
 from ..core.model import UserKey
 from ..settings.model import Settings
 from .bugs import fenced
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 SWITCHES: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 LAST_SPANS_S: Final = 5.0
 """How long the end of the process waits for a collector."""
-_SETTINGS: Final = 78
 _SERVICE: Final = "sesamy-makeas"
 # What the SDK raises at variables that it can't use: numbers out of range, a provider of credentials or of metrics that is not there.
 _REFUSALS: Final = (ValueError, TypeError, RuntimeError, StopIteration)
@@ -227,7 +226,7 @@ def _provider(switch: str) -> "SdkProvider":
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError:
         text = f"{switch} is set, but there is no OpenTelemetry here: install sesamy-makeas[otel], or take the variable away"
-        raise Fatal(text, code="no-otel", status=_SETTINGS) from None
+        raise Fatal(text, code="no-otel", status=Exit.SETTINGS) from None
     try:
         # What is passed here would win over the environment.
         is_named = OTELResourceDetector().detect().attributes.get("service.name")
@@ -238,5 +237,5 @@ def _provider(switch: str) -> "SdkProvider":
     except _REFUSALS:
         # Not chained: their texts quote values, and some of those are secrets.
         text = "OpenTelemetry refuses the value of a variable OTEL_*: correct it, or take it away (OTEL_SDK_DISABLED=true: no traces)"
-        raise Fatal(text, code="otel-variable", status=_SETTINGS) from None
+        raise Fatal(text, code="otel-variable", status=Exit.SETTINGS) from None
     return provider

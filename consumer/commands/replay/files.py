@@ -3,17 +3,16 @@
 import os
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from ...core.errors import Fatal
+from ...core.errors import Exit, Fatal
 from ...core.model import UserKey
 from ..batch import Synced
 from .plan import Asked, Plan, Span
 
-_USAGE: Final = 64
 _T = TypeVar("_T")
 
 
@@ -100,7 +99,9 @@ def read_state(path: Path, *, topic: str, asked: Asked) -> State | None:
         return None
     for what, theirs, ours in (("topic", state.topic, topic), ("range or selection", state.asked, asked)):
         if theirs != ours:
-            raise Fatal(f"--state {path}: it is the state of another {what}; name another file, or delete it", code="state", status=_USAGE)
+            raise Fatal(
+                f"--state {path}: it is the state of another {what}; name another file, or delete it", code="state", status=Exit.USAGE
+            )
     return state
 
 
@@ -113,7 +114,7 @@ def read_failed(path: Path) -> list[UserKey]:
     """
     report = _read(path, Report, "--retry-report")
     if report is None:
-        raise Fatal(f"--retry-report {path}: no such file", code="report", status=_USAGE)
+        raise Fatal(f"--retry-report {path}: no such file", code="report", status=Exit.USAGE)
     return [one.key for one in report.failures]
 
 
@@ -123,9 +124,9 @@ def _read(path: Path, type_: type[_T], option: str) -> _T | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Fatal(f"{option} {path}: {error.strerror}", code="file", status=_USAGE) from None
+        raise Fatal(f"{option} {path}: {error.strerror}", code="file", status=Exit.USAGE) from None
     except (msgspec.MsgspecError, ValueError):
-        raise Fatal(f"{option} {path}: not a file that replay wrote", code="file", status=_USAGE) from None
+        raise Fatal(f"{option} {path}: not a file that replay wrote", code="file", status=Exit.USAGE) from None
 
 
 def require_regular(path: Path) -> None:
@@ -136,9 +137,9 @@ def require_regular(path: Path) -> None:
         Fatal: it names something else (64).
     """
     if path.exists() and not path.is_file():
-        raise Fatal(f"{path}: not a regular file: name one, or a path where nothing is yet", code="file", status=_USAGE)
+        raise Fatal(f"{path}: not a regular file: name one, or a path where nothing is yet", code="file", status=Exit.USAGE)
     if not path.parent.is_dir():
-        raise Fatal(f"{path}: its folder is not there: make it, or name another", code="file", status=_USAGE)
+        raise Fatal(f"{path}: its folder is not there: make it, or name another", code="file", status=Exit.USAGE)
 
 
 def write(path: Path, data: bytes) -> None:
@@ -161,4 +162,4 @@ def write(path: Path, data: bytes) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise Fatal(f"{path}: {error.strerror}: name a file that can be written", code="file", status=_USAGE) from None
+        raise Fatal(f"{path}: {error.strerror}: name a file that can be written", code="file", status=Exit.USAGE) from None

@@ -7,7 +7,7 @@ import anyio
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from ...core.errors import Fatal, Retryable, Unreadable
+from ...core.errors import Exit, Fatal, Retryable, Unreadable
 from ...core.events import Ignored, Unknown, decode
 from ...core.text import shown
 from ...core.unknown import OTHER, TYPES_KEPT
@@ -24,7 +24,6 @@ from .plan import Asked, Edges, Scanned, Span, spans
 _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 5000
 _ASK_LIMIT_S: Final = 30.0
-_USAGE: Final = 64
 
 
 async def resolve(settings: KafkaSettings, asked: Asked) -> tuple[Span, ...]:
@@ -45,7 +44,7 @@ async def resolve(settings: KafkaSettings, asked: Asked) -> tuple[Span, ...]:
             await _at(consumer, partitions, asked.to_ms),
         )
     if wrong:
-        raise Fatal("\n".join(wrong), code="range", status=_USAGE)
+        raise Fatal("\n".join(wrong), code="range", status=Exit.USAGE)
     return found
 
 
@@ -139,7 +138,7 @@ class _Reading:
                 f"with --to-offset {at} what is before it, with --from-offset {tp.partition}:N what is behind it"
             )
         if lines:
-            raise Fatal("\n".join(lines), code="damaged", status=connect.UNAVAILABLE)
+            raise Fatal("\n".join(lines), code="damaged", status=Exit.UNAVAILABLE)
 
     def _take(self, consumer: Reader, batches: Mapping[TopicPartition, list[Any]]) -> None:
         for tp, records in batches.items():

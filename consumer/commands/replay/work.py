@@ -11,6 +11,7 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+from ...core.errors import Exit
 from ...core.model import UserKey
 from ...kafka import rights
 from ...resync.clients import upstreams
@@ -22,7 +23,6 @@ from .plan import Asked, Plan, Scanned, loads, plan
 from .scan import resolve, scan
 
 _TELL_EVERY_S: Final = 1.0
-_CUT_OFF: Final = 75
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -112,7 +112,7 @@ class _Run:
         finally:
             self._keeper.save()
             self._tell_end(complete=complete)
-        return _CUT_OFF if not complete else 1 if self._keeper.state.failed else 0
+        return Exit.CUT_OFF if not complete else Exit.SOME_FAILED if self._keeper.state.failed else Exit.FINE
 
     async def _resync(self, left: Sequence[UserKey]) -> bool:
         """Resync all; return False where a signal came first."""

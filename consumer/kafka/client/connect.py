@@ -23,14 +23,12 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
-from ...core.errors import Fatal
+from ...core.errors import Exit, Fatal
 from ...settings import tls
 from ...settings.model import KafkaSettings
 from ...telemetry.fence import only_ours
 from .clients import LEAVE_S, ClientCancelled, Member, Producer, Reader
 
-UNAVAILABLE: Final = 69
-NO_PERMISSION: Final = 77
 DAMAGED: tuple[type[Exception], ...] = (
     CorruptRecordException,
     RecordTooLargeError,
@@ -242,7 +240,7 @@ async def partitions_of(reader: Reader, topic: str, setting: str = "kafka.topic"
     """
     numbers = await reader.partitions_now(topic)
     if not numbers:
-        raise Fatal(f"topic {topic} is not there: create it, or correct {setting}", code="no-topic", status=UNAVAILABLE)
+        raise Fatal(f"topic {topic} is not there: create it, or correct {setting}", code="no-topic", status=Exit.UNAVAILABLE)
     return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
@@ -274,12 +272,12 @@ def unreachable(kafka: KafkaSettings, error: BaseException) -> Fatal:
     """Return what the end of all patience means."""
     where = ", ".join(kafka.bootstrap_servers)
     if isinstance(error, tls.Unusable):
-        return Fatal(str(error), code="no-broker", status=UNAVAILABLE)
+        return Fatal(str(error), code="no-broker", status=Exit.UNAVAILABLE)
     if isinstance(error, ssl.SSLError):
         text = f"no TLS with Kafka at {where} ({type(error).__name__}): {TLS_CURE}"
-        return Fatal(text, code="no-broker", status=UNAVAILABLE)
+        return Fatal(text, code="no-broker", status=Exit.UNAVAILABLE)
     text = f"Kafka at {where} does not answer ({type(error).__name__}): correct kafka.bootstrap_servers, or start it"
-    return Fatal(text, code="no-broker", status=UNAVAILABLE)
+    return Fatal(text, code="no-broker", status=Exit.UNAVAILABLE)
 
 
 def cure(error: BaseException) -> str | None:
@@ -297,5 +295,7 @@ def fatal(error: KafkaError) -> Fatal | None:
         or "Authorization" in name
         or "Authentication" in name
     ):
-        return Fatal(f"Kafka refuses us ({name}): grant the rights, or correct kafka.sasl_*", code="kafka-denied", status=NO_PERMISSION)
+        return Fatal(
+            f"Kafka refuses us ({name}): grant the rights, or correct kafka.sasl_*", code="kafka-denied", status=Exit.NO_PERMISSION
+        )
     return None

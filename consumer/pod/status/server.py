@@ -15,12 +15,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from ...core.errors import Fatal
+from ...core.errors import Exit, Fatal
 from .gauges import Scrape
 from .page import POLICY, page
 from .tree import Explanation, Status
 
-_UNAVAILABLE: Final = 69
 _CONNECTIONS: Final = 256
 """At once; who comes then is hung up on. Descriptors are the consumer's, too."""
 _SEND_S: Final = 15.0
@@ -66,7 +65,7 @@ async def serving(
             listening = await asyncio.get_running_loop().create_server(lambda: _admitted(runner.server), host, port)
         except OSError as error:
             text = f"admin: can't listen at port {port} ({error.strerror or type(error).__name__}): free it, or set admin.port (0 = off)"
-            raise Fatal(text, code="admin-port", status=_UNAVAILABLE) from error
+            raise Fatal(text, code="admin-port", status=Exit.UNAVAILABLE) from error
         try:
             yield listening.sockets[0].getsockname()[1]
         finally:

@@ -145,7 +145,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     for module in (replaying, syncing):
         monkeypatch.setattr(module, "Batch", made.batch)
         monkeypatch.setattr(module, "upstreams", made.open)
-        monkeypatch.setattr(module.grants, "require", made.require)
+        monkeypatch.setattr(module.rights, "require", made.require)
     monkeypatch.setattr(replaying, "resolve", made.resolve)
     monkeypatch.setattr(replaying, "scan", made.scan)
     return made
