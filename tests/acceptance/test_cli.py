@@ -96,7 +96,7 @@ def test_the_shell_completes_commands(tmp_path: Path, shell: str) -> None:
 
 def test_the_command_line_imports_nothing_heavy() -> None:
     heavy = ("aiokafka", "aiohttp", "msgspec", "structlog", "prometheus_client", "anyio", "asyncio", "rich")
-    code = f"import sys, consumer.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    code = f"import sys, consumer.commands.cli; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=50, check=True)
 
     assert done.stdout == "[]\n"
@@ -284,7 +284,7 @@ def _child(pid: int) -> int:
 def test_no_command_leaves_a_core(command: str) -> None:
     """Secrets in memory are not to become secrets on a disk."""
     code = (
-        "import resource, sys, consumer.cli as cli\n"
+        "import resource, sys, consumer.commands.cli as cli\n"
         f"status = cli.main([{command!r}, '--help'] if {command!r} == 'run' else [{command!r}])\n"
         "print(resource.getrlimit(resource.RLIMIT_CORE))"
     )

@@ -40,7 +40,7 @@ async def _run(config: Path, *args: str) -> tuple[float, float]:
     """Run a replay as a process; return its seconds and its greatest memory (MiB)."""
     begin = () if "--to-offset" in args else ("--from-time", "2020-01-01")
     code = (  # Not getrusage: what it says begins with the memory of the process that forked this one.
-        "import sys; from consumer.cli import main; status = main(sys.argv[1:]); "
+        "import sys; from consumer.commands.cli import main; status = main(sys.argv[1:]); "
         "print(*[line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')], file=sys.stderr); sys.exit(status)"
     )
     started = time.perf_counter()
