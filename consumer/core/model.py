@@ -147,7 +147,7 @@ class Job(Struct, frozen=True, kw_only=True):
     """When its calls can be made: it waits till then, before the fetch."""
 
 
-class Ended(Struct, frozen=True, kw_only=True):
+class Outcome(Struct, frozen=True, kw_only=True):
     """What follows from the end of a run or of a parking."""
 
     closed: tuple[tuple[int, int], ...] = ()

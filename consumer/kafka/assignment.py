@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from ..core.ledger import Ledger, Page
-from ..core.model import Ended
+from ..core.model import Outcome
 from ..core.users.schedule import Aside, Schedule
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
@@ -159,7 +159,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
             self._schedule.forget_tokens(partition)
         self._put(self._schedule.park_orphans(now=now))
 
-    def _put(self, orphans: Iterable[Ended]) -> None:
+    def _put(self, orphans: Iterable[Outcome]) -> None:
         for orphan in orphans:
             assert orphan.letters[0].user is not None
             self._parker.put_user(orphan.letters[0].user, orphan.letters)

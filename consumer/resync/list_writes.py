@@ -7,7 +7,7 @@ import anyio
 from ..core.gates.list_doors import ListDoors
 from ..core.mapping.documents import Documents
 from ..core.model import Result, UserKey, Verdict
-from ..core.users.parking import HELD
+from ..core.users.debts import HELD
 from ..settings.model import Account
 from .makeas import Limit, MakeAs, Permit, Written
 

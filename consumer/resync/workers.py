@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from ..core.gates.gates import Gates
 from ..core.ledger import Ledger
-from ..core.model import AccountId, Ended, Job, Letter, Result, UserKey
+from ..core.model import AccountId, Job, Letter, Outcome, Result, UserKey
 from ..core.users.schedule import Schedule
 
 _PARK_AT_ONCE: Final = 200
 """Users whose letters are under way because a gate is shut; the rest wait their turn."""
 Run = Callable[[Job], Awaitable[tuple[Result, Mapping[AccountId, Result]]]]
-Hear = Callable[[Job, Result, Mapping[AccountId, Result], Ended], None]
+Hear = Callable[[Job, Result, Mapping[AccountId, Result], Outcome], None]
 
 
 class Bell:
@@ -168,7 +168,7 @@ class Workers:
         if outcome is None:
             ended = self._schedule.abandon(job, now=now)
         else:
-            ended = self._schedule.ended(job, *outcome, now=now, uniform=self._uniform())
+            ended = self._schedule.end_run(job, *outcome, now=now, uniform=self._uniform())
             self._hear(job, *outcome, ended)
         self._apply(job.user, ended)
         del self._scopes[job.user], self._since[job.user]
@@ -199,12 +199,12 @@ class Workers:
         for ended in self._schedule.park_held(vendor_out, account_out, self._gates, now=now, most=room):
             self._apply_letters(ended)
 
-    def _apply_letters(self, ended: Ended) -> None:
+    def _apply_letters(self, ended: Outcome) -> None:
         key = ended.letters[0].user
         assert key is not None
         self._apply(key, ended)
 
-    def _apply(self, key: UserKey, ended: Ended) -> None:
+    def _apply(self, key: UserKey, ended: Outcome) -> None:
         for partition, offset in ended.closed:
             self._ledger.close(partition, offset)
         if ended.letters:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..core.model import AccountId, Addressee
-from ..core.users.user import Rules
+from ..core.users.debts import Rules
 from .secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]

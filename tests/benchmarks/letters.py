@@ -13,9 +13,9 @@ from consumer.core.events import URGENT, encode
 from consumer.core.gates.gates import Gates
 from consumer.core.letters.healing import Healing
 from consumer.core.letters.record import parse
-from consumer.core.model import Ended, Event, Job, Result, UserKey, Verdict
+from consumer.core.model import Event, Job, Outcome, Result, UserKey, Verdict
+from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
-from consumer.core.users.user import Rules
 from consumer.kafka.client import connect
 from consumer.kafka.letter_follower import LetterFollower
 from consumer.resync.clients import gates
@@ -99,7 +99,7 @@ def _rounds() -> None:
     held = Result(Verdict.HELD)
     for number in range(_OPEN):
         job = Job(user=UserKey("v1", f"email|{number:024d}"), accounts=(accounts[0].id,), started_at=0.5, since_ms={})
-        healing.ended(job, Result(Verdict.DONE), {accounts[0].id: held}, Ended(owed=job.accounts))
+        healing.ended(job, Result(Verdict.DONE), {accounts[0].id: held}, Outcome(owed=job.accounts))
     idle_s, _ = _slowest(lambda: healing.offer(now=1.0), 20)
     oldest_s, _ = _slowest(healing.book.oldest_parked_ms, 20)
     all_s, _ = _slowest(lambda: sum(1 for _ in healing.waiting()), 3)

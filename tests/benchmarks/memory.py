@@ -8,8 +8,8 @@ import tracemalloc
 from consumer.core.events import TYPES, URGENT
 from consumer.core.ledger import Ledger
 from consumer.core.model import AccountId, Door, Event, Result, UserKey, Verdict
+from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
-from consumer.core.users.user import Rules
 
 _USERS = 250_000
 _EVENTS = 5_000_000
@@ -75,7 +75,7 @@ def stuck() -> None:
             ledger.open(0, offset, since_ms=offset)
         if offset % 500 == 0:
             while (job := dirty.take(doors, now=now)) is not None:
-                for partition, covered in dirty.ended(job, done, dict.fromkeys(job.accounts, done), now=now, uniform=0.5).closed:
+                for partition, covered in dirty.end_run(job, done, dict.fromkeys(job.accounts, done), now=now, uniform=0.5).closed:
                     ledger.close(partition, covered)
         if offset in {_EVENTS // 5, _EVENTS}:
             seen.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -17,7 +17,7 @@ async def main() -> None:
     def work(now: float) -> None:
         while (job := dirty.take(doors, now=now)) is not None:
             runs[job.user] += 1
-            dirty.ended(job, done, dict.fromkeys(job.accounts, done), now=now, uniform=0.5)
+            dirty.end_run(job, done, dict.fromkeys(job.accounts, done), now=now, uniform=0.5)
 
     now = 0.0
     for number in range(_EVENTS):

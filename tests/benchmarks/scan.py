@@ -12,8 +12,8 @@ from consumer.core.events import URGENT
 from consumer.core.ledger import Ledger
 from consumer.core.model import AccountId
 from consumer.core.unknown import UnknownTypes, UnknownVendors
+from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
-from consumer.core.users.user import Rules
 from consumer.kafka.client.clients import Member
 from consumer.kafka.intake import Intake
 from consumer.kafka.topic_watch import TopicWatch

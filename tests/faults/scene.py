@@ -27,11 +27,11 @@ from tests.history.invariants import HELD, I3TroubleStaysWhereItIs, percentile
 from tests.history.operations import (
     Bounded,
     Closed,
-    Ended,
     Finished,
     Healed,
     Leaked,
     Operation,
+    Outcome,
     Parked,
     Place,
     Said,
@@ -82,11 +82,11 @@ class ScenePod(Pod):
         was_there = self.lives
         await super().kill()
         if was_there:
-            self._recorder.record(Ended(at=time.time(), pod=self.name))
+            self._recorder.record(Outcome(at=time.time(), pod=self.name))
 
     async def ended(self) -> int:
         status = await super().ended()
-        self._recorder.record(Ended(at=time.time(), pod=self.name, status=status))
+        self._recorder.record(Outcome(at=time.time(), pod=self.name, status=status))
         return status
 
     async def stop(self) -> int:
@@ -202,7 +202,7 @@ class Scene(Stage):
 
     def judge_ends(self) -> None:
         """See that whoever is not there was ended by the scene."""
-        ended = {op.pod for op in self.recorder.operations if isinstance(op, Ended)}
+        ended = {op.pod for op in self.recorder.operations if isinstance(op, Outcome)}
         for pod in self.pods:
             if isinstance(pod, ScenePod) and pod._process is not None and not pod.lives and not self.may_end:
                 assert pod.name in ended, f"{pod.name} ended by itself, with {pod.process.returncode}: {pod.said()}"

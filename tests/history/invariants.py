@@ -9,11 +9,11 @@ from tests.history.operations import (
     Called,
     Closed,
     Committed,
-    Ended,
     Finished,
     Healed,
     Leaked,
     Operation,
+    Outcome,
     Parked,
     Said,
     Sent,
@@ -233,7 +233,7 @@ class I10ItStopsInOrder(Invariant):
         match op:
             case Stopping():
                 self._stopping[op.pod] = op.at
-            case Ended():
+            case Outcome():
                 self._ended.add(op.pod)
                 asked_at = self._stopping.pop(op.pod, None)
                 if asked_at is not None and op.status not in {0, None}:

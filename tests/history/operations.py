@@ -172,7 +172,7 @@ class Stopping(Operation, frozen=True, kw_only=True):
     pod: str
 
 
-class Ended(Operation, frozen=True, kw_only=True):
+class Outcome(Operation, frozen=True, kw_only=True):
     """A pod ended; no status: it was killed."""
 
     pod: str
@@ -227,7 +227,7 @@ Any = (
     | Parked
     | Closed
     | Stopping
-    | Ended
+    | Outcome
     | Bounded
     | Leaked
     | Said

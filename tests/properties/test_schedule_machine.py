@@ -13,9 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from consumer.core.lease import Lease
 from consumer.core.ledger import Ledger, Page
-from consumer.core.model import SESAMY, AccountId, Door, Ended, Event, Job, Letter, Reopened, Result, UserKey, Verdict
+from consumer.core.model import SESAMY, AccountId, Door, Event, Job, Letter, Outcome, Reopened, Result, UserKey, Verdict
+from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Aside, Schedule
-from consumer.core.users.user import Rules
 
 RULES: Final = Rules(quiet_s=2, max_wait_s=8, concurrency=4, max_attempts=3, backoff_s=1, backoff_max_s=4)
 A, B, C = AccountId("1001"), AccountId("1002"), AccountId("2001")
@@ -189,7 +189,7 @@ class Machine(RuleBasedStateMachine):
 
     def _end(self, job: Job, sesamy: Result, results: dict[AccountId, Result], uniform: float) -> None:
         man = self.men[job.user]
-        ended = self.schedule.ended(job, sesamy, results, now=self.now, uniform=uniform)
+        ended = self.schedule.end_run(job, sesamy, results, now=self.now, uniform=uniform)
         letters: dict[AccountId, float] = {}
         if sesamy.verdict is Verdict.DONE:
             man.debts.pop(SESAMY, None)
@@ -228,7 +228,7 @@ class Machine(RuleBasedStateMachine):
             else:
                 debt[0] = self.now + uniform * min(RULES.backoff_max_s, RULES.backoff_s * 2 ** (debt[1] - 1))
 
-    def _rest(self, key: UserKey, ended: Ended) -> None:
+    def _rest(self, key: UserKey, ended: Outcome) -> None:
         """After a run or a parking: with nothing owed, what it covers is covered, and nothing else is."""
         man = self.men[key]
         man.phase = "waiting"
@@ -359,7 +359,7 @@ class Machine(RuleBasedStateMachine):
         """Park, before partitions go, whom no log holds any more."""
         self._hold_orphans(self.schedule.park_orphans(now=self.now))
 
-    def _hold_orphans(self, ended: Iterable[Ended]) -> None:
+    def _hold_orphans(self, ended: Iterable[Outcome]) -> None:
         letters = {one.letters[0].user: one.letters for one in ended}
         assert letters.keys() == {key for key, man in self.men.items() if man.lost and not man.uncovered and man.phase == "waiting"}
         for key, parked in letters.items():

@@ -17,7 +17,7 @@ from consumer.resync.makeas import MakeAs
 from consumer.resync.run import Target, Vendor
 from consumer.settings.model import Account, Settings
 from consumer.telemetry.metrics import Metrics
-from tests.history.operations import Bounded, Ended, Stopping
+from tests.history.operations import Bounded, Outcome, Stopping
 from tests.simulation.letters import producing, reading
 from tests.simulation.topic import Group, Member, joined
 from tests.simulation.upstreams import HANGS_S, FakeExchange, FakeSesamy
@@ -107,7 +107,7 @@ class Pod:
 
     def kill(self) -> None:
         """End at whatever await each task is in."""
-        self._world.record(Ended(at=anyio.current_time(), pod=self.name))
+        self._world.record(Outcome(at=anyio.current_time(), pod=self.name))
         if self.member is not None:
             self.member.dead = True
         self._scope.cancel()
@@ -130,7 +130,7 @@ class Pod:
         # A run that something holds up beyond its time may be cut off: that is no fault of the pod's.
         is_excused = was_troubled or world.trouble or world.mended_at >= asked_at - HANGS_S or world.unwell
         status = 0 if is_clean or is_excused else 75
-        world.record(Ended(at=anyio.current_time(), pod=self.name, status=status))
+        world.record(Outcome(at=anyio.current_time(), pod=self.name, status=status))
 
     def say(self) -> None:
         """Take down what its status says, where all is done."""

@@ -7,7 +7,7 @@ import pytest
 
 from consumer.core.lease import Lease
 from consumer.core.ledger import Page
-from tests.history.operations import Committed, Ended, Left, Looked, Owned, Parked, Proved, Stopping, Turned, Wrote
+from tests.history.operations import Committed, Left, Looked, Outcome, Owned, Parked, Proved, Stopping, Turned, Wrote
 from tests.simulation.run import freshness_s, simulate
 from tests.simulation.world import Broken
 
@@ -35,7 +35,7 @@ def test_a_life_is_full_of_what_the_promises_are_about() -> None:
     """What never happens can't break: in a few seeds there is all that an invariant looks at."""
     seen = {type(op) for seed in range(6) for op in simulate(seed).history}
 
-    assert {Committed, Ended, Left, Looked, Owned, Parked, Proved, Stopping, Turned, Wrote} <= seen
+    assert {Committed, Outcome, Left, Looked, Owned, Parked, Proved, Stopping, Turned, Wrote} <= seen
 
 
 def test_trouble_at_one_account_leaves_the_others_as_fresh_as_without() -> None:

@@ -10,7 +10,6 @@ import pytest
 from msgspec import structs
 
 from consumer.core.model import AccountId, UserKey
-from consumer.core.users.user import only_by_letter
 from consumer.pod.service import Service
 from consumer.pod.status.report import Pulse
 from consumer.pod.status.tree import ListStatus
@@ -318,7 +317,7 @@ async def test_whose_events_are_lost_is_healed_by_the_next_owner_and_run_by_nobo
     stage.start_another()
     await anyio.sleep(30)
     assert len(stage.world.held_open()) == 20
-    assert all(only_by_letter(user) for user in stage.service.schedule.users.values())
+    assert all(user.is_by_letter for user in stage.service.schedule.users.values())
     stage.world.trouble.clear()
     await anyio.sleep(300)
 

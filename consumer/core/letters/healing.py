@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from ..gates.gates import Gates
-from ..model import SESAMY, AccountId, Addressee, Door, Ended, Job, Letter, Reopened, Result, Verdict
+from ..model import SESAMY, AccountId, Addressee, Door, Job, Letter, Outcome, Reopened, Result, Verdict
 from ..users.counts import Waiting
 from ..users.schedule import Schedule
 from .book import Closed, Letterbook, account_of
@@ -90,7 +90,7 @@ class Healing:
         self._closing_epoch = -1
 
     def waiting(self) -> Iterator[Waiting]:
-        """Give our letters that will be tried again, of users who are not in the schedule, as `survey` takes them; O(those)."""
+        """Give our letters that will be tried again, of users who are not in the schedule, as `count` takes them; O(those)."""
         owned = set(self._owned())
         queues = ((queue, of) for of, by_home in self._waiting.items() for home, queue in by_home.items() if home in owned)
         waiting = ((place, of) for queue, of in queues for place in queue)
@@ -234,7 +234,7 @@ class Healing:
 
     # ---- What comes of it ----
 
-    def ended(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], ended: Ended) -> None:
+    def ended(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], ended: Outcome) -> None:
         """Hear of a run: where it did the last of what a letter asked for, that is done."""
         done = {account for account, result in accounts.items() if result.verdict is Verdict.DONE}
         but_lists = {letter.account for letter in ended.letters if letter.account is not None and letter.lists}

@@ -1,4 +1,4 @@
-"""Why users are dirty and what each list is owed, of all of them at once. Pure; O(dirty users)."""
+"""Counts over all dirty users at once: how many wait for what, and what each list is owed."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from msgspec import Struct, field
 
 from ..model import SESAMY, AccountId
-from .user import Phase, User, owed, owed_since_ms
+from .case import Phase
+from .user import Standing, User
 
 CAUSES: Final = ("debounce", "backoff", "held", "ready", "running", "parking")
 
@@ -39,7 +40,7 @@ class Owed(Struct):
         self.due_since_ms = min(self.due_since_ms, due_ms)
 
 
-class Survey(Struct, frozen=True):
+class Counts(Struct, frozen=True):
     """Where all dirty users stand."""
 
     causes: Mapping[str, int] = field(default_factory=dict)
@@ -59,16 +60,17 @@ class Survey(Struct, frozen=True):
     """How many letters wait to be tried again."""
 
 
-def survey(
+def count(
     users: Iterable[User],
     accounts: Mapping[str, tuple[AccountId, ...]],
     *,
     out_vendors: Collection[str],
     out_accounts: Collection[AccountId],
     letters: Iterable[Waiting] = (),
-) -> Survey:
+    now: float,
+) -> Counts:
     """
-    Look at every dirty user once, and at every letter that waits to be tried again: its user is owed as much.
+    Look at every dirty user once, and at every letter that waits to be tried again: its user is owed as much. O(dirty users).
 
     Args:
         accounts: each vendor's accounts.
@@ -82,21 +84,21 @@ def survey(
     # Most owe the same to all accounts: they are counted once for all.
     alike: defaultdict[str, Owed] = defaultdict(Owed)
     for user in users:
-        rare, vendor, at_ms = user.rare, user.key.vendor, user.since_ms
-        cause = _cause(user, out_vendors, out_accounts)
+        vendor, at_ms = user.key.vendor, user.since_ms
+        cause = _cause(user, out_vendors, out_accounts, now)
         causes[cause] += 1
         if cause == "held":
             held.update((vendor, gate) for gate in _shut(vendor, user.lane or (), out_vendors, out_accounts))
         if at_ms < since_ms.get(cause, inf):
             since_ms[cause] = at_ms
         due_ms = inf if cause == "debounce" else at_ms
-        debts = owed(rare) if rare is not None else ()
+        debts = user.own_case.debts.accounts if user.own_case is not None else ()
         if not debts:
             alike[vendor].add(at_ms, due_ms)
             continue
-        only_debts = user.due_at == inf and rare is not None and rare.phase is Phase.WAITING
+        only_debts = user.due_at == inf and user.phase is Phase.WAITING
         for account in debts if only_debts else accounts[vendor]:
-            own_ms = owed_since_ms(user, account)
+            own_ms = user.owed_since_ms(account)
             rows[vendor, account].add(own_ms, own_ms if account in debts else max(own_ms, due_ms))
     for vendor, one in alike.items():
         for account in accounts[vendor]:
@@ -104,7 +106,7 @@ def survey(
     waiting = list(letters)
     of_lists = _of_letters(waiting, rows)
     held.update((one.vendor, gate) for one in waiting for gate in _shut(one.vendor, one.accounts, out_vendors, out_accounts))
-    return Survey(causes, since_ms, dict(rows), of_lists, held, len(waiting))
+    return Counts(causes, since_ms, dict(rows), of_lists, held, len(waiting))
 
 
 def _of_letters(letters: Iterable[Waiting], rows: Mapping[tuple[str, AccountId], Owed]) -> dict[tuple[str, AccountId, str], Owed]:
@@ -117,13 +119,19 @@ def _of_letters(letters: Iterable[Waiting], rows: Mapping[tuple[str, AccountId],
     return dict(of_lists)
 
 
-def _cause(user: User, out_vendors: Collection[str], out_accounts: Collection[AccountId]) -> str:
-    phase = user.rare.phase if user.rare is not None else Phase.WAITING
-    if phase is not Phase.WAITING:
-        return "running" if phase is Phase.RUNNING else "parking"
-    if user.lane is None:
-        return "debounce" if user.wake_at != inf else "backoff"
-    return "held" if _shut(user.key.vendor, user.lane, out_vendors, out_accounts) else "ready"
+_CAUSE: Final = {
+    Standing.QUIET: "debounce",
+    Standing.BACKOFF: "backoff",
+    Standing.DUE: "ready",
+    Standing.RUNNING: "running",
+    Standing.PARKING: "parking",
+}
+
+
+def _cause(user: User, out_vendors: Collection[str], out_accounts: Collection[AccountId], now: float) -> str:
+    if user.lane is not None and _shut(user.key.vendor, user.lane, out_vendors, out_accounts):
+        return "held"
+    return _CAUSE[user.standing(now)]
 
 
 def _shut(

@@ -31,32 +31,32 @@ class Rank(Enum):
 
     URGENT = 0
     ROUTINE = 1
-    LAST = 2
+    LETTER = 2
 
 
 class Lane:
     """The due users of a vendor that owe to the same accounts, with the time each became due; the first is the longest due."""
 
-    __slots__ = ("accounts", "last", "routine", "urgent")
+    __slots__ = ("accounts", "by_letter", "routine", "urgent")
 
     def __init__(self, accounts: tuple[AccountId, ...]) -> None:
         self.accounts = accounts
         self.urgent: OrderedDict[UserKey, float] = OrderedDict()
         self.routine: OrderedDict[UserKey, float] = OrderedDict()
-        self.last: OrderedDict[UserKey, float] = OrderedDict()
+        self.by_letter: OrderedDict[UserKey, float] = OrderedDict()
         """Whom only letters ask for."""
 
     def __len__(self) -> int:
-        return len(self.urgent) + len(self.routine) + len(self.last)
+        return len(self.urgent) + len(self.routine) + len(self.by_letter)
 
     def __iter__(self) -> Iterator[UserKey]:
         yield from self.urgent
         yield from self.routine
-        yield from self.last
+        yield from self.by_letter
 
     def of(self, rank: Rank) -> OrderedDict[UserKey, float]:
         """Return the users of a rank."""
-        return self.urgent if rank is Rank.URGENT else self.routine if rank is Rank.ROUTINE else self.last
+        return self.urgent if rank is Rank.URGENT else self.routine if rank is Rank.ROUTINE else self.by_letter
 
 
 class Lanes:
@@ -64,7 +64,7 @@ class Lanes:
     All users that are due.
 
     It promises: vendors are served in turn, and where there are several one has at most half of the workers; within
-    a vendor urgent users come first, but every fourth pick is the longest due, and those of the last rank come where
+    a vendor urgent users come first, but every fourth pick is the longest due, and those that only letters ask for come where
     nobody else could, but every eighth pick is the longest due of all ranks; a user is chosen only where its
     vendor's gate and one of the accounts it owes to let it; a probe is the user whose last try there is longest
     ago, never tried before all. Choosing costs O(lanes), a probe O(users tried there), however many users wait.
@@ -110,7 +110,7 @@ class Lanes:
     def remove(self, key: UserKey, accounts: tuple[AccountId, ...]) -> float:
         """Take a user out of the lane of `accounts`; return when he became due."""
         lane = self._lanes[key.vendor][accounts]
-        due_at = next(users.pop(key) for users in (lane.urgent, lane.routine, lane.last) if key in users)
+        due_at = next(users.pop(key) for users in (lane.urgent, lane.routine, lane.by_letter) if key in users)
         if not lane:
             del self._lanes[key.vendor][accounts]
         return due_at
@@ -129,11 +129,11 @@ class Lanes:
                 if gone and all(doors.account(account, now=now) is Door.SHUT for account in lane.accounts):
                     yield from ((key, gone) for key in lane)
 
-    def started(self, vendor: str) -> None:
+    def take_worker(self, vendor: str) -> None:
         """Note that one of the vendor's users has a worker."""
         self._running[vendor] += 1
 
-    def ended(self, vendor: str) -> None:
+    def free_worker(self, vendor: str) -> None:
         """Note that a worker is free again."""
         self._running[vendor] -= 1
 
@@ -178,7 +178,7 @@ class Lanes:
         firsts = {rank: first for rank in Rank if (first := _first(self.of(vendor), opened, rank)) is not None}
         if not firsts:
             return (), None
-        asked_by_event = [rank for rank in firsts if rank is not Rank.LAST]
+        asked_by_event = [rank for rank in firsts if rank is not Rank.LETTER]
         self._picks[vendor] += bool(asked_by_event)
         if self._picks[vendor] % _LONGEST_DUE_OF_ALL_EVERY == 0:
             rank = min(firsts, key=lambda rank: firsts[rank][1])

@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from math import inf
 
-from ..model import SESAMY, AccountId, Ended, Event, Job, Letter, Reopened, Result, UserKey, Verdict
-from . import user as dirty
+from ..model import SESAMY, AccountId, Event, Job, Letter, Outcome, Reopened, Result, UserKey, Verdict
+from .case import Case, Phase
+from .debts import ABSENT_S, Rules
 from .lanes import Doors, Lanes, Rank
-from .parking import hold, hold_all, take_back
 from .timers import Timers
-from .user import ABSENT_S, Phase, Rare, Rules, User
+from .user import User
 
 Aside = list[tuple[int, User]]
 """Of a revoked partition: each token's offset and its user, with times and attempts."""
@@ -51,44 +51,44 @@ class Schedule:
             self._users[event.user] = user
             self._timers.add(user)
             return True
-        rare = user.rare
-        busy = rare is not None and rare.phase is not Phase.WAITING
-        if dirty.only_by_letter(user) and not busy:
+        case = user.own_case
+        busy = case is not None and case.phase is not Phase.WAITING
+        if user.is_by_letter and not busy:
             self._ask_by_event(user, event.type, since_ms)
         if user.due_at == inf:
             user.due_at, user.cap_at = due_at, cap_at
             if not busy:
-                dirty.rare_of(user).events_since_ms = since_ms
+                user.case.events_since_ms = since_ms
                 self._timers.arm(user)
         elif user.wake_at != inf or busy:
             user.due_at = min(due_at, user.cap_at)
-        if rare is not None and busy:
-            return dirty.take_newer(rare, event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
+        if case is not None and busy:
+            return case.take_newer(event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
         if event.type in self._urgent and user.type not in self._urgent:
             user.type = event.type
             if user.lane is not None:
                 self._line_up(user, user.lane, due_at=self._leave_lane(user))
-        return dirty.take_token(user, partition, offset)
+        return user.take_token(partition, offset)
 
     def keep_key(self, user: UserKey, key: bytes | None) -> None:
         """Remember the record's key of a dirty user, where it is none that can be made anew from the ids: for a letter."""
-        dirty.rare_of(self._users[user]).key = key
+        self._users[user].case.key = key
 
     def reopen(self, letter: Reopened, *, now: float) -> bool:
         """Owe again what a letter says, after all who are due; return False where the user is busy: ask again later."""
         user = self._users.get(letter.user)
         if user is None:
-            user = self._users[letter.user] = dirty.reopened(letter)
-        elif dirty.rare_of(user).phase is not Phase.WAITING:
+            user = self._users[letter.user] = User.reopened(letter)
+        elif user.phase is not Phase.WAITING:
             return False
         if user.due_at == inf:  # Else the run to come covers it.
-            dirty.owe(dirty.rare_of(user), letter.accounts, now=now, tried_at=letter.tried_at)
+            user.case.debts.owe(letter.accounts, now=now, tried_at=letter.tried_at)
             self._place(user, now=now)
         return True
 
     def _ask_by_event(self, user: User, type_: str, since_ms: int) -> None:
         """Let a user whom only a letter asked for be as any other."""
-        dirty.rare_of(user).source, user.type, user.since_ms = None, type_, since_ms
+        user.case.source, user.type, user.since_ms = None, type_, since_ms
         if user.lane is not None:
             self._line_up(user, user.lane, due_at=self._leave_lane(user))
 
@@ -99,26 +99,26 @@ class Schedule:
         return self._timers.next_at()
 
     def take(self, doors: Doors, *, now: float) -> Job | None:
-        """Start the run whose turn it is, where one may begin; `ended`, `abandon` ends it."""
+        """Start the run whose turn it is, where one may begin; `end_run`, `abandon` ends it."""
         self._wake(now)
-        chosen = self._lanes.choose(doors, lambda key, upstream: dirty.tried_at(self._users[key], upstream), now=now)
+        chosen = self._lanes.choose(doors, lambda key, upstream: self._users[key].tried_at(upstream), now=now)
         if chosen is None:
             return None
         user, accounts = self._users[chosen[0]], chosen[1]
         due_at = self._leave_lane(user)
-        rare = dirty.rare_of(user)
-        rare.due_since = min(rare.due_since, due_at)
-        if dirty.fired(user, now):
+        case = user.case
+        case.due_since = min(case.due_since, due_at)
+        if user.events_are_due(now):
             # An event makes all accounts owed again; those that can't join now stay owed.
-            dirty.owe(rare, (account for account in self._accounts[user.key.vendor] if account not in accounts), now=now)
+            case.debts.owe((account for account in self._accounts[user.key.vendor] if account not in accounts), now=now)
             user.due_at = inf
-        rare.event_before = user.due_at != inf
-        rare.phase = Phase.RUNNING
+        case.event_before = user.due_at != inf
+        case.phase = Phase.RUNNING
         self._busy[Phase.RUNNING] += 1
-        self._lanes.started(user.key.vendor)
-        return Job(user=user.key, accounts=accounts, started_at=now, since_ms={one: dirty.owed_since_ms(user, one) for one in accounts})
+        self._lanes.take_worker(user.key.vendor)
+        return Job(user=user.key, accounts=accounts, started_at=now, since_ms={one: user.owed_since_ms(one) for one in accounts})
 
-    def ended(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], *, now: float, uniform: float) -> Ended:
+    def end_run(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], *, now: float, uniform: float) -> Outcome:
         """
         End a run: `accounts` has a result for each of the job's, where `sesamy` is DONE.
 
@@ -126,72 +126,70 @@ class Schedule:
             uniform: a draw from [0, 1), for the backoff.
         """
         user = self._users[job.user]
-        rare = self._end_run(user)
+        case = self._free(user)
         letters: list[Letter] = []
-        if sesamy.verdict is Verdict.SKIPPED or (sesamy.verdict is Verdict.ABSENT and job.started_at >= rare.absent_since + ABSENT_S):
-            rare.debts.clear()
-            rare.absent_since = inf
+        if sesamy.verdict is Verdict.SKIPPED or (sesamy.verdict is Verdict.ABSENT and job.started_at >= case.absent_since + ABSENT_S):
+            case.debts.clear()
+            case.absent_since = inf
         elif sesamy.verdict is Verdict.DONE:
-            rare.debts.pop(SESAMY, None)
-            rare.absent_since = inf
+            case.debts.pop(SESAMY, None)
+            case.absent_since = inf
             letters = [
                 letter for account in job.accounts for letter in self._settle(user, account, accounts[account], now=now, uniform=uniform)
             ]
         else:
-            dirty.owe(rare, job.accounts, now=now)
+            case.debts.owe(job.accounts, now=now)
             letters = list(self._settle(user, SESAMY, sesamy, now=now, uniform=uniform))
             if letters:
-                rare.debts.clear()
+                case.debts.clear()
         if letters:
             return self._park(user, tuple(letters))
-        return Ended(owed=dirty.owed(rare), closed=self._rest(user, now=now))
+        return Outcome(owed=case.debts.accounts, closed=self._rest(user, now=now))
 
-    def abandon(self, job: Job, *, now: float) -> Ended:
+    def abandon(self, job: Job, *, now: float) -> Outcome:
         """End a run that was cut off: what it was to write is owed as before, and due at once."""
         user = self._users[job.user]
-        dirty.owe(self._end_run(user), job.accounts, now=now)
-        return Ended(closed=self._rest(user, now=now))
+        self._free(user).debts.owe(job.accounts, now=now)
+        return Outcome(closed=self._rest(user, now=now))
 
-    def parked(self, key: UserKey, *, now: float) -> Ended:
+    def parked(self, key: UserKey, *, now: float) -> Outcome:
         """Note that the user's letters are written: what they say is no longer owed."""
-        self._unpark(dirty.rare_of(self._users[key]))
-        return Ended(closed=self._rest(self._users[key], now=now))
+        self._unpark(self._users[key].case)
+        return Outcome(closed=self._rest(self._users[key], now=now))
 
     def park_held(
         self, vendor_out: Callable[[str], bool], account_out: Callable[[AccountId], bool], doors: Doors, *, now: float, most: int
-    ) -> list[Ended]:
+    ) -> list[Outcome]:
         """
-        Start parking up to `most` due users that owe to nothing but upstreams that are out; each `Ended` is one user.
+        Start parking up to `most` due users that owe to nothing but upstreams that are out; each `Outcome` is one user.
 
         Whom only a letter asks for, he is let go: his letter is still open.
         """
         self._wake(now)
         chosen = [(self._users[key], gone) for key, gone in islice(self._lanes.held(vendor_out, account_out, doors, now=now), most)]
         for user, _ in chosen:
-            if dirty.only_by_letter(user):
+            if user.is_by_letter:
                 self._drop(user)
         return [
-            self._park(user, hold(user, gone, self._accounts[user.key.vendor], now=now)) for user, gone in chosen if user.lane is not None
+            self._park(user, user.hold(gone, self._accounts[user.key.vendor], now=now)) for user, gone in chosen if user.lane is not None
         ]
 
-    def park_orphans(self, *, now: float) -> list[Ended]:
+    def park_orphans(self, *, now: float) -> list[Outcome]:
         """
         Start parking, as held, those whose tokens went with a lost range: who owns their partition next can read nothing of them.
 
-        Who runs is left alone. Each `Ended` is one user.
+        Who runs is left alone. Each `Outcome` is one user.
         """
-        chosen = [
-            user for user in self._users.values() if dirty.is_orphan(user) and (user.rare is None or user.rare.phase is Phase.WAITING)
-        ]
+        chosen = [user for user in self._users.values() if user.is_orphan and user.phase is Phase.WAITING]
         if chosen:
             self._timers.keep(self._users.keys() - {user.key for user in chosen})
-        return [self._park(user, hold_all(user, self._accounts[user.key.vendor], now=now)) for user in chosen]
+        return [self._park(user, user.hold_all(self._accounts[user.key.vendor], now=now)) for user in chosen]
 
     # ---- Rebalance ----
 
     def set_aside(
         self, partitions: Collection[int], *, now: float
-    ) -> tuple[dict[int, Aside], tuple[tuple[int, int], ...], tuple[Ended, ...]]:
+    ) -> tuple[dict[int, Aside], tuple[tuple[int, int], ...], tuple[Outcome, ...]]:
         """
         Give partitions up, while no run goes.
 
@@ -201,13 +199,13 @@ class Schedule:
         aside: dict[int, Aside] = {partition: [] for partition in partitions}
         closed: list[tuple[int, int]] = []
         for user in list(self._users.values()):
-            if user.rare is not None and user.rare.phase is Phase.PARKING:
+            if user.phase is Phase.PARKING:
                 closed += self._interrupt(user, now=now)
-            lost = [(partition, offset) for partition, offset in dirty.tokens(user) if partition in aside]
+            lost = [(partition, offset) for partition, offset in user.tokens() if partition in aside]
             for partition, offset in lost:
                 aside[partition].append((offset, user))
-                dirty.drop_token(user, partition)
-            if (lost or dirty.only_by_letter(user)) and user.offset < 0:  # Else he has a token elsewhere, and stays.
+                user.drop_token(partition)
+            if (lost or user.is_by_letter) and user.offset < 0:  # Else he has a token elsewhere, and stays.
                 self._drop(user)
         self._timers.keep(self._users)
         return aside, tuple(closed), tuple(self.park_orphans(now=now))
@@ -216,32 +214,31 @@ class Schedule:
         """Go on with a partition that came back as it was, with the times and attempts of its users."""
         for offset, saved in aside:
             user = self._users.get(saved.key)
-            if user is not None and dirty.only_by_letter(user):  # It may ask for less than the events did.
-                rare = dirty.rare_of(user)
-                if rare.phase is not Phase.WAITING:
-                    dirty.take_newer(rare, saved.type, partition, offset, since_ms=saved.since_ms, urgent=self._urgent)
+            if user is not None and user.is_by_letter:  # It may ask for less than the events did.
+                if user.phase is not Phase.WAITING:
+                    user.case.take_newer(saved.type, partition, offset, since_ms=saved.since_ms, urgent=self._urgent)
                     user.due_at, user.cap_at = min(user.due_at, now), min(user.cap_at, now)
                     continue
                 self._drop(user)
                 user = None
             if user is None:
                 user = self._users[saved.key] = saved
-                if user.due_at == inf and not (user.rare and dirty.owed(user.rare)):
+                if user.due_at == inf and not (user.own_case and user.own_case.debts.accounts):
                     user.due_at, user.cap_at = now, now  # It was finished through a token elsewhere, this one is still open.
-                for account in user.rare.debts if user.rare else ():
+                for account in user.debts:
                     self._await_debt(user, account, now=now)
                 if user.due_at > now:
                     self._timers.arm(user)
                 self._place(user, now=now)
-            dirty.take_token(user, partition, offset)
+            user.take_token(partition, offset)
 
     def forget_tokens(self, partition: int) -> None:
         """Drop the tokens of a partition whose log no longer holds them; their users stay due."""
         for user in self._users.values():
-            dirty.lose_token(user, partition)
+            user.lose_token(partition)
 
     def _interrupt(self, user: User, *, now: float) -> list[tuple[int, int]]:
-        take_back(user, self._unpark(dirty.rare_of(user)), self._accounts[user.key.vendor], now=now)
+        user.case.debts.owe_again(self._unpark(user.case), self._accounts[user.key.vendor], now=now)
         return list(self._rest(user, now=now))
 
     def __len__(self) -> int:
@@ -275,17 +272,21 @@ class Schedule:
 
     def _place(self, user: User, *, now: float) -> None:
         """Line the user up for the accounts whose time has come."""
-        if user.rare is not None and user.rare.phase is not Phase.WAITING:
+        if user.phase is not Phase.WAITING:
             return
-        accounts = dirty.due_accounts(user, self._accounts[user.key.vendor], now=now)
-        if accounts != (user.lane or ()):
-            due_at = self._leave_lane(user) if user.lane is not None else min(user.due_at, now, user.rare.due_since if user.rare else now)
-            if accounts:
-                self._line_up(user, accounts, due_at=due_at)
+        accounts = user.due_accounts(self._accounts[user.key.vendor], now=now)
+        if accounts == (user.lane or ()):
+            return
+        if user.lane is not None:
+            due_at = self._leave_lane(user)
+        else:
+            due_at = min(user.due_at, now, user.own_case.due_since if user.own_case else now)
+        if accounts:
+            self._line_up(user, accounts, due_at=due_at)
 
     def _line_up(self, user: User, accounts: tuple[AccountId, ...], *, due_at: float) -> None:
         user.lane = accounts
-        rank = Rank.LAST if dirty.only_by_letter(user) else Rank.URGENT if user.type in self._urgent else Rank.ROUTINE
+        rank = Rank.LETTER if user.is_by_letter else Rank.URGENT if user.type in self._urgent else Rank.ROUTINE
         self._lanes.put(user.key, accounts, rank=rank, due_at=due_at)
 
     def _leave_lane(self, user: User) -> float:
@@ -299,45 +300,45 @@ class Schedule:
             self._leave_lane(user)
         del self._users[user.key]
 
-    def _end_run(self, user: User) -> Rare:
-        rare = dirty.rare_of(user)
-        rare.phase = Phase.WAITING
+    def _free(self, user: User) -> Case:
+        case = user.case
+        case.phase = Phase.WAITING
         self._busy[Phase.RUNNING] -= 1
-        self._lanes.ended(user.key.vendor)
-        return rare
+        self._lanes.free_worker(user.key.vendor)
+        return case
 
-    def _park(self, user: User, letters: tuple[Letter, ...]) -> Ended:
+    def _park(self, user: User, letters: tuple[Letter, ...]) -> Outcome:
         if user.lane is not None:
             self._leave_lane(user)
-        rare = dirty.rare_of(user)
-        rare.phase, rare.letters = Phase.PARKING, letters
+        case = user.case
+        case.phase, case.letters = Phase.PARKING, letters
         self._busy[Phase.PARKING] += 1
-        return Ended(letters=letters, owed=dirty.owed(rare))
+        return Outcome(letters=letters, owed=case.debts.accounts)
 
-    def _unpark(self, rare: Rare) -> tuple[Letter, ...]:
-        letters, rare.letters, rare.phase = rare.letters, (), Phase.WAITING
+    def _unpark(self, case: Case) -> tuple[Letter, ...]:
+        letters, case.letters, case.phase = case.letters, (), Phase.WAITING
         self._busy[Phase.PARKING] -= 1
         return letters
 
     def _settle(self, user: User, account: AccountId, result: Result, *, now: float, uniform: float) -> tuple[Letter, ...]:
-        last = dirty.settle(user, account, result, self._rules, now=now, uniform=uniform)
+        last = user.settle(account, result, self._rules, now=now, uniform=uniform)
         self._await_debt(user, account, now=now)
         return last
 
     def _await_debt(self, user: User, account: AccountId, *, now: float) -> None:
-        debt = dirty.rare_of(user).debts.get(account)
+        debt = user.debts.get(account)
         if debt is not None and debt.not_before > now:
             self._timers.remind(debt.not_before, user.key, account)
 
     def _rest(self, user: User, *, now: float) -> tuple[tuple[int, int], ...]:
         """Sort the tokens out after a run or a parking, and let the user wait again or go; return the closed tokens."""
-        closed = dirty.cover(user, urgent=self._urgent)
-        rare = dirty.rare_of(user)
-        if not dirty.owed(rare) and user.due_at == inf:  # A failed fetch alone is no debt: nobody waits for it.
+        closed = user.cover(urgent=self._urgent)
+        case = user.case
+        if not case.debts.accounts and user.due_at == inf:  # A failed fetch alone is no debt: nobody waits for it.
             del self._users[user.key]
             return closed
-        if not (rare.debts or rare.more or rare.key) and rare.absent_since == inf:
-            user.rare = None
+        if not (case.debts or case.more or case.key) and case.absent_since == inf:
+            user.own_case = None
         if user.due_at > now:
             self._timers.arm(user)
         self._place(user, now=now)

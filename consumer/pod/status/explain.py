@@ -7,7 +7,7 @@ import anyio
 from ...core.model import SESAMY, AccountId, UserKey
 from ...core.partitioner import partition_of, usual_key
 from ...core.text import shown
-from ...core.users.user import Phase, User, tokens
+from ...core.users.user import Standing, User
 from .tree import Explanation, OpenLetterStatus, OwedAccount
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
         since_s=None if since is None else round(now - since, 3),
         due_s=round(max(0.0, dirty.due_at - now), 3) if dirty is not None and dirty.due_at != float("inf") else None,
         owed=_owed(service, key, dirty, now),
-        tokens=tuple(f"{partition}:{offset}" for partition, offset in tokens(dirty)) if dirty is not None else (),
+        tokens=tuple(f"{partition}:{offset}" for partition, offset in dirty.tokens()) if dirty is not None else (),
         letters=letters,
         partition=number,
         is_ours=number in service.ledger.partitions,
@@ -55,12 +55,12 @@ def _state(service: "Service", key: UserKey, dirty: User | None, *, now: float, 
     if key.vendor not in service.up.vendors:
         return "unknown-vendor"
     if dirty is not None:
-        rare = dirty.rare
-        if rare is not None and rare.phase is not Phase.WAITING:
-            return "running" if rare.phase is Phase.RUNNING else "parking"
-        if rare is not None and rare.debts:
+        standing = dirty.standing(now)
+        if standing in {Standing.RUNNING, Standing.PARKING}:
+            return str(standing.value)
+        if dirty.debts:
             return "owed"
-        return "due" if dirty.due_at <= now else "waiting"
+        return "due" if standing is Standing.DUE else "waiting"
     if parked:
         return "parked"
     if not service.ledger.partitions:
@@ -73,11 +73,11 @@ def _state(service: "Service", key: UserKey, dirty: User | None, *, now: float, 
 
 
 def _owed(service: "Service", key: UserKey, dirty: User | None, now: float) -> tuple[OwedAccount, ...]:
-    if dirty is None or dirty.rare is None:
+    if dirty is None:
         return ()
     return tuple(
         _one_owed(service, key, account, attempts=debt.attempts, code=debt.code, next_try_s=max(0.0, debt.not_before - now), now=now)
-        for account, debt in dirty.rare.debts.items()
+        for account, debt in dirty.debts.items()
     )
 
 

@@ -15,7 +15,7 @@ from ...core.mapping.consent import Consent
 from ...core.model import AccountId
 from ...core.text import shown
 from ...core.unknown import Unknown
-from ...core.users.counts import Owed, Survey, survey
+from ...core.users.counts import Counts, Owed, count
 from ...settings.model import Account
 from ...telemetry.metrics import version
 from .tree import (
@@ -51,7 +51,7 @@ class Pulse:
         """Take the service, when it began (wall time, s) and where it runs."""
         self._service, self._started_at, self._host = service, started_at, shown(host)
         self._fingerprint = service.settings.fingerprint()
-        self._survey, self._survey_again_at = Survey(), 0.0
+        self._survey, self._survey_again_at = Counts(), 0.0
         self._oldest_letter_ms: int | None = None
 
     def status(self) -> Status:
@@ -95,17 +95,18 @@ class Pulse:
             settings_fingerprint=self._fingerprint,
         )
 
-    def _surveyed(self) -> Survey:
+    def _surveyed(self) -> Counts:
         began = time.perf_counter()
         if began >= self._survey_again_at:
             service, now = self._service, anyio.current_time()
             gates = service.up.gates
-            self._survey = survey(
+            self._survey = count(
                 service.schedule.users.values(),
                 service.up.account_ids,
                 out_vendors={vendor for vendor, gate in gates.vendors.items() if gate.closed(now=now)},
                 out_accounts={account for account, gate in gates.accounts.items() if gate.closed(now=now) or gates.late(account, now)},
                 letters=service.healing.waiting(),
+                now=now,
             )
             self._oldest_letter_ms = service.healing.book.oldest_parked_ms()
             ended = time.perf_counter()
@@ -137,7 +138,7 @@ def _group(service: "Service") -> GroupStatus:
     )
 
 
-def _users(service: "Service", seen: Survey) -> UserCounts:
+def _users(service: "Service", seen: Counts) -> UserCounts:
     wall = time.time()
     return UserCounts(
         dirty=len(service.schedule),
@@ -225,7 +226,7 @@ def _partitions(service: "Service") -> tuple[PartitionStatus, ...]:
     return tuple(rows)
 
 
-def _gates(service: "Service", seen: Survey, now: float) -> tuple[GateStatus, ...]:
+def _gates(service: "Service", seen: Counts, now: float) -> tuple[GateStatus, ...]:
     owns = bool(service.ledger.partitions)
     waiting, held = _by_gate(service.schedule.due_by_account()), _by_gate(seen.held)
     rows = []
@@ -256,11 +257,11 @@ def _by_gate(users: Mapping[tuple[str, AccountId], int]) -> Counter[str]:
     return named
 
 
-def _lists(service: "Service", seen: Survey, now: float) -> tuple[ListStatus, ...]:
+def _lists(service: "Service", seen: Counts, now: float) -> tuple[ListStatus, ...]:
     return tuple(_list(service, account, list_id, seen, now) for account in service.settings.accounts for list_id in account.lists)
 
 
-def _list(service: "Service", account: Account, list_id: str, seen: Survey, now: float) -> ListStatus:
+def _list(service: "Service", account: Account, list_id: str, seen: Counts, now: float) -> ListStatus:
     wall, vendor = time.time(), account.vendor
     last_at, freshness_s = service.resync.written.get((account.id, list_id, vendor), (None, None))
     nothing = Owed()

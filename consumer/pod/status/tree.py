@@ -40,7 +40,7 @@ class CauseStatus(Struct, frozen=True, kw_only=True):
     """Why some users are still dirty."""
 
     cause: Literal["debounce", "backoff", "held", "ready", "running", "parking"]
-    """See `survey.Survey`."""
+    """See `core/users/counts`."""
     users: int = 0
     oldest_s: float | None = None
     """Age of their oldest event; None: there are none."""

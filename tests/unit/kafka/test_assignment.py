@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaError, RequestTimedOutError
 
 from consumer.core.ledger import Ledger
 from consumer.core.model import AccountId, Door, Event, Letter, Result, UserKey, Verdict
+from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
-from consumer.core.users.user import Rules, tokens
 from consumer.kafka.assignment import Assignment
 from consumer.kafka.letter_writer import Poison
 from consumer.telemetry.metrics import Metrics
@@ -220,7 +220,7 @@ async def test_a_parking_that_is_cut_short_leaves_only_tokens_that_somebody_clos
     later = anyio.current_time() + 10
     job = desk.schedule.take(Open(), now=later)
     assert job is not None
-    desk.schedule.ended(job, Result(Verdict.REFUSED, "http-422"), {}, now=later, uniform=0.5)
+    desk.schedule.end_run(job, Result(Verdict.REFUSED, "http-422"), {}, now=later, uniform=0.5)
     assert desk.schedule.counts()["parking"] == 1
     desk.touch(ANN, 0, 9)
     assert desk.ledger.open_count(0) == 2
@@ -268,7 +268,7 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_whatever_was_committ
     assert (list(desk.schedule.users), desk.ledger.open_count(0), desk.letters.poison) == ([BO, ANN], 0, [])
     assert [[one.code for one in letters] for letters in desk.letters.users.values()] == [["held"]], "Bo's partition is another's now"
     assert list(desk.letters.users) == [BO]
-    assert list(tokens(desk.schedule.users[ANN])) == []
+    assert list(desk.schedule.users[ANN].tokens()) == []
     desk.touch(CAT, 0, 8)
     await desk.revoked()
     await desk.given(0)

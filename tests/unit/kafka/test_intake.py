@@ -18,8 +18,8 @@ from consumer.core.events import URGENT, Ignored, Unknown, decode
 from consumer.core.ledger import Ledger
 from consumer.core.model import AccountId, Event, UserKey
 from consumer.core.unknown import OTHER, UnknownTypes, UnknownVendors
+from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
-from consumer.core.users.user import Rules, tokens
 from consumer.kafka.intake import Intake
 from consumer.kafka.letter_writer import Poison
 from consumer.kafka.topic_watch import TopicWatch
@@ -269,7 +269,7 @@ async def test_a_log_that_is_gone_takes_its_tokens_and_its_poison_along_and_the_
     assert await desk.run_for(5) == {0: 2, 1: 7}
 
     assert [one.letter.partition for one in desk.letters.poison] == [0]
-    assert {key.user: list(tokens(user)) for key, user in desk.schedule.users.items()} == {"0-1": [(0, 1)], "1-1": []}
+    assert {key.user: list(user.tokens()) for key, user in desk.schedule.users.items()} == {"0-1": [(0, 1)], "1-1": []}
     assert ([desk.ledger.open_count(p) for p in (0, 1)], desk.ledger.watermarks(), len(desk.schedule)) == ([2, 0], {0: 0, 1: 7}, 2)
     counted = desk.metrics.registry.get_sample_value
     assert [counted(f"sesamy_makeas_{name}_total") for name in ("offset_resets", "offset_gap_records")] == [1, 5]
@@ -425,7 +425,7 @@ def test_a_long_key_is_not_kept(length: int, is_kept: bool) -> None:
 
         assert [key if is_kept else None, None] == [one.key for one in desk.letters.poison]
         (user,) = desk.schedule._users.values()
-        assert (key if is_kept else None) == (user.rare.key if user.rare else None)
+        assert (key if is_kept else None) == (user.own_case.key if user.own_case else None)
 
     test()
 

@@ -268,4 +268,4 @@ async def test_a_key_of_its_own_goes_into_the_letters_of_a_reader_and_the_usual_
     desk = Desk(consumer)
     await desk.run_for(5)
 
-    assert [user.rare.key if user.rare else None for user in desk.schedule._users.values()] == [b"own", None]
+    assert [user.own_case.key if user.own_case else None for user in desk.schedule._users.values()] == [b"own", None]

@@ -11,8 +11,8 @@ from consumer.core.gates.gate import Gate
 from consumer.core.gates.gates import Gates
 from consumer.core.ledger import Ledger
 from consumer.core.model import AccountId, Event, Job, Letter, Result, UserKey, Verdict
+from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
-from consumer.core.users.user import Rules
 from consumer.resync.workers import Bell, Workers
 from tests.clock import virtual
 

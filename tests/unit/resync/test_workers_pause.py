@@ -10,9 +10,9 @@ from consumer.core.events import URGENT
 from consumer.core.gates.gate import Gate
 from consumer.core.gates.gates import Gates
 from consumer.core.ledger import Ledger
-from consumer.core.model import AccountId, Ended, Event, Job, Letter, Result, UserKey, Verdict
+from consumer.core.model import AccountId, Event, Job, Letter, Outcome, Result, UserKey, Verdict
+from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
-from consumer.core.users.user import Rules
 from consumer.resync.workers import Bell, Workers
 from tests.clock import virtual
 
@@ -76,7 +76,7 @@ class Office:
             self.inside -= 1
         return DONE, dict.fromkeys(job.accounts, self.brings)
 
-    def _hear(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], ended: Ended) -> None:
+    def _hear(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], ended: Outcome) -> None:
         assert sesamy is DONE
         assert bool(ended.letters) == (accounts[A].verdict is Verdict.REFUSED)
         self.heard.append((job.user, accounts[A].verdict, job.user in self.letters))

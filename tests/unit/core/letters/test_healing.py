@@ -16,10 +16,10 @@ from consumer.core.events import URGENT, encode
 from consumer.core.gates.list_doors import ListDoors
 from consumer.core.letters.healing import Healing
 from consumer.core.letters.record import Named, Place, Record, parse
-from consumer.core.model import AccountId, Door, Ended, Event, Job, Letter, Result, UserKey, Verdict
+from consumer.core.model import AccountId, Door, Event, Job, Letter, Outcome, Result, UserKey, Verdict
 from consumer.core.partitioner import partition_of, usual_key
+from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
-from consumer.core.users.user import Rules
 from consumer.kafka.client import damage
 from consumer.kafka.letter_follower import LetterFollower
 from consumer.settings.model import Account, KafkaSettings
@@ -106,13 +106,13 @@ class Pod:
         self.healing.offer(now=now)
         return sorted(self.schedule.users)
 
-    def run(self, *, now: float = 2.0, sesamy: Result = DONE, **results: Result) -> tuple[Job, Ended]:
+    def run(self, *, now: float = 2.0, sesamy: Result = DONE, **results: Result) -> tuple[Job, Outcome]:
         """Make one run; accounts end DONE, unless said otherwise."""
         gates: Any = self.doors
         job = self.schedule.take(gates, now=now)
         assert job is not None
         accounts = {account: results.get(f"a{account}", DONE) for account in job.accounts if sesamy is DONE}
-        ended = self.schedule.ended(job, sesamy, accounts, now=now, uniform=0.5)
+        ended = self.schedule.end_run(job, sesamy, accounts, now=now, uniform=0.5)
         self.healing.ended(job, sesamy, accounts, ended)
         return job, ended
 

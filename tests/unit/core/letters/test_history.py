@@ -12,7 +12,6 @@ from tests.history.operations import (
     Called,
     Closed,
     Committed,
-    Ended,
     Fetched,
     Finished,
     Healed,
@@ -20,6 +19,7 @@ from tests.history.operations import (
     Left,
     Looked,
     Operation,
+    Outcome,
     Owned,
     Parked,
     Place,
@@ -102,7 +102,7 @@ def history() -> list[Operation]:
         Committed(at=16, partition=0, offset=10, before=9),
         Healed(at=17),
         Stopping(at=18, pod="a"),
-        Ended(at=19, pod="a", status=0),
+        Outcome(at=19, pod="a", status=0),
         Finished(at=20),
     ]
 
@@ -176,9 +176,9 @@ BROKEN = {
     "I9 a vendor that may give others' rows": after(
         9, Proved(at=9, pod="b", vendor="v", heeds=True), Proved(at=9, pod="a", vendor="v", heeds=False)
     ),
-    "I10 a bad status": [Ended(at=19, pod="a", status=75) if isinstance(op, Ended) else op for op in history()],
+    "I10 a bad status": [Outcome(at=19, pod="a", status=75) if isinstance(op, Outcome) else op for op in history()],
     "I10 too slow": [Stopping(at=5, pod="a") if isinstance(op, Stopping) else op for op in history()],
-    "I10 never": without(Ended),
+    "I10 never": without(Outcome),
     "I10 a call after the end": after(19, Called(at=19.5, pod="a", upstream="2")),
     "I11 a lag that is none": after(14, Said(at=14.1, pod="a", name="lag", value=1, truth=0)),
     "H2 held, and still open": without(Closed),
@@ -202,7 +202,7 @@ def test_there_is_a_broken_history_for_every_promise() -> None:
 
 
 def test_nothing_is_asked_of_the_end_of_a_history_that_goes_on() -> None:
-    assert check(TOWN, without(Finished, Ended), is_whole=False) == []
+    assert check(TOWN, without(Finished, Outcome), is_whole=False) == []
 
 
 def test_who_came_back_need_not_be_put_on_a_list_before_its_next_event() -> None:

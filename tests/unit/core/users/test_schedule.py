@@ -1,68 +1,31 @@
 """Each promise of the schedule, by example."""
 
-from collections.abc import Collection
 from math import inf
 
 import pytest
 
-from consumer.core.events import URGENT
-from consumer.core.model import SESAMY, AccountId, Door, Ended, Event, Job, Reopened, Result, UserKey, Verdict
-from consumer.core.users.counts import CAUSES, Owed, Survey, Waiting, survey
-from consumer.core.users.schedule import Schedule
-from consumer.core.users.user import Rules
-
-A, B, C = AccountId("a"), AccountId("b"), AccountId("c")
-ANN, BOB, CID, DAN = (UserKey("v", name) for name in ("ann", "bob", "cid", "dan"))
-EVE = UserKey("w", "eve")
-ROUTINE, PAID = "contract.1#update", "contract.1#purchased"
-DONE, RETRY, HELD, REFUSED = (Result(verdict, "x") for verdict in (Verdict.DONE, Verdict.RETRY, Verdict.HELD, Verdict.REFUSED))
-ABSENT, SKIPPED = Result(Verdict.ABSENT), Result(Verdict.SKIPPED)
-
-
-class Doors:
-    def __init__(self) -> None:
-        self.by_name: dict[str, Door] = {}
-
-    def vendor(self, vendor: str, *, now: float) -> Door:  # noqa: ARG002
-        return self.by_name.get(vendor, Door.OPEN)
-
-    def account(self, account: AccountId, *, now: float) -> Door:  # noqa: ARG002
-        return self.by_name.get(account, Door.OPEN)
-
-
-class Bench:
-    """A schedule with short names for what is done to it."""
-
-    def __init__(self, *, concurrency: int = 32, max_attempts: int = 3) -> None:
-        rules = Rules(quiet_s=2, max_wait_s=10, concurrency=concurrency, max_attempts=max_attempts, backoff_s=1, backoff_max_s=60)
-        self.schedule = Schedule(rules, {"v": (A, B), "w": (C,)}, urgent=URGENT)
-        self.doors = Doors()
-        self.offset = -1
-
-    def event(self, user: UserKey, now: float, *, type_: str = ROUTINE, partition: int = 0) -> bool:
-        self.offset += 1
-        return self.schedule.submit(Event(user, type_), partition, self.offset, since_ms=int(now * 1000), now=now)
-
-    def take(self, now: float) -> Job:
-        job = self.schedule.take(self.doors, now=now)
-        assert job is not None, "nobody is due"
-        return job
-
-    def idle(self, now: float) -> bool:
-        return self.schedule.take(self.doors, now=now) is None
-
-    def end(self, job: Job, now: float, *, sesamy: Result = DONE, uniform: float = 0.5, **results: Result) -> Ended:
-        accounts = {account: results.get(account, DONE) for account in job.accounts}
-        return self.schedule.ended(job, sesamy, accounts, now=now, uniform=uniform)
-
-
-def letter_of(user: UserKey) -> Reopened:
-    """Give an open letter that asks for all accounts."""
-    return Reopened(user=user, type=ROUTINE, accounts=(A, B), partition=0, offset=0, since_ms=0, tried_at=-inf)
-
-
-def reopened(user: UserKey, *accounts: AccountId) -> Reopened:
-    return Reopened(user=user, type=ROUTINE, accounts=accounts, partition=0, offset=7, since_ms=0, tried_at=-inf)
+from consumer.core.model import Door, Result, UserKey, Verdict
+from consumer.core.users.counts import Owed
+from tests.fakes.schedule import (
+    ABSENT,
+    ANN,
+    BOB,
+    CID,
+    DAN,
+    DONE,
+    EVE,
+    HELD,
+    PAID,
+    REFUSED,
+    RETRY,
+    SKIPPED,
+    A,
+    B,
+    Bench,
+    letter_of,
+    reopened,
+    surveyed,
+)
 
 
 @pytest.fixture
@@ -264,18 +227,18 @@ def test_a_run_that_was_cut_off_is_owed_as_before(bench: Bench) -> None:
 
 
 def test_an_account_behind_a_shut_gate_stays_owed_and_stops_nobody(bench: Bench) -> None:
-    bench.doors.by_name[B] = Door.SHUT
+    bench.doors.states[B] = Door.SHUT
     bench.event(ANN, 0)
     job = bench.take(2)
     assert job.accounts == (A,)
     assert bench.end(job, 3).owed == (B,)
     assert bench.idle(60)
-    bench.doors.by_name[B] = Door.OPEN
+    bench.doors.states[B] = Door.OPEN
     assert bench.take(60).accounts == (B,)
 
 
 def test_nobody_starts_before_a_shut_vendor(bench: Bench) -> None:
-    bench.doors.by_name["v"] = Door.SHUT
+    bench.doors.states["v"] = Door.SHUT
     bench.event(ANN, 0)
     bench.event(EVE, 0)
     assert bench.take(2).user == EVE
@@ -329,11 +292,11 @@ def test_where_only_letters_ask_they_come_in_order(bench: Bench) -> None:
 def test_a_merged_user_keeps_his_most_urgent_class_also_when_he_waits_already(bench: Bench) -> None:
     bench.event(ANN, 0)
     bench.event(BOB, 0)
-    bench.doors.by_name["v"] = Door.SHUT
+    bench.doors.states["v"] = Door.SHUT
     assert bench.idle(3)
     bench.event(BOB, 3, type_=PAID)
     bench.event(BOB, 3)
-    bench.doors.by_name.clear()
+    bench.doors.states.clear()
     assert bench.take(3).user == BOB
 
 
@@ -344,8 +307,8 @@ def test_a_probe_is_who_was_never_tried_then_who_was_tried_longest_ago(bench: Be
         job = bench.take(2)
         assert job.user == user
         bench.end(job, at, a=DONE, b=HELD)
-    bench.doors.by_name[B] = Door.PROBE
-    bench.doors.by_name[A] = Door.SHUT
+    bench.doors.states[B] = Door.PROBE
+    bench.doors.states[A] = Door.SHUT
     probes = []
     for at in (4.0, 5.0, 6.0):
         job = bench.take(at)
@@ -355,13 +318,13 @@ def test_a_probe_is_who_was_never_tried_then_who_was_tried_longest_ago(bench: Be
 
 
 def test_a_vendors_probe_is_one_user(bench: Bench) -> None:
-    bench.doors.by_name["v"] = Door.PROBE
+    bench.doors.states["v"] = Door.PROBE
     bench.event(ANN, 0)
     assert bench.take(2).accounts == (A, B)
 
 
 def test_users_owed_to_nothing_but_what_is_out_are_parked(bench: Bench) -> None:
-    bench.doors.by_name[B] = Door.SHUT
+    bench.doors.states[B] = Door.SHUT
     bench.event(ANN, 0)
     bench.event(EVE, 0)
     for _ in range(2):
@@ -532,9 +495,9 @@ def test_a_retry_goes_before_those_who_became_due_after_him(bench: Bench) -> Non
     job = bench.take(2)
     bench.event(BOB, 0.5)
     bench.end(job, 2.1, a=RETRY, uniform=0.5)
-    bench.doors.by_name = {"v": Door.SHUT}
+    bench.doors.states = {"v": Door.SHUT}
     assert bench.idle(9)
-    bench.doors.by_name = {}
+    bench.doors.states = {}
     assert [bench.take(9).user for _ in range(2)] == [ANN, BOB]
 
 
@@ -542,7 +505,7 @@ def test_a_vendor_is_probed_by_who_owes_to_an_account_that_wants_a_probe_too(ben
     """Else the two gates would keep each other shut, though a third is open."""
     bench.event(ANN, 0)
     bench.end(bench.take(2), 2, a=RETRY)
-    bench.doors.by_name = {"v": Door.PROBE, A: Door.PROBE, B: Door.OPEN}
+    bench.doors.states = {"v": Door.PROBE, A: Door.PROBE, B: Door.OPEN}
     assert bench.take(60).accounts == (A,)
 
 
@@ -558,7 +521,7 @@ def test_what_one_account_is_owed_does_not_age_what_others_are(bench: Bench) -> 
     bench.event(ANN, 50)
     bench.event(ANN, 51)
     assert surveyed(bench).owed == {("v", A): Owed(1, 50_000), ("v", B): Owed(1, 1000, 1000)}
-    bench.doors.by_name = {B: Door.SHUT}
+    bench.doors.states = {B: Door.SHUT}
     job = bench.take(60)
     assert job.since_ms == {A: 50_000}
     bench.end(job, 60)
@@ -587,64 +550,6 @@ def test_once_the_debt_is_paid_the_event_that_waits_is_the_oldest(bench: Bench) 
 # ---- Looking ----
 
 
-def test_counts_and_what_is_owed(bench: Bench) -> None:
-    for user in (ANN, BOB, EVE):
-        bench.event(user, 0)
-    job = bench.take(2)
-    bench.end(job, 2, a=REFUSED)
-    assert ANN in bench.schedule
-    assert bench.schedule.counts() == {"waiting": 0, "due": 2, "running": 0, "parking": 1}
-    assert bench.schedule.due_by_account()["v", A] == 1
-    assert surveyed(bench).owed["w", C] == Owed(1, 0, 0)
-
-
-def surveyed(
-    bench: Bench, *, out_vendors: Collection[str] = (), out_accounts: Collection[AccountId] = (), letters: Collection[Waiting] = ()
-) -> Survey:
-    accounts = {"v": (A, B), "w": (C,)}
-    return survey(bench.schedule.users.values(), accounts, out_vendors=out_vendors, out_accounts=out_accounts, letters=letters)
-
-
-def causes_of(seen: Survey) -> dict[str, int]:
-    assert tuple(seen.causes) == CAUSES
-    return {cause: users for cause, users in seen.causes.items() if users}
-
-
-def test_each_dirty_user_has_one_cause(bench: Bench) -> None:
-    """A burst that goes on, a run, a wait after a failure, letters on their way; and nobody: nothing."""
-    assert causes_of(surveyed(bench)) == {}
-    bench.event(ANN, 0)
-    assert causes_of(surveyed(bench)) == {"debounce": 1}
-    job = bench.take(2)
-    assert causes_of(surveyed(bench)) == {"running": 1}
-    bench.end(job, 2, b=RETRY)
-    seen = surveyed(bench)
-    assert causes_of(seen) == {"backoff": 1}
-    assert (seen.owed, seen.since_ms) == ({("v", B): Owed(1, 0, 0)}, {"backoff": 0})
-    bench.event(EVE, 3)
-    bench.end(bench.take(5), 5, c=REFUSED)
-    seen = surveyed(bench)
-    assert (seen.causes["parking"], seen.since_ms["parking"]) == (1, 3000)
-
-
-def test_a_burst_is_pending_and_not_due_until_its_end(bench: Bench) -> None:
-    """What a user in a burst is owed from before, is due all the same."""
-    bench.event(ANN, 1)
-    assert surveyed(bench).owed == {("v", A): Owed(1, 1000), ("v", B): Owed(1, 1000)}
-    bench.end(bench.take(3), 3, b=RETRY)
-    bench.event(ANN, 4)
-    seen = surveyed(bench)
-    assert causes_of(seen) == {"debounce": 1}
-    assert seen.owed == {("v", A): Owed(1, 4000), ("v", B): Owed(1, 1000, 1000)}
-
-
-def test_a_letter_that_will_be_tried_again_is_owed_as_a_user_is(bench: Bench) -> None:
-    bench.event(EVE, 9)
-    seen = surveyed(bench, letters=[Waiting("w", (C,), 7000), Waiting("v", {A}, 5000)])
-    assert (seen.letters, causes_of(seen)) == (2, {"debounce": 1})
-    assert seen.owed == {("w", C): Owed(2, 7000, 7000), ("v", A): Owed(1, 5000, 5000)}
-
-
 def test_of_an_account_whose_other_lists_took_the_user_a_letter_for_each_code_names_the_lists(bench: Bench) -> None:
     bench.event(ANN, 0)
     lists = {"11": "http-404", "12": "held", "13": "http-404"}
@@ -655,32 +560,6 @@ def test_of_an_account_whose_other_lists_took_the_user_a_letter_for_each_code_na
         (B, "held", ("12",), 1),
     ]
     assert bench.schedule.parked(ANN, now=3).closed == ((0, 0),)
-
-
-def test_a_letter_about_some_lists_is_owed_by_no_other(bench: Bench) -> None:
-    """Else an alert would say of a list that takes everybody that it stands still."""
-    seen = surveyed(bench, letters=[Waiting("v", (A,), 5000, ("12",)), Waiting("v", (A,), 4000, ("12", "13")), Waiting("v", (A,), 6000)])
-
-    assert seen.owed == {("v", A): Owed(1, 6000, 6000)}
-    assert seen.owed_lists == {("v", A, "12"): Owed(2, 4000, 4000), ("v", A, "13"): Owed(1, 4000, 4000)}
-
-
-def test_a_due_user_waits_for_a_worker_or_for_shut_gates_alone(bench: Bench) -> None:
-    """Held is only who is kept by every gate that stands before him: with one open, he waits for a worker."""
-    bench.event(ANN, 0)
-    bench.event(EVE, 0)
-    bench.doors.by_name = {"v": Door.SHUT, "w": Door.SHUT}
-    assert bench.idle(9)
-
-    assert causes_of(surveyed(bench)) == {"ready": 2}
-    seen = surveyed(bench, out_accounts={A})
-    assert (causes_of(seen), seen.held) == ({"ready": 2}, {})
-    seen = surveyed(bench, out_accounts={A, B})
-    assert (causes_of(seen), seen.held) == ({"ready": 1, "held": 1}, {("v", A): 1, ("v", B): 1})
-    letters = [Waiting("w", (C,), 0), Waiting("w", (C,), 0), Waiting("v", (A,), 0)]
-    seen = surveyed(bench, out_vendors={"v", "w"}, letters=letters)
-    assert (causes_of(seen), seen.held) == ({"held": 2}, {("v", SESAMY): 2, ("w", SESAMY): 3})
-    assert surveyed(bench, out_accounts={A, C}, letters=letters).held == {("v", A): 1, ("w", C): 3}
 
 
 def test_an_odd_key_goes_into_the_letter(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from consumer.core.model import Door, Reopened, Result, UserKey, Verdict
-from tests.unit.core.users.test_schedule import ANN, BOB, CID, DONE, EVE, HELD, REFUSED, RETRY, ROUTINE, A, B, Bench, reopened
+from tests.fakes.schedule import ANN, BOB, CID, DONE, EVE, HELD, REFUSED, RETRY, ROUTINE, A, B, Bench, reopened
 
 
 @pytest.fixture
@@ -32,11 +32,11 @@ def test_an_event_forgives_no_attempt_of_an_account_that_can_not_join(bench: Ben
     for now in (2, 10):
         bench.end(bench.take(now), now, b=RETRY)
     bench.event(ANN, 11)
-    bench.doors.by_name = {B: Door.SHUT}
+    bench.doors.states = {B: Door.SHUT}
     job = bench.take(20)
     assert job.accounts == (A,)
     bench.end(job, 20)
-    bench.doors.by_name = {}
+    bench.doors.states = {}
     (letter,) = bench.end(bench.take(30), 30, b=RETRY).letters
     assert (letter.account, letter.attempts) == (B, 3)
 
@@ -113,7 +113,7 @@ def test_an_event_that_waits_covers_what_a_letter_asks_for(bench: Bench) -> None
 
 def test_whom_only_a_letter_asks_for_is_let_go_where_gates_stay_shut(bench: Bench) -> None:
     """His letter is still open: another one would be the same again."""
-    bench.doors.by_name = {B: Door.SHUT}
+    bench.doors.states = {B: Door.SHUT}
     bench.schedule.reopen(letter_of(ANN), now=0)
     bench.event(BOB, 0)
     bench.end(bench.take(2), 2)
@@ -135,12 +135,12 @@ def test_whom_only_a_letter_asks_for_goes_with_the_partitions(bench: Bench) -> N
 def test_of_who_is_held_for_one_account_the_rest_stays_owed(bench: Bench) -> None:
     bench.event(ANN, 0)
     bench.end(bench.take(2), 2, a=HELD, b=HELD)
-    bench.doors.by_name = {A: Door.SHUT, B: Door.SHUT}
+    bench.doors.states = {A: Door.SHUT, B: Door.SHUT}
     assert bench.idle(3)
     (ended,) = bench.schedule.park_held(lambda _: False, lambda account: account == B, bench.doors, now=900, most=10)
     assert ([letter.account for letter in ended.letters], ended.owed) == ([B], (A,))
     assert bench.schedule.parked(ANN, now=901).closed == ()
-    bench.doors.by_name = {}
+    bench.doors.states = {}
     job = bench.take(902)
     assert (job.accounts, bench.end(job, 903).closed) == ((A,), ((0, 0),))
 
@@ -148,12 +148,12 @@ def test_of_who_is_held_for_one_account_the_rest_stays_owed(bench: Bench) -> Non
 def test_a_parking_of_an_older_debt_does_not_cover_events_that_wait(bench: Bench) -> None:
     bench.event(ANN, 0)
     bench.end(bench.take(2), 2, b=HELD)
-    bench.doors.by_name = {B: Door.SHUT}
+    bench.doors.states = {B: Door.SHUT}
     bench.event(ANN, 900)
     (ended,) = bench.schedule.park_held(lambda _: False, lambda account: account == B, bench.doors, now=901, most=10)
     assert [letter.account for letter in ended.letters] == [B]
     assert bench.schedule.parked(ANN, now=901.5).closed == ()
-    bench.doors.by_name = {}
+    bench.doors.states = {}
     assert bench.idle(901.9)
     job = bench.take(902)
     assert (job.accounts, bench.end(job, 903).closed) == ((A, B), ((0, 0),))
@@ -185,11 +185,11 @@ def test_who_became_due_before_the_first_of_a_line_goes_before_him(bench: Bench)
     """ANN has waited longer than all, though she joins the line of those who owe to B alone last."""
     bench.event(ANN, 0)
     bench.event(BOB, 1)
-    bench.doors.by_name = {"v": Door.SHUT}
+    bench.doors.states = {"v": Door.SHUT}
     assert bench.idle(5)
-    bench.doors.by_name = {B: Door.SHUT}
+    bench.doors.states = {B: Door.SHUT}
     jobs = [bench.take(5), bench.take(5)]
     for job in reversed(jobs):
         bench.end(job, 6)
-    bench.doors.by_name = {}
+    bench.doors.states = {}
     assert [bench.take(7).user for _ in range(2)] == [ANN, BOB]

@@ -71,7 +71,7 @@ async def test_a_user_goes_from_waiting_to_due_to_running_to_what_is_owed() -> N
 
     del made.workers._since[ANN]
     done, failed = Result(Verdict.DONE), Result(Verdict.RETRY, "http-500")
-    made.schedule.ended(job, done, {A: done, B: failed}, now=anyio.current_time(), uniform=0.5)
+    made.schedule.end_run(job, done, {A: done, B: failed}, now=anyio.current_time(), uniform=0.5)
     said = why(made)
     assert (said.state, [(one.account, one.attempts, one.code, one.gate) for one in said.owed]) == ("owed", [("2", 1, "http-500", "open")])
     assert 0 < said.owed[0].next_try_s <= 0.5
@@ -86,7 +86,7 @@ async def test_what_is_owed_behind_a_shut_gate_says_why_it_is_shut_and_until_whe
     assert job is not None
     made.up.gates.accounts[B].failed(ANN, Retryable("no", code="http-429", retry_after_s=40.0), now=anyio.current_time())
     done, held = Result(Verdict.DONE), Result(Verdict.HELD, "http-429")
-    made.schedule.ended(job, done, {A: done, B: held}, now=anyio.current_time(), uniform=0.5)
+    made.schedule.end_run(job, done, {A: done, B: held}, now=anyio.current_time(), uniform=0.5)
     await anyio.sleep(10)
 
     ((account, gate, cause, next_try_s),) = [(one.account, one.gate, one.gate_cause, one.gate_next_try_s) for one in why(made).owed]
@@ -101,7 +101,7 @@ async def test_where_who_left_is_not_known_yet_that_is_what_it_waits_for() -> No
     job = made.schedule.take(made.up.gates, now=anyio.current_time())
     assert job is not None
     held = Result(Verdict.HELD, "", tried=False)
-    made.schedule.ended(job, Result(Verdict.DONE), {A: Result(Verdict.DONE), B: held}, now=anyio.current_time(), uniform=0.5)
+    made.schedule.end_run(job, Result(Verdict.DONE), {A: Result(Verdict.DONE), B: held}, now=anyio.current_time(), uniform=0.5)
     made.up.gates.ready = lambda account, _: account != B
 
     assert [(one.account, one.code) for one in why(made).owed] == [("2", "register")]
