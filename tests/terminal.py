@@ -14,7 +14,11 @@ from typing import Final, NamedTuple
 import anyio
 import anyio.to_thread
 
-CLEAR: Final = "\x1b[H\x1b[2J"
+HOME: Final = "\x1b[H"
+ENTER: Final = f"\x1b[?1049h{HOME}\x1b[?25l"
+"""Take a screen of our own, without a cursor."""
+LEAVE: Final = "\x1b[?25h\x1b[?1049l"
+"""Give back what was there before, and the cursor."""
 _ROOT: Final = Path(__file__).parent.parent
 
 
@@ -83,7 +87,8 @@ class Terminal:
         os.close(self._ours)
 
     def screens(self) -> list[str]:
-        return [screen.replace("\r\n", "\n") for screen in self.shown.split(CLEAR)[1:]]
+        """Return what was drawn on a screen of its own, one after the other; the last may not be whole."""
+        return [screen.replace("\r\n", "\n") for screen in self.shown.partition(ENTER)[2].partition(LEAVE)[0].split(HOME)[1:]]
 
 
 async def shown(*args: str, **environ: str) -> tuple[int, str]:

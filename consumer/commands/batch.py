@@ -9,17 +9,19 @@ from typing import Final, Literal, Protocol
 import anyio
 from msgspec import Struct
 
+from ..core.backlog import Backlog
 from ..core.events import URGENT
-from ..core.ledger import Ledger
-from ..core.model import AccountId, Event, Job, Letter, Result, UserKey, Verdict
+from ..core.letters.healing import Healing
+from ..core.model import AccountId, Event, Job, Result, UserKey, Verdict
 from ..core.users.schedule import Schedule
 from ..core.users.settling import Follow
 from ..kafka.tail import Tail
 from ..resync.clients import Upstreams
 from ..resync.run import Resync
-from ..resync.workers import Bell, Workers
+from ..resync.waits import Waits
+from ..resync.workers import Workers
 from ..settings.model import KafkaSettings, Settings
-from ..telemetry.fence import PartEnded, for_ever
+from ..telemetry.fences import PartEnded, for_ever
 from ..telemetry.metrics import Metrics
 
 _TYPE: Final = "userVendor.1#update"
@@ -86,29 +88,28 @@ class Batch:
         self._failed: dict[UserKey, dict[str, str]] = {}
         self._skipped: dict[UserKey, str] = {}
         self._left: dict[UserKey, None] = {}
-        self._bell, self._registers, self._filters = Bell(), up.registers, up.filters
+        self._registers, self._filters = up.registers, up.filters
         up.filters.await_verdicts(now=anyio.current_time())
         self.resyncs = 0
         """Runs so far; more than users where some were tried or run again."""
         self._follow = Follow()
         self._tail = tail(settings.kafka, self._follow)
         self._schedule = Schedule(settings.rules(quiet_s=0.0), up.account_ids, urgent=URGENT)
+        self._backlog, waits = Backlog(self._schedule, Healing(self._schedule, up.gates, {})), Waits()
         self._resync = Resync(
             up.vendors,
             up.gates,
             heed=up.filters.heed,
             lease_left_s=lambda: float("inf"),
-            closing=lambda: self._workers.closing,
+            waits=waits,
             uniform=random.random,
             metrics=metrics,
         )
         self._workers = Workers(
-            self._schedule,
-            Ledger(),
+            self._backlog,
             up.gates,
             run=self._run,
-            park=self._give_up,
-            bell=self._bell,
+            waits=waits,
             concurrency=settings.workers.concurrency,
             max_dirty_users=_AHEAD * 2,
             may_run=self._may_run,
@@ -132,8 +133,8 @@ class Batch:
             tasks.start_soon(for_ever, "tail", self._tail.run)
             await self._tail.ready()
             tasks.start_soon(for_ever, "workers", self._workers.work)
-            tasks.start_soon(for_ever, "registers", partial(self._registers.run, self._schedule.due_by_account, self._bell.ring))
-            tasks.start_soon(for_ever, "filters", partial(self._filters.run, self._bell.ring))
+            tasks.start_soon(for_ever, "registers", partial(self._registers.run, self._schedule.due_by_account, self._backlog.on_work))
+            tasks.start_soon(for_ever, "filters", partial(self._filters.run, self._backlog.on_work))
             coming = iter(dict.fromkeys(users))
             while self._feed(coming) or self._left:
                 await anyio.sleep(_EVERY_S)
@@ -149,7 +150,7 @@ class Batch:
             self._left[user] = None
             self._submit(user)
         if len(self._left) > before:
-            self._bell.ring()
+            self._backlog.on_work()
         return len(self._left) > before
 
     def _submit(self, user: UserKey) -> None:
@@ -162,6 +163,7 @@ class Batch:
         return self._schedule.counts()["running"] + unsettled + self._unsaved() < self._concurrency
 
     def _settle(self) -> None:
+        self._give_up()
         for user in self._left:
             if user not in self._schedule:
                 self._follow.ended(user)
@@ -174,7 +176,7 @@ class Batch:
             del self._left[user]
             self._tell(user)
         if done or again:
-            self._bell.ring()
+            self._backlog.on_work()
 
     async def _run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
         self._follow.started(job.user)
@@ -186,9 +188,11 @@ class Batch:
             self._skipped.pop(job.user, None)  # The second look may have found it.
         return sesamy, accounts
 
-    def _give_up(self, key: UserKey, letters: tuple[Letter, ...]) -> None:
-        self._failed.setdefault(key, {}).update({letter.account or "sesamy": letter.code for letter in letters})
-        self._workers.parked(key)
+    def _give_up(self) -> None:
+        """Note what can't be delivered, in place of parking it."""
+        for user, letters in list(self._backlog.to_park.users.items()):
+            self._failed.setdefault(user, {}).update({letter.account or "sesamy": letter.code for letter in letters})
+            self._backlog.user_parked(user, letters, now=anyio.current_time())
 
     def _tell(self, user: UserKey) -> None:
         failed, skipped = self._failed.pop(user, {}), self._skipped.pop(user, "")

@@ -5,17 +5,19 @@ from ipaddress import ip_address
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-import aiohttp
 import anyio
 import msgspec
 from msgspec import Struct
 
-from ..core.errors import Exit, Fatal
+from ..core.errors import Exit, Fatal, Retryable
 from ..pod.status.tree import Explanation, Status
+from ..resync.http.exchange import Http, encoded, met, session
 from ..settings.model import Settings
 
 _LIMIT_S: Final = 5.0
 _CAP_BYTES: Final = 4 * 1024 * 1024
+_CONNECTIONS: Final = 100
+_ANY_STATUS: Final = range(100, 1000)
 _OK: Final = 200
 # A pod that knows the user, before one that would know him, before one that does not.
 _WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown-vendor": 1}
@@ -123,35 +125,34 @@ async def statuses(urls: Sequence[str]) -> dict[str, Status | Fatal]:
 async def _ask_all(urls: Sequence[str], path: str, params: Mapping[str, str], answer_type: type[_Answer]) -> dict[str, _Answer | Fatal]:
     found: dict[str, _Answer | Fatal] = {}
 
-    async def one(session: aiohttp.ClientSession, url: str) -> None:
-        found[url] = await _ask(session, url, path, params, answer_type)
+    async def one(http: Http, url: str) -> None:
+        found[url] = await _ask(http, url, path, params, answer_type)
 
-    async with _session() as session, anyio.create_task_group() as tasks:
+    async with session(connections=_CONNECTIONS) as opened, anyio.create_task_group() as tasks:
         for url in urls:
-            tasks.start_soon(one, session, url)
+            tasks.start_soon(one, Http(opened, upstream="pod", base_url=encoded(url), timeout_s=_LIMIT_S), url)
     return {url: found[url] for url in urls}
 
 
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_LIMIT_S))
-
-
-async def _ask(
-    session: aiohttp.ClientSession, url: str, path: str, params: Mapping[str, str], answer_type: type[_Answer]
-) -> _Answer | Fatal:
+async def _ask(http: Http, url: str, path: str, params: Mapping[str, str], answer_type: type[_Answer]) -> _Answer | Fatal:
     try:
-        async with session.get(url + path, params=params, allow_redirects=False) as answer:
-            if answer.status != _OK:
-                return Fatal(f"{url}: status {answer.status}: is it a pod of this version?", code="pod", status=Exit.UNAVAILABLE)
-            body = bytearray()
-            async for chunk in answer.content.iter_any():
-                body += chunk
-                if len(body) > _CAP_BYTES:
-                    return Fatal(f"{url}: more than {_CAP_BYTES} bytes: is it a pod?", code="pod", status=Exit.UNAVAILABLE)
-        return msgspec.json.decode(bytes(body), type=answer_type)
+        answer = await http.exchange("ask", "GET", path, query=list(params.items()), also=_ANY_STATUS, cap_bytes=_CAP_BYTES)
+        if answer.status != _OK:
+            return _unusable(url, f"status {answer.status}: is it a pod of this version?")
+        return msgspec.json.decode(answer.body, type=answer_type)
     except msgspec.ValidationError:
-        text = f"{url}: what it says can't be read: it seems to be a pod of another version; ask with the sesamy-makeas of that one"
-        return Fatal(text, code="pod", status=Exit.UNAVAILABLE)
-    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError, RecursionError) as error:
-        text = f"{url}: no usable answer ({type(error).__name__}): is a pod running there? name others with --url"
-        return Fatal(text, code="pod", status=Exit.UNAVAILABLE)
+        return _unusable(url, "what it says can't be read: it seems to be a pod of another version; ask with the sesamy-makeas of that one")
+    except Retryable as error:
+        if error.code == "too-large":
+            return _unusable(url, f"more than {_CAP_BYTES} bytes: is it a pod?")
+        return _silent(url, met(error))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return _silent(url, type(error).__name__)
+
+
+def _silent(url: str, why: str) -> Fatal:
+    return _unusable(url, f"no usable answer ({why}): is a pod running there? name others with --url")
+
+
+def _unusable(url: str, text: str) -> Fatal:
+    return Fatal(f"{url}: {text}", code="pod", status=Exit.UNAVAILABLE)

@@ -1,19 +1,48 @@
-"""Resync given users now: the same walk, for users that somebody names."""
+"""The command `sync`: the same walk, for users that somebody names."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import anyio
+import click
 
 from ..core.errors import Exit
 from ..core.model import GateState, UserKey
+from ..core.text import printable
 from ..kafka import rights
 from ..resync.clients import Upstreams, upstreams
 from ..settings.model import Settings
 from ..telemetry.metrics import Metrics
 from .batch import Batch, Synced
+from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, vendor_settings
 
 _NOTICE_S: Final = 5.0
+
+
+@click.command("sync", epilog=examples('sync vendor_123 "auth0|5f7c"', "sync --output json vendor_123 user-1 user-2"))
+@config_option
+@output_option
+@click.argument("vendor")
+@click.argument("users", nargs=-1, required=True, metavar="USER...")
+def command(config: Path, output: str, vendor: str, users: tuple[str, ...]) -> int:
+    """Resync these users of VENDOR now."""
+    quiet_logs()
+    check_users(users)
+    settings = vendor_settings(config, vendor)
+    ended: list[Synced] = []
+    report = ended.append if output == "json" else _tell
+    status = run_async(partial(sync, settings, vendor, users, report=report, notice=partial(click.echo, err=True)))
+    if output == "json":
+        as_json(ended)
+    return status
+
+
+def _tell(one: Synced) -> None:
+    failed = ", ".join(f"{account}: {code}" for account, code in one.failed.items())
+    reason = f": {one.reason}" if one.reason else ""
+    click.echo(f"{printable(one.user)}  {one.outcome}{reason}" + (f"  ({failed})" if failed else ""))
 
 
 async def sync(

@@ -59,7 +59,7 @@ class Offsets:
         self._first = self._removed = 0
 
 
-class Page(Struct):
+class Progress(Struct):
     """One partition: what is open, and how far it was read."""
 
     next_offset: int
@@ -83,50 +83,46 @@ class Ledger:
 
     def __init__(self) -> None:
         # Exactly the partitions that are ours.
-        self._pages: dict[int, Page] = {}
+        self._progress: dict[int, Progress] = {}
 
     @property
     def partitions(self) -> Collection[int]:
         """Return the partitions that are ours."""
-        return self._pages.keys()
+        return self._progress.keys()
 
-    def begin(self, partition: int, page: Page | int) -> None:
-        """Take up a partition: at the offset to read next, or with the page it had when it was set aside."""
-        self._pages[partition] = page if isinstance(page, Page) else Page(page, Offsets())
+    def begin(self, partition: int, progress: Progress | int) -> None:
+        """Take up a partition: at the offset to read next, or with the progress it had when it was set aside."""
+        self._progress[partition] = progress if isinstance(progress, Progress) else Progress(progress, Offsets())
 
-    def end(self, partition: int) -> Page | None:
-        """Give a partition up and return its page."""
-        return self._pages.pop(partition, None)
+    def end(self, partition: int) -> Progress | None:
+        """Give a partition up and return its progress."""
+        return self._progress.pop(partition, None)
 
     def open(self, partition: int, offset: int, *, since_ms: int) -> None:
         """Open `offset`: it is not to be committed past."""
-        self._pages[partition].open.add(offset, since_ms)
+        self._progress[partition].open.add(offset, since_ms)
 
     def close(self, partition: int, offset: int) -> None:
         """Close an open offset; KeyError where it is not open (our bug)."""
-        self._pages[partition].open.remove(offset)
+        self._progress[partition].open.remove(offset)
 
     def read(self, partition: int, next_offset: int) -> None:
         """Note that every record before `next_offset` is covered or open."""
-        self._pages[partition].next_offset = next_offset
-
-    def forget_open(self, partition: int) -> None:
-        """Drop the open offsets of a partition whose log no longer holds them."""
-        self._pages[partition].open = Offsets()
+        self._progress[partition].next_offset = next_offset
 
     def next_offset(self, partition: int) -> int:
         """Return the first offset that was not handed out."""
-        return self._pages[partition].next_offset
+        return self._progress[partition].next_offset
 
     def watermarks(self) -> dict[int, int]:
         """Return, per partition, the offset that is safe to commit."""
-        return {partition: page.watermark for partition, page in self._pages.items()}
+        return {partition: progress.watermark for partition, progress in self._progress.items()}
 
     def open_count(self, partition: int) -> int:
         """Return how many offsets are open."""
-        return len(self._pages[partition].open)
+        return len(self._progress[partition].open)
 
     def oldest_since_ms(self, partition: int) -> int | None:
         """Return the event time of the oldest open offset."""
-        oldest = self._pages[partition].open.oldest()
+        oldest = self._progress[partition].open.oldest()
         return None if oldest is None else oldest[1]

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from enum import Enum
 from math import inf
-from typing import Final, Literal, NewType
+from typing import Final, Literal, NamedTuple, NewType
 
 from msgspec import Struct
 
 AccountId = NewType("AccountId", str)
 """One conversation with Make.as: Make's user id, with `-2`, `-3` … behind it where one user id has several keys."""
 
+
+_DIGITS: Final = 19
 
 SESAMY: Final = AccountId("")
 """Stands where an account could: what a user owes to the fetch itself."""
@@ -53,6 +55,24 @@ class Event(Struct, frozen=True, gc=False):
 
     user: UserKey
     type: str
+
+
+class Place(NamedTuple):
+    """Where a record stands in its topic; people read and write it as `P:N`."""
+
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.partition}:{self.offset}"
+
+    @classmethod
+    def read(cls, text: str) -> "Place | None":
+        """Return the place of `P:N`; None: it is none. Kafka counts in 64 bits."""
+        partition, _, offset = text.partition(":")
+        if not all(part.isascii() and part.isdecimal() and len(part) <= _DIGITS for part in (partition, offset)):
+            return None
+        return cls(int(partition), int(offset))
 
 
 # ---- What is owed and cannot be given. ----

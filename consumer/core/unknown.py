@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
+from .model import Place
 from .text import shown
 
 _VENDORS_KEPT: Final = 100
@@ -18,8 +19,8 @@ News = Literal["", "first", "full"]
 class Unknown(Struct):
     """A vendor or type that events name and we don't know."""
 
-    first: tuple[int, int]
-    """Partition and offset of the first event seen."""
+    first: Place
+    """Of the first event seen."""
     since_ms: int
     """Time of the earliest event; below 0: records have no times."""
     events: int = 0
@@ -42,7 +43,7 @@ class _Names:
             if len(self.seen) >= self._kept:
                 was_full, self._is_full = self._is_full, True
                 return "" if was_full else "full"
-            one, news = self.seen.setdefault(name, Unknown((partition, offset), at_ms)), "first"
+            one, news = self.seen.setdefault(name, Unknown(Place(partition, offset), at_ms)), "first"
         if offset > one.read_to.get(partition, -1):
             one.read_to[partition] = offset
             one.events += 1

@@ -1,36 +1,23 @@
-"""Which partitions are ours: what happens when they go and come, so that no finished work is repeated."""
+"""The assignment: which partitions are ours, and what happens when they go and come, so that no finished work is repeated."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 import anyio
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
-from msgspec import Struct
 
-from ..core.ledger import Ledger, Page
-from ..core.model import Outcome
-from ..core.users.schedule import Aside, Schedule
+from ..core.backlog import Backlog, Kept
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from .client.clients import Member
 from .commits import Commits
-from .letter_writer import Parker, Poison
 from .topic_watch import TopicWatch
 
 _log = log(__name__)
 _ASK_LIMIT_S: Final = 20.0
 _ASK_EACH_S: Final = 0.1
 """What each partition adds to that."""
-
-
-class _Kept(Struct):
-    """A partition that was ours, as it was."""
-
-    committed: int | None
-    page: Page
-    users: Aside
-    poison: list[Poison]
 
 
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's base class is untyped
@@ -48,33 +35,30 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         self,
         *,
         topic: str,
-        schedule: Schedule,
-        ledger: Ledger,
-        parker: Parker,
+        backlog: Backlog,
         commits: Commits,
         hand_over: Callable[[], Awaitable[None]],
-        taken_up: Callable[[int], Awaitable[None]],
+        taken_up: Callable[[], Awaitable[None]],
         metrics: Metrics,
     ) -> None:
         """
-        Take what it keeps in step.
+        Take what is set aside, and taken up.
 
         Args:
             hand_over: ends all runs, and commits; called before anything is set aside.
-            taken_up: called with the number of the topic's partitions once new ones are ours.
+            taken_up: called once new ones are ours, or we know that none are.
         """
         self._topic = topic
-        self._schedule, self._ledger, self._parker, self._commits = schedule, ledger, parker, commits
+        self._backlog, self._commits = backlog, commits
         self._hand_over, self._taken_up, self._metrics = hand_over, taken_up, metrics
         self._consumer: Member | None = None
-        self._kept: dict[int, _Kept] = {}
+        # Partitions that were ours, each with what we had committed.
+        self._kept: dict[int, tuple[int | None, Kept]] = {}
         self._error: KafkaError | TimeoutError | None = None
         self.watch = TopicWatch(topic)
         self.epoch = 0
         """Changes whenever partitions go or come: what was polled before belongs to nobody."""
         self.joined = False
-        self.of_topic = 0
-        """How many partitions the topic has; 0: not known yet."""
 
     def use(self, consumer: Member) -> None:
         """Work with a new consumer from now on."""
@@ -92,7 +76,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         """Let go of everything: aiokafka's protocol is eager."""
         self.epoch += 1
         self.joined = False
-        if self._ledger.partitions:
+        if self._backlog.partitions:
             self._metrics.rebalances.labels(kind="revoked").inc()
             await self._hand_over()
         self.set_aside()
@@ -110,27 +94,18 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         self._metrics.rebalances.labels(kind="assigned").inc()
         self.joined = True
         assert self._consumer is not None
-        self.of_topic = len(self._consumer.partitions_for_topic(self._topic) or ())
-        if self.of_topic:
+        self._backlog.topic_partitions = len(self._consumer.partitions_for_topic(self._topic) or ())
+        if self._backlog.topic_partitions:
             self._kept.clear()
         else:  # What was set aside waits for the topic to be made anew.
             self.watch.is_missing()
-        await self._taken_up(self.of_topic)
+        await self._taken_up()
         self.epoch += 1
 
     def set_aside(self) -> None:
         """Set all partitions aside; no run may be going."""
-        partitions = list(self._ledger.partitions)
-        poison = self._parker.give_up(partitions)
-        users, closed, orphans = self._schedule.set_aside(partitions, now=anyio.current_time())
-        for partition, offset in closed:
-            self._ledger.close(partition, offset)
-        for partition in partitions:
-            page = self._ledger.end(partition)
-            assert page is not None
-            committed = self._commits.committed.pop(partition, None)
-            self._kept[partition] = _Kept(committed, page, users[partition], poison[partition])
-        self._put(orphans)
+        for partition, kept in self._backlog.set_aside(self._backlog.partitions, now=anyio.current_time()).items():
+            self._kept[partition] = self._commits.committed.pop(partition, None), kept
 
     async def _take_up(self, assigned: Collection[TopicPartition]) -> None:
         """Ask all there is to ask, and only then begin."""
@@ -155,28 +130,20 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         """Park who was dirty on partitions that are others' now: the new log does not tell of them, and nobody else knows."""
         now = anyio.current_time()
         for partition in [partition for partition in self._kept if partition not in ours]:
-            self._schedule.restore(partition, self._kept.pop(partition).users, now=now)
-            self._schedule.forget_tokens(partition)
-        self._put(self._schedule.park_orphans(now=now))
-
-    def _put(self, orphans: Iterable[Outcome]) -> None:
-        for orphan in orphans:
-            assert orphan.letters[0].user is not None
-            self._parker.put_user(orphan.letters[0].user, orphan.letters)
+            self._backlog.take_lost(partition, self._kept.pop(partition)[1], now=now)
+        self._backlog.park_orphans(now=now)
 
     def _begin(self, consumer: Member, tp: TopicPartition, committed: int | None, earliest: int) -> None:
-        kept = self._kept.pop(tp.partition, None)
-        resumed = kept is not None and committed is not None and committed == kept.committed
-        if kept is not None and resumed:
-            self._ledger.begin(tp.partition, kept.page)
-            self._schedule.restore(tp.partition, kept.users, now=anyio.current_time())
-            for poison in kept.poison:
-                self._parker.put_poison(poison)
-            self._commits.committed[tp.partition] = kept.committed or 0
+        ours, kept = self._kept.pop(tp.partition, (None, None))
+        now, resumed = anyio.current_time(), False
+        if kept is not None and committed is not None and committed == ours:
+            self._backlog.resume(tp.partition, kept, now=now)
+            self._commits.committed[tp.partition] = committed
+            resumed = True
         else:
-            self._ledger.begin(tp.partition, earliest if committed is None else committed)
+            self._backlog.begin(tp.partition, earliest if committed is None else committed)
             if kept is not None and self.watch.is_new:
-                self._schedule.restore(tp.partition, kept.users, now=anyio.current_time())
-                self._schedule.forget_tokens(tp.partition)
-        consumer.seek(tp, self._ledger.next_offset(tp.partition))
-        _log.info("partition taken up", partition=tp.partition, next_offset=self._ledger.next_offset(tp.partition), resumed=resumed)
+                self._backlog.take_lost(tp.partition, kept, now=now)
+        next_offset = self._backlog.ledger.next_offset(tp.partition)
+        consumer.seek(tp, next_offset)
+        _log.info("partition taken up", partition=tp.partition, next_offset=next_offset, resumed=resumed)

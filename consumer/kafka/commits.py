@@ -1,8 +1,8 @@
-"""Commits what the ledger says, and so proves again and again that the partitions are still ours."""
+"""The committer: it commits what the ledger says, and so proves again and again that the partitions are still ours."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
 
 import anyio
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, IllegalStateError, KafkaError, UnknownMemberIdError
@@ -22,6 +22,17 @@ def boot_clock() -> float:
     return time.clock_gettime(_CLOCK)
 
 
+class Committing(Protocol):
+    """A member of the group, as far as it commits."""
+
+    @property
+    def generation(self) -> int:
+        """Return the group's generation as it knows it."""
+
+    async def commit_offsets(self, offsets: Mapping[int, int]) -> None:
+        """Commit partition -> offset."""
+
+
 class Commits:
     """
     The committer.
@@ -36,8 +47,6 @@ class Commits:
         ledger: Ledger,
         lease: Lease,
         *,
-        store: Callable[[Mapping[int, int]], Awaitable[None]],
-        generation: Callable[[], int],
         session_timeout_s: float,
         on_loss: Callable[[], None],
         clock: Callable[[], float],
@@ -47,18 +56,23 @@ class Commits:
         Take what it works on.
 
         Args:
-            store: commits partition -> offset; raises KafkaError.
-            generation: the group's generation as this member knows it; 0 or less: not a member.
             on_loss: called when the lease was ended.
             clock: the lease's (s).
         """
-        self._ledger, self._lease, self._store, self._generation = ledger, lease, store, generation
+        self._ledger, self._lease = ledger, lease
         self._every_s = min(_EVERY_S, session_timeout_s / 3)
         self._on_loss, self._clock, self._metrics = on_loss, clock, metrics
+        self.member: Committing | None = None
+        """Who commits; None: nobody is in the group."""
         self.tried_at = anyio.current_time()
         """When a commit was last due (loop's clock), be there anything to commit or not."""
         self.committed: dict[int, int] = {}
         """What the broker has last taken from us, per partition that is ours."""
+
+    @property
+    def generation(self) -> int:
+        """Return the group's generation as our member knows it; 0 or less: not a member."""
+        return -1 if self.member is None else self.member.generation
 
     async def run(self) -> None:
         """Commit for ever, every few seconds, however long a commit takes."""
@@ -74,11 +88,11 @@ class Commits:
         offsets = self._ledger.watermarks()
         if not offsets:
             return False
-        before, sent_at = self._generation(), self._clock()
+        before, sent_at = self.generation, self._clock()
         result = "failed"
         try:
             with anyio.fail_after(limit_s):
-                await self._store(offsets)
+                await self._commit(offsets)
             result = "ok"
         except CommitFailedError as error:
             result = "refused"
@@ -92,10 +106,15 @@ class Commits:
         if result != "ok":
             return False
         self.committed.update({p: offset for p, offset in offsets.items() if p in self._ledger.partitions})
-        if before > 0 and before == self._generation():
+        if before > 0 and before == self.generation:
             self._lease.prove(sent_at=sent_at)
             return True
         return False
+
+    async def _commit(self, offsets: Mapping[int, int]) -> None:
+        if self.member is None:
+            raise KafkaError("no consumer")
+        await self.member.commit_offsets(offsets)
 
     def _lose(self) -> None:
         _log.warning("commit refused: membership lost")

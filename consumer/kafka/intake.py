@@ -1,8 +1,7 @@
-"""The topic: poll, decode, submit, pause, and seek back after any fetch error. The only room that knows the consumer."""
+"""The intake: polls the topic, hands its records in, pauses, and goes back after any error of a fetch."""
 
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import anyio
@@ -11,16 +10,12 @@ from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
-from ..core.ledger import Ledger
-from ..core.unknown import UnknownTypes, UnknownVendors
-from ..core.users.schedule import Schedule
+from ..core.backlog import Backlog
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
-from ..telemetry.traces import Traces
 from .assignment import Assignment
 from .client.clients import Member
-from .client.connect import DAMAGED
-from .letter_writer import Parker
+from .client.failures import DAMAGED
 from .records import Records
 
 _log = log(__name__)
@@ -38,7 +33,7 @@ Batches = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 
 class Intake:
     """
-    Reads one consumer's partitions into the schedule.
+    Reads one consumer's partitions into the backlog.
 
     It promises: each record is handed out once or belongs to nobody here; after any fetch error every partition is
     sought to our own next offset, then asked alone until each has answered; one that fails three times is left out
@@ -50,41 +45,17 @@ class Intake:
         self,
         consumer: Member,
         assignment: Assignment,
+        records: Records,
+        backlog: Backlog,
         *,
         topic: str,
-        schedule: Schedule,
-        ledger: Ledger,
-        parker: Parker,
-        vendors: Iterable[str],
-        unknown: UnknownVendors,
-        unknown_types: UnknownTypes,
-        ring: Callable[[], None],
         max_dirty_users: int,
         metrics: Metrics,
-        traces: Traces | None = None,
-        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """
-        Take a consumer that listens to `assignment`, and what it fills.
-
-        Args:
-            ring: wakes the workers.
-            wall_clock: seconds, for what may be an event's time.
-        """
+        """Take a consumer that listens to `assignment`, what takes its records, and what those fill."""
         self._consumer, self._assignment, self._topic = consumer, assignment, topic
-        self._schedule, self._ledger, self._parker = schedule, ledger, parker
-        self._ring, self._max_dirty_users, self._metrics = ring, max_dirty_users, metrics
-        self._records = Records(
-            schedule=schedule,
-            ledger=ledger,
-            parker=parker,
-            vendors=vendors,
-            unknown=unknown,
-            unknown_types=unknown_types,
-            metrics=metrics,
-            traces=traces,
-            wall_clock=wall_clock,
-        )
+        self._records, self._backlog, self._ledger = records, backlog, backlog.ledger
+        self._max_dirty_users, self._metrics = max_dirty_users, metrics
         self._paused = False
         self._stopped = False
         self.polled_at = anyio.current_time()
@@ -219,14 +190,11 @@ class Intake:
 
     def _restart(self, partition: int, earliest: int) -> None:
         self._metrics.offset_resets.inc()
-        self._schedule.forget_tokens(partition)
-        self._parker.give_up_poison(partition)
-        self._ledger.begin(partition, earliest)
+        self._backlog.restart(partition, earliest)
 
     def _regulate(self) -> None:
-        load = len(self._schedule) + self._parker.poison_count
-        # No lower mark for going on: users whom a shut gate holds, up to the limit, must not stop what is for others.
-        self._paused = load > self._max_dirty_users
+        # No lower mark for going on: users that a shut gate holds, up to the limit, must not stop what is for others.
+        self._paused = self._backlog.load > self._max_dirty_users
         mine = [tp for tp in self._mine() if tp.partition not in self.out]
         if self._paused:
             self._consumer.pause(*mine)
@@ -249,9 +217,9 @@ class Intake:
             # Behind the last record may stand control records, which nobody hands out.
             position = self._consumer.position_now(tp)
             if position is not None and position > self._ledger.next_offset(tp.partition):
-                self._ledger.read(tp.partition, position)
+                self._backlog.read_to(tp.partition, position)
         if batches:
-            self._ring()
+            self._backlog.on_work()
 
     def _mine(self) -> list[TopicPartition]:
         """Return what both the client and the ledger hold: during a rebalance they differ."""

@@ -1,4 +1,4 @@
-"""What polled records say, and where it goes: to the schedule, to the counts, or to the dead letters."""
+"""Polled records: what each says, and where that goes: to its user, to the counts, or to the dead letters."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -6,19 +6,17 @@ from typing import Final
 
 from aiokafka.structs import ConsumerRecord
 
+from ..core.backlog import Backlog
 from ..core.errors import Unreadable
 from ..core.events import Ignored, Unknown, decode
-from ..core.ledger import Ledger
 from ..core.letters.record import KEY_BYTES
 from ..core.model import Event, Letter
 from ..core.partitioner import usual_key
 from ..core.unknown import UnknownTypes, UnknownVendors
-from ..core.users.schedule import Schedule
-from ..telemetry.bugs import BUG
+from ..telemetry.fences import BUG
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from ..telemetry.traces import Traces
-from .letter_writer import Parker, Poison
 
 _log = log(__name__)
 _BELIEVED_MS: Final = 366 * 24 * 3600 * 1000
@@ -30,36 +28,35 @@ class Records:
     Takes what was polled of a partition that is ours.
 
     It promises: each record makes its user dirty, is counted and passed over, or is parked; one that can't be read,
-    be it by a fault of ours, costs no other. What fails inside a change of the schedule or the ledger is raised.
+    be it by a fault of ours, costs no other. What fails inside a change of the backlog is raised.
     """
 
     def __init__(
         self,
+        backlog: Backlog,
         *,
-        schedule: Schedule,
-        ledger: Ledger,
-        parker: Parker,
         vendors: Iterable[str],
         unknown: UnknownVendors,
         unknown_types: UnknownTypes,
         metrics: Metrics,
-        traces: Traces | None,
+        traces: Traces | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """
         Take what it fills.
 
         Args:
+            vendors: those that the settings know.
             wall_clock: seconds, for what may be an event's time.
         """
-        self._schedule, self._ledger, self._parker, self._metrics, self._traces = schedule, ledger, parker, metrics, traces
+        self._backlog, self._metrics, self._traces = backlog, metrics, traces
         self._vendors, self._unknown, self._unknown_types = frozenset(vendors), unknown, unknown_types
         self._wall_clock = wall_clock
 
     def take(self, partition: int, records: Sequence[ConsumerRecord[bytes, bytes]], *, now: float) -> None:
         """Take a batch; what lies before our own next offset is ours already."""
-        next_offset = self._ledger.next_offset(partition)
-        submit, open_ = self._schedule.submit, self._ledger.open
+        next_offset = self._backlog.ledger.next_offset(partition)
+        submit = self._backlog.submit
         taken = opened = 0
         now_ms = since_ms = int(self._wall_clock() * 1000)
         said_ms: int | None = None
@@ -71,7 +68,7 @@ class Records:
             if event is None:
                 continue
             if isinstance(event, Unreadable):
-                self._poison(partition, record, event, now_ms)
+                self._park(partition, record, event, now_ms)
                 continue
             taken += 1
             if self._traces is not None:
@@ -81,12 +78,11 @@ class Records:
                 since_ms = _believed(said_ms, now_ms)
             if submit(event, partition, offset, since_ms=since_ms, now=now):
                 opened += 1
-                open_(partition, offset, since_ms=since_ms)
                 if (key := _kept(record.key)) is not None and key != usual_key(event.user):
-                    self._schedule.keep_key(event.user, key)
+                    self._backlog.schedule.keep_key(event.user, key)
         self._metrics.records.labels(outcome="user").inc(taken)
         self._metrics.events_merged.inc(taken - opened)
-        self._ledger.read(partition, max(next_offset, records[-1].offset + 1))
+        self._backlog.read_to(partition, max(next_offset, records[-1].offset + 1))
 
     def _event(self, partition: int, record: ConsumerRecord[bytes, bytes]) -> Event | Unreadable | None:
         """Return what a record asks for, or why it can't be read; None: it is counted, and done."""
@@ -130,11 +126,10 @@ class Records:
         except Exception:  # noqa: BLE001 - a trace is lost, and no reader
             _log.error("headers not read: a bug", code="bug", partition=partition, offset=record.offset, exc_info=True)
 
-    def _poison(self, partition: int, record: ConsumerRecord[bytes, bytes], error: Unreadable, now_ms: int) -> None:
+    def _park(self, partition: int, record: ConsumerRecord[bytes, bytes], error: Unreadable, now_ms: int) -> None:
         self._metrics.records.labels(outcome="poison").inc()
-        self._ledger.open(partition, record.offset, since_ms=_believed(record.timestamp, now_ms))
-        letter = Letter(code=error.code, stage="intake", partition=partition, offset=record.offset)
-        self._parker.put_poison(Poison(_kept(record.key), letter))
+        letter = Letter(code=error.code, stage="intake", partition=partition, offset=record.offset, key=_kept(record.key))
+        self._backlog.park_record(letter, since_ms=_believed(record.timestamp, now_ms))
 
 
 def _kept(key: bytes | None) -> bytes | None:

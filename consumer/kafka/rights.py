@@ -9,11 +9,11 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
 
 from ..core.errors import Exit, Fatal
 from ..settings import tls
+from ..settings.findings import Finding, fine, warning, wrong
 from ..settings.model import KafkaSettings
-from ..settings.rules import Finding, fine, warning, wrong
 from ..telemetry.logs import log
-from . import letters_topic
-from .client import connect
+from . import start
+from .client import failures
 from .describe import READ, WRITE, Described, Rights, asking
 
 _log = log(__name__)
@@ -60,7 +60,7 @@ async def require(settings: KafkaSettings, purpose: Purpose, *, writes: bool = T
     Raises:
         Fatal: a right is missing (77), or no broker answers (69).
     """
-    with connect.ending(settings):
+    with failures.ending(settings):
         await permitted(settings, purpose, writes=writes)
 
 
@@ -78,7 +78,7 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
     except tls.Unusable as error:
         found.append(wrong(error.setting, error.what, error.cure, Exit.SETTINGS))
     except ssl.SSLError:
-        found.append(wrong("kafka", "no TLS with the brokers", connect.TLS_CURE, Exit.UNAVAILABLE))
+        found.append(wrong("kafka", "no TLS with the brokers", failures.TLS_CURE, Exit.UNAVAILABLE))
     except (KafkaError, OSError, TimeoutError, NotImplementedError) as error:
         found.append(_unanswered(settings, type(error).__name__))
     return found
@@ -147,7 +147,7 @@ def _letters(topic: Described, *, writes: bool = True) -> Finding:
 async def _creating(settings: KafkaSettings) -> str | None:
     """Return what the brokers have against our creating the topic, empty: nothing; None: they can't be asked."""
     try:
-        return await letters_topic.create(settings, validate_only=True)
+        return await start.create_letters(settings, validate_only=True)
     except (KafkaError, OSError, NotImplementedError):
         return None
 
@@ -166,7 +166,7 @@ def _creatable(error: str | None) -> Finding:
 
 def _kept(settings: KafkaSettings, configuration: Mapping[str, str] | None) -> Iterator[Finding]:
     yield from _whole(settings, configuration)
-    if configuration is not None and not 0 <= int(configuration.get("retention.ms", -1)) <= letters_topic.KEPT_MS:
+    if configuration is not None and not 0 <= int(configuration.get("retention.ms", -1)) <= start.KEPT_MS:
         yield warning(_LETTERS, "keeps letters for longer than 14 days", "set retention.ms=1209600000: letters hold user ids")
 
 

@@ -4,58 +4,28 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
-from aiokafka.errors import KafkaError
 
-from ..core.errors import Exit, Fatal
-from ..kafka import letters_topic
+from ..core.errors import Exit
+from ..kafka import start
 from ..kafka.client import connect
 from ..kafka.rights import permitted
 from ..resync.clients import upstreams
 from ..settings.model import Settings
-from ..telemetry.fence import for_ever
+from ..telemetry.fences import for_ever
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from ..telemetry.traces import Traces, tracing
-from .service import REBUILD_MAX_S, WITHOUT_BROKER_S, Service
+from .service import Service
 from .status.explain import explain
 from .status.report import Pulse
 from .status.server import serving
 
 _log = log(__name__)
-
-
-async def until_broker(what: Callable[[], Awaitable[object]], name: str, *, trying: Callable[[], None] = lambda: None) -> None:
-    """
-    Do `what`, again and again while Kafka does not answer.
-
-    Args:
-        trying: told of each try.
-
-    Raises:
-        Fatal: no broker for 10 minutes, no permission, or what `what` raises.
-    """
-    deadline, wait_s = anyio.current_time() + WITHOUT_BROKER_S, 0.5
-    while True:
-        trying()
-        try:
-            await what()
-        except (KafkaError, TimeoutError, OSError) as error:
-            denied = connect.fatal(error) if isinstance(error, KafkaError) else None
-            if denied is not None:
-                raise denied from error
-            if anyio.current_time() > deadline:
-                text = f"no Kafka broker for 10 minutes: {connect.cure(error) or type(error).__name__}"
-                raise Fatal(text, code="no-broker", status=Exit.UNAVAILABLE) from error
-            _log.warning("Kafka does not answer", step=name, error=type(error).__name__, cause=connect.cure(error))
-            await anyio.sleep(wait_s)
-            wait_s = min(REBUILD_MAX_S, wait_s * 2)
-        else:
-            return
 
 
 async def run(settings: Settings) -> int:
@@ -65,7 +35,7 @@ async def run(settings: Settings) -> int:
     Returns the exit status: 0 a clean drain, 75 a run was cut off that had begun to write, or a second signal.
 
     Raises:
-        Fatal: see `until_broker` and `tracing`.
+        Fatal: see `start.until_broker` and `tracing`.
     """
     with tracing(settings, os.environ) as traces:
         status = await _run(settings, traces)
@@ -88,7 +58,9 @@ async def _run(settings: Settings, traces: Traces | None) -> int:
             producing=lambda: connect.producing(settings.kafka, suffix="-letters"),
             reading=lambda: connect.reading(settings.kafka, suffix="-letters"),
             partitions=lambda reader: connect.partitions_of(reader, settings.kafka.dead_letter_topic, "kafka.dead_letter_topic"),
-            join=lambda listener, made: connect.joined(settings.kafka, listener, made, leave_limit_s=lambda: service.leave_limit_s),
+            join=lambda listener, made: connect.joined(
+                settings.kafka, listener, made, leave_limit_s=lambda: service.membership.leave_limit_s
+            ),
         )
         async with _answering(service), anyio.create_task_group() as everything:
             everything.start_soon(for_ever, "pod", partial(_live, service))
@@ -112,11 +84,11 @@ async def _answering(service: Service) -> AsyncIterator[None]:
 
 async def _live(service: Service) -> None:
     def trying() -> None:
-        service.tried_at = anyio.current_time()
+        service.membership.tried_at = anyio.current_time()
 
-    await until_broker(lambda: permitted(service.settings.kafka, "run"), "rights", trying=trying)
-    await until_broker(lambda: connect.pin_group(service.settings.kafka), "pin the group", trying=trying)
-    await until_broker(lambda: letters_topic.ensure(service.settings.kafka), "dead-letter topic", trying=trying)
+    await start.until_broker(lambda: permitted(service.settings.kafka, "run"), "rights", trying=trying)
+    await start.until_broker(lambda: start.pin_group(service.settings.kafka), "pin the group", trying=trying)
+    await start.until_broker(lambda: start.ensure_letters(service.settings.kafka), "dead-letter topic", trying=trying)
     await service.live()
 
 
@@ -128,11 +100,11 @@ async def _until_stopped(service: Service, signals: AsyncIterator[signal.Signals
 
         async def drain() -> None:
             nonlocal status
-            status = Exit.FINE if await service.drain() else Exit.CUT_OFF
+            status = Exit.FINE if await service.membership.drain() else Exit.CUT_OFF
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(drain)
         await anext(signals)
-        service.leave_limit_s = 0.5
+        service.membership.leave_limit_s = 0.5
         tasks.cancel_scope.cancel()
     return status

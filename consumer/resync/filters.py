@@ -17,7 +17,7 @@ from ..core.errors import ConsumerError, Denied, Forbidden, Retryable
 from ..core.gates.gate import Gate
 from ..core.mapping.documents import has_foreign_rows
 from ..core.model import Job, UserKey
-from ..telemetry.bugs import fenced, unfenced
+from ..telemetry.fences import fenced, unfenced
 from ..telemetry.logs import log
 from .sesamy import Resource, Sesamy
 

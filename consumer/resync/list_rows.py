@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from ..core.errors import Refused, Retryable
 from ..core.mapping.consent import ContactId, Row, standing
-from .http.exchange import MIB, Answer, Http, decoded
+from .http.answers import Answer, decoded
+from .http.exchange import MIB, Http
 
 PER_PAGE: Final = 1000
 REFUSED: Final = (400, 403, 404, 405, 422)

@@ -6,15 +6,18 @@ from typing import Final
 
 import anyio
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from ..core.answers.address import same_address
 from ..core.answers.makeas import Reading, read
 from ..core.errors import ConsumerError, Forbidden, Held, Refused, Retryable
-from ..core.mapping.consent import NAMELESS, Consent, ContactId, Found, Standing, standing
-from ..core.mapping.documents import Documents, Subscriber
-from ..core.mapping.tags import others, stale, with_lasting
-from .http.exchange import Answer, Http, decoded, segment, shaped, together
+from ..core.mapping.consent import NAMELESS, Consent, ContactId, Found
+from ..core.mapping.contact import Contact, fields, tag_change
+from ..core.mapping.documents import Documents
+from ..core.mapping.tags import with_lasting
+from .http.answers import Answer, decoded, shaped
+from .http.exchange import Http, segment
+from .waits import together
 
 REFUSES: Final = frozenset({400, 404, 409, 413, 422})
 MAX_ROWS: Final = 1000
@@ -30,52 +33,6 @@ Permit = Callable[[], Awaitable[None]]
 Limit = Callable[[], float]
 Unknown = Callable[[str, str], None]
 """Is told the operation and the answer's shape, without any value."""
-
-
-class _Tag(Struct, frozen=True):
-    title: str
-
-
-class Contact(Struct, frozen=True, kw_only=True):
-    """A subscriber as Make.as has it. Assumption: tags come by title or as `{id, title}`, and belong to the account."""
-
-    id: int | str
-    tags: list[str | _Tag] | None = None
-    email: str | None = None
-    firstname: str | None = None
-    lastname: str | None = None
-    company: str | None = None
-    external_id: str | int | None = None
-    email_status: object = None
-    # What might stand in its place: believed only where it says that mail is not wanted.
-    status: object = None
-    email_status_: object = field(default=None, name="emailStatus")
-    lists: object = None
-    """Assumption: ids, or objects with an `id`; where it is neither, it tells us nothing."""
-
-    @property
-    def list_ids(self) -> set[str] | None:
-        """Return the lists it is on; None: it does not say."""
-        if not isinstance(self.lists, list):
-            return None
-        ids = [one.get("id") if isinstance(one, dict) else one for one in self.lists]
-        return {str(one) for one in ids} if all(isinstance(one, int | str) for one in ids) else None
-
-    @property
-    def titles(self) -> list[str]:
-        """Return its tags, each once; a blank one, which could not be sent back, is none."""
-        titles = dict.fromkeys(tag if isinstance(tag, str) else tag.title for tag in self.tags or ())
-        return [title for title in titles if title.strip()]
-
-    @property
-    def standing(self) -> Standing:
-        """Return what it says of mail: that it is wanted, that it is not, or nothing that can be read."""
-        return standing(self.email_status, self.status, self.email_status_)
-
-    @property
-    def opted_out(self) -> bool:
-        """Say whether it says that mail must not be sent."""
-        return self.standing is Standing.LEFT
 
 
 class Written(Struct, frozen=True):
@@ -170,7 +127,7 @@ class MakeAs:
             await self._bulk("products", _PRODUCTS_PATH, msgspec.to_builtins(documents.products), permit, limit_s)
 
         await together(write_contact, write_products)
-        rows = [{_SUBSCRIBER_KEY: documents.subscriber.email, **_given(msgspec.to_builtins(one))} for one in documents.subscriptions]
+        rows = [{_SUBSCRIBER_KEY: documents.subscriber.email, **fields(one)} for one in documents.subscriptions]
         await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
         return written
 
@@ -291,22 +248,3 @@ def _contact(answer: Answer, email: str) -> Contact:
     if contact.email is not None and not same_address(contact.email, email):
         raise Retryable("contact: the answer is another contact", code="foreign-contact")
     return contact
-
-
-def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[str]]:
-    """
-    Return the mode and the tags to send: the others found, then the wanted ones.
-
-    The mode is `merge` where nothing stale is there, so that another hand's new tag is at risk only when it must be. The
-    others go along in either mode: Make.as' default is `replace`, and a server that does not heed the mode would wipe them.
-    """
-    return "replace" if stale(found, wanted) else "merge", [*others(found, wanted), *wanted]
-
-
-def fields(subscriber: Subscriber) -> dict[str, object]:
-    """Return a contact's fields. Assumption: a key without value is left out, and so leaves what is there."""
-    return _given(msgspec.to_builtins(subscriber))
-
-
-def _given(row: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in row.items() if value is not None}

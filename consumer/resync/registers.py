@@ -12,7 +12,7 @@ from ..core.errors import ConsumerError, Denied, Refused, Retryable
 from ..core.gates.gate import Gate
 from ..core.mapping.consent import STALE_S, Consent, Register, Walk
 from ..core.model import AccountId, Door, UserKey
-from ..telemetry.bugs import BUG, fenced
+from ..telemetry.fences import BUG, fenced
 from ..telemetry.logs import log
 from .list_rows import ListRows, Page, ServerClock, Status, is_before
 

@@ -15,13 +15,14 @@ from ..core.gates.gates import SESAMY_CALLS, Gates
 from ..core.mapping.documents import Documents, Skip, documents, is_guest_id, is_long
 from ..core.model import AccountId, Failure, Job, Result, UserKey, Verdict
 from ..settings.model import Account
-from ..telemetry.bugs import BUG, fenced, unfenced
+from ..telemetry.fences import BUG, fenced, unfenced
 from ..telemetry.logs import log
 from ..telemetry.metrics import CUT_OFF, Metrics
 from ..telemetry.traces import Traces
 from .list_writes import served, write
 from .makeas import MakeAs
 from .sesamy import Sesamy
+from .waits import Waits
 
 _log = log(__name__)
 _SNAPSHOT_S: Final = 30.0
@@ -86,7 +87,7 @@ class Resync:
         *,
         heed: Callable[[Job, Snapshot], Awaitable[None]] | None = None,
         lease_left_s: Callable[[], float],
-        closing: Callable[[], anyio.Event],
+        waits: Waits,
         uniform: Callable[[], float],
         metrics: Metrics,
         traces: Traces | None = None,
@@ -97,11 +98,11 @@ class Resync:
         Args:
             heed: is told what was fetched before anything is made of it, and awaited.
             lease_left_s: for how long a write that starts now may last (s); 0 or less: none may start.
-            closing: the event that ends all waits of runs that have not begun to write.
+            waits: those of runs that have not begun to write.
             uniform: draws from [0, 1).
         """
         self._vendors, self._gates, self._heed = vendors, gates, heed
-        self._lease_left_s, self._closing, self._uniform = lease_left_s, closing, uniform
+        self._lease_left_s, self._waits, self._uniform = lease_left_s, waits, uniform
         self._metrics, self._traces = metrics, traces
         self.written: dict[tuple[AccountId, str, str], tuple[float, float]] = {}
         """Per account, list and vendor: wall time of the last write, and how long its event took to get there (s)."""
@@ -253,10 +254,8 @@ class Resync:
         """Sleep; return False where the run was cut instead."""
         if course.cut or wait_s <= 0:
             return not course.cut
-        until, closing = anyio.current_time() + wait_s, self._closing()
-        with anyio.move_on_after(wait_s) as waiting:
-            await closing.wait()
-        if not waiting.cancelled_caught:
+        until = anyio.current_time() + wait_s
+        if not await self._waits.sleep(wait_s):
             if not course.go_on():
                 return False
             await anyio.sleep_until(until)

@@ -12,7 +12,9 @@ from ..core.answers.shapes import Json, Shape, decoded, number
 from ..core.answers.snapshot import Contract, Entitlement, Profile, Snapshot
 from ..core.errors import ConsumerError, Denied, Forbidden, Refused, Retryable
 from ..core.model import UserKey
-from .http.exchange import MIB, Answer, Http, segment, together
+from .http.answers import Answer
+from .http.exchange import MIB, Http, segment
+from .waits import together
 
 REFUSES: Final = frozenset({400, 413, 422})
 PAGE_ROWS: Final = 100

@@ -1,4 +1,4 @@
-"""Runs due users, a bounded number at once."""
+"""The workers: they run due users, a bounded number at once."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
@@ -8,32 +8,14 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
+from ..core.backlog import Backlog
 from ..core.gates.gates import Gates
-from ..core.ledger import Ledger
-from ..core.model import AccountId, Job, Letter, Outcome, Result, UserKey
-from ..core.users.schedule import Schedule
+from ..core.model import AccountId, Job, Result, UserKey
+from .waits import Bell, Waits
 
 _PARK_AT_ONCE: Final = 200
 """Users whose letters are under way because a gate is shut; the rest wait their turn."""
 Run = Callable[[Job], Awaitable[tuple[Result, Mapping[AccountId, Result]]]]
-Hear = Callable[[Job, Result, Mapping[AccountId, Result], Outcome], None]
-
-
-class Bell:
-    """Wakes the one who waits; a ring before the wait counts."""
-
-    def __init__(self) -> None:
-        self._rung = anyio.Event()
-
-    def ring(self) -> None:
-        """Wake the waiter."""
-        self._rung.set()
-
-    async def wait(self, *, until: float) -> None:
-        """Return at the first ring or at `until`."""
-        with anyio.move_on_after(until - anyio.current_time()):
-            await self._rung.wait()
-        self._rung = anyio.Event()
 
 
 class Workers:
@@ -47,14 +29,11 @@ class Workers:
 
     def __init__(
         self,
-        schedule: Schedule,
-        ledger: Ledger,
+        backlog: Backlog,
         gates: Gates,
         *,
         run: Run,
-        park: Callable[[UserKey, tuple[Letter, ...]], None],
-        hear: Hear = lambda *_: None,
-        bell: Bell,
+        waits: Waits,
         concurrency: int,
         max_dirty_users: int,
         may_run: Callable[[], bool],
@@ -65,14 +44,14 @@ class Workers:
 
         Args:
             run: makes one run; never raises one of our errors.
-            park: takes a user's letters; `parked` is called when they are written.
-            hear: is told of each run that came to its end, before its letters are parked.
-            max_dirty_users: who is being parked does not count: he is as good as gone.
+            waits: those of runs that have not begun to write.
+            max_dirty_users: a user that is being parked does not count: it is as good as gone.
             may_run: whether runs may begin at all (the lease).
             uniform: draws from [0, 1).
         """
-        self._schedule, self._ledger, self._gates = schedule, ledger, gates
-        self._run, self._park, self._hear, self._bell = run, park, hear, bell
+        self._backlog, self._schedule, self._gates = backlog, backlog.schedule, gates
+        self._run, self._waits, self._bell = run, waits, Bell()
+        backlog.on_work = self._bell.ring
         self._concurrency, self._max_dirty_users = concurrency, max_dirty_users
         self._may_run, self._uniform = may_run, uniform
         self._scopes: dict[UserKey, anyio.CancelScope] = {}
@@ -80,8 +59,6 @@ class Workers:
         self._idle = anyio.Event()
         self._idle.set()
         self._paused = False
-        self.closing = anyio.Event()
-        """Set while no run that has not begun to write may wait; a new one stands there after `resume`."""
 
     async def work(self) -> None:
         """Start runs as they come due, for ever."""
@@ -92,19 +69,19 @@ class Workers:
                     continue
                 self._park_held(now)
                 due_at = self._schedule.next_at()
-                # Whom nobody has taken out, though his time has come, is waited for by the bell: no run may begin now.
+                # A user that nobody has taken out, though its time has come, is waited for by the bell: no run may begin now.
                 times = (due_at if due_at > now else inf, self._gates.next_change(now=now), now + 1.0)
                 await self._bell.wait(until=min(times))
 
     def pause(self) -> None:
         """Start no more runs, and end those that have not begun to write and must wait."""
         self._paused = True
-        self.closing.set()
+        self._waits.end()
 
     def resume(self) -> None:
         """Go on starting runs."""
         self._paused = False
-        self.closing = anyio.Event()
+        self._waits.allow()
         self._bell.ring()
 
     async def drained(self) -> None:
@@ -123,17 +100,6 @@ class Workers:
         for scope in self._scopes.values():
             scope.cancel()
 
-    def park_orphans(self) -> bool:
-        """Park, while no run goes, whom nobody could read of again; return whether there were any."""
-        ended = self._schedule.park_orphans(now=anyio.current_time())
-        for one in ended:
-            self._apply_letters(one)
-        return bool(ended)
-
-    def parked(self, key: UserKey) -> None:
-        """Note that the user's letters are written."""
-        self._apply(key, self._schedule.parked(key, now=anyio.current_time()))
-
     def since(self, key: UserKey) -> float | None:
         """Return when the user's run began; None: none is going."""
         return self._since.get(key)
@@ -145,7 +111,7 @@ class Workers:
     def _start_one(self, tasks: TaskGroup, now: float) -> bool:
         if self._paused or len(self._scopes) >= self._concurrency or not self._may_run():
             return False
-        job = self._schedule.take(self._gates, now=now)
+        job = self._backlog.take(self._gates, now=now)
         if job is None:
             return False
         job = replace(job, begins_at=now + self._gates.enter(job.user, job.accounts, now=now))
@@ -166,17 +132,15 @@ class Workers:
         now = anyio.current_time()
         self._gates.leave(job.user, job.accounts, now=now)
         if outcome is None:
-            ended = self._schedule.abandon(job, now=now)
+            self._backlog.abandon(job, now=now)
         else:
-            ended = self._schedule.end_run(job, *outcome, now=now, uniform=self._uniform())
-            self._hear(job, *outcome, ended)
-        self._apply(job.user, ended)
+            self._backlog.end_run(job, *outcome, now=now, uniform=self._uniform())
         del self._scopes[job.user], self._since[job.user]
         if not self._scopes:
             self._idle.set()
 
     def _park_held(self, now: float) -> None:
-        """Park who has been held for too long, and, above the limit of dirty users, what is over it behind gates shut for long."""
+        """Park users that were held for too long, and, above the limit of dirty users, what is over it behind gates shut for long."""
         gates = self._gates
         self._park_behind(
             lambda vendor: gates.vendor_expired(vendor, now=now),
@@ -196,17 +160,4 @@ class Workers:
         room = min(most, _PARK_AT_ONCE - self._schedule.counts()["parking"])
         if room <= 0:
             return
-        for ended in self._schedule.park_held(vendor_out, account_out, self._gates, now=now, most=room):
-            self._apply_letters(ended)
-
-    def _apply_letters(self, ended: Outcome) -> None:
-        key = ended.letters[0].user
-        assert key is not None
-        self._apply(key, ended)
-
-    def _apply(self, key: UserKey, ended: Outcome) -> None:
-        for partition, offset in ended.closed:
-            self._ledger.close(partition, offset)
-        if ended.letters:
-            self._park(key, ended.letters)
-        self._bell.ring()
+        self._backlog.park_held(vendor_out, account_out, self._gates, now=now, most=room)

@@ -2,22 +2,27 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from msgspec import Struct
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
 
 from ..pod.status.tree import Status
 from .town import PLACES, Place
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from .local import Local
 
 _REFRESH_S: Final = 0.5
 _LINE_S: Final = 10.0
 _SHOWN: Final = 5
+_WIDE: Final = 1_000
+"""Columns: more than any table has."""
+_HEADS: Final = ("publisher", "account", "list", "readers", "agree", "differ", "skipped")
 
 
 class Totals(Struct):
@@ -34,9 +39,6 @@ async def live(sitting: "Local") -> None:
         while True:
             await anyio.sleep(_LINE_S)
             sys.stderr.write(json.dumps(_numbers(sitting, await sitting.status())) + "\n")
-    from rich.console import Console  # noqa: PLC0415
-    from rich.live import Live  # noqa: PLC0415
-
     with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as view:
         while True:
             view.update(_table(sitting, await sitting.status()))
@@ -55,9 +57,7 @@ def _numbers(sitting: "Local", status: Status | None) -> dict[str, Any]:
     }
 
 
-def _table(sitting: "Local", status: Status | None) -> "Table":
-    from rich.table import Table  # noqa: PLC0415
-
+def _table(sitting: "Local", status: Status | None) -> Table:
     numbers = _numbers(sitting, status)
     table = Table(title="  ".join(f"{name.replace('_', ' ')} {value}" for name, value in numbers.items()))
     for name in ("publisher", "account", "list", "last write took", "owed", "gate"):
@@ -78,18 +78,29 @@ def ended(sitting: "Local", *, agreed: bool) -> None:
     if sitting.options.output == "json":
         sys.stdout.write(json.dumps({"agreed": agreed, "lists": rows, "violations": violations, "totals": totals}) + "\n")
         return
-    sys.stdout.write(f"{'publisher':<14}{'account':<9}{'list':<7}{'readers':>8}{'agree':>7}{'differ':>8}{'skipped':>9}\n")
+    _out().print(_agreement(rows))
     for row in rows:
-        sys.stdout.write(
-            f"{row['publisher']:<14}{row['account']:<9}{row['list']:<7}{row['readers']:>8}{row['agree']:>7}{row['differ']:>8}{row['skipped']:>9}\n"
-        )
         for user, wrong in list(row["wrong"].items())[:_SHOWN]:
-            sys.stdout.write(f"    {user}: {'; '.join(wrong)}\n")
+            sys.stdout.write(f"    {row['list']} {user}: {'; '.join(wrong)}\n")
     for one in violations:
         sys.stdout.write(f"VIOLATION: {one}\n")
     merged = totals["events_in"] / max(1, totals["resyncs"])
     sys.stdout.write(f"{totals['events_in']} events, {totals['resyncs']} resyncs ({merged:.1f} events each), {totals['calls']} calls\n")
     sys.stdout.write("all lists agree\n" if agreed and not violations else "the lists DIFFER\n")
+
+
+def _out() -> Console:
+    """Return what writes plain tables to stdout, never cut or wrapped."""
+    return Console(file=sys.stdout, force_terminal=sys.stdout.isatty(), width=_WIDE, markup=False, emoji=False, highlight=False)
+
+
+def _agreement(rows: Iterable[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="")
+    for name in _HEADS:
+        table.add_column(name, justify="left" if name in {"publisher", "account", "list"} else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(str(row[name]) for name in _HEADS))
+    return table
 
 
 def _rows(sitting: "Local", place: Place) -> list[dict[str, Any]]:

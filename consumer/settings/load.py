@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..core.errors import Exit, Fatal
+from .findings import Finding
 from .model import Settings
-from .rules import Finding, Parts, cross
+from .rules import Parts, cross
 from .secret import Secret, SecretError
 
 _ANYWHERE: Final = re.compile(r"at line (\d+), column (\d+)")

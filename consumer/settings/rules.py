@@ -3,13 +3,13 @@
 import ipaddress
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from ..core.errors import Exit
 from . import tls
+from .findings import Finding, warning
 from .model import (
     AdminSettings,
     DebounceSettings,
@@ -23,33 +23,6 @@ from .model import (
 
 HAND_OVER_S: Final = 8.0
 """What handing partitions over takes beside `workers.drain_s` until no run is left: a heartbeat to hear of it (3 s), and a commit (5 s)."""
-
-
-class Finding(Struct, frozen=True, kw_only=True):
-    """One thing that was looked at: where, what is with it, and what to do about it (nothing where it is fine)."""
-
-    path: str
-    """The setting, as `kafka.topic`, or what else was looked at."""
-    what: str
-    cure: str
-    level: Literal["fine", "warning", "error"] = "error"
-    status: int = Exit.SETTINGS
-    """The exit status an error leads to."""
-
-
-def fine(path: str, what: str) -> Finding:
-    """Return a finding that says all is well."""
-    return Finding(path=path, what=what, cure="", level="fine", status=0)
-
-
-def warning(path: str, what: str, cure: str) -> Finding:
-    """Return advice; it leaves the exit status alone."""
-    return Finding(path=path, what=what, cure=cure, level="warning", status=0)
-
-
-def wrong(path: str, what: str, cure: str, status: int) -> Finding:
-    """Return an error that ends in `status`."""
-    return Finding(path=path, what=what, cure=cure, status=status)
 
 
 class Parts(Struct, frozen=True, kw_only=True):

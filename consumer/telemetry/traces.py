@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from ..core.errors import Exit, Fatal, Retryable
 from ..core.model import UserKey
 from ..settings.model import Settings
-from .bugs import fenced
+from .fences import fenced
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider as SdkProvider

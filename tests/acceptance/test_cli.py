@@ -94,12 +94,24 @@ def test_the_shell_completes_commands(tmp_path: Path, shell: str) -> None:
     assert "dead-letters" in invoke(cwd=tmp_path, environ=asked).stdout
 
 
-def test_the_command_line_imports_nothing_heavy() -> None:
+@pytest.mark.parametrize("args", [["--help"], ["rnu"], []])
+def test_the_command_line_imports_nothing_heavy_and_no_command(args: list[str]) -> None:
     heavy = ("aiokafka", "aiohttp", "msgspec", "structlog", "prometheus_client", "anyio", "asyncio", "rich")
-    code = f"import sys, consumer.commands.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    code = (
+        "import sys, consumer.commands.cli as cli\n"
+        f"cli.main({args!r})\n"
+        f"print(sorted(name for name in sys.modules if name in {heavy!r} or name.startswith('consumer.commands.')), file=sys.stderr)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=50, check=True)
 
-    assert done.stdout == "[]\n"
+    assert done.stderr.splitlines()[-1] == "['consumer.commands.cli', 'consumer.commands.terminal']"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_says_of_a_command_what_it_says_itself(name: str) -> None:
+    found = cli.command_of(name)
+
+    assert (found.name, found.help) == (name, cli.COMMANDS[name].help)
 
 
 def test_the_version(tmp_path: Path) -> None:
@@ -135,7 +147,7 @@ def test_check_of_good_settings(good: Path) -> None:
     done = invoke("check", cwd=good)
 
     assert (done.returncode, done.stderr) == (0, "0 to correct, 0 to think about\n")
-    assert done.stdout == "fine     consumer.toml  vendors: 1, accounts: 1\n"
+    assert done.stdout == "fine  consumer.toml  vendors: 1, accounts: 1\n"
 
 
 def test_check_says_all_that_is_wrong(tmp_path: Path) -> None:

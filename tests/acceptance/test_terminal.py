@@ -14,7 +14,7 @@ from anyio.abc import ByteReceiveStream, Process, SocketAttribute
 
 from consumer.pod.status.tree import Explanation, GateStatus, OpenLetterStatus, OwedAccount, Status
 from tests.pods import answering, nobody
-from tests.terminal import CLEAR, Said, Terminal, command, environment, piped, shown
+from tests.terminal import LEAVE, Said, Terminal, command, environment, piped, shown
 
 EVIL: Final = "\x1b]0;taken\x07\r\n\x85\x9b31m\u202e"
 STATUS: Final = Status(
@@ -29,9 +29,11 @@ async def watched(*args: str, screens: int = 2, **options: object) -> tuple[int,
     """Watch on a terminal until `screens` were drawn."""
     terminal = Terminal("status", "--watch", "--every", "0.5", *args, **options)  # type: ignore[arg-type]
     try:
-        await terminal.until(lambda text: text.count(CLEAR) > screens)
+        await terminal.until(lambda _: len(terminal.screens()) > screens)
         terminal.process.send_signal(signal.SIGINT)
-        return await terminal.ended(), terminal.screens()[:screens]
+        status = await terminal.ended()
+        assert terminal.shown.endswith(LEAVE), "nothing is left on the screen"
+        return status, terminal.screens()[:screens]
     finally:
         terminal.close()
 
@@ -147,7 +149,7 @@ async def test_colours_on_a_terminal_that_wants_them(environ: dict[str, str], *,
     assert "\x1b" not in in_a_pipe.out
 
 
-async def test_a_watched_screen_is_cleared_without_colours_too() -> None:
+async def test_a_watched_screen_is_a_screen_of_its_own_without_colours_too() -> None:
     async with answering({"/status.json": STATUS}) as url:
         status, screens = await watched("--url", url, environ={"NO_COLOR": "1"})
 
@@ -165,13 +167,15 @@ async def test_a_small_screen_keeps_the_state_and_says_what_is_left_out() -> Non
         whole = await piped("status", "--url", url)
 
     for screen in screens:
-        lines = re.sub("\x1b\\[[0-9;]*m", "", screen).removesuffix("\n").split("\n")
-        assert len(lines) == 9
+        drawn = re.sub("\x1b\\[[0-9;]*m", "", screen).split("\n")
+        assert {len(line) for line in drawn} == {30}, "nothing is left of what was drawn before"
+        lines = [line.rstrip() for line in drawn]
+        assert len(lines) == 10
         assert max(map(len, lines)) == 30
         assert lines[0].endswith("…")
         assert lines[0].startswith(gone)
         assert lines[1].startswith("consuming  ")
-        left = 1 + len(whole.out.splitlines()) - 8
+        left = 1 + len(whole.out.splitlines()) - 9
         assert lines[-1] == f"… {left} more lines: make the win…"
         assert screen.count("\x1b[0m") >= 2
 

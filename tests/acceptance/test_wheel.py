@@ -93,9 +93,14 @@ def test_it_runs_in_a_bare_environment(which: int, wheel: Path, tmp_path: Path) 
     assert run(command, "--version", cwd=tmp_path).stdout == f"sesamy-makeas {__version__}\n"
     assert run(command, "--help", cwd=tmp_path).stdout.startswith("Usage: sesamy-makeas ")
     done = run(command, "check", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "fine     consumer.toml  vendors: 1, accounts: 1\n")
+    assert (done.returncode, done.stdout) == (0, "fine  consumer.toml  vendors: 1, accounts: 1\n")
     # Also what only a run imports: it gets as far as asking for a Kafka that is not there.
-    modules = ("pod.process", "commands.replay.work", "commands.sync", "commands.online")
+    modules = ("pod.process", "commands.replay.work", "commands.sync", "commands.check.online")
     code = f"import {', '.join(f'consumer.{name}' for name in modules)}"
     imported = run(python, "-W", "error", "-c", code, cwd=tmp_path)
     assert (imported.returncode, imported.stderr) == (0, "")
+    # And what is no module: the files that the status page is made of.
+    code = "from consumer.pod.status import page, tree; print(page.page(tree.Status(), now=0.0))"
+    drawn = run(python, "-W", "error", "-c", code, cwd=tmp_path)
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+    assert all(part in drawn.stdout for part in ("<!doctype html>", "color-scheme: light dark", "setInterval(", "</html>"))

@@ -7,7 +7,6 @@ from typing import Final
 
 from msgspec import convert
 
-from consumer.commands.console import printable
 from consumer.core.answers.address import canonical
 from consumer.core.answers.snapshot import Contract, Entitlement, Profile, Snapshot
 from consumer.core.errors import ConsumerError
@@ -17,9 +16,9 @@ from consumer.core.letters.history import History
 from consumer.core.letters.record import parse
 from consumer.core.mapping.documents import documents
 from consumer.core.mapping.tags import is_ours, slug
-from consumer.core.model import UserKey
-from consumer.core.text import shown
-from consumer.resync.http.exchange import retry_after
+from consumer.core.model import Place, UserKey
+from consumer.core.text import printable, shown
+from consumer.resync.http.refusals import retry_after
 
 _CHARS: Final = 30_000
 """Twice of it is below what a record and a header may have, so that none is refused unread."""
@@ -51,8 +50,8 @@ def _book(text: str) -> None:
     headers = [(name, value) for name in ("replaces", "error.code", "source.offset", "makeas.account", "parked_at")]
     book, history = Letterbook(), History()
     for offset, (said, event) in enumerate(((headers, _EVENT + b"1}"), ([("letter", value), ("state", value)], b""))):
-        book.read((0, offset), parse(said, event, value, timestamp_ms=0, now=0.0))
-        history.read((0, offset), said, event)
+        book.read(Place(0, offset), parse(said, event, value, timestamp_ms=0, now=0.0))
+        history.read(Place(0, offset), said, event)
 
 
 def _event(text: str) -> None:

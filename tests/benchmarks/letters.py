@@ -9,18 +9,19 @@ from typing import Any
 import anyio
 from confluent_kafka import Producer
 
+from consumer.core.backlog import Backlog
 from consumer.core.events import URGENT, encode
 from consumer.core.gates.gates import Gates
 from consumer.core.letters.healing import Healing
 from consumer.core.letters.record import parse
-from consumer.core.model import Event, Job, Outcome, Result, UserKey, Verdict
-from consumer.core.users.debts import Rules
+from consumer.core.model import Event, Job, Outcome, Place, Result, UserKey, Verdict
 from consumer.core.users.schedule import Schedule
 from consumer.kafka.client import connect
 from consumer.kafka.letter_follower import LetterFollower
 from consumer.resync.clients import gates
 from consumer.sandbox.broker import broker, create_topic
-from consumer.settings.model import Account, KafkaSettings
+from consumer.settings.model import KafkaSettings
+from tests.fakes.rules import rules
 from tests.simulation.settings import SETTINGS
 
 _LETTERS = 20_000
@@ -50,13 +51,12 @@ async def main() -> None:
 
 async def _read(settings: KafkaSettings, wanted: int) -> Healing:
     nobody: Any = None
-    healing = _healing(nobody, Gates({}, {}))
+    healing = Healing(nobody, Gates({}, {}), {"v1": ()})
     follower = LetterFollower(
-        healing,
+        Backlog(nobody, healing),
         topic=settings.dead_letter_topic,
         reading=lambda: connect.reading(settings, suffix="-bench"),
         partitions=lambda reader: connect.partitions_of(reader, settings.dead_letter_topic),
-        ring=lambda: None,
         metrics=nobody,
     )
     async with anyio.create_task_group() as tasks:
@@ -67,24 +67,12 @@ async def _read(settings: KafkaSettings, wanted: int) -> Healing:
     return healing
 
 
-def _healing(schedule: Any, gates: Gates, accounts: tuple[Account, ...] = ()) -> Healing:
-    return Healing(
-        schedule=schedule,
-        gates=gates,
-        accounts={"v1": accounts},
-        owned=lambda: range(12),
-        of_topic=lambda: 12,
-        epoch=lambda: 0,
-        put_done=lambda _: None,
-    )
-
-
 def _rounds() -> None:
     """Held letters, all ours: what reading one costs, the first rounds, a round once each has had a run in vain, and a look at all."""
     accounts = SETTINGS.accounts_of("v1")
-    rules = Rules(quiet_s=2.0, max_wait_s=30.0, concurrency=32, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
-    schedule = Schedule(rules, {"v1": tuple(one.id for one in accounts)}, urgent=URGENT)
-    healing = _healing(schedule, gates(SETTINGS, heals=True), accounts)
+    owned = range(12)
+    schedule = Schedule(rules(), {"v1": tuple(one.id for one in accounts)}, urgent=URGENT)
+    healing = Healing(schedule, gates(SETTINGS, heals=True), {"v1": accounts})
     records = []
     for number in range(_OPEN):
         said = {"error.code": "held", "source.partition": str(number % 12), "source.offset": str(number), "source.partitions": "12"}
@@ -93,16 +81,16 @@ def _rounds() -> None:
         records.append(([(name, text.encode()) for name, text in said.items()], value))
     took = time.perf_counter()
     for number, (headers, value) in enumerate(records):
-        healing.read((0, number), parse(headers, value, None, timestamp_ms=0, now=0.0))
+        healing.read(Place(0, number), parse(headers, value, None, timestamp_ms=0, now=0.0))
     read_s = (time.perf_counter() - took) / _OPEN
-    slowest_s, sorting = _slowest(lambda: healing.offer(now=1.0), _OPEN // 2000 + 2)
+    slowest_s, sorting = _slowest(lambda: healing.offer(owned, of_topic=12, now=1.0), _OPEN // 2000 + 2)
     held = Result(Verdict.HELD)
     for number in range(_OPEN):
         job = Job(user=UserKey("v1", f"email|{number:024d}"), accounts=(accounts[0].id,), started_at=0.5, since_ms={})
-        healing.ended(job, Result(Verdict.DONE), {accounts[0].id: held}, Outcome(owed=job.accounts))
-    idle_s, _ = _slowest(lambda: healing.offer(now=1.0), 20)
+        healing.note_run(job, Result(Verdict.DONE), {accounts[0].id: held}, Outcome(owed=job.accounts))
+    idle_s, _ = _slowest(lambda: healing.offer(owned, of_topic=12, now=1.0), 20)
     oldest_s, _ = _slowest(healing.book.oldest_parked_ms, 20)
-    all_s, _ = _slowest(lambda: sum(1 for _ in healing.waiting()), 3)
+    all_s, _ = _slowest(lambda: sum(1 for _ in healing.waiting(owned)), 3)
     print(
         f"  {_OPEN:,} open: read {read_s * 1e6:.1f} us a letter; the first {sorting} rounds at most {slowest_s * 1e3:.1f} ms;"
         f" then {idle_s * 1e3:.2f} ms a round; the oldest {oldest_s * 1e3:.3f} ms; a look at all {all_s * 1e3:.0f} ms"

@@ -9,17 +9,18 @@ from aiokafka import TopicPartition
 from confluent_kafka import Producer
 
 from consumer.core.events import URGENT
-from consumer.core.ledger import Ledger
 from consumer.core.model import AccountId
 from consumer.core.unknown import UnknownTypes, UnknownVendors
-from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
 from consumer.kafka.client.clients import Member
 from consumer.kafka.intake import Intake
+from consumer.kafka.records import Records
 from consumer.kafka.topic_watch import TopicWatch
 from consumer.sandbox.broker import broker, create_topic
 from consumer.sandbox.publishers import event
 from consumer.telemetry.metrics import Metrics
+from tests.fakes.backlog import backlog
+from tests.fakes.rules import rules
 from tests.simulation.settings import SETTINGS
 
 RECORDS, USERS, PARTITIONS, _ROUNDS = 1_000_000, 10_000, 4, 3
@@ -86,32 +87,18 @@ async def bare(bootstrap: str) -> float:
 
 
 async def _ours(bootstrap: str) -> float:
-    consumer, ledger, done = await _consumer(bootstrap), Ledger(), anyio.Event()
-    rules = Rules(quiet_s=2.0, max_wait_s=30.0, concurrency=32, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
-    schedule = Schedule(rules, {"vendor_123": (AccountId("1"),)}, urgent=URGENT)
-    for number in range(PARTITIONS):
-        ledger.begin(number, 0)
+    consumer, done = await _consumer(bootstrap), anyio.Event()
+    made = backlog(Schedule(rules(), {"vendor_123": (AccountId("1"),)}, urgent=URGENT), *range(PARTITIONS))
 
     def ring() -> None:
-        if all(ledger.next_offset(number) >= RECORDS // PARTITIONS for number in range(PARTITIONS)):
+        if all(made.ledger.next_offset(number) >= RECORDS // PARTITIONS for number in range(PARTITIONS)):
             done.set()
 
+    made.on_work = ring
     steady: Any = Steady()
-    parker: Any = NoPoison()
-    intake = Intake(
-        consumer,
-        steady,
-        topic="scan",
-        schedule=schedule,
-        ledger=ledger,
-        parker=parker,
-        vendors=["vendor_123"],
-        unknown=UnknownVendors(),
-        unknown_types=UnknownTypes(),
-        ring=ring,
-        max_dirty_users=1_000_000,
-        metrics=Metrics(SETTINGS),
-    )
+    metrics = Metrics(SETTINGS)
+    records = Records(made, vendors=["vendor_123"], unknown=UnknownVendors(), unknown_types=UnknownTypes(), metrics=metrics)
+    intake = Intake(consumer, steady, records, made, topic="scan", max_dirty_users=1_000_000, metrics=metrics)
     started = time.perf_counter()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(intake.run)

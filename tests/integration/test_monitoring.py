@@ -24,7 +24,7 @@ from consumer.telemetry.metrics import Metrics
 from tests import dashboard, generated
 from tests.integration.conftest import lacking
 from tests.metrics_table import metrics, one_of_each
-from tests.unit.pod.status.test_server import EVIL, busy
+from tests.unit.pod.status.test_page import EVIL, busy
 
 ROOT: Final = generated.ROOT
 MONITORING: Final = ROOT / "deploy/monitoring"

@@ -62,7 +62,7 @@ class FakeReader:
     def seek(self, _: TopicPartition, offset: int) -> None:
         self._next = offset
 
-    async def position(self, _: TopicPartition) -> int:
+    def position_now(self, _: TopicPartition) -> int:
         return self._next
 
     def last_poll_timestamp(self, _: TopicPartition) -> int:

@@ -93,7 +93,7 @@ class Pod:
         most, limit = 0, self._settings.workers.concurrency
         while True:
             await anyio.sleep(0.25)
-            count = self.service.schedule.counts()["running"]
+            count = self.service.backlog.schedule.counts()["running"]
             if count > most:
                 most = count
                 self._world.record(Bounded(at=anyio.current_time(), pod=self.name, name="runs", value=count, limit=limit))
@@ -103,7 +103,7 @@ class Pod:
         """Say whether it is a member of the group as that is now: one that was cut off may believe so for a while."""
         group, member = self._group, self.member
         is_member = member is not None and member in group.members and member.generation == group.generation
-        return self.service is not None and is_member and self.service.assignment.joined
+        return self.service is not None and is_member and self.service.membership.assignment.joined
 
     def kill(self) -> None:
         """End at whatever await each task is in."""
@@ -121,10 +121,10 @@ class Pod:
         asked_at, was_troubled = anyio.current_time(), bool(world.trouble)
         world.record(Stopping(at=asked_at, pod=self.name))
         rebalances, member, was_cut = group.rebalances, self.member, self.member.cut
-        is_clean = await self.service.drain()
+        is_clean = await self.service.membership.drain()
         is_same = member is self.member and member in group.members and rebalances == group.rebalances
-        if is_same and not was_cut and not member.cut and self.service.assignment.joined:
-            for partition, watermark in self.service.ledger.watermarks().items():
+        if is_same and not was_cut and not member.cut and self.service.membership.assignment.joined:
+            for partition, watermark in self.service.backlog.ledger.watermarks().items():
                 world.say(self.name, f"settled of {partition}", group.offsets[partition], watermark)
         self._scope.cancel()
         # A run that something holds up beyond its time may be cut off: that is no fault of the pod's.

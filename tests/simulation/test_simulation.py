@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from consumer.core.lease import Lease
-from consumer.core.ledger import Page
+from consumer.core.ledger import Progress
 from tests.history.operations import Committed, Left, Looked, Outcome, Owned, Parked, Proved, Stopping, Turned, Wrote
 from tests.simulation.run import freshness_s, simulate
 from tests.simulation.world import Broken
@@ -49,7 +49,7 @@ def test_trouble_at_one_account_leaves_the_others_as_fresh_as_without() -> None:
 
 
 def test_committing_the_newest_offset_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Page, "watermark", property(lambda page: page.next_offset))
+    monkeypatch.setattr(Progress, "watermark", property(lambda progress: progress.next_offset))
 
     assert _noticed("I1", range(20))
 

@@ -142,7 +142,7 @@ async def test_a_vendors_gate_and_an_accounts_do_not_keep_each_other_shut(stage:
     await anyio.sleep(300)
 
     assert stage.written("1") == set(READERS[:6])
-    assert (stage.gate("1"), len(stage.service.schedule), stage.codes()) == ("open", 0, set())
+    assert (stage.gate("1"), len(stage.service.backlog.schedule), stage.codes()) == ("open", 0, set())
     assert stage.committed_all()
 
 
@@ -238,11 +238,11 @@ async def test_a_drain_writes_whom_it_has_begun_to_fetch(stage: Stage) -> None:
     """SIGTERM between fetch and write, with permits there: all who run are written, and the rest is left to the next owner."""
     for user in READERS[:8]:
         happen(stage.world, user)
-    while stage.service.schedule.counts()["running"] < 2:
+    while stage.service.backlog.schedule.counts()["running"] < 2:
         await anyio.sleep(0.01)
     running = {user for user in READERS[:8] if stage.service.workers.since(user) is not None}
 
-    assert await stage.service.drain()
+    assert await stage.service.membership.drain()
     assert stage.written("1") == stage.written("2") == running
     assert stage.counted("resyncs_total", vendor="v1", outcome="failed") == 0
 
@@ -253,7 +253,7 @@ async def test_a_drain_that_cuts_a_fetch_is_clean(stage: Stage) -> None:
     happen(stage.world, READERS[0])
     await anyio.sleep(3)
 
-    assert await stage.service.drain()
+    assert await stage.service.membership.drain()
     assert stage.counted("resyncs_total", vendor="v1", outcome="cut_off") == 1
 
 
@@ -263,7 +263,7 @@ async def test_a_drain_that_cuts_a_write_says_so(stage: Stage) -> None:
     happen(stage.world, READERS[0])
     await anyio.sleep(3)
 
-    assert not await stage.service.drain()
+    assert not await stage.service.membership.drain()
     assert stage.counted("resyncs_half_written_total", vendor="v1") == 1
 
 
@@ -302,8 +302,8 @@ def lose(stage: Stage) -> None:
     """Let the topic be made anew under the pod, which has not run yet whom it has read."""
     stage.world.forget_sent()
     for partition in range(len(stage.group.topic.partitions)):
-        stage.service.schedule.forget_tokens(partition)
-        stage.service.ledger.begin(partition, stage.group.topic.end(partition))
+        stage.service.backlog.schedule.forget_tokens(partition)
+        stage.service.backlog.ledger.begin(partition, stage.group.topic.end(partition))
 
 
 @story
@@ -317,7 +317,7 @@ async def test_whose_events_are_lost_is_healed_by_the_next_owner_and_run_by_nobo
     stage.start_another()
     await anyio.sleep(30)
     assert len(stage.world.held_open()) == 20
-    assert all(user.is_by_letter for user in stage.service.schedule.users.values())
+    assert all(user.is_by_letter for user in stage.service.backlog.schedule.users.values())
     stage.world.trouble.clear()
     await anyio.sleep(300)
 
@@ -332,7 +332,7 @@ async def test_whose_events_are_lost_is_in_a_letter_before_a_drain_ends(stage: S
     await anyio.sleep(0.5)
     lose(stage)
 
-    assert await stage.service.drain()
+    assert await stage.service.membership.drain()
     assert (len(stage.world.held_open()), stage.codes()) == (5, {"held"})
 
 
@@ -345,12 +345,12 @@ async def test_a_letter_of_whose_events_are_lost_is_kept_until_it_can_be_written
     lose(stage)
     stage.start_another()
     await anyio.sleep(60)
-    assert stage.service.schedule.counts() == {"waiting": 0, "due": 0, "running": 0, "parking": 1}
+    assert stage.service.backlog.schedule.counts() == {"waiting": 0, "due": 0, "running": 0, "parking": 1}
     stage.world.trouble.clear()
     await anyio.sleep(120)
 
     assert stage.written("1") == {READERS[0]}
-    assert len(stage.service.schedule) == 0
+    assert len(stage.service.backlog.schedule) == 0
 
 
 @story

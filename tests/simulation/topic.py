@@ -222,6 +222,12 @@ class Member:
     def highwater(self, tp: TopicPartition) -> int:
         return self._group.topic.end(tp.partition)
 
+    def end_of(self, partition: int) -> int | None:
+        return self._group.topic.end(partition) if partition in self._positions else None
+
+    async def commit_offsets(self, offsets: Mapping[int, int]) -> None:
+        await self.commit({TopicPartition(TOPIC, partition): offset for partition, offset in offsets.items()})
+
     async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
         await self._answer()
         return {tp: self._group.topic.first[tp.partition] for tp in tps}

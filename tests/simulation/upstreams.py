@@ -10,7 +10,7 @@ import msgspec
 from consumer.core.answers.snapshot import Contract, Item, Profile, Snapshot
 from consumer.core.errors import Denied, Forbidden, Refused, Retryable
 from consumer.core.model import AccountId, UserKey
-from consumer.resync.http.exchange import Answer
+from consumer.resync.http.answers import Answer
 from tests.history.operations import Bounded, Called, Fetched, Looked, Proved, Turned, Wrote
 from tests.simulation.world import AT, CANARY, Broken, World, name_of
 

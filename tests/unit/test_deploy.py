@@ -11,8 +11,8 @@ import pytest
 import trustme
 import yaml
 
-from consumer.commands.cli import cli
-from consumer.pod import service
+from consumer.commands.cli import command_of
+from consumer.pod import membership
 from consumer.settings.load import load
 from consumer.settings.model import AdminSettings, MakeAsSettings, SesamySettings, WorkerSettings
 from consumer.telemetry import traces
@@ -35,7 +35,7 @@ def pod_of(name: str) -> dict[str, Any]:
 def test_the_grace_period_outlasts_a_drain(name: str) -> None:
     """The drain, a request that is under way at its end, the last letters and commit, leaving the group, closing the producer."""
     request_s = max(MakeAsSettings().timeout_s, SesamySettings().timeout_s)
-    needed_s = WorkerSettings().drain_s + request_s + 2 * service._COMMIT_LIMIT_S + 2 * service.LEAVE_LIMIT_S + traces.LAST_SPANS_S
+    needed_s = WorkerSettings().drain_s + request_s + 2 * membership._COMMIT_LIMIT_S + 2 * membership.LEAVE_LIMIT_S + traces.LAST_SPANS_S
 
     assert pod_of(name)["terminationGracePeriodSeconds"] > needed_s
 
@@ -65,7 +65,7 @@ def test_probes_and_ports_are_those_of_the_program() -> None:
     paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
     assert paths == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}, "no probe but readiness asks for Kafka"
     command, *words = container["args"]
-    given = cli.commands[command].make_context(command, list(words)).params
+    given = command_of(command).make_context(command, list(words)).params
     assert str(given["config"].parent) in {mount["mountPath"] for mount in container["volumeMounts"]}
     (scraped,) = manifest("components/prometheus-operator/podmonitor.yaml")["spec"]["podMetricsEndpoints"]
     assert scraped["path"] == "/metrics"
@@ -107,7 +107,7 @@ def test_a_replay_fails_for_good_where_trying_again_is_no_use() -> None:
     documented = set(map(int, re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)))
 
     assert documented - set(fails) == {0, 69, 75}
-    options = {name for param in cli.commands["replay"].params for name in param.opts}
+    options = {name for param in command_of("replay").params for name in param.opts}
     assert {word for word in pod_of(JOB)["containers"][0]["args"] if word.startswith("--")} <= options
 
 
@@ -115,7 +115,7 @@ def replay_arguments(time: str) -> click.Context:
     """Parse what the Job gives to `replay`, from this time on."""
     args = [time if word == "TIME" else word for word in pod_of(JOB)["containers"][0]["args"]]
     assert (args.count(time), args[0]) == (1, "replay")
-    return cli.commands["replay"].make_context("replay", args[1:])
+    return command_of("replay").make_context("replay", args[1:])
 
 
 def test_a_replay_whose_time_nobody_has_set_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from ...core.gates.gates import MAKE_CALLS, SESAMY_CALLS
-from ...core.model import UserKey
+from ...core.model import Place, UserKey
 from ...settings.model import Settings
 
 
@@ -189,17 +189,17 @@ def plan(settings: Settings, found: Sequence[Span], scanned: Scanned, left: Sequ
     )
 
 
-def parse_offset(text: str) -> tuple[int, int]:
+def parse_offset(text: str) -> Place:
     """
-    Return partition and offset of `P:N`.
+    Return the place of `P:N`.
 
     Raises:
         ValueError: it is none.
     """
-    partition, colon, offset = text.partition(":")
-    if not (colon and partition.isdecimal() and partition.isascii() and offset.isdecimal() and offset.isascii()):
+    place = Place.read(text)
+    if place is None:
         raise ValueError("write P:N, a partition and an offset: 0:1200")
-    return int(partition), int(offset)
+    return place
 
 
 def parse_time_ms(text: str) -> int:

@@ -1,29 +1,23 @@
-"""Reads a range of the topic outside the group, and says whose events are in it."""
+"""A range of the topic, read outside the group: whose events are in it."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from ...core.errors import Exit, Fatal, Retryable, Unreadable
 from ...core.events import Ignored, Unknown, decode
 from ...core.text import shown
 from ...core.unknown import OTHER, TYPES_KEPT
 from ...kafka.client import connect
-from ...kafka.client.clients import Reader
-from ...kafka.client.connect import DAMAGED
-from ...kafka.client.damage import damaged, is_damage
-from ...kafka.client.patience import Patience
-from ...kafka.client.silence import Answers
+from ...kafka.client.failures import Patience
+from ...kafka.client.reader import Outside, Turn, offsets_at
 from ...settings.model import KafkaSettings
-from ...telemetry.bugs import fenced
+from ...telemetry.fences import fenced
 from .plan import Asked, Edges, Scanned, Span, spans
 
 _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 5000
-_ASK_LIMIT_S: Final = 30.0
 
 
 async def resolve(settings: KafkaSettings, asked: Asked) -> tuple[Span, ...]:
@@ -40,20 +34,12 @@ async def resolve(settings: KafkaSettings, asked: Asked) -> tuple[Span, ...]:
         found, wrong = spans(
             asked,
             {tp.partition: Edges(first[tp], end[tp]) for tp in partitions},
-            await _at(consumer, partitions, asked.from_ms),
-            await _at(consumer, partitions, asked.to_ms),
+            await offsets_at(consumer, partitions, asked.from_ms) if asked.from_ms is not None else {},
+            await offsets_at(consumer, partitions, asked.to_ms) if asked.to_ms is not None else {},
         )
     if wrong:
         raise Fatal("\n".join(wrong), code="range", status=Exit.USAGE)
     return found
-
-
-async def _at(consumer: Reader, partitions: Iterable[TopicPartition], at_ms: int | None) -> dict[int, int | None]:
-    if at_ms is None:
-        return {}
-    with anyio.fail_after(_ASK_LIMIT_S):
-        found = await consumer.offsets_for_times(dict.fromkeys(partitions, at_ms))
-    return {tp.partition: one.offset if one is not None else None for tp, one in found.items()}
 
 
 async def scan(
@@ -74,56 +60,47 @@ async def scan(
     if not any(one.offsets for one in found):
         return Scanned()
     takes_unknown = asked.unknown_types or settings.unknown_types == "resync"
-    left = {TopicPartition(settings.topic, one.partition): one for one in found if one.offsets}
-    reading = _Reading(settings, left, _Sorting(frozenset(vendors), asked, takes_unknown=takes_unknown), progress)
+    reading = _Reading(settings, found, _Sorting(frozenset(vendors), asked, takes_unknown=takes_unknown), progress)
     await reading.run()
     reading.scanned.took_s = anyio.current_time() - started
     return reading.scanned
 
 
 class _Reading:
-    def __init__(
-        self, settings: KafkaSettings, left: dict[TopicPartition, Span], sorting: "_Sorting", progress: Callable[[int, int], None]
-    ) -> None:
-        self._settings, self._left, self._sorting, self._progress = settings, left, sorting, progress
+    """Reads each span to its end."""
+
+    def __init__(self, settings: KafkaSettings, found: Collection[Span], sorting: "_Sorting", progress: Callable[[int, int], None]) -> None:
+        self._settings, self._sorting, self._progress = settings, sorting, progress
         self.scanned = sorting.scanned
-        self._next = {tp: one.start for tp, one in left.items()}
-        self._offsets = sum(one.offsets for one in left.values())
-        self._started = {tp: one.start for tp, one in left.items()}
+        self._spans = {one.partition: one for one in found if one.offsets}
+        self._outside = Outside(settings.topic, begin=self._begin, each=self._turn, poll_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        self._outside.at |= {one.partition: one.start for one in self._spans.values()}
 
     async def run(self) -> None:
         """Read to the end, with a new consumer wherever one is lost."""
-        patience = Patience(self._settings, step="scan")
-        while self._left:
-            try:
-                async with connect.reading(self._settings, suffix="-replay", fetch_max_bytes=connect.FETCH_BYTES) as consumer:
-                    patience.good()
-                    await self._read(consumer, patience)
-            except (KafkaError, TimeoutError, OSError) as error:
-                await patience.lost(error)
+        await self._outside.run(
+            lambda: connect.reading(self._settings, suffix="-replay", fetch_max_bytes=connect.FETCH_BYTES),
+            Patience(self._settings, step="scan"),
+        )
 
-    async def _read(self, consumer: Reader, patience: Patience) -> None:
-        consumer.assign(list(self._left))
-        for tp in self._left:
-            consumer.seek(tp, self._next[tp])
-        answers = Answers(anyio.current_time())
-        while self._left:
-            try:
-                batches = await consumer.getmany(*self._left, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
-            except OffsetOutOfRangeError as error:
-                await self._skip(consumer, list(error.args[0]))
-                continue
-            except DAMAGED as error:
-                if not is_damage(error):
-                    raise
-                await self._refuse_damaged(consumer)
-                continue
-            self._take(consumer, batches)
-            if answers.has_come(consumer, self._left, now=anyio.current_time()):
-                patience.good()
-            self._progress(sum(at - self._started[tp] for tp, at in self._next.items()), self._offsets)
+    async def _begin(self) -> None:
+        await self._outside.take_up(self._outside.asked)
 
-    async def _refuse_damaged(self, consumer: Reader) -> None:
+    async def _turn(self, turn: Turn) -> None:
+        self._refuse(turn.damaged)
+        for partition, first in turn.gone.items():
+            self._skip(partition, first)
+        for partition, records in turn.records.items():
+            self._take(self._spans[partition], records)
+        done = 0
+        for partition, span in self._spans.items():
+            done += min(self._outside.at[partition], span.end) - span.start
+        for partition in self._outside.asked:
+            if self._outside.at[partition] >= self._spans[partition].end:
+                self._outside.leave(partition)
+        self._progress(done, sum(one.offsets for one in self._spans.values()))
+
+    def _refuse(self, damaged: Mapping[int, Exception]) -> None:
         """
         Say which partitions can't be read any further.
 
@@ -131,44 +108,29 @@ class _Reading:
             Fatal: there are such (69): whose events a damaged batch holds, nobody can say.
         """
         lines = []
-        for tp, error in (await damaged(consumer, {tp: self._next[tp] for tp in self._left})).items():
-            at = f"{tp.partition}:{self._next[tp]}"
+        for partition, error in damaged.items():
+            at = f"{partition}:{self._outside.at[partition]}"
             lines.append(
                 f"the batch at {at} is damaged ({type(error).__name__}), and nothing was resynced: read around it, "
-                f"with --to-offset {at} what is before it, with --from-offset {tp.partition}:N what is behind it"
+                f"with --to-offset {at} what is before it, with --from-offset {partition}:N what is behind it"
             )
         if lines:
             raise Fatal("\n".join(lines), code="damaged", status=Exit.UNAVAILABLE)
 
-    def _take(self, consumer: Reader, batches: Mapping[TopicPartition, list[Any]]) -> None:
-        for tp, records in batches.items():
-            span = self._left.get(tp)
-            if span is None:
-                continue
-            count = 0
-            for record in records:
-                if record.offset >= span.end:
-                    break
-                count += 1
-                self._sorting.take(record.value)
-            self.scanned.records[tp.partition] = self.scanned.records.get(tp.partition, 0) + count
-            self._next[tp] = records[-1].offset + 1
-        for tp, span in list(self._left.items()):
-            # Behind the last record may stand control records, or nothing where the topic is compacted.
-            self._next[tp] = min(span.end, max(self._next[tp], consumer.position_now(tp) or 0))
-            if self._next[tp] >= span.end:
-                del self._left[tp]
-                consumer.pause(tp)
+    def _skip(self, partition: int, first: int) -> None:
+        at = self._outside.at[partition]
+        start = min(max(first, at), self._spans[partition].end)
+        self.scanned.gone[partition] = self.scanned.gone.get(partition, 0) + start - at
+        self._outside.go_on(partition, start)
 
-    async def _skip(self, consumer: Reader, lost: list[TopicPartition]) -> None:
-        for tp, earliest in (await consumer.beginning_offsets(lost)).items():
-            start = min(max(earliest, self._next[tp]), self._left[tp].end)
-            self.scanned.gone[tp.partition] = self.scanned.gone.get(tp.partition, 0) + start - self._next[tp]
-            self._next[tp] = start
-            consumer.seek(tp, start)
-            if start >= self._left[tp].end:
-                del self._left[tp]
-                consumer.pause(tp)
+    def _take(self, span: Span, records: Sequence[Any]) -> None:
+        count = 0
+        for record in records:
+            if record.offset >= span.end:
+                break
+            count += 1
+            self._sorting.take(record.value)
+        self.scanned.records[span.partition] = self.scanned.records.get(span.partition, 0) + count
 
 
 class _Sorting:

@@ -1,4 +1,4 @@
-"""What the dead-letter topic says to a pod: which letters of users are open. Pure."""
+"""The open letters of users, as the dead-letter topic tells of them to a pod."""
 
 import heapq
 from collections import OrderedDict
@@ -7,8 +7,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from ..model import AccountId, Addressee, UserKey
-from .record import Mark, Named, OpenLetter, Origin, Place, Record
+from ..model import AccountId, Addressee, Place, UserKey
+from .headers import Mark, Named, Origin
+from .record import OpenLetter, Record
 
 _SPARE: Final = 1000
 """Closed letters that may stay in the order of age, beside as many as there are open ones."""
@@ -60,7 +61,7 @@ class Letterbook:
 
     def items(self) -> Iterator[Closed]:
         """Give the open letters, the oldest of each partition first."""
-        return (((partition, offset), letter) for partition, some in self._open.items() for offset, letter in some.items())
+        return ((Place(partition, offset), letter) for partition, some in self._open.items() for offset, letter in some.items())
 
     def oldest_parked_ms(self) -> int | None:
         """Return when the oldest open letter was parked (ms); None: there is none."""
@@ -135,7 +136,7 @@ class Letterbook:
         gone: list[Closed] = []
         of_partition = self._open.get(partition, OrderedDict())
         while of_partition and (first := next(iter(of_partition))) < offset:
-            gone.append(self._take_out((partition, first)))
+            gone.append(self._take_out(Place(partition, first)))
         return tuple(gone)
 
 

@@ -1,7 +1,7 @@
-"""Lets what was parked be tried again: what was held by itself, the rest when asked; and says when a letter is done. Pure."""
+"""Healing: which open letters are tried again, what was held by itself, the rest when asked; and when one is done."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, islice, zip_longest
 from math import inf
@@ -10,11 +10,12 @@ from typing import Final
 from msgspec import Struct, field
 
 from ..gates.gates import Gates
-from ..model import SESAMY, AccountId, Addressee, Door, Job, Letter, Outcome, Reopened, Result, Verdict
+from ..model import SESAMY, AccountId, Addressee, Door, Job, Letter, Outcome, Place, Reopened, Result, Verdict
 from ..users.counts import Waiting
 from ..users.schedule import Schedule
 from .book import Closed, Letterbook, account_of
-from .record import Named, OpenLetter, Place, Record
+from .headers import Named
+from .record import OpenLetter, Record
 
 _AT_ONCE: Final = 50
 """Letters of one upstream that are in the schedule at once; the rest wait in the topic's book."""
@@ -45,38 +46,18 @@ class Healing:
 
     It promises: of the open letters that are ours, by the source partition whose owner tries them (`OpenLetter.home`), a
     held one is tried again once its gate, and a door of the lists it names, is open, any other once an operator asks; after
-    due users, at most 50 of one upstream, or of the same lists of one, at once, and never beyond the limits; `done` is said
+    due users, at most 50 of one upstream, or of the same lists of one, at once, and never beyond the limits; a letter is done
     when runs that began after the letter was read have done what it asks for, whoever asked for those runs. What is lost by
     a crash or a rebalance is in the topic still. A round with nothing new is O(letters in the schedule), whatever waits.
     """
 
-    def __init__(
-        self,
-        *,
-        schedule: Schedule,
-        gates: Gates,
-        accounts: Mapping[str, tuple[Addressee, ...]],
-        owned: Callable[[], Collection[int]],
-        of_topic: Callable[[], int],
-        epoch: Callable[[], int],
-        put_done: Callable[[Named], None],
-    ) -> None:
-        """
-        Take what it works with.
-
-        Args:
-            accounts: of each vendor that the settings know.
-            owned: the source partitions that are ours now.
-            of_topic: how many partitions the source topic has; 0: not known yet.
-            epoch: changes whenever partitions come or go.
-            put_done: takes a letter that has been dealt with.
-        """
+    def __init__(self, schedule: Schedule, gates: Gates, accounts: Mapping[str, Sequence[Addressee]]) -> None:
+        """Take what it works with, and the accounts of each vendor that the settings know."""
         self._schedule, self._gates = schedule, gates
-        self._owned, self._of_topic, self._epoch, self._put_done = owned, of_topic, epoch, put_done
         self._named = lru_cache(1024)(lambda vendor, account, lists: account_of(accounts.get(vendor, ()), account, lists))
         self._some_lists = lru_cache(1024)(lambda vendor, account, lists: _some_of(accounts[vendor], account, lists))
         self.book = Letterbook()
-        self.strangers = 0
+        self.unknown_accounts = 0
         """Letters asked for, of a vendor or account that the settings don't know."""
         # What may be tried, in order: not sorted yet; by upstream and home; and what has been given to the schedule.
         self._unsorted: _Queue = OrderedDict()
@@ -87,11 +68,9 @@ class Healing:
         self._progress: dict[Place, _Progress] = {}
         # What is being closed: `done`, or the letter that takes its place, is on its way to the topic and back to us.
         self._closing: set[Place] = set()
-        self._closing_epoch = -1
 
-    def waiting(self) -> Iterator[Waiting]:
-        """Give our letters that will be tried again, of users who are not in the schedule, as `count` takes them; O(those)."""
-        owned = set(self._owned())
+    def waiting(self, owned: Collection[int]) -> Iterator[Waiting]:
+        """Give the letters of `owned` source partitions that will be tried again, of users that are not dirty; O(those)."""
         queues = ((queue, of) for of, by_home in self._waiting.items() for home, queue in by_home.items() if home in owned)
         waiting = ((place, of) for queue, of in queues for place in queue)
         for place, (_, _, lists) in chain(waiting, self._taken.items()):
@@ -99,13 +78,12 @@ class Healing:
             if letter.user not in self._schedule and place not in self._closing:
                 yield Waiting(letter.user.vendor, self._left(place), letter.parked_ms, lists)
 
-    def due_by_account(self) -> Iterator[tuple[str, AccountId]]:
+    def due_by_account(self, owned: Collection[int]) -> Iterator[tuple[str, AccountId]]:
         """
-        Give, by vendor and account, where letters of ours wait to be written, as `Schedule.due_by_account` does; O(upstreams).
+        Give, by vendor and account, where letters of `owned` source partitions wait to be written; O(upstreams).
 
         They are in no schedule yet: what they need must be known before they are offered.
         """
-        owned = set(self._owned())
         for (vendor, account, _), by_home in self._waiting.items():
             if any(queue and home in owned for home, queue in by_home.items()):
                 yield from ((vendor, one) for one in ((account,) if account != SESAMY else self._named(vendor, None, "")))
@@ -120,7 +98,7 @@ class Healing:
         if wanted is None or wanted in self._taken:
             return True
         if self._upstream(self.book[wanted]) is None:
-            self.strangers += 1
+            self.unknown_accounts += 1
             return False
         self._unsorted[wanted] = None
         return True
@@ -146,28 +124,35 @@ class Healing:
 
     # ---- The schedule ----
 
-    def offer(self, *, now: float) -> bool:
-        """Give letters to the schedule where there is room for them; return whether some were."""
-        if self._closing_epoch != self._epoch():  # What was to be parked then, may never be.
-            self._closing_epoch = self._epoch()
-            self._closing.clear()
+    def interrupted(self) -> None:
+        """Note that what was to be written may never be: partitions go."""
+        self._closing.clear()
+
+    def offer(self, owned: Collection[int], *, of_topic: int, now: float) -> bool:
+        """
+        Give letters to the schedule where there is room for them; return whether some were.
+
+        Args:
+            owned: the source partitions that are ours.
+            of_topic: how many the source topic has; 0: not known yet.
+        """
         for place, upstream in list(self._taken.items()):
             if place not in self._closing and self.book[place].user not in self._schedule:
                 del self._taken[place]
                 self._taken_of[upstream] -= 1
                 self._unsorted[place] = None
-        self._sort()
-        before, owned = len(self._taken), set(self._owned())
+        self._sort(of_topic)
+        before = len(self._taken)
         for upstream, by_home in self._waiting.items():
             queues = [queue for home, queue in by_home.items() if queue and home in owned]
             if queues:
                 self._offer_of(upstream, queues, now)
         return len(self._taken) > before
 
-    def _sort(self) -> None:
+    def _sort(self, of_topic: int) -> None:
         """Sort what may be tried by the partition whose owner does it, some in each round."""
-        if self._sorted_for != self._of_topic():
-            self._sorted_for = self._of_topic()
+        if self._sorted_for != of_topic:
+            self._sorted_for = of_topic
             for by_home in self._waiting.values():
                 for queue in by_home.values():
                     self._unsorted.update(queue)
@@ -234,11 +219,12 @@ class Healing:
 
     # ---- What comes of it ----
 
-    def ended(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], ended: Outcome) -> None:
-        """Hear of a run: where it did the last of what a letter asked for, that is done."""
+    def note_run(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], outcome: Outcome) -> list[Named]:
+        """Note a run; return the letters that are done: it did the last of what each asked for."""
         done = {account for account, result in accounts.items() if result.verdict is Verdict.DONE}
-        but_lists = {letter.account for letter in ended.letters if letter.account is not None and letter.lists}
-        skipped = sesamy.verdict in {Verdict.SKIPPED, Verdict.ABSENT} and not ended.owed and not ended.letters
+        but_lists = {letter.account for letter in outcome.letters if letter.account is not None and letter.lists}
+        skipped = sesamy.verdict in {Verdict.SKIPPED, Verdict.ABSENT} and not outcome.owed and not outcome.letters
+        closed: list[Named] = []
         for place in self.book.of_user(job.user):
             letter = self.book[place]
             if not self._asked(letter):
@@ -251,7 +237,8 @@ class Healing:
             progress.all_but_some_lists = but_lists
             if not progress.left:
                 self._closing.add(place)
-                self._put_done(Named(place, letter.origin))
+                closed.append(Named(place, letter.origin))
+        return closed
 
     def replaced(self, letters: Sequence[Letter]) -> tuple[Named, ...]:
         """Return the open letters whose place a user's new ones take: those that ask for no more."""

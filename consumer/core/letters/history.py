@@ -1,4 +1,4 @@
-"""Every letter of the dead-letter topic, and what became of it. Pure."""
+"""Every letter of the dead-letter topic, and what became of it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from ..errors import Unreadable
 from ..events import Ignored, decode
-from .record import MARKED, Headers, Named, Place, fields, mark_of, origin_of, replaced
+from ..model import Place
+from . import headers as names
+from .headers import Headers, Named, fields, mark_of, origin_of, replaced
 
 State = Literal["open", "requeued", "done", "replaced", "unreadable"]
 """`unreadable`: of a record, not of a user; nothing can close it."""
@@ -41,9 +43,15 @@ class Entry(Struct, kw_only=True):
     @property
     def named(self) -> Named:
         """Return it as marks name it."""
-        partition, _, offset = self.source.partition(":")
-        said = {"source.partition": partition, "source.offset": offset, "parked_at": self.parked_at}
-        return Named(place_of(self.place), None if "?" in self.source else origin_of(said))
+        said = {**dict(zip(names.SOURCE, self.source.partition(":")[::2], strict=True)), names.PARKED_AT: self.parked_at}
+        return Named(self.at, None if "?" in self.source else origin_of(said))
+
+    @property
+    def at(self) -> Place:
+        """Return its place."""
+        place = Place.read(self.place)
+        assert place is not None
+        return place
 
     @property
     def is_open(self) -> bool:
@@ -70,7 +78,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     def takes(self, entry: Entry) -> bool:
         """Say whether a letter is among them."""
         return (
-            (not self.places or place_of(entry.place) in self.places)
+            (not self.places or entry.at in self.places)
             and all(not wanted or wanted == said for wanted, said in self._pairs(entry))
             and (not self.since or entry.parked_at >= self.since)
             and (not self.until or entry.parked_at < self.until)
@@ -95,7 +103,7 @@ class History:
 
     def entries(self) -> Sequence[Entry]:
         """Return all, the oldest first."""
-        return sorted(self._entries.values(), key=lambda entry: (entry.parked_at, place_of(entry.place)))
+        return sorted(self._entries.values(), key=lambda entry: (entry.parked_at, entry.at))
 
     def get(self, place: Place) -> Entry | None:
         """Return the letter at a place; None: none is there."""
@@ -104,14 +112,14 @@ class History:
     def read(self, place: Place, headers: Headers, value: bytes | None) -> None:
         """Take a record in."""
         said = fields(headers)
-        if MARKED in said:
+        if names.MARKED in said:
             mark = mark_of(said)
             if mark is not None:
-                self._turn(mark.named, "done" if mark.state == "done" else "requeued", said.get("marked_at", ""), "")
+                self._turn(mark.named, "done" if mark.state == "done" else "requeued", said.get(names.MARKED_AT, ""), "")
             return
-        if "error.code" not in said:
+        if names.CODE not in said:
             return
-        here = f"{place[0]}:{place[1]}"
+        here = str(Place(*place))
         entry, taken = _entry(here, said, value), replaced(said)  # Whatever is wrong with a record, nothing has changed yet.
         for named in taken:
             self._turn(named, "replaced", entry.parked_at, here)
@@ -136,14 +144,14 @@ class History:
 def _entry(here: str, said: dict[str, str], value: bytes | None) -> Entry:
     entry = Entry(
         place=here,
-        account=said.get("makeas.account", ""),
-        lists=said.get("makeas.lists", ""),
-        code=said["error.code"],
-        stage=said.get("error.stage", ""),
-        attempts=said.get("attempts", ""),
-        source=f"{said.get('source.partition', '?')}:{said.get('source.offset', '?')}",
-        source_topic=said.get("source.topic", ""),
-        parked_at=said.get("parked_at", ""),
+        account=said.get(names.ACCOUNT, ""),
+        lists=said.get(names.LISTS, ""),
+        code=said[names.CODE],
+        stage=said.get(names.STAGE, ""),
+        attempts=said.get(names.ATTEMPTS, ""),
+        source=":".join(said.get(name, "?") for name in names.SOURCE),
+        source_topic=said.get(names.SOURCE_TOPIC, ""),
+        parked_at=said.get(names.PARKED_AT, ""),
     )
     try:
         event = decode(value) if value else None
@@ -154,9 +162,3 @@ def _entry(here: str, said: dict[str, str], value: bytes | None) -> Entry:
     else:
         entry.state = "unreadable"
     return entry
-
-
-def place_of(text: str) -> Place:
-    """Return the place of `P:N`."""
-    partition, _, offset = text.partition(":")
-    return int(partition), int(offset)

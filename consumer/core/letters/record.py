@@ -1,63 +1,22 @@
-"""A record of the dead-letter topic as it is read: a letter, or a mark that says something of one. Pure."""
+"""A record of the dead-letter topic, both ways: a letter, or a mark that says something of one."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct
 
 from ..errors import Unreadable
-from ..events import Ignored, decode
-from ..model import UserKey
+from ..events import Ignored, decode, encode
+from ..model import AccountId, Addressee, Event, Letter, Place, UserKey
 from ..partitioner import partition_of, usual_key
+from ..users.debts import HELD
+from . import headers as names
+from .headers import Headers, Mark, Named, Origin, fields, mark_of, number, origin_of, read_time, replaced, replacing, written_time
 
-Place = tuple[int, int]
-"""Partition and offset in the dead-letter topic."""
-Headers = Sequence[tuple[str, bytes | None]]
-_DIGITS: Final = 19
-"""Kafka counts in 64 bits."""
-_MAX_HEADER_BYTES: Final = 16_384
-"""Ours are far shorter; a longer one is looked at by nobody, for whoever may write to the topic may write a megabyte."""
 KEY_BYTES: Final = 1024
 """A longer key is not kept: with one near Kafka's limit no letter could be written, and its offset never closed."""
-HELD: Final = "held"
-REPLACES: Final = "replaces"
-"""Header of a letter that takes the place of older ones: `P:N`, by commas."""
-REPLACED: Final = "replaces.origins"
-"""What those are, in the same order: `P:N@TIME`, source place and `parked_at`; empty where it is not known."""
-MARKED: Final = "letter"
-STATE: Final = "state"
-SOURCE: Final = ("source.partition", "source.offset")
-SOURCE_PARTITIONS: Final = "source.partitions"
-"""Header of a letter: how many partitions the source topic had then."""
-PARKED_AT: Final = "parked_at"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
 
-
-class Origin(Struct, frozen=True, gc=False):
-    """What tells a letter from another at the same place, as there is once the dead-letter topic was made anew."""
-
-    partition: int
-    offset: int
-    """Of the source; -1: none."""
-    parked_ms: int
-
-    def headers(self) -> dict[str, str]:
-        """Return what a mark repeats of its letter."""
-        return dict(zip(SOURCE, (str(self.partition), str(self.offset)), strict=True)) | {PARKED_AT: written_time(self.parked_ms)}
-
-
-class Named(Struct, frozen=True):
-    """A letter as other records name it."""
-
-    place: Place
-    origin: Origin | None = None
-    """None: whichever letter is there."""
-
-    def means(self, other: Origin | None) -> bool:
-        """Say whether the letter with that origin, at this place, is the one."""
-        return self.origin is None or self.origin == other
+# ---- Reading ----
 
 
 class OpenLetter(Struct, gc=False):
@@ -101,17 +60,6 @@ class OpenLetter(Struct, gc=False):
         return partition_of(usual_key(self.user) if self.key is None else self.key, partitions)
 
 
-State = Literal["requeue", "done"]
-_STATES: Final[Mapping[str, State]] = {"requeue": "requeue", "done": "done"}
-
-
-class Mark(Struct, frozen=True):
-    """A record that says something of a letter."""
-
-    named: Named
-    state: State
-
-
 class Record(Struct, frozen=True):
     """What one record of the dead-letter topic says, where it says anything to a pod."""
 
@@ -129,75 +77,14 @@ def parse(headers: Headers, value: bytes | None, key: bytes | None, *, timestamp
         now: the loop's clock (s).
     """
     said = fields(headers)
-    if MARKED in said:
+    if names.MARKED in said:
         return Record(mark=mark_of(said))
     return Record(letter=_letter(said, value, key, timestamp_ms=timestamp_ms, now=now), replaces=replaced(said))
 
 
-def fields(headers: Headers) -> dict[str, str]:
-    """Return headers as text; Kafka lets one be without a value, and one that is far too long counts as such."""
-    return {name: (value or b"").decode("utf-8", "replace") if len(value or b"") <= _MAX_HEADER_BYTES else "" for name, value in headers}
-
-
-def places(text: str) -> tuple[Place, ...]:
-    """Return the places of `P:N`, by commas; what is none is left out."""
-    return tuple(place for part in text.split(",") if (place := _place(part)) is not None)
-
-
-def _place(text: str) -> Place | None:
-    partition, offset = map(_number, text.partition(":")[::2])
-    return (partition, offset) if partition >= 0 and offset >= 0 else None
-
-
-def _number(text: str) -> int:
-    """Return a number of Kafka's, -1: it is none."""
-    return int(text) if text.isdecimal() and len(text) <= _DIGITS else -1
-
-
-def origin_of(said: Mapping[str, str]) -> Origin | None:
-    """Return where a letter comes from, as it says itself, or as a mark repeats it; None: part of that is not said."""
-    parked_ms = read_time(said.get(PARKED_AT, ""))
-    if parked_ms is None or not all(name in said for name in SOURCE):
-        return None
-    partition, offset = (_number(said[name]) for name in SOURCE)
-    return Origin(partition, offset, parked_ms)
-
-
-def mark_of(said: Mapping[str, str]) -> Mark | None:
-    """Return what a record says of a letter; None: it is none of ours."""
-    place, state = _place(said.get(MARKED, "")), _STATES.get(said.get(STATE, ""))
-    return None if place is None or state is None else Mark(Named(place, origin_of(said)), state)
-
-
-def replaced(said: Mapping[str, str]) -> tuple[Named, ...]:
-    """Return the letters whose place a letter takes."""
-    named = said.get(REPLACES, "").split(",")
-    origins = said[REPLACED].split(",") if REPLACED in said else []
-    if len(origins) != len(named):  # It was written before there were any.
-        origins = [""] * len(named)
-    return tuple(Named(place, _origin(origin)) for text, origin in zip(named, origins, strict=True) if (place := _place(text)) is not None)
-
-
-def replacing(letters: Sequence[Named]) -> dict[str, str]:
-    """Return the headers of a letter that takes the place of others."""
-    return {
-        REPLACES: ",".join(f"{one.place[0]}:{one.place[1]}" for one in letters),
-        REPLACED: ",".join(_written(one.origin) for one in letters),
-    }
-
-
-def _written(origin: Origin | None) -> str:
-    return "" if origin is None else f"{origin.partition}:{origin.offset}@{written_time(origin.parked_ms)}"
-
-
-def _origin(text: str) -> Origin | None:
-    source, _, parked_at = text.partition("@")
-    return origin_of(dict(zip(SOURCE, source.partition(":")[::2], strict=True)) | {PARKED_AT: parked_at})
-
-
 def _letter(said: Mapping[str, str], value: bytes | None, key: bytes | None, *, timestamp_ms: int, now: float) -> OpenLetter | None:
     """Return a user's letter; None: it has no value, or is none of ours."""
-    if not value or "error.code" not in said:
+    if not value or names.CODE not in said:
         return None
     try:
         event = decode(value)
@@ -206,17 +93,17 @@ def _letter(said: Mapping[str, str], value: bytes | None, key: bytes | None, *, 
     if isinstance(event, Ignored):
         return None
     origin = origin_of(said)
-    parked_ms = read_time(said.get(PARKED_AT, ""))
+    parked_ms = read_time(said.get(names.PARKED_AT, ""))
     is_usual = key is None or len(key) > KEY_BYTES or key == usual_key(event.user)
     return OpenLetter(
         user=event.user,
         type=event.type,
-        account=said.get("makeas.account"),
-        lists=said.get("makeas.lists", ""),
-        held=said["error.code"] == HELD,
-        partition=_number(said.get(SOURCE[0], "")),
-        offset=_number(said.get(SOURCE[1], "")),
-        partitions=max(0, _number(said.get(SOURCE_PARTITIONS, ""))),
+        account=said.get(names.ACCOUNT),
+        lists=said.get(names.LISTS, ""),
+        held=said[names.CODE] == HELD,
+        partition=number(said.get(names.SOURCE[0], "")),
+        offset=number(said.get(names.SOURCE[1], "")),
+        partitions=max(0, number(said.get(names.SOURCE_PARTITIONS, ""))),
         parked_ms=timestamp_ms if parked_ms is None else parked_ms,
         read_at=now,
         key=None if is_usual else key,
@@ -224,15 +111,80 @@ def _letter(said: Mapping[str, str], value: bytes | None, key: bytes | None, *, 
     )
 
 
-def read_time(text: str) -> int | None:
-    """Return a time (ms) as headers have it, UTC where no zone is said; None: it is none."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return ((at.replace(tzinfo=UTC) if at.tzinfo is None else at) - _EPOCH) // _MS
+# ---- Writing ----
 
 
-def written_time(at_ms: int) -> str:
-    """Return a time (ms) as headers have it."""
-    return (_EPOCH + at_ms * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+class ToWrite(Struct, frozen=True):
+    """A record that is to be written to the dead-letter topic."""
+
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    partition: int | None = None
+    """None: where its key belongs."""
+
+
+class Writing(Struct, frozen=True):
+    """How letters are put into words: what each says of its source and of its account."""
+
+    source_topic: str
+    addressees: Mapping[tuple[str, AccountId], Addressee]
+    """By vendor and account."""
+
+    def of_user(self, letters: Sequence[Letter], taken: Sequence[Named], *, partitions: int, now_ms: int) -> list[ToWrite]:
+        """
+        Return the letters of one user.
+
+        Args:
+            taken: open letters whose place they take; the last says so, for before it all others are there.
+            partitions: of the source topic now; 0: not known.
+            now_ms: wall time (ms).
+        """
+        said = [self._user_headers(letter, partitions=partitions, now_ms=now_ms) for letter in letters]
+        if taken:
+            said[-1] |= replacing(taken)
+        return [_to_write(letter, headers) for letter, headers in zip(letters, said, strict=True)]
+
+    def of_record(self, letter: Letter, *, partitions: int, now_ms: int) -> ToWrite:
+        """Return the letter of a record that can't be read; neither its key nor its value is null, which Kafka might refuse."""
+        key = str(Place(letter.partition, letter.offset)).encode() if letter.key is None else letter.key
+        return ToWrite(key, b"", _as_bytes(self._headers(letter, partitions=partitions, now_ms=now_ms)))
+
+    def _user_headers(self, letter: Letter, *, partitions: int, now_ms: int) -> dict[str, str]:
+        assert letter.user is not None
+        headers = self._headers(letter, partitions=partitions, now_ms=now_ms)
+        headers[names.ATTEMPTS] = str(letter.attempts)
+        if letter.account is not None:
+            addressee = self.addressees[letter.user.vendor, letter.account]
+            headers |= {names.ACCOUNT: addressee.user_id, names.LISTS: ",".join(letter.lists or addressee.lists)}
+        return headers
+
+    def _headers(self, letter: Letter, *, partitions: int, now_ms: int) -> dict[str, str]:
+        headers = {
+            names.CODE: letter.code,
+            names.STAGE: letter.stage,
+            names.SOURCE_TOPIC: self.source_topic,
+            names.SOURCE[0]: str(letter.partition),
+            names.SOURCE[1]: str(letter.offset),
+            names.PARKED_AT: written_time(now_ms),
+        }
+        partitions = partitions if letter.partitions is None else letter.partitions
+        return headers | ({names.SOURCE_PARTITIONS: str(partitions)} if partitions else {})
+
+
+def mark(letter: Named, state: names.State, *, now_ms: int) -> ToWrite:
+    """Return the record that says something of a letter; it goes behind the letter, into its partition."""
+    headers = {names.MARKED: str(letter.place), names.STATE: state, names.MARKED_AT: written_time(now_ms)}
+    if letter.origin is not None:
+        headers |= letter.origin.headers()
+    return ToWrite(headers[names.MARKED].encode(), b"", _as_bytes(headers), partition=letter.place.partition)
+
+
+def _to_write(letter: Letter, headers: Mapping[str, str]) -> ToWrite:
+    assert letter.user is not None
+    key = letter.key if letter.key is not None else usual_key(letter.user)
+    return ToWrite(key, encode(Event(letter.user, letter.type or "")), _as_bytes(headers))
+
+
+def _as_bytes(headers: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
+    return tuple((name, value.encode()) for name, value in headers.items())

@@ -1,7 +1,7 @@
 """Kafka's clients as we use them: what they keep to themselves, and a fence around what they do to themselves."""
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from ...telemetry.fence import Parts, only_ours, put_down
+from ...telemetry.fences import Parts, only_ours, put_down
 from . import metadata
 
 P = ParamSpec("P")
@@ -95,6 +95,26 @@ class Member(Reader):
         """Return what tells the topic from another of its name, see `metadata.topic_id`."""
         with only_ours(ClientCancelled):
             return await metadata.topic_id(self._client, topic)
+
+    def end_of(self, partition: int) -> int | None:
+        """Return the end of a partition of ours as its last fetch has shown it; None where it is not ours, or not known."""
+        tp = next((tp for tp in self.assignment() if tp.partition == partition), None)
+        end = None if tp is None else self.highwater(tp)
+        return None if end is None else int(end)
+
+    def partitions(self) -> int:
+        """Return how many partitions the topic has, as far as is known; 0: not known."""
+        return sum(len(self.partitions_for_topic(topic) or ()) for topic in self.subscription())
+
+    async def commit_offsets(self, offsets: Mapping[int, int]) -> None:
+        """
+        Commit, by partition of the topic, the next offset to be read.
+
+        Raises:
+            KafkaError, OSError: as the broker answers.
+        """
+        (topic,) = self.subscription()
+        await self.commit({TopicPartition(topic, partition): offset for partition, offset in offsets.items()})
 
 
 @_fenced("start", "send_and_wait")

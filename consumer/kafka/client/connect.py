@@ -1,57 +1,29 @@
-"""How every client of ours reaches Kafka, and the two things done there before a group is joined."""
+"""How every client of ours reaches Kafka: a member of the group, a reader, a producer."""
 
 import ssl
-import struct
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import anyio
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import (
-    CommitFailedError,
-    CorruptRecordException,
-    GroupAuthorizationFailedError,
-    IllegalStateError,
-    KafkaConnectionError,
-    KafkaError,
-    RecordTooLargeError,
-    TopicAuthorizationFailedError,
-    UnsupportedCodecError,
-)
+from aiokafka.errors import KafkaConnectionError
 
 from ...core.errors import Exit, Fatal
 from ...settings import tls
 from ...settings.model import KafkaSettings
-from ...telemetry.fence import only_ours
+from ...telemetry.fences import only_ours
 from .clients import LEAVE_S, ClientCancelled, Member, Producer, Reader
+from .failures import ending
 
-DAMAGED: tuple[type[Exception], ...] = (
-    CorruptRecordException,
-    RecordTooLargeError,
-    UnsupportedCodecError,
-    ValueError,
-    LookupError,
-    EOFError,
-    OSError,
-    struct.error,
-    zlib.error,
-)
-"""What a batch raises in the client that is damaged, or packed in a way that it can't unpack."""
-with suppress(ImportError):  # Without it such a batch is an UnsupportedCodecError.
-    from cramjam import DecompressionError
-
-    DAMAGED += (DecompressionError,)
 _START_LIMIT_S: Final = 30.0
 _FLUSH_LIMIT_S: Final = 25.0
 """Longer than a producer holds on to a record: one that is not stopped in order goes on for ever."""
 FETCH_BYTES: Final = 16 * 1024 * 1024
 _METADATA_MS: Final = 20_000
 """How long it may take until a new partition is noticed; with the rebalance it is read within 30 s."""
-TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
 
 
 def connection(kafka: KafkaSettings, *, suffix: str = "") -> dict[str, Any]:
@@ -210,27 +182,6 @@ async def asking(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[Reader]:
             yield reader
 
 
-@contextmanager
-def ending(kafka: KafkaSettings) -> Iterator[None]:
-    """
-    Turn what a client raises into the end of a command.
-
-    Raises:
-        Fatal: no broker (69), or no permission (77).
-    """
-    try:
-        yield
-    except (KafkaError, TimeoutError, OSError) as error:
-        denied = fatal(error) if isinstance(error, KafkaError) else None
-        raise denied or unreachable(kafka, error) from error
-
-
-@asynccontextmanager
-async def _within(limit_s: float) -> AsyncIterator[None]:
-    with anyio.fail_after(limit_s):
-        yield
-
-
 async def partitions_of(reader: Reader, topic: str, setting: str = "kafka.topic") -> list[TopicPartition]:
     """
     Return the partitions of a topic, which `setting` names.
@@ -242,60 +193,3 @@ async def partitions_of(reader: Reader, topic: str, setting: str = "kafka.topic"
     if not numbers:
         raise Fatal(f"topic {topic} is not there: create it, or correct {setting}", code="no-topic", status=Exit.UNAVAILABLE)
     return [TopicPartition(topic, number) for number in sorted(numbers)]
-
-
-async def pin_group(kafka: KafkaSettings) -> bool:
-    """
-    Give a group without any offset its start; return whether that was done here.
-
-    The group is empty then, so the broker takes a commit without a generation; if it is refused, another pod was first.
-    A partition without an offset after that appeared later, and is read from its earliest record.
-
-    Raises:
-        Fatal: the topic is not there.
-        KafkaError, TimeoutError: as the broker answers.
-    """
-    async with reading(kafka, suffix="-start", group_id=kafka.group_id) as reader, _within(_START_LIMIT_S):
-        partitions = await partitions_of(reader, kafka.topic)
-        reader.assign(partitions)
-        if await reader.committed_all(partitions):
-            return False
-        ask = reader.beginning_offsets if kafka.start_at == "earliest" else reader.end_offsets
-        try:
-            await reader.commit(await ask(partitions))
-        except (CommitFailedError, IllegalStateError):
-            return False
-        return True
-
-
-def unreachable(kafka: KafkaSettings, error: BaseException) -> Fatal:
-    """Return what the end of all patience means."""
-    where = ", ".join(kafka.bootstrap_servers)
-    if isinstance(error, tls.Unusable):
-        return Fatal(str(error), code="no-broker", status=Exit.UNAVAILABLE)
-    if isinstance(error, ssl.SSLError):
-        text = f"no TLS with Kafka at {where} ({type(error).__name__}): {TLS_CURE}"
-        return Fatal(text, code="no-broker", status=Exit.UNAVAILABLE)
-    text = f"Kafka at {where} does not answer ({type(error).__name__}): correct kafka.bootstrap_servers, or start it"
-    return Fatal(text, code="no-broker", status=Exit.UNAVAILABLE)
-
-
-def cure(error: BaseException) -> str | None:
-    """Return what to do about an error that is waited out, where it is about TLS; it is a constant for each file."""
-    if isinstance(error, tls.Unusable):
-        return str(error)
-    return f"no TLS: {TLS_CURE}" if isinstance(error, ssl.SSLError) else None
-
-
-def fatal(error: KafkaError) -> Fatal | None:
-    """Return what a lack of permission at the start means; None for any other error."""
-    name = type(error).__name__
-    if (
-        isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError)
-        or "Authorization" in name
-        or "Authentication" in name
-    ):
-        return Fatal(
-            f"Kafka refuses us ({name}): grant the rights, or correct kafka.sasl_*", code="kafka-denied", status=Exit.NO_PERMISSION
-        )
-    return None

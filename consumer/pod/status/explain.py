@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from ...core.model import SESAMY, AccountId, UserKey
+from ...core.model import SESAMY, AccountId, Place, UserKey
 from ...core.partitioner import partition_of, usual_key
 from ...core.text import shown
 from ...core.users.user import Standing, User
@@ -31,7 +31,7 @@ _WORDS: Final = {
 def explain(service: "Service", vendor: str, user: str) -> Explanation:
     """Say why; O(what is owed to this one user)."""
     key, now = UserKey(vendor, user), anyio.current_time()
-    dirty = service.schedule.users.get(key)
+    dirty = service.backlog.schedule.users.get(key)
     letters = _letters(service, key)
     number = _partition(service, key)
     state = _state(service, key, dirty, now=now, parked=bool(letters), partition=number)
@@ -44,10 +44,10 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
         since_s=None if since is None else round(now - since, 3),
         due_s=round(max(0.0, dirty.due_at - now), 3) if dirty is not None and dirty.due_at != float("inf") else None,
         owed=_owed(service, key, dirty, now),
-        tokens=tuple(f"{partition}:{offset}" for partition, offset in dirty.tokens()) if dirty is not None else (),
+        tokens=tuple(str(Place(*token)) for token in dirty.tokens()) if dirty is not None else (),
         letters=letters,
         partition=number,
-        is_ours=number in service.ledger.partitions,
+        is_ours=number in service.backlog.ledger.partitions,
     )
 
 
@@ -63,11 +63,11 @@ def _state(service: "Service", key: UserKey, dirty: User | None, *, now: float, 
         return "due" if standing is Standing.DUE else "waiting"
     if parked:
         return "parked"
-    if not service.ledger.partitions:
+    if not service.backlog.ledger.partitions:
         return "not-ready"
-    if partition is not None and partition not in service.ledger.partitions:
+    if partition is not None and partition not in service.backlog.ledger.partitions:
         return "elsewhere"
-    if service.intake is not None and (service.intake.paused or partition in service.intake.out):
+    if service.membership.intake is not None and (service.membership.intake.paused or partition in service.membership.intake.out):
         return "paused"
     return "clean"
 
@@ -100,9 +100,9 @@ def _one_owed(
 
 
 def _letters(service: "Service", key: UserKey) -> tuple[OpenLetterStatus, ...]:
-    book = service.healing.book
+    book = service.backlog.healing.book
     return tuple(
-        OpenLetterStatus(place=f"{place[0]}:{place[1]}", account=letter.account or "", heals=letter.held or letter.requeued)
+        OpenLetterStatus(place=str(place), account=letter.account or "", heals=letter.held or letter.requeued)
         for place in book.of_user(key)
         for letter in (book[place],)
     )
@@ -110,5 +110,5 @@ def _letters(service: "Service", key: UserKey) -> tuple[OpenLetterStatus, ...]:
 
 def _partition(service: "Service", key: UserKey) -> int | None:
     """Assumption: the key is `vendor|user`, placed by Kafka's default partitioner."""
-    known = service.consumer.partitions_for_topic(service.settings.kafka.topic) if service.consumer is not None else None
-    return partition_of(usual_key(key), len(known)) if known else None
+    known = service.backlog.topic_partitions
+    return partition_of(usual_key(key), known) if known else None

@@ -9,7 +9,6 @@ from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from aiokafka import TopicPartition
 
 from ...core.mapping.consent import Consent
 from ...core.model import AccountId
@@ -58,7 +57,7 @@ class Pulse:
         """Return the status of now."""
         service, now = self._service, anyio.current_time()
         seen = self._surveyed()
-        failing = service.parker.failing_since
+        failing = service.writer.failing_since
         writable = failing is None or now - failing < _LETTERS_LATE_S
         readable = now - service.follower.followed_at < _LETTERS_UNREAD_S
         not_ready = _not_ready(service, writable=writable, readable=readable)
@@ -66,7 +65,7 @@ class Pulse:
             build=version(),
             host=self._host,
             at=time.time(),
-            state=service.state,
+            state=service.membership.state,
             ready=not not_ready,
             not_ready=not_ready,
             live=_live(service, now),
@@ -80,11 +79,11 @@ class Pulse:
             unknown_types=_unknown_types(service),
             ignored_filters=_ignored_filters(service),
             dead_letters=LetterCounts(
-                written=service.parker.written,
-                waiting=len(service.parker),
+                written=service.writer.written,
+                waiting=len(service.backlog.to_park),
                 writable=writable,
                 readable=readable,
-                open=len(service.healing.book) if service.follower.caught_up and readable else None,
+                open=len(service.backlog.healing.book) if service.follower.caught_up and readable else None,
                 oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
                 to_retry=seen.letters,
             ),
@@ -101,14 +100,14 @@ class Pulse:
             service, now = self._service, anyio.current_time()
             gates = service.up.gates
             self._survey = count(
-                service.schedule.users.values(),
+                service.backlog.schedule.users.values(),
                 service.up.account_ids,
                 out_vendors={vendor for vendor, gate in gates.vendors.items() if gate.closed(now=now)},
                 out_accounts={account for account, gate in gates.accounts.items() if gate.closed(now=now) or gates.late(account, now)},
-                letters=service.healing.waiting(),
+                letters=service.backlog.waiting_letters(),
                 now=now,
             )
-            self._oldest_letter_ms = service.healing.book.oldest_parked_ms()
+            self._oldest_letter_ms = service.backlog.healing.book.oldest_parked_ms()
             ended = time.perf_counter()
             self._survey_again_at = ended + (ended - began) * _SURVEY_REST
         return self._survey
@@ -120,10 +119,10 @@ def _age_s(at_ms: float, wall: float) -> float | None:
 
 def _not_ready(service: "Service", *, writable: bool, readable: bool) -> tuple[str, ...]:
     reasons = (
-        ("starting", service.state == "starting"),
-        ("draining", service.state == "draining"),
-        ("not a member of the group", not service.assignment.joined),
-        ("the topic is missing", service.assignment.watch.missing),
+        ("starting", service.membership.state == "starting"),
+        ("draining", service.membership.state == "draining"),
+        ("not a member of the group", not service.membership.assignment.joined),
+        ("the topic is missing", service.membership.assignment.watch.missing),
         ("the dead-letter topic takes no letters", not writable),
         ("the dead-letter topic can't be read", not readable),
     )
@@ -132,16 +131,16 @@ def _not_ready(service: "Service", *, writable: bool, readable: bool) -> tuple[s
 
 def _group(service: "Service") -> GroupStatus:
     return GroupStatus(
-        generation=service.generation,
+        generation=service.commits.generation,
         lease_left_s=round(max(0.0, service.lease_left_s()), 3),
-        topic_partitions=service.assignment.of_topic,
+        topic_partitions=service.backlog.topic_partitions,
     )
 
 
 def _users(service: "Service", seen: Counts) -> UserCounts:
     wall = time.time()
     return UserCounts(
-        dirty=len(service.schedule),
+        dirty=len(service.backlog.schedule),
         limit=service.settings.workers.max_dirty_users,
         causes=tuple(
             CauseStatus(
@@ -159,7 +158,7 @@ def _unknown(service: "Service") -> tuple[UnknownVendor, ...]:
         UnknownVendor(
             vendor=shown(vendor),
             events=one.events,
-            first_offset=f"{one.first[0]}:{one.first[1]}",
+            first_offset=str(one.first),
             replay=f"sesamy-makeas replay --vendor {quote(shown(vendor))} {_from(one)}",
         )
         for vendor, one in service.unknown.seen.items()
@@ -172,7 +171,7 @@ def _unknown_types(service: "Service") -> tuple[UnknownType, ...]:
         UnknownType(
             type=name,
             events=one.events,
-            first_offset=f"{one.first[0]}:{one.first[1]}",
+            first_offset=str(one.first),
             replay="" if types.are_taken else f"sesamy-makeas replay --unknown-types {_from(one)}",
         )
         for name, one in types.seen.items()
@@ -189,7 +188,7 @@ def _ignored_filters(service: "Service") -> tuple[IgnoredFilter, ...]:
 def _from(one: Unknown) -> str:
     """Return where to begin, on every partition: other pods have seen events of theirs."""
     if one.since_ms < 0:
-        return f"--from-offset {one.first[0]}:{one.first[1]}"
+        return f"--from-offset {one.first}"
     at = datetime.fromtimestamp(min(one.since_ms / 1000, time.time()), tz=UTC)
     return f"--from-time {at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
 
@@ -198,19 +197,18 @@ def _live(service: "Service", now: float) -> bool:
     """Say whether the work lives: every part, every run, and polls and commits of a member, or else its tries to join."""
     if service.ended or service.workers.longest_s(now=now) >= _RUN_LATE_S:
         return False
-    if service.state == "draining":
+    if service.membership.state == "draining":
         return True
-    if service.intake is None or not service.assignment.joined:
-        return now - service.tried_at < service.join_limit_s
-    return max(now - service.intake.polled_at, now - service.commits.tried_at) < _MOVE_LATE_S
+    if service.membership.intake is None or not service.membership.assignment.joined:
+        return now - service.membership.tried_at < service.membership.join_limit_s
+    return max(now - service.membership.intake.polled_at, now - service.commits.tried_at) < _MOVE_LATE_S
 
 
 def _partitions(service: "Service") -> tuple[PartitionStatus, ...]:
-    ledger, intake, consumer = service.ledger, service.intake, service.consumer
+    ledger, intake, member = service.backlog.ledger, service.membership.intake, service.membership.member
     rows = []
     for partition in sorted(ledger.partitions):
-        tp = TopicPartition(service.settings.kafka.topic, partition)
-        end = consumer.highwater(tp) if consumer is not None and tp in consumer.assignment() else None
+        end = None if member is None else member.end_of(partition)
         oldest_ms = ledger.oldest_since_ms(partition)
         rows.append(
             PartitionStatus(
@@ -227,8 +225,8 @@ def _partitions(service: "Service") -> tuple[PartitionStatus, ...]:
 
 
 def _gates(service: "Service", seen: Counts, now: float) -> tuple[GateStatus, ...]:
-    owns = bool(service.ledger.partitions)
-    waiting, held = _by_gate(service.schedule.due_by_account()), _by_gate(seen.held)
+    owns = bool(service.backlog.ledger.partitions)
+    waiting, held = _by_gate(service.backlog.schedule.due_by_account()), _by_gate(seen.held)
     rows = []
     for kind, prefix, gates in (("sesamy", "sesamy:", service.up.gates.vendors), ("makeas", "", service.up.gates.accounts)):
         for name, gate in gates.items():

@@ -1,14 +1,14 @@
 """What a person is shown of a status, as tables of words: the page and the terminal draw the same. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 from msgspec import Struct
 
+from ...core.text import age
 from .tree import CauseStatus, GateStatus, ListStatus, PartitionStatus, Status
 
 Tone = Literal["", "good", "mild", "bad"]
-_AGE_STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _NAMED: Final = 5
 _LATE_S: Final = 900.0
 """An event that waits for longer is shown as trouble."""
@@ -37,6 +37,13 @@ class Cell(Struct, frozen=True):
     tone: Tone = ""
 
 
+class Column(Struct, frozen=True):
+    """What stands over the cells of a table."""
+
+    name: str
+    is_number: bool
+
+
 class Table(Struct, frozen=True, kw_only=True):
     """One table; a head that ends with `#` stands over numbers."""
 
@@ -46,8 +53,19 @@ class Table(Struct, frozen=True, kw_only=True):
     empty: str
     """What to say where there is no row; empty: leave the table out."""
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Return its columns, in order."""
+        return tuple(Column(head.rstrip("#"), head.endswith("#")) for head in self.heads)
 
-class Board(Struct, frozen=True, kw_only=True):
+    @property
+    def placed(self) -> Iterator[tuple[tuple[Column, Cell], ...]]:
+        """Give its rows, each cell with its column."""
+        columns = self.columns
+        return (tuple(zip(columns, row, strict=True)) for row in self.rows)
+
+
+class Sheet(Struct, frozen=True, kw_only=True):
     """All that is shown."""
 
     state: Cell
@@ -56,9 +74,9 @@ class Board(Struct, frozen=True, kw_only=True):
     foot: str
 
 
-def board(status: Status, *, now: float) -> Board:
+def sheet(status: Status, *, now: float) -> Sheet:
     """Return what to show; `now`: wall time (s)."""
-    return Board(
+    return Sheet(
         state=_state(status),
         lines=tuple(_lines(status, now=now)),
         tables=(
@@ -74,16 +92,6 @@ def board(status: Status, *, now: float) -> Board:
         ),
         foot=f"version {status.build or '?'}, settings {status.settings_fingerprint or '?'}",
     )
-
-
-def age(seconds: float | None) -> str:
-    """Return a length of time for people: `3 s`, `4 min`, `2 h`, `5 d`; empty for None."""
-    if seconds is None:
-        return ""
-    for length, unit in _AGE_STEPS:
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
 
 
 def _named(number: int, what: str) -> str:

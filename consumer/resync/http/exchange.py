@@ -2,11 +2,9 @@
 
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import quote
 
 import aiohttp
@@ -15,34 +13,18 @@ import msgspec
 from msgspec import Struct
 from yarl import URL
 
-from ...core.answers.shapes import number
-from ...core.errors import ConsumerError, Denied, Forbidden, Refused, Retryable, weightiest
-from ...telemetry.bugs import fenced
-from ...telemetry.fence import only_ours
+from ...core.errors import ConsumerError, Retryable
+from ...telemetry.fences import only_ours
+from .answers import Answer
 from .pool import Pool, last_word
+from .refusals import refusal
 
 MIB: Final = 1024 * 1024
 OK: Final = frozenset({200, 201, 202, 204})
-_DENIED: Final = 401
-_FORBIDDEN: Final = 403
-_ASKS_FOR_PATIENCE: Final = frozenset({429, 503})
-"""Of everybody; a Retry-After beside another status is about this one call."""
-_RETRY_AFTER_MIN_S, _RETRY_AFTER_MAX_S = 1.0, 3600.0
 _CHUNK_BYTES: Final = 65_536
-
-T = TypeVar("T")
 
 Observe = Callable[[str, str, float], None]
 """Is told each exchange: operation, status or error code, seconds."""
-
-
-class Answer(Struct, frozen=True):
-    """What came back: the status, and the body as it came (complete, within the cap)."""
-
-    status: int
-    body: bytes
-    date: str | None = None
-    """The server's own time, as it says it; None: it does not."""
 
 
 @asynccontextmanager
@@ -133,38 +115,38 @@ class Http:
             answer = await self._twice(asked, limit_s)
             code = str(answer.status)
             if answer.status not in OK and answer.status not in also:
-                raise self._refusal(op, answer)
+                raise refusal(answer, f"{self._upstream} {op}", refuses=self._refuses, wall_clock=self._wall_clock)
         except ConsumerError as error:
             code = error.code.removeprefix("http-")
             raise
         else:
-            return Answer(answer.status, answer.body, answer.date)
+            return answer
         finally:
             last_word.reset(before)
             if self._observe is not None:
                 self._observe(op, code, anyio.current_time() - started)
 
-    async def _twice(self, asked: "_Asked", limit_s: Callable[[], float] | None) -> "_Raw":
+    async def _twice(self, asked: "_Asked", limit_s: Callable[[], float] | None) -> Answer:
         with suppress(_Dropped):
             return await self._once(asked)
         # The loop's clock stands still in a suspended machine, whose idle connections are gone when it wakes up.
         again = msgspec.structs.replace(asked, deadline=_deadline(asked.deadline, limit_s))
         try:
             return await self._once(again)
-        except _Dropped:
-            raise self._retryable(asked.op, "cut") from None
+        except _Dropped as dropped:
+            raise self._no_answer(asked.op, "cut", met=str(dropped)) from None
 
-    async def _once(self, asked: "_Asked") -> "_Raw":
+    async def _once(self, asked: "_Asked") -> Answer:
         try:
-            with only_ours(lambda: self._retryable(asked.op, "cut")):
+            with only_ours(lambda: self._no_answer(asked.op, "cut")):
                 return await self._send(asked)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             if isinstance(error, aiohttp.ServerDisconnectedError) or type(error) is aiohttp.ClientOSError:  # An end, or a reset.
-                raise _Dropped from None
+                raise _Dropped(type(error).__name__) from None
             # Not chained: their texts hold URLs, and so users' ids.
-            raise self._retryable(asked.op, _kind(error)) from None
+            raise self._no_answer(asked.op, _kind(error), met=type(error).__name__) from None
 
-    async def _send(self, asked: "_Asked") -> "_Raw":
+    async def _send(self, asked: "_Asked") -> Answer:
         limit_s = max(0.001, asked.deadline - anyio.current_time())
         async with self._session.request(
             asked.method,
@@ -175,41 +157,25 @@ class Http:
             timeout=aiohttp.ClientTimeout(total=limit_s, sock_connect=limit_s),
         ) as response:
             if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-                raise self._retryable(asked.op, "encoded")
+                raise self._no_answer(asked.op, "encoded")
             body = bytearray()
             async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
                 body += chunk
                 if len(body) > asked.cap_bytes:
-                    raise self._retryable(asked.op, "too-large")
-            return _Raw(response.status, bytes(body), response.headers.get("Retry-After"), response.headers.get("Date"))
+                    raise self._no_answer(asked.op, "too-large")
+            headers = response.headers
+            return Answer(response.status, bytes(body), date=headers.get("Date"), retry_after=headers.get("Retry-After"))
 
-    def _refusal(self, op: str, answer: "_Raw") -> ConsumerError:
-        status = answer.status
-        text, code = f"{self._upstream} {op}: status {status}", f"http-{status}"
-        if status == _DENIED:
-            return Denied(text, code=code)
-        if status == _FORBIDDEN:
-            return Forbidden(text, code=code)
-        if status in self._refuses:
-            return Refused(text, code=code)
-        if 300 <= status < 400:  # noqa: PLR2004 - the redirects
-            return Retryable(text, code="redirect")
-        wait_s = retry_after(answer.retry_after, now=self._answered_at(answer))
-        if wait_s is None:
-            wait_s = _patience_in(answer.body)
-        if status in _ASKS_FOR_PATIENCE:
-            return Retryable(text, code=code, retry_after_s=wait_s)
-        return Retryable(text, code=code, delay_s=wait_s)
+    def _no_answer(self, op: str, code: str, *, met: str = "") -> Retryable:
+        error = Retryable(f"{self._upstream} {op}: {code}", code=code)
+        if met:
+            error.add_note(met)
+        return error
 
-    def _answered_at(self, answer: "_Raw") -> float:
-        """Return the wall time (s) by the clock that a Retry-After goes by: the upstream's own, where it shows it; ours may be wrong."""
-        try:
-            return self._wall_clock() if answer.date is None else _at(answer.date)
-        except (ValueError, OverflowError, TypeError):
-            return self._wall_clock()
 
-    def _retryable(self, op: str, code: str) -> Retryable:
-        return Retryable(f"{self._upstream} {op}: {code}", code=code)
+def met(error: Retryable) -> str:
+    """Return what an exchange has met in place of an answer: the name of a class, or the error's code."""
+    return next(iter(getattr(error, "__notes__", ())), error.code)
 
 
 _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -244,13 +210,6 @@ class _Asked(Struct, frozen=True):
     cap_bytes: int
 
 
-class _Raw(Struct, frozen=True):
-    status: int
-    body: bytes
-    retry_after: str | None
-    date: str | None
-
-
 def _deadline(latest: float, limit_s: Callable[[], float] | None) -> float:
     """Return when a try that starts now must have ended."""
     return latest if limit_s is None else min(latest, anyio.current_time() + limit_s())
@@ -260,90 +219,16 @@ def _form(form: Mapping[str, str]) -> bytes:
     return "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in form.items()).encode()
 
 
-def retry_after(text: str | None, *, now: float) -> float | None:
-    """
-    Return a Retry-After (seconds or an HTTP date) in seconds, clamped to 1 s - 1 h; None where there is none to be read.
-
-    A date is in UTC where it names no zone that is known.
-    """
-    if text is None:
-        return None
-    try:
-        seconds = float(text) if text.strip().replace(".", "", 1).isdigit() else _at(text) - now
-    except (ValueError, OverflowError, TypeError):
-        return None
-    return min(_RETRY_AFTER_MAX_S, max(_RETRY_AFTER_MIN_S, seconds))
-
-
-def _at(date: str) -> float:
-    """Return a date as wall time (s); without a zone Python would take it for local time."""
-    at = parsedate_to_datetime(date)
-    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
-
-
-def _patience_in(body: bytes) -> float | None:
-    """Sesamy says in the body of a 429, too, how long to wait: `{"error": {"retry_after": 60}}`."""
-    try:
-        seconds = number(msgspec.json.decode(body, type=_Patience).error.retry_after)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-    return None if seconds is None else min(_RETRY_AFTER_MAX_S, max(_RETRY_AFTER_MIN_S, seconds))
-
-
-class _PatienceError(Struct):
-    retry_after: object = None
-
-
-class _Patience(Struct):
-    error: _PatienceError
-
-
-def decoded(answer: Answer, what: str) -> object:
-    """
-    Return the body as JSON.
-
-    Raises:
-        Retryable: `not-json`.
-    """
-    try:
-        return msgspec.json.decode(answer.body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise Retryable(f"{what}: the answer is not JSON", code="not-json") from None
-
-
-def shaped(tree: object, type_: type[T], what: str) -> T:
-    """
-    Return decoded JSON as one of our nouns.
-
-    Raises:
-        Retryable: `wrong-shape`.
-    """
-    try:
-        return msgspec.convert(tree, type_)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise Retryable(f"{what}: the answer has an unknown shape", code="wrong-shape") from None
-
-
 def segment(text: str) -> str:
     """Return an id as one segment of a path: `.` and `..` must not climb."""
     return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 
-async def together(*jobs: Callable[[], Awaitable[None]]) -> None:
-    """Do all at once; the first error ends the others, and the one that matters most is raised: `bug` for one that nobody expected."""
-    errors: list[ConsumerError] = []
-    async with anyio.create_task_group() as tasks:
+def encoded(url: str) -> str:
+    """
+    Return a URL as people write it, percent-encoded where it must be.
 
-        async def run(job: Callable[[], Awaitable[None]]) -> None:
-            try:
-                with fenced("exchange"):
-                    await job()
-            except ConsumerError as error:
-                errors.append(error)
-                tasks.cancel_scope.cancel()
-
-        for job in jobs[:-1]:
-            tasks.start_soon(run, job)
-        await run(jobs[-1])  # A task costs as much as a tenth of a call.
-    if errors:
-        raise weightiest(errors)
+    Raises:
+        ValueError: it is none.
+    """
+    return str(URL(url))

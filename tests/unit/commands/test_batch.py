@@ -20,7 +20,7 @@ from consumer.resync.filters import Filters
 from consumer.resync.makeas import Written
 from consumer.resync.run import Target, Vendor
 from consumer.settings.model import WorkerSettings
-from consumer.telemetry.fence import PartEnded
+from consumer.telemetry.fences import PartEnded
 from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual
 from tests.simulation.settings import SETTINGS

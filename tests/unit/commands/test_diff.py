@@ -5,89 +5,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-import pytest
 from msgspec import convert, structs
 
 from consumer.commands import diff as diffing
-from consumer.commands.diff import AccountDiff, Change, UserDiff, changes, diff, masked
+from consumer.commands.diff import AccountDiff, UserDiff, diff, masked
 from consumer.core.answers.snapshot import Profile, Snapshot
 from consumer.core.errors import ConsumerError, Denied, Retryable
-from consumer.core.mapping.documents import Documents, Subscriber
+from consumer.core.mapping.contact import Change, Contact
 from consumer.core.model import UserKey
 from consumer.resync.clients import Upstreams, gates
-from consumer.resync.makeas import Contact
 from consumer.resync.run import Target, Vendor
 from consumer.settings.model import SesamySettings
 from tests.clock import virtual
 from tests.metrics_table import one_of_each
-
-
-def wanted(email: str = "ann@børs.no", tags: tuple[str, ...] = ()) -> Documents:
-    return Documents(subscriber=Subscriber(email=email, external_id="u"), tags=tags, products=(), subscriptions=())
-
-
-@pytest.mark.parametrize(
-    ("held", "action"),
-    [
-        ("ann@børs.no", "same"),
-        ("Ann@xn--brs-0na.no", "same"),
-        ("bob@børs.no", "change"),
-        (None, "add"),
-    ],
-)
-def test_an_address_in_another_spelling_is_no_drift(held: str | None, action: str) -> None:
-    contact = convert({"id": 1, "email": held}, Contact)
-
-    assert [one.action for one in changes(contact, wanted(), []) if one.field == "email"] == [action]
-
-
-@pytest.mark.parametrize(
-    ("held", "asked", "actions"),
-    [
-        ("sesamy_a", "sesamy_a", ["same"]),
-        ("sesamy_A", "sesamy_a", ["same"]),
-        ("sesamy_b", "sesamy_a", ["add", "remove"]),
-        ("Sesamy_VIP", "sesamy_a", ["add", "keep"]),
-        ("SESAMY_TAG_VIP", "sesamy_a", ["add", "remove"]),
-    ],
-)
-def test_what_becomes_of_a_tag(held: str, asked: str, actions: list[str]) -> None:
-    contact = convert({"id": 1, "tags": [held]}, Contact)
-
-    assert [one.action for one in changes(contact, wanted(tags=(asked,)), []) if one.field == "tag"] == actions
-
-
-# ---- Fields and lists ----
-
-
-def actions(contact: Contact | None, documents: Documents, lists: tuple[str, ...] = ()) -> dict[str, str]:
-    return {one.field: one.action for one in changes(contact, documents, lists)}
-
-
-def test_what_sesamy_does_not_know_is_left_as_it_is() -> None:
-    contact = convert({"id": 1, "email": "ann@børs.no", "firstname": "Ann", "company": ""}, Contact)
-
-    assert actions(contact, wanted()) == {"email": "same", "firstname": "keep", "external_id": "add"}
-
-
-def test_a_contact_that_is_not_there_is_added_with_its_lists() -> None:
-    assert actions(None, wanted(), ("7",)) == {"email": "add", "external_id": "add", "list": "add"}
-
-
-@pytest.mark.parametrize(
-    ("held", "status", "action"),
-    [
-        (["7"], "active", "same"),
-        ([{"id": 7}], "active", "same"),
-        ([], "active", "add"),
-        (None, "active", "unknown"),
-        ([], "unsubscribed", "keep"),
-    ],
-)
-def test_who_left_is_kept_off_its_lists(held: object, status: str, action: str) -> None:
-    contact = convert({"id": 1, "lists": held, "email_status": status}, Contact)
-
-    assert [one.action for one in changes(contact, wanted(), ["7"]) if one.field == "list"] == [action]
 
 
 def test_no_personal_value_is_shown_in_a_masked_diff() -> None:

@@ -47,11 +47,3 @@ def test_a_page_comes_back_as_it_was() -> None:
     assert page is not None
     ledger.begin(0, page)
     assert (ledger.watermarks(), ledger.next_offset(0), ledger.open_count(0), ledger.oldest_since_ms(0)) == ({0: 0}, 2, 2, 0)
-
-
-def test_forgetting_drops_the_open_ones_only() -> None:
-    ledger = Ledger()
-    ledger.begin(0, 0)
-    read(ledger, [0, 1])
-    ledger.forget_open(0)
-    assert (ledger.watermarks(), ledger.oldest_since_ms(0), list(ledger.partitions)) == ({0: 2}, None, [0])

@@ -9,13 +9,13 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, RequestTimedOutError
 
-from consumer.core.ledger import Ledger
-from consumer.core.model import AccountId, Door, Event, Letter, Result, UserKey, Verdict
-from consumer.core.users.debts import Rules
+from consumer.core.model import AccountId, Event, Letter, Result, UserKey, Verdict
 from consumer.core.users.schedule import Schedule
 from consumer.kafka.assignment import Assignment
-from consumer.kafka.letter_writer import Poison
 from consumer.telemetry.metrics import Metrics
+from tests.fakes.backlog import backlog
+from tests.fakes.doors import Doors
+from tests.fakes.rules import rules
 from tests.simulation.settings import SETTINGS
 
 ANN, BO, CAT = (UserKey("v", name) for name in ("ann", "bo", "cat"))
@@ -60,55 +60,19 @@ class Broker:
         self.positions[tp.partition] = offset
 
 
-class Letters:
-    """A parker that writes nothing."""
-
-    def __init__(self) -> None:
-        self.users: dict[UserKey, tuple[Letter, ...]] = {}
-        self.poison: list[Poison] = []
-
-    def put_poison(self, poison: Poison) -> None:
-        self.poison.append(poison)
-
-    def put_user(self, key: UserKey, letters: tuple[Letter, ...]) -> None:
-        self.users[key] = letters
-
-    def give_up(self, partitions: Collection[int]) -> dict[int, list[Poison]]:
-        self.users.clear()
-        gone = {partition: [one for one in self.poison if one.letter.partition == partition] for partition in partitions}
-        self.poison = [one for one in self.poison if one.letter.partition not in gone]
-        return gone
-
-
-class Open:
-    """Gates that let everybody in."""
-
-    def vendor(self, vendor: str, *, now: float) -> Door:
-        assert vendor
-        assert now
-        return Door.OPEN
-
-    def account(self, account: AccountId, *, now: float) -> Door:
-        assert account
-        assert now
-        return Door.OPEN
-
-
 class Desk:
     """An assignment and what it keeps in step."""
 
     def __init__(self) -> None:
-        rules = Rules(quiet_s=2.0, max_wait_s=30.0, concurrency=4, max_attempts=1, backoff_s=1.0, backoff_max_s=60.0)
-        self.schedule, self.ledger = Schedule(rules, {"v": (ACCOUNT,)}, urgent=()), Ledger()
-        self.broker, self.letters, self.committed = Broker(), Letters(), dict[int, int]()
+        self.schedule = Schedule(rules(concurrency=4, max_attempts=1), {"v": (ACCOUNT,)}, urgent=())
+        self.backlog = backlog(self.schedule)
+        self.ledger, self.letters = self.backlog.ledger, self.backlog.to_park
+        self.broker, self.committed = Broker(), dict[int, int]()
         self.epochs: list[int] = []
-        parker: Any = self.letters
         commits: Any = SimpleNamespace(committed=self.committed)
         self.assignment = Assignment(
             topic="t",
-            schedule=self.schedule,
-            ledger=self.ledger,
-            parker=parker,
+            backlog=self.backlog,
             commits=commits,
             hand_over=self._commit,
             taken_up=self._taken_up,
@@ -121,8 +85,8 @@ class Desk:
         self.committed.update(self.ledger.watermarks())
         self.broker.offsets.update(self.committed)
 
-    async def _taken_up(self, partitions: int) -> None:
-        assert partitions == self.broker.partitions
+    async def _taken_up(self) -> None:
+        assert self.backlog.topic_partitions == self.broker.partitions
         self.epochs.append(self.assignment.epoch)
 
     async def given(self, *partitions: int) -> None:
@@ -133,9 +97,8 @@ class Desk:
 
     def touch(self, user: UserKey, partition: int, offset: int) -> None:
         now = anyio.current_time()
-        if self.schedule.submit(Event(user, "contract.1#update"), partition, offset, since_ms=1, now=now):
-            self.ledger.open(partition, offset, since_ms=1)
-        self.ledger.read(partition, offset + 1)
+        self.backlog.submit(Event(user, "contract.1#update"), partition, offset, since_ms=1, now=now)
+        self.backlog.read_to(partition, offset + 1)
 
 
 async def test_all_is_asked_in_three_requests_however_many_partitions() -> None:
@@ -200,15 +163,14 @@ async def test_poison_goes_and_comes_with_its_partition_and_letters_on_their_way
     desk = Desk()
     await desk.given(0, 1)
     for partition in (0, 1):
-        desk.ledger.open(partition, 0, since_ms=1)
-        desk.letters.put_poison(Poison(None, Letter(code="not-json", stage="intake", partition=partition, offset=0)))
-        desk.ledger.read(partition, 1)
+        desk.backlog.park_record(Letter(code="not-json", stage="intake", partition=partition, offset=0), since_ms=1)
+        desk.backlog.read_to(partition, 1)
     desk.letters.users[ANN] = ()
     await desk.revoked()
-    assert (desk.letters.poison, desk.letters.users) == ([], {})
+    assert (desk.letters.records, desk.letters.users) == ({}, {})
 
     await desk.given(1)
-    assert [one.letter.partition for one in desk.letters.poison] == [1]
+    assert [place.partition for place in desk.letters.records] == [1]
     assert desk.ledger.watermarks() == {1: 0}
 
 
@@ -218,7 +180,7 @@ async def test_a_parking_that_is_cut_short_leaves_only_tokens_that_somebody_clos
     await desk.given(0)
     desk.touch(ANN, 0, 5)
     later = anyio.current_time() + 10
-    job = desk.schedule.take(Open(), now=later)
+    job = desk.schedule.take(Doors(), now=later)
     assert job is not None
     desk.schedule.end_run(job, Result(Verdict.REFUSED, "http-422"), {}, now=later, uniform=0.5)
     assert desk.schedule.counts()["parking"] == 1
@@ -259,13 +221,13 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_whatever_was_committ
     await desk.given(0, 1)
     desk.touch(ANN, 0, 500)
     desk.touch(BO, 1, 600)
-    desk.letters.put_poison(Poison(None, Letter(code="not-json", stage="intake", partition=0, offset=501)))
+    desk.backlog.park_record(Letter(code="not-json", stage="intake", partition=0, offset=501), since_ms=1)
     await desk.revoked()
     desk.broker.id, desk.broker.first = b"b" * 16, {0: 3}
     await desk.given(0)
 
     assert (desk.broker.positions[0], desk.ledger.watermarks()) == (3, {0: 3})
-    assert (list(desk.schedule.users), desk.ledger.open_count(0), desk.letters.poison) == ([BO, ANN], 0, [])
+    assert (list(desk.schedule.users), desk.ledger.open_count(0), desk.letters.records) == ([BO, ANN], 0, {})
     assert [[one.code for one in letters] for letters in desk.letters.users.values()] == [["held"]], "Bo's partition is another's now"
     assert list(desk.letters.users) == [BO]
     assert list(desk.schedule.users[ANN].tokens()) == []

@@ -144,17 +144,16 @@ async def test_who_has_tokens_on_two_partitions_is_dirty_once_and_both_go_on() -
 
 async def test_it_is_told_how_many_partitions_the_topic_has() -> None:
     desk = Desk()
-    assert desk.assignment.of_topic == 0
+    assert desk.backlog.topic_partitions == 0
     await desk.given(*(tp.partition for tp in tps(2)))
-    assert (desk.assignment.of_topic, len(desk.epochs)) == (4, 1)
+    assert (desk.backlog.topic_partitions, len(desk.epochs)) == (4, 1)
 
 
 async def test_whom_no_log_holds_any_more_is_parked_when_partitions_go() -> None:
     desk = Desk()
     await desk.given(0)
     desk.touch(ANN, 0, 5)
-    desk.schedule.forget_tokens(0)
-    desk.ledger.forget_open(0)
+    desk.backlog.restart(0, 6)
     await desk.revoked()
 
     assert {user: [one.code for one in letters] for user, letters in desk.letters.users.items()} == {ANN: ["held"]}

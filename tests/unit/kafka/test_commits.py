@@ -32,12 +32,13 @@ class Broker:
     """Takes what it is sent, after a while; or fails."""
 
     def __init__(self) -> None:
+        self.generation = 7
         self.sent: list[dict[int, int]] = []
         self.sent_at: list[float] = []
         self.takes_s = 0.0
         self.fails: KafkaError | None = None
 
-    async def store(self, offsets: Mapping[int, int]) -> None:
+    async def commit_offsets(self, offsets: Mapping[int, int]) -> None:
         self.sent.append(dict(offsets))
         self.sent_at.append(anyio.current_time())
         await anyio.sleep(self.takes_s)
@@ -52,19 +53,18 @@ class Desk:
         self.ledger, self.lease, self.broker = Ledger(), Lease(30.0), Broker()
         self.ledger.begin(0, 5)
         self.ledger.begin(1, 8)
-        self.generation = 7
         self.losses = 0
         self.metrics = Metrics(SETTINGS)
         self.commits = Commits(
             self.ledger,
             self.lease,
-            store=self.broker.store,
-            generation=lambda: self.generation,
             session_timeout_s=session_timeout_s,
             on_loss=self._lost,
             clock=self._clock,
             metrics=self.metrics,
         )
+
+        self.commits.member = self.broker
 
     def _lost(self) -> None:
         assert self.left_s == -inf, "who is told of the loss must not find a lease"
@@ -213,7 +213,7 @@ def test_a_commit_without_a_generation_proves_nothing(generation: int) -> None:
     @virtual
     async def run() -> None:
         desk = Desk()
-        desk.generation = generation
+        desk.broker.generation = generation
         assert not await desk.commits.commit(limit_s=1)
         assert (desk.left_s, desk.results, desk.commits.committed) == (-inf, {"ok": 1}, {0: 5, 1: 8})
 
@@ -234,7 +234,7 @@ def test_a_generation_that_changed_meanwhile_proves_nothing(later: int) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(commit)
             await anyio.sleep(0.5)
-            desk.generation = later
+            desk.broker.generation = later
         assert (proved, desk.left_s, desk.results) == ([False], -inf, {"ok": 1})
 
     run()

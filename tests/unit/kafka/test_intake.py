@@ -15,16 +15,16 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
 from consumer.core.events import URGENT, Ignored, Unknown, decode
-from consumer.core.ledger import Ledger
-from consumer.core.model import AccountId, Event, UserKey
+from consumer.core.model import AccountId, Event, Letter, UserKey
 from consumer.core.unknown import OTHER, UnknownTypes, UnknownVendors
-from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
 from consumer.kafka.intake import Intake
-from consumer.kafka.letter_writer import Poison
+from consumer.kafka.records import Records
 from consumer.kafka.topic_watch import TopicWatch
 from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual
+from tests.fakes.backlog import backlog
+from tests.fakes.rules import rules
 from tests.simulation.settings import SETTINGS
 
 _EVENT = b'{"eventType":"contract.1#update","vendorId":"v1","userId":"%d-%d"}'
@@ -131,51 +131,31 @@ class Steady:
         """Find nothing wrong."""
 
 
-class Letters:
-    def __init__(self) -> None:
-        self.poison: list[Poison] = []
-
-    @property
-    def poison_count(self) -> int:
-        return len(self.poison)
-
-    def put_poison(self, poison: Poison) -> None:
-        self.poison.append(poison)
-
-    def give_up_poison(self, partition: int) -> None:
-        self.poison = [one for one in self.poison if one.letter.partition != partition]
-
-
 class Desk:
     """An intake and what it fills."""
 
     def __init__(self, consumer: Consumer, *, max_dirty_users: int = 1000, takes_types: bool = False, traces: Any = None) -> None:
-        rules = Rules(quiet_s=2.0, max_wait_s=30.0, concurrency=4, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
-        self.schedule, self.ledger = Schedule(rules, {"v1": (AccountId("1"),)}, urgent=URGENT), Ledger()
-        for partition in consumer.logs:
-            self.ledger.begin(partition, 0)
+        self.schedule = Schedule(rules(concurrency=4), {"v1": (AccountId("1"),)}, urgent=URGENT)
+        self.backlog = backlog(self.schedule, *consumer.logs)
+        self.ledger, self.letters = self.backlog.ledger, self.backlog.to_park
         self.steady = Steady()
         steady: Any = self.steady
-        self.letters = Letters()
-        letters: Any = self.letters
         taken: Any = consumer
         self.unknown, self.types, self.metrics = UnknownVendors(), UnknownTypes(are_taken=takes_types), Metrics(SETTINGS)
-        self.intake = Intake(
-            taken,
-            steady,
-            topic="t",
-            schedule=self.schedule,
-            ledger=self.ledger,
-            parker=letters,
+        records = Records(
+            self.backlog,
             vendors=["v1"],
             unknown=self.unknown,
             unknown_types=self.types,
-            ring=lambda: None,
-            max_dirty_users=max_dirty_users,
             metrics=self.metrics,
             traces=traces,
             wall_clock=lambda: _NOW_MS / 1000,
         )
+        self.intake = Intake(taken, steady, records, self.backlog, topic="t", max_dirty_users=max_dirty_users, metrics=self.metrics)
+
+    @property
+    def parked(self) -> list[Letter]:
+        return [*self.letters.records.values()]
 
     def counted(self, outcome: str) -> float | None:
         return self.metrics.registry.get_sample_value("sesamy_makeas_records_total", {"outcome": outcome})
@@ -268,7 +248,7 @@ async def test_a_log_that_is_gone_takes_its_tokens_and_its_poison_along_and_the_
     consumer.out_of_range, consumer.first[1] = {1}, 7
     assert await desk.run_for(5) == {0: 2, 1: 7}
 
-    assert [one.letter.partition for one in desk.letters.poison] == [0]
+    assert [one.partition for one in desk.parked] == [0]
     assert {key.user: list(user.tokens()) for key, user in desk.schedule.users.items()} == {"0-1": [(0, 1)], "1-1": []}
     assert ([desk.ledger.open_count(p) for p in (0, 1)], desk.ledger.watermarks(), len(desk.schedule)) == ([2, 0], {0: 0, 1: 7}, 2)
     counted = desk.metrics.registry.get_sample_value
@@ -423,7 +403,7 @@ def test_a_long_key_is_not_kept(length: int, is_kept: bool) -> None:
         desk = Desk(consumer)
         assert await desk.run_for(5) == {0: 3}
 
-        assert [key if is_kept else None, None] == [one.key for one in desk.letters.poison]
+        assert [key if is_kept else None, None] == [one.key for one in desk.parked]
         (user,) = desk.schedule._users.values()
         assert (key if is_kept else None) == (user.own_case.key if user.own_case else None)
 
@@ -540,9 +520,7 @@ def test_a_record_at_which_our_reading_fails_is_parked_and_costs_no_other(monkey
 
         assert await desk.run_for(5) == {0: 4, 1: 4}
         assert len(desk.schedule) == 7
-        assert [(one.key, one.letter.code, one.letter.stage, one.letter.offset) for one in desk.letters.poison] == [
-            (b"key", "bug", "intake", 1)
-        ]
+        assert [(one.key, one.code, one.stage, one.offset) for one in desk.parked] == [(b"key", "bug", "intake", 1)]
         assert desk.counted("poison") == 1
 
     test()
@@ -559,7 +537,7 @@ def test_headers_at_which_our_reading_fails_cost_a_trace_and_no_reader(caplog: p
         desk = Desk(Consumer(1, 3), traces=Traces())
 
         assert await desk.run_for(5) == {0: 3}
-        assert (len(desk.schedule), desk.letters.poison) == (3, [])
+        assert (len(desk.schedule), desk.parked) == (3, [])
         (line,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")
         assert "test_intake.py" in line
         assert "0-1" not in line

@@ -221,7 +221,7 @@ async def test_records_that_wait_to_be_parked_count_as_dirty_users_do() -> None:
     desk = Desk(consumer, max_dirty_users=5)
 
     assert await desk.run_for(20) == {0: 6}
-    assert (desk.intake.paused, len(desk.letters.poison)) == (True, 6)
+    assert (desk.intake.paused, len(desk.parked)) == (True, 6)
 
 
 @pytest.mark.parametrize("limit", [1000, 2])
@@ -240,7 +240,7 @@ def test_the_intake_seems_alive_as_long_as_it_polls_be_it_paused_or_not(limit: i
 @virtual
 async def test_the_workers_are_woken_for_what_was_read_and_for_nothing_else() -> None:
     desk, rung_at = Desk(Consumer(1, 3)), list[int]()
-    desk.intake._ring = lambda: rung_at.append(len(desk.schedule))
+    desk.backlog.on_work = lambda: rung_at.append(len(desk.schedule))
     await desk.run_for(10)
 
     assert rung_at == [2, 3]

@@ -1,4 +1,4 @@
-"""The dead-letter topic while it fails: a letter is tried with a new producer, and a reader that hears nothing is given up."""
+"""The dead-letter topic while it fails: a letter is tried with a new producer."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,23 +6,25 @@ from typing import Any
 
 import anyio
 import pytest
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
+from msgspec.structs import replace
 
-from consumer.core.letters.record import Named, Origin, fields
-from consumer.core.model import AccountId, Addressee, Letter, UserKey
+from consumer.core.letters.headers import Named, Origin, fields
+from consumer.core.letters.record import Writing, mark
+from consumer.core.model import AccountId, Addressee, Letter, Place, UserKey
+from consumer.core.users.schedule import Schedule
 from consumer.kafka import letter_writer
-from consumer.kafka.client.silence import Answers
-from consumer.kafka.letter_writer import Parker, Poison, mark
+from consumer.kafka.letter_writer import LetterWriter
 from consumer.pod.status.gauges import gauges
 from consumer.pod.status.tables import _lines
 from consumer.pod.status.tree import LetterCounts, Status
 from consumer.settings.tls import Unusable
 from consumer.telemetry.metrics import Metrics
+from tests.fakes.backlog import backlog
+from tests.fakes.rules import rules
 from tests.metrics_table import one_of_each
 
 LETTER = Letter(code="not-json", stage="intake", partition=0, offset=7)
-ONE, OTHER = TopicPartition("letters", 0), TopicPartition("letters", 1)
 
 
 class Producer:
@@ -55,24 +57,37 @@ ADDRESSES = {
 
 
 class Desk:
-    """A parker, what it says, and the producers it is given."""
+    """A letter writer, the backlog that it empties, and the producers it is given."""
 
     def __init__(self, *made: Producer | Exception, replaced: tuple[Named, ...] = (), of_topic: int = 4) -> None:
-        self.users: list[UserKey] = []
-        self.poison: list[tuple[int, int]] = []
         self.metrics = Metrics(one_of_each())
         self._coming = iter(made)
-        self.parker = Parker(
-            self._producing,
-            topic="letters",
-            source_topic="events",
-            of_topic=lambda: of_topic,
-            addresses=ADDRESSES,
-            on_user=self.users.append,
-            on_poison=lambda *place: self.poison.append(place),
-            replaced=lambda _: replaced,
-            metrics=self.metrics,
-        )
+        self.backlog = backlog(Schedule(rules(), {"v": ()}, urgent=()), 0)
+        self.backlog.topic_partitions = of_topic
+        self.backlog.replaced_by = lambda letters: replaced if letters else ()  # type: ignore[method-assign]
+        self.to_park = self.backlog.to_park
+        self.users: list[UserKey] = []
+        self.backlog.user_parked = self._user_parked  # type: ignore[method-assign]
+        self.writer = LetterWriter(self.backlog, self._producing, Writing("events", ADDRESSES), topic="letters", metrics=self.metrics)
+
+    def _user_parked(self, user: UserKey, letters: tuple[Letter, ...], *, now: float) -> bool:
+        assert now >= 0
+        if self.to_park.users.get(user) is not letters:
+            return False
+        del self.to_park.users[user]
+        self.users.append(user)
+        return True
+
+    def put_user(self, user: UserKey, letters: tuple[Letter, ...]) -> None:
+        self.to_park.users[user] = letters
+        self.backlog.on_letters()
+
+    def put_record(self, letter: Letter) -> None:
+        self.backlog.park_record(letter, since_ms=0)
+
+    def put_done(self, letter: Named) -> None:
+        self.to_park.done[letter] = None
+        self.backlog.on_letters()
 
     @asynccontextmanager
     async def _producing(self) -> AsyncIterator[Any]:
@@ -82,15 +97,15 @@ class Desk:
         yield one
         one.closed = True
 
-    async def written(self) -> Parker:
+    async def written(self) -> LetterWriter:
         """Return once all is written."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.parker.run)
+            tasks.start_soon(self.writer.run)
             with anyio.fail_after(5):
-                while len(self.parker) or self.parker.failing_since is not None:
+                while len(self.to_park) or self.writer.failing_since is not None:
                     await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
-        return self.parker
+        return self.writer
 
     def bugs(self) -> float:
         found: float = self.metrics.bugs.labels(stage="letter")._value.get()
@@ -102,27 +117,28 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(letter_writer, "_AGAIN_S", 0.01)
 
 
-async def written_by(*made: Producer | Exception) -> Parker:
+async def written_by(*made: Producer | Exception) -> Desk:
     """Park one record, with these producers in turn; return once it is written."""
     desk = Desk(*made)
-    desk.parker.put_poison(Poison(None, LETTER))
-    return await desk.written()
+    desk.put_record(LETTER)
+    await desk.written()
+    return desk
 
 
 async def test_a_letter_is_tried_again_with_a_new_producer() -> None:
     """Once the old one is closed; and it is written once."""
     old, new = Producer(failures=1), Producer(failures=0)
-    parker = await written_by(old, new)
+    desk = await written_by(old, new)
 
     assert (old.sent, old.closed, new.sent, new.closed) == (0, True, 1, False)
-    assert (parker.written, len(parker)) == (1, 0)
+    assert (desk.writer.written, len(desk.to_park)) == Place(1, 0)
 
 
 @pytest.mark.parametrize("error", [KafkaConnectionError(), TimeoutError(), Unusable("kafka.ssl_cafile", "no PEM", "put it there")])
 async def test_where_no_producer_can_be_had_the_letter_waits(error: Exception) -> None:
-    parker = await written_by(error, error, Producer(failures=0))
+    desk = await written_by(error, error, Producer(failures=0))
 
-    assert (parker.written, len(parker)) == (1, 0)
+    assert (desk.writer.written, len(desk.to_park)) == Place(1, 0)
 
 
 def of_account(account: str | None, *, partitions: int | None = None, lists: tuple[str, ...] = ()) -> Letter:
@@ -142,8 +158,8 @@ def of_account(account: str | None, *, partitions: int | None = None, lists: tup
 async def test_all_letters_of_a_user_are_written_each_with_its_account_and_the_last_says_what_they_replace() -> None:
     """Before the last all others are there: a crash in between closes nothing."""
     producer = Producer(failures=0)
-    desk = Desk(producer, replaced=(Named((0, 7), Origin(3, 40, 0)), Named((1, 8))))
-    desk.parker.put_user(ANN, (of_account("a"), of_account("b", lists=("22",)), of_account(None)))
+    desk = Desk(producer, replaced=(Named(Place(0, 7), Origin(3, 40, 0)), Named(Place(1, 8))))
+    desk.put_user(ANN, (of_account("a"), of_account("b", lists=("22",)), of_account(None)))
     await desk.written()
 
     said = [headers for _, _, headers in producer.records]
@@ -151,7 +167,7 @@ async def test_all_letters_of_a_user_are_written_each_with_its_account_and_the_l
     assert [one.get("replaces") for one in said] == [None, None, "0:7,1:8"]
     assert said[-1]["replaces.origins"] == "3:40@1970-01-01T00:00:00.000Z,"
     assert [key for key, _, _ in producer.records] == [b"v|ann"] * 3
-    assert (desk.users, desk.parker.written) == ([ANN], 3)
+    assert (desk.users, desk.writer.written) == ([ANN], 3)
 
 
 @pytest.mark.parametrize(("of_topic", "partitions", "said"), [(4, None, "4"), (0, None, None), (4, 3, "3"), (4, 0, None)])
@@ -159,7 +175,7 @@ async def test_a_letter_says_how_many_partitions_its_source_had(of_topic: int, p
     """Where a letter asked for the run, as many as that one said."""
     producer = Producer(failures=0)
     desk = Desk(producer, of_topic=of_topic)
-    desk.parker.put_user(ANN, (of_account("a", partitions=partitions),))
+    desk.put_user(ANN, (of_account("a", partitions=partitions),))
     await desk.written()
 
     assert [headers.get("source.partitions") for _, _, headers in producer.records] == [said]
@@ -170,7 +186,7 @@ async def test_a_record_that_can_not_be_read_has_a_letter_with_a_key(key: bytes 
     """A compacted topic refuses one without, again and again, and its partition would stand still."""
     producer = Producer(failures=0)
     desk = Desk(producer)
-    desk.parker.put_poison(Poison(key, LETTER))
+    desk.put_record(replace(LETTER, key=key))
     await desk.written()
 
     assert [(found, value) for found, value, _ in producer.records] == [(written, b"")]
@@ -179,24 +195,24 @@ async def test_a_record_that_can_not_be_read_has_a_letter_with_a_key(key: bytes 
 async def test_done_repeats_which_letter_it_means() -> None:
     producer = Producer(failures=0)
     desk = Desk(producer)
-    desk.parker.put_done(Named((1, 7), Origin(3, 40, 1_795_507_200_123)))
-    desk.parker.put_done(Named((1, 8)))
+    desk.put_done(Named(Place(1, 7), Origin(3, 40, 1_795_507_200_123)))
+    desk.put_done(Named(Place(1, 8)))
     await desk.written()
 
     (_, _, full), (_, _, bare) = producer.records
     assert (full["letter"], full["state"], full["source.partition"], full["source.offset"]) == ("1:7", "done", "3", "40")
     assert full["parked_at"] == "2026-11-24T08:00:00.123Z"
     assert set(bare) == {"letter", "state", "marked_at"}
-    assert mark(Named((1, 8)), "requeue").partition == 1
+    assert mark(Named(Place(1, 8)), "requeue", now_ms=0).partition == 1
 
 
 async def test_done_for_a_partition_that_is_gone_is_dropped_and_all_else_is_written(caplog: pytest.LogCaptureFixture) -> None:
     """The client refuses such a record with an assertion."""
     producer = Producer(failures=0)
     desk = Desk(producer)
-    desk.parker.put_done(Named((2, 7)))
-    desk.parker.put_done(Named((1, 7)))
-    desk.parker.put_user(ANN, (of_account("a"),))
+    desk.put_done(Named(Place(2, 7)))
+    desk.put_done(Named(Place(1, 7)))
+    desk.put_user(ANN, (of_account("a"),))
     await desk.written()
 
     assert [headers.get("letter") for _, _, headers in producer.records] == [None, "1:7"]
@@ -206,7 +222,7 @@ async def test_done_for_a_partition_that_is_gone_is_dropped_and_all_else_is_writ
 async def test_what_nobody_expected_of_one_letter_ends_nothing() -> None:
     """It is counted, and the letter tried again with a new producer: the partition may have gone in between."""
     desk = Desk(Producer(failures=1, error=AssertionError("Unrecognized partition")), Producer(failures=0))
-    desk.parker.put_done(Named((1, 7)))
+    desk.put_done(Named(Place(1, 7)))
     await desk.written()
 
     assert desk.bugs() == 1
@@ -214,71 +230,31 @@ async def test_what_nobody_expected_of_one_letter_ends_nothing() -> None:
 
 async def test_a_user_whose_letter_can_not_be_made_keeps_nobody_else_waiting() -> None:
     desk = Desk(Producer(failures=0), *[KafkaError()] * 1000)
-    desk.parker.put_user(ANN, (of_account("nobody's"),))
-    desk.parker.put_user(UserKey("v", "bo"), (of_account("a"),))
+    desk.put_user(ANN, (of_account("nobody's"),))
+    desk.put_user(UserKey("v", "bo"), (of_account("a"),))
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(desk.parker.run)
+        tasks.start_soon(desk.writer.run)
         with anyio.fail_after(5):
             while not desk.users:
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
 
-    assert (desk.users, len(desk.parker), desk.bugs() >= 1) == ([UserKey("v", "bo")], 1, True)
-
-
-def test_letters_of_users_go_with_the_partitions_and_records_are_handed_back() -> None:
-    """Their users are set aside, and parked again by whoever has them then."""
-    parker = Desk().parker
-    parker.put_user(ANN, (of_account("a"),))
-    parker.put_poison(Poison(None, LETTER))
-    parker.put_done(Named((1, 7)))
-
-    assert parker.give_up([0, 1]) == {0: [Poison(None, LETTER)], 1: []}
-    assert (len(parker), parker.poison_count) == (1, 0)
+    assert (desk.users, len(desk.to_park), desk.bugs() >= 1) == ([UserKey("v", "bo")], 1, True)
 
 
 async def test_since_when_letters_fail_is_the_first_failure() -> None:
     """Each further one must not move it: the pod is not ready once it is long enough ago."""
     desk = Desk(*[Producer(failures=1)] * 3, *[KafkaError()] * 1000)
-    desk.parker.put_poison(Poison(None, LETTER))
+    desk.put_record(LETTER)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(desk.parker.run)
-        while desk.parker.failing_since is None:
+        tasks.start_soon(desk.writer.run)
+        while desk.writer.failing_since is None:
             await anyio.sleep(0.01)
-        first = desk.parker.failing_since
+        first = desk.writer.failing_since
         await anyio.sleep(0.2)
         tasks.cancel_scope.cancel()
 
-    assert desk.parker.failing_since == first
-
-
-class Reader:
-    """Says when its partitions answered."""
-
-    def __init__(self) -> None:
-        self.at_ms: dict[TopicPartition, int | None] = {ONE: None, OTHER: None}
-
-    def last_poll_timestamp(self, tp: TopicPartition) -> int | None:
-        return self.at_ms[tp]
-
-
-def test_a_reader_is_heard_once_all_partitions_answer_and_given_up_where_one_no_longer_does() -> None:
-    reader, answers = Reader(), Answers(0.0)
-
-    def heard(now: float) -> bool:
-        return answers.has_come(reader, reader.at_ms, now=now)  # type: ignore[arg-type]
-
-    assert (heard(1.0), answers.any) == (False, False)
-    reader.at_ms[ONE] = 1000
-    assert (heard(2.0), answers.any) == (False, False)
-    reader.at_ms[OTHER] = 1100
-    assert (heard(3.0), heard(4.0), answers.any) == (True, False, True)
-    reader.at_ms[ONE] = 500  # A wall clock may go back.
-    assert heard(5.0)
-    reader.at_ms[OTHER] = 9000
-    assert not heard(35.0)
-    with pytest.raises(KafkaConnectionError):
-        heard(35.5)
+    assert desk.writer.failing_since == first
 
 
 def told(letters: LetterCounts) -> tuple[str, list[float]]:

@@ -9,13 +9,12 @@ import pytest
 from aiokafka.errors import KafkaError
 from msgspec import structs
 
-from consumer.core.letters.record import Named
-from consumer.core.model import UserKey
-from consumer.kafka.letter_writer import Poison
+from consumer.core.letters.headers import Named
+from consumer.core.model import Place, UserKey
 from tests.clock import virtual
 from tests.unit.kafka.test_letter_writer import ANN, LETTER, Desk, Producer, of_account
 
-MARK = Named((1, 7))
+MARK = Named(Place(1, 7))
 KEYS = {"user": b"v|ann", "poison": b"0:7", "done": b"1:7"}
 
 
@@ -67,12 +66,17 @@ class Timed(Desk):
 
     async def run_for(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
-            await self.parker.run()
+            await self.writer.run()
+
+    @property
+    def records_written(self) -> int:
+        letter = self.metrics.dead_letters.labels(stage="intake", code=LETTER.code)
+        return int(letter._value.get())
 
     def said(self) -> list[str]:
         """Return for which kinds it was said that they are written."""
         done = self.metrics.dead_letters_done._value.get()
-        return ["user"] * len(self.users) + ["poison"] * len(self.poison) + ["done"] * int(done)
+        return ["user"] * len(self.users) + ["poison"] * self.records_written + ["done"] * int(done)
 
 
 @pytest.mark.parametrize("refused", ["user", "poison", "done"])
@@ -82,17 +86,17 @@ def test_what_is_not_taken_is_not_said_to_be_written_and_all_else_is(refused: st
     @virtual
     async def test() -> None:
         desk = Timed(Choosy(KEYS[refused]))
-        desk.parker.put_user(ANN, (of_account("a"),))
-        desk.parker.put_poison(Poison(None, LETTER))
-        desk.parker.put_done(MARK)
+        desk.put_user(ANN, (of_account("a"),))
+        desk.put_record(LETTER)
+        desk.put_done(MARK)
         await desk.run_for(35)
 
         assert len(desk.asked_at) == 4, "else it was not tried again"
         assert desk.said() == [kind for kind in KEYS if kind != refused]
-        assert len(desk.parker) == 1
+        assert len(desk.to_park) == 1
         desk.made[0] = Choosy()
         await desk.run_for(1)
-        assert (sorted(desk.said()), len(desk.parker)) == (sorted(KEYS), 0)
+        assert (sorted(desk.said()), len(desk.to_park)) == (sorted(KEYS), 0)
 
     test()
 
@@ -107,9 +111,9 @@ async def test_of_a_users_letters_one_that_is_not_taken_keeps_all_open() -> None
 
     whole = Producer(0)
     desk = Timed(Second(0), whole)
-    desk.parker.put_user(ANN, (of_account("a"), of_account("b")))
+    desk.put_user(ANN, (of_account("a"), of_account("b")))
     await desk.run_for(5)
-    assert (desk.users, len(desk.parker)) == ([], 1)
+    assert (desk.users, len(desk.to_park)) == ([], 1)
 
     await desk.run_for(5)
     assert desk.users == [ANN]
@@ -124,17 +128,17 @@ async def test_letters_that_come_while_older_ones_of_the_user_are_on_their_way_a
     """The user counts as parked once the newest are."""
     producer = Slow(2)
     desk = Timed(producer)
-    desk.parker.put_user(ANN, (of_account("a"),))
+    desk.put_user(ANN, (of_account("a"),))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(desk.run_for, 10)
         await anyio.sleep(1)
         assert (producer.on_their_way, desk.users) == (1, [])
-        desk.parker.put_user(ANN, (of_account("b"),))
+        desk.put_user(ANN, (of_account("b"),))
         await anyio.sleep(2)
         assert desk.users == []
 
     assert [said["makeas.account"] for _, _, said in producer.records] == ["1001", "2001"]
-    assert (desk.users, len(desk.parker)) == ([ANN], 0)
+    assert (desk.users, len(desk.to_park)) == ([ANN], 0)
 
 
 @virtual
@@ -142,16 +146,16 @@ async def test_what_is_given_up_while_it_is_on_its_way_is_not_said_to_be_written
     """Its partition has gone: whoever has it now writes it again, and its offset is not ours to close."""
     producer = Slow(2)
     desk = Timed(producer)
-    desk.parker.put_user(ANN, (of_account("a"),))
-    desk.parker.put_poison(Poison(None, LETTER))
+    desk.put_user(ANN, (of_account("a"),))
+    desk.put_record(LETTER)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(desk.run_for, 10)
         await anyio.sleep(1)
         assert producer.on_their_way == 2
-        assert desk.parker.give_up([0]) == {0: [Poison(None, LETTER)]}
+        assert desk.backlog.set_aside([0], now=anyio.current_time())[0].unreadable == [LETTER]
 
     assert len(producer.records) == 2, "else they were not on their way"
-    assert (desk.said(), len(desk.parker), desk.parker.written) == ([], 0, 0)
+    assert (desk.said(), len(desk.to_park), desk.writer.written) == ([], 0, 0)
 
 
 @virtual
@@ -159,11 +163,11 @@ async def test_no_more_than_five_hundred_letters_of_a_kind_are_on_their_way() ->
     producer = Slow(0.1)
     desk = Timed(producer)
     for number in range(1200):
-        desk.parker.put_user(UserKey("v", f"u{number}"), (of_account("a"),))
+        desk.put_user(UserKey("v", f"u{number}"), (of_account("a"),))
     await desk.run_for(5)
 
     assert producer.most == 500
-    assert (len(producer.records), len(desk.users), len(desk.parker)) == (1200, 1200, 0)
+    assert (len(producer.records), len(desk.users), len(desk.to_park)) == (1200, 1200, 0)
 
 
 # ---- How often, and since when ----
@@ -172,7 +176,7 @@ async def test_no_more_than_five_hundred_letters_of_a_kind_are_on_their_way() ->
 @virtual
 async def test_ten_seconds_after_a_failure_it_is_tried_again() -> None:
     desk = Timed(KafkaError("no"), Producer(1), KafkaError("no"), Producer(0))
-    desk.parker.put_user(ANN, (of_account("a"),))
+    desk.put_user(ANN, (of_account("a"),))
     began = anyio.current_time()
     await desk.run_for(100)
 
@@ -185,7 +189,7 @@ async def test_a_write_that_hangs_is_given_up_and_does_not_count() -> None:
     """After 10 s; 10 s later it is tried with a new producer."""
     hung, good = Slow(10_000), Producer(0)
     desk = Timed(hung, good)
-    desk.parker.put_user(ANN, (of_account("a"),))
+    desk.put_user(ANN, (of_account("a"),))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(desk.run_for, 30)
         await anyio.sleep(5)
@@ -206,8 +210,8 @@ async def test_a_broker_that_does_not_say_which_partitions_there_are_keeps_no_le
             raise AssertionError
 
     desk = Timed(Silent(0), Producer(0))
-    desk.parker.put_done(MARK)
-    desk.parker.put_user(ANN, (of_account("a"),))
+    desk.put_done(MARK)
+    desk.put_user(ANN, (of_account("a"),))
     await desk.run_for(25)
 
     assert desk.said() == ["user", "done"]
@@ -217,15 +221,15 @@ async def test_a_broker_that_does_not_say_which_partitions_there_are_keeps_no_le
 async def test_a_topic_that_is_asked_for_nothing_more_does_not_count_as_failing() -> None:
     """What could not be written has gone with its partition; the pod would never be ready again."""
     desk = Timed(KafkaError("no"))
-    desk.parker.put_poison(Poison(None, LETTER))
+    desk.put_record(LETTER)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(desk.run_for, 30)
         await anyio.sleep(1)
-        assert desk.parker.failing_since is not None
-        desk.parker.give_up([0])
+        assert desk.writer.failing_since is not None
+        desk.backlog.set_aside([0], now=anyio.current_time())
         await anyio.sleep(15)
-        assert desk.parker.failing_since is None
+        assert desk.writer.failing_since is None
 
 
 @virtual
@@ -233,7 +237,7 @@ async def test_a_letter_has_the_key_of_the_users_own_events() -> None:
     """Else it would stand on another partition than its user's other letters, and be tried by another pod."""
     producer = Producer(0)
     desk = Timed(producer)
-    desk.parker.put_user(ANN, (structs.replace(of_account("a"), key=b"own"), structs.replace(of_account("b"), key=b""), of_account(None)))
+    desk.put_user(ANN, (structs.replace(of_account("a"), key=b"own"), structs.replace(of_account("b"), key=b""), of_account(None)))
     await desk.run_for(1)
 
     assert [key for key, _, _ in producer.records] == [b"own", b"", b"v|ann"]

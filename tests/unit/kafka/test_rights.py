@@ -10,8 +10,8 @@ from consumer.core.errors import Fatal
 from consumer.kafka import rights
 from consumer.kafka.describe import READ, WRITE, Described
 from consumer.kafka.rights import Purpose, _creatable, _group, _kept, _letters, _source, findings, permitted
+from consumer.settings.findings import Finding
 from consumer.settings.model import KafkaSettings
-from consumer.settings.rules import Finding
 from consumer.settings.secret import Secret
 
 ALL = frozenset({READ, WRITE})

@@ -5,13 +5,12 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed, TopicAuthorizationFailedError
+from aiokafka.errors import KafkaConnectionError
 
 from consumer.core.errors import Fatal
 from consumer.core.model import UserKey
 from consumer.core.users.settling import Follow
 from consumer.kafka.client import connect
-from consumer.kafka.client.patience import Patience
 from consumer.kafka.tail import Tail
 from consumer.settings.model import KafkaSettings
 from tests.clock import virtual
@@ -230,41 +229,3 @@ async def test_later_it_is_patient_for_two_minutes() -> None:
 
     assert [type(one) for one in raised.value.exceptions] == [Fatal]
     assert anyio.current_time() - began == pytest.approx(121, abs=2)
-
-
-def patience() -> Patience:
-    return Patience(KafkaSettings(), step="x")
-
-
-@virtual
-async def test_patience_lasts_from_the_last_answer_on() -> None:
-    one = patience()
-    one.good()
-    for _ in range(3):
-        await anyio.sleep(118)
-        await one.lost(KafkaConnectionError())
-        one.good()
-    await anyio.sleep(120.5)
-    with pytest.raises(Fatal) as raised:
-        await one.lost(KafkaConnectionError())
-    assert raised.value.status == 69
-
-
-@virtual
-async def test_between_two_tries_a_second_passes() -> None:
-    one = patience()
-    one.good()
-    began = anyio.current_time()
-    await one.lost(TimeoutError())
-
-    assert anyio.current_time() - began == 1
-
-
-@virtual
-async def test_who_is_refused_does_not_try_again() -> None:
-    for error in (TopicAuthorizationFailedError(), SaslAuthenticationFailed()):
-        one = patience()
-        one.good()
-        with pytest.raises(Fatal) as raised:
-            await one.lost(error)
-        assert (raised.value.code, raised.value.status) == ("kafka-denied", 77)

@@ -12,10 +12,10 @@ from aiokafka.errors import KafkaConnectionError
 from consumer.pod.service import Service
 from consumer.pod.status.report import Pulse
 from consumer.resync.clients import Upstreams, gates
-from consumer.telemetry.fence import PartEnded
+from consumer.telemetry.fences import PartEnded
 from consumer.telemetry.metrics import Metrics
 from tests.simulation.settings import SETTINGS
-from tests.unit.telemetry.test_fence import cancelled_by_itself
+from tests.unit.telemetry.test_fences import cancelled_by_itself
 
 
 @asynccontextmanager
@@ -43,7 +43,7 @@ async def returns() -> None:
 
 
 @pytest.mark.parametrize("end", [returns, cancelled_by_itself])
-@pytest.mark.parametrize("part", ["parker", "follower", "commits"])
+@pytest.mark.parametrize("part", ["writer", "follower", "commits"])
 async def test_a_part_that_ends_by_itself_ends_the_pod_with_an_error(part: str, end: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody goes on without it, and until the end the pod says that it is not alive."""
     pod = service()
@@ -70,23 +70,23 @@ async def test_being_stopped_is_no_end_by_itself() -> None:
 async def test_a_pod_that_no_longer_tries_to_join_is_not_alive() -> None:
     """Each try is a sign of life, however often it fails."""
     pod = service()
-    pod.tried_at -= pod.join_limit_s
+    pod.membership.tried_at -= pod.membership.join_limit_s
     assert not is_live(pod)
-    pod.tried_at = anyio.current_time()
+    pod.membership.tried_at = anyio.current_time()
     assert is_live(pod)
 
 
 async def test_a_member_must_poll_and_commit() -> None:
     """Either alone is no life; while a pod drains, nothing is polled."""
     pod = service()
-    pod.assignment.joined = True
-    pod.intake = type("Polled", (), {"polled_at": anyio.current_time(), "paused": False, "out": {}})()
+    pod.membership.assignment.joined = True
+    pod.membership.intake = type("Polled", (), {"polled_at": anyio.current_time(), "paused": False, "out": {}})()
     assert is_live(pod)
 
     pod.commits.tried_at -= 200.0
     assert not is_live(pod)
     pod.commits.tried_at = anyio.current_time()
-    pod.intake.polled_at -= 200.0
+    pod.membership.intake.polled_at -= 200.0
     assert not is_live(pod)
-    pod.state = "draining"
+    pod.membership.state = "draining"
     assert is_live(pod)

@@ -2,8 +2,9 @@
 
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from types import SimpleNamespace
 from typing import Any, Final
 
 import anyio
@@ -14,10 +15,8 @@ from anyio.abc import TaskGroup
 
 from consumer.core.errors import Fatal
 from consumer.core.model import UserKey
-from consumer.kafka import letters_topic
-from consumer.kafka.client import connect
+from consumer.kafka import start
 from consumer.pod import process as pod
-from consumer.pod.process import until_broker
 from consumer.pod.service import Service
 from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual
@@ -26,7 +25,7 @@ from tests.simulation.pod import upstreams_of
 from tests.simulation.run import places_of
 from tests.simulation.settings import SETTINGS
 from tests.simulation.storm import happen
-from tests.simulation.topic import TOPIC, Group, Member, Topic, joined
+from tests.simulation.topic import Group, Member, Topic, joined
 from tests.simulation.world import LETTERS, World
 
 READERS: Final = [UserKey("v1", f"u{number}") for number in range(9)]
@@ -103,7 +102,7 @@ async def town(*, lives: bool = True) -> AsyncIterator[Town]:
         if lives:
             tasks.start_soon(made.service.live)
             await anyio.sleep(10)
-            assert made.service.state == "consuming"
+            assert made.service.membership.state == "consuming"
         yield made
         tasks.cancel_scope.cancel()
 
@@ -124,12 +123,16 @@ async def test_a_lost_consumer_ends_its_runs_and_its_partitions_are_set_aside_un
         here.world.trouble["sesamy:v1"] = "hang"
         happen(here.world, READERS[0])
         await until(lambda: here.is_running)
-        here.service._consuming.cancel()
-        await until(lambda: here.service.consumer is None, limit_s=2)
+        here.service.membership._consuming.cancel()
+        await until(lambda: here.service.membership.member is None, limit_s=2)
         await anyio.sleep(0.01)
 
         assert not here.is_running
-        assert (list(here.service.ledger.partitions), here.service.assignment.joined, here.service.generation) == ([], False, -1)
+        assert (
+            list(here.service.backlog.ledger.partitions),
+            here.service.membership.assignment.joined,
+            here.service.commits.generation,
+        ) == ([], False, -1)
         here.world.trouble.clear()
         await until(lambda: here.written() == {READERS[0]})
         assert len(here.members) == 2
@@ -165,19 +168,21 @@ async def test_once_the_lease_is_over_no_run_goes_on_nor_begins() -> None:
 @virtual
 async def test_no_run_begins_before_a_commit_has_proved_that_the_partitions_are_ours() -> None:
     async with town(lives=False) as here:
+        monkeypatch = pytest.MonkeyPatch()
 
-        async def refuses(_: object) -> None:
+        async def refuses(_: Member, __: object) -> None:
             raise KafkaError("no")
 
-        here.service.commits._store = refuses
+        monkeypatch.setattr(Member, "commit_offsets", refuses)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(here.service.live)
-            await until(lambda: here.service.state == "consuming")
+            await until(lambda: here.service.membership.state == "consuming")
             happen(here.world, READERS[0])
             await anyio.sleep(15)
-            assert len(here.service.schedule) == 1
+            assert len(here.service.backlog.schedule) == 1
             assert (here.runs(), here.is_running) == (0, False)
             tasks.cancel_scope.cancel()
+        monkeypatch.undo()
 
 
 @virtual
@@ -186,7 +191,7 @@ async def test_who_finds_no_broker_tries_every_few_seconds_for_ten_minutes() -> 
         here.join_errors = [KafkaConnectionError() for _ in range(1000)]
         began = anyio.current_time()
         with pytest.raises(Fatal) as raised, anyio.fail_after(2000):
-            await here.service.consume()
+            await here.service.membership.consume()
 
         assert (raised.value.code, raised.value.status) == ("no-broker", 69)
         assert anyio.current_time() - began == pytest.approx(600, abs=6)
@@ -198,10 +203,10 @@ async def test_who_finds_no_broker_tries_every_few_seconds_for_ten_minutes() -> 
 @virtual
 async def test_who_was_well_in_between_has_ten_minutes_again() -> None:
     async with town() as here:
-        here.service.last_good_at -= 900
+        here.service.membership.last_good_at -= 900
         await anyio.sleep(2)
         here.join_errors = [KafkaConnectionError() for _ in range(20)]
-        here.service._consuming.cancel()
+        here.service.membership._consuming.cancel()
         await until(lambda: len(here.members) == 2, limit_s=120)
         assert len(here.joins) == 22
 
@@ -212,7 +217,7 @@ async def test_who_is_refused_at_the_start_ends_at_once() -> None:
         async with town(lives=False) as here:
             here.join_errors = [error]
             with pytest.raises(Fatal) as raised:
-                await here.service.consume()
+                await here.service.membership.consume()
 
             assert (raised.value.code, raised.value.status, len(here.joins)) == ("kafka-denied", 77, 1)
 
@@ -222,7 +227,7 @@ async def test_who_is_refused_later_waits_for_its_rights_to_come_back() -> None:
     """A password that is being changed must not end all pods at once."""
     async with town() as here:
         here.join_errors = [SaslAuthenticationFailed()]
-        here.service._consuming.cancel()
+        here.service.membership._consuming.cancel()
         await until(lambda: len(here.members) == 2)
         assert len(here.joins) == 3
 
@@ -241,7 +246,9 @@ class Steps:
         commits: Any = service.commits
         workers.pause = lambda: self.did.append("pause")
         workers.resume = lambda: self.did.append("resume")
-        workers.drained, workers.cancel, workers.park_orphans = self._drained, self._cancel, self._park_orphans
+        workers.drained, workers.cancel = self._drained, self._cancel
+        backlog: Any = service.backlog
+        backlog.park_orphans = self._park_orphans
         commits.commit = self._commit
 
     async def _drained(self) -> None:
@@ -252,7 +259,8 @@ class Steps:
     async def _cancel(self) -> None:
         self.did.append("cancel")
 
-    def _park_orphans(self) -> bool:
+    def _park_orphans(self, *, now: float) -> bool:
+        assert now >= 0
         self.did.append("orphans")
         return True
 
@@ -267,7 +275,7 @@ async def test_running_runs_may_finish_at_a_hand_over_only_where_we_are_surely_t
     for proves, expected in ((True, ["pause", "commit", "drained", "cancel", "orphans", "commit"]), (False, None)):
         async with town(lives=False) as here:
             steps = Steps(here, proves=proves)
-            await here.service.hand_over()
+            await here.service.membership.hand_over()
 
             assert steps.did == (expected or ["pause", "commit", "cancel", "orphans", "commit"])
 
@@ -277,7 +285,7 @@ async def test_a_run_that_does_not_end_holds_a_hand_over_and_a_drain_up_for_so_l
     for end in ("hand_over", "drain"):
         async with town(lives=False) as here:
             steps, began = Steps(here, drains=False), anyio.current_time()
-            await getattr(here.service, end)()
+            await getattr(here.service.membership, end)()
 
             assert anyio.current_time() - began == pytest.approx(5.0)
             assert steps.did[-3:] == ["cancel", "orphans", "commit"]
@@ -288,8 +296,9 @@ async def test_letters_that_can_not_be_written_hold_a_drain_up_for_five_seconds(
     async with town(lives=False) as here:
         steps, began = Steps(here), anyio.current_time()
         full = {"__len__": lambda _: int(anyio.current_time() - began < 1000)}
-        here.service.parker.__class__ = type("Full", (type(here.service.parker),), full)
-        await here.service.drain()
+        to_park = here.service.backlog.to_park
+        to_park.__class__ = type("Full", (type(to_park),), full)
+        await here.service.membership.drain()
 
         assert anyio.current_time() - began == pytest.approx(5.0)
         assert steps.did[-1] == "commit"
@@ -300,7 +309,7 @@ async def test_a_drain_takes_no_more_in_and_says_whether_a_write_was_cut() -> No
     for cut in (0, 1):
         async with town() as here:
             service = here.service
-            assert service.intake is not None
+            assert service.membership.intake is not None
             happen(here.world, READERS[0])
             await until(lambda: here.is_running)
             service.resync.half_written = -cut
@@ -310,12 +319,17 @@ async def test_a_drain_takes_no_more_in_and_says_whether_a_write_was_cut() -> No
                 service.resync.half_written = before + cut
 
             service.workers.cancel = cancel  # type: ignore[method-assign]
-            assert await service.drain() is (cut == 0)
-            assert service.state == "draining"
+            assert await service.membership.drain() is (cut == 0)
+            assert service.membership.state == "draining"
             happen(here.world, READERS[1])
             await anyio.sleep(10)
             assert here.written() == {READERS[0]}, "who was running is written, and nobody who came later"
             assert here.group.offsets[_partition(READERS[0])] == 1
+
+
+async def taken_up(here: Town, partitions: int) -> None:
+    here.service.backlog.topic_partitions = partitions
+    await here.service.membership.taken_up()
 
 
 def _partition(user: UserKey) -> int:
@@ -326,21 +340,21 @@ def _partition(user: UserKey) -> int:
 async def test_while_it_drains_new_partitions_start_nothing() -> None:
     async with town(lives=False) as here:
         steps = Steps(here)
-        here.service.ledger.begin(0, 0)
-        here.service.state = "draining"
-        await here.service._taken_up(3)
+        here.service.backlog.ledger.begin(0, 0)
+        here.service.membership.state = "draining"
+        await taken_up(here, 3)
 
-        assert (steps.did, here.service.state) == (["commit"], "draining")
+        assert (steps.did, here.service.membership.state) == (["commit"], "draining")
 
 
 @virtual
 async def test_partitions_that_come_are_proved_before_anybody_runs_and_bring_their_share() -> None:
     async with town(lives=False) as here:
         steps = Steps(here)
-        here.service.ledger.begin(0, 0)
-        await here.service._taken_up(4)
+        here.service.backlog.ledger.begin(0, 0)
+        await taken_up(here, 4)
 
-        assert (steps.did, here.service.state) == (["commit", "resume"], "consuming")
+        assert (steps.did, here.service.membership.state) == (["commit", "resume"], "consuming")
         now = anyio.current_time()
         assert {gate.state(now=now).share for gate in here.service.up.gates.accounts.values()} == {0.25}
 
@@ -353,82 +367,35 @@ async def test_without_a_partition_nothing_is_known_of_any_gate() -> None:
         forgotten: list[bool] = []
         gates: Any = here.service.up.gates
         gates.forget = lambda: forgotten.append(True)
-        await here.service._taken_up(3)
-        here.service.ledger.begin(0, 0)
-        await here.service._taken_up(3)
+        await taken_up(here, 3)
+        here.service.backlog.ledger.begin(0, 0)
+        await taken_up(here, 3)
 
         assert forgotten == [True]
 
 
 @virtual
-async def test_what_is_committed_is_of_our_topic_and_without_a_consumer_it_fails() -> None:
-    async with town(lives=False) as here:
-        with pytest.raises(KafkaError):
-            await here.service._store({0: 5})
-        committed: list[object] = []
-
-        class Consumer:
-            async def commit(self, offsets: object) -> None:
-                committed.append(offsets)
-
-        consumer: Any = Consumer()
-        here.service.consumer = consumer
-        await here.service._store({0: 5, 2: 7})
-
-        assert committed == [{TopicPartition(TOPIC, 0): 5, TopicPartition(TOPIC, 2): 7}]
-
-
-@virtual
 async def test_letters_are_taken_up_only_while_it_consumes() -> None:
     async with town(lives=False) as here:
-        owned = here.service.healing._owned
-        here.service.ledger.begin(1, 0)
-        seen = []
-        for state in ("starting", "consuming", "draining"):
-            here.service.state = state
-            seen.append([*owned()])
+        Steps(here)
+        backlog, offered = here.service.backlog, list[list[int]]()
 
-        assert seen == [[], [1], []]
+        def offer(owned: Collection[int], *, of_topic: int, now: float) -> bool:
+            offered.append([*owned])
+            return of_topic < now
+
+        backlog.healing.offer = offer  # type: ignore[method-assign]
+        backlog.begin(1, 0)
+        backlog.offer_letters(now=0.0)
+        await taken_up(here, 3)
+        backlog.offer_letters(now=0.0)
+        await here.service.membership.drain()
+        backlog.offer_letters(now=0.0)
+
+        assert offered == [[], [1], []]
 
 
 # ---- A process ----
-
-
-@virtual
-async def test_a_step_of_the_start_is_tried_again_while_kafka_does_not_answer() -> None:
-    tried: list[float] = []
-    told: list[float] = []
-    errors: list[Exception] = [KafkaConnectionError(), TimeoutError(), ConnectionResetError(), *([KafkaConnectionError()] * 3)]
-
-    async def step() -> None:
-        tried.append(anyio.current_time())
-        if errors:
-            raise errors.pop(0)
-
-    await until_broker(step, "x", trying=lambda: told.append(anyio.current_time()))
-
-    assert [at - tried[0] for at in tried] == [0, 0.5, 1.5, 3.5, 7.5, 12.5, 17.5]
-    assert told == tried
-
-
-@virtual
-async def test_after_ten_minutes_the_start_ends_and_a_refusal_ends_it_at_once() -> None:
-    async def fails(error: Exception) -> float:
-        began = anyio.current_time()
-
-        async def step() -> None:
-            raise error
-
-        with pytest.raises(Fatal) as raised:
-            await until_broker(step, "x")
-        ends.append((raised.value.code, raised.value.status))
-        return anyio.current_time() - began
-
-    ends: list[tuple[str, int]] = []
-    assert await fails(KafkaConnectionError()) == pytest.approx(600, abs=6)
-    assert await fails(TopicAuthorizationFailedError()) == 0
-    assert await fails(Fatal("no", code="letters-compacted", status=78)) == 0
-    assert ends == [("no-broker", 69), ("kafka-denied", 77), ("letters-compacted", 78)]
 
 
 class _Module:
@@ -457,7 +424,7 @@ async def test_the_start_goes_through_its_steps_in_order_and_each_try_is_a_sign_
     def step(name: str) -> Callable[..., Any]:
         async def call(*_: object) -> None:
             did.append(name)
-            alive.append(service.tried_at)
+            alive.append(service.membership.tried_at)
             if fails and name == "pin":
                 raise fails.pop()
 
@@ -465,13 +432,13 @@ async def test_the_start_goes_through_its_steps_in_order_and_each_try_is_a_sign_
 
     class Stand:
         settings = SETTINGS
-        tried_at = 0.0
+        membership = SimpleNamespace(tried_at=0.0)
         live = staticmethod(step("live"))
 
     service: Any = Stand()
     began = anyio.current_time()
     rights = _Module(pod).replaced("permitted", step("rights"))
-    with rights, _Module(connect).replaced("pin_group", step("pin")), _Module(letters_topic).replaced("ensure", step("letters")):
+    with rights, _Module(start).replaced("pin_group", step("pin")), _Module(start).replaced("ensure_letters", step("letters")):
         await pod._live(service)
 
     assert did == ["rights", "pin", "pin", "letters", "live"]
@@ -484,6 +451,7 @@ class Stopped:
     def __init__(self, *, takes_s: float, is_clean: bool) -> None:
         self._takes_s, self._is_clean = takes_s, is_clean
         self.leave_limit_s = 5.0
+        self.membership = self
 
     async def drain(self) -> bool:
         await anyio.sleep(self._takes_s)

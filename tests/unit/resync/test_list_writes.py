@@ -16,6 +16,7 @@ from consumer.resync.clients import gates, upstreams
 from consumer.resync.list_writes import served
 from consumer.resync.makeas import Permit, Written
 from consumer.resync.run import Resync, Target, Vendor
+from consumer.resync.waits import Waits
 from consumer.sandbox import makeas as stand_in
 from consumer.sandbox.server import serving
 from consumer.settings.model import Account
@@ -50,7 +51,7 @@ class Desk:
         sesamy: Any = Sesamy()
         self.gates, self.metrics = gates, metrics
         self.resync = Resync(
-            {"v": Vendor(sesamy, {A: target})}, gates, lease_left_s=lambda: 10.0, closing=anyio.Event, uniform=lambda: 0.0, metrics=metrics
+            {"v": Vendor(sesamy, {A: target})}, gates, lease_left_s=lambda: 10.0, waits=Waits(), uniform=lambda: 0.0, metrics=metrics
         )
 
     async def run(self, user: str) -> Result:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-import anyio
 import pytest
 
 from consumer.core.answers.snapshot import Profile, Snapshot
@@ -13,8 +12,9 @@ from consumer.core.mapping.documents import Documents, Product, Subscriber, Subs
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.clients import upstreams
 from consumer.resync.http import exchange as http
-from consumer.resync.makeas import REFUSES, MakeAs, tag_change
+from consumer.resync.makeas import REFUSES, MakeAs
 from consumer.resync.run import Resync, Vendor
+from consumer.resync.waits import Waits
 from consumer.sandbox import makeas as stand_in
 from consumer.sandbox.faults import Fault, Kind
 from consumer.sandbox.server import serving
@@ -68,28 +68,6 @@ def settings_of(url: str, *lists: str) -> Settings:
     client = SesamyCredentials(client_id="c", client_secret=Secret("text", "s"))
     rows = tuple(ListSettings(user_id="1001", api_key=Secret("text", "k"), list_id=one) for one in lists or ("1",))
     return Settings(makeas=MakeAsSettings(base_url=f"{url}/api/public/v2"), vendors=(VendorSettings(id="v", sesamy=client, makeas=rows),))
-
-
-@pytest.mark.parametrize(
-    ("found", "wanted", "change"),
-    [
-        ([], ["sesamy_a"], ("merge", ["sesamy_a"])),
-        ([], [], ("merge", [])),
-        (["x"], ["sesamy_a"], ("merge", ["x", "sesamy_a"])),
-        (["x"], [], ("merge", ["x"])),
-        (["x", "sesamy_a"], ["sesamy_a", "sesamy_b"], ("merge", ["x", "sesamy_a", "sesamy_b"])),
-        (["x", "sesamy_old"], ["sesamy_a"], ("replace", ["x", "sesamy_a"])),
-        (["x", "sesamy_old"], [], ("replace", ["x"])),
-        (["sesamy", "Sesam", "not_sesamy_x"], ["sesamy_a"], ("merge", ["sesamy", "Sesam", "not_sesamy_x", "sesamy_a"])),
-        (
-            ["x", "Sesamy_Active_Subscriber", "Sesamy_X"],
-            ["sesamy_active_subscriber"],
-            ("replace", ["x", "Sesamy_X", "sesamy_active_subscriber"]),
-        ),
-    ],
-)
-def test_tags_are_replaced_only_where_a_stale_one_must_go(found: list[str], wanted: list[str], change: tuple[str, list[str]]) -> None:
-    assert change == tag_change(found, wanted)
 
 
 async def test_a_new_reader_is_on_every_list_with_tags_products_and_subscriptions() -> None:
@@ -291,7 +269,7 @@ async def result_of_a_run(made: stand_in.MakeAs, *lists: str) -> Result:
                 {"v": Vendor(sesamy, up.vendors["v"].targets)},
                 up.gates,
                 lease_left_s=lambda: 10.0,
-                closing=anyio.Event,
+                waits=Waits(),
                 uniform=lambda: 0.0,
                 metrics=metrics,
             )

@@ -10,6 +10,7 @@ import pytest
 from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from consumer.core.mapping.consent import Consent, Row, Standing
 from consumer.resync.http import exchange as http
+from consumer.resync.http.answers import Answer
 from consumer.resync.makeas import REFUSES, Limit, MakeAs
 from consumer.sandbox import makeas as stand_in
 from consumer.sandbox.faults import Fault, Kind
@@ -26,7 +27,7 @@ class Leased:
     def __init__(self, api: http.Http, over: str) -> None:
         self._api, self._over, self.asked = api, over, Counter[str]()
 
-    async def exchange(self, op: str, *args: Any, limit_s: Limit | None = None, **more: Any) -> http.Answer:
+    async def exchange(self, op: str, *args: Any, limit_s: Limit | None = None, **more: Any) -> Answer:
         def limit() -> float:
             assert limit_s is not None
             self.asked[op] += 1
@@ -212,10 +213,10 @@ class Told:
     def __init__(self, contact_id: str) -> None:
         self._id, self.asked = contact_id, list[tuple[str, str, str]]()
 
-    async def exchange(self, op: str, method: str, path: str, **_: object) -> http.Answer:
+    async def exchange(self, op: str, method: str, path: str, **_: object) -> Answer:
         self.asked.append((op, method, path))
         status = "unsubscribed"
-        return http.Answer(200, b'{"id": "%s", "email_status": "%s"}' % (self._id.encode(), status.encode()))
+        return Answer(200, b'{"id": "%s", "email_status": "%s"}' % (self._id.encode(), status.encode()))
 
 
 @pytest.mark.parametrize(
@@ -233,9 +234,9 @@ async def test_a_contacts_id_stays_one_segment_of_the_path(contact_id: str, path
 @pytest.mark.parametrize(("contact_id", "path"), [(7, "7"), ("7/8", "7%2F8"), ("..", "%2E%2E")])
 async def test_a_hidden_contacts_id_stays_one_segment_too(contact_id: int | str, path: str) -> None:
     class Hides(Told):
-        async def exchange(self, op: str, method: str, path: str, **_: object) -> http.Answer:
+        async def exchange(self, op: str, method: str, path: str, **_: object) -> Answer:
             answer = await super().exchange(op, method, path)
-            return http.Answer(404, b"") if op == "contact" else answer
+            return Answer(404, b"") if op == "contact" else answer
 
     told, consent = Hides(str(contact_id)), Consent(["1"], salt=b"s")
     consent.registers["1"].refuse("not-asked")

@@ -7,7 +7,7 @@ from typing import Literal
 import anyio
 import pytest
 
-from consumer.commands.online import _consent
+from consumer.commands.check.online import _consent
 from consumer.core.errors import Held, Refused
 from consumer.core.mapping.consent import Row, Standing
 from consumer.core.mapping.documents import Documents, Subscriber

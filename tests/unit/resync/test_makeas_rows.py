@@ -9,7 +9,7 @@ from aiohttp import web
 
 from consumer.core.errors import ConsumerError, Denied, Refused, Retryable
 from consumer.core.mapping.consent import Row, Standing
-from consumer.resync.http.exchange import Answer
+from consumer.resync.http.answers import Answer
 from consumer.resync.list_rows import ListRows, Page, ServerClock, is_before
 from tests.unit.resync.test_list_rows import client
 

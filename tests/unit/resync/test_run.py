@@ -16,6 +16,7 @@ from consumer.core.mapping.documents import Documents
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.makeas import Written
 from consumer.resync.run import Resync, Target, Vendor
+from consumer.resync.waits import Waits
 from consumer.telemetry.metrics import RESYNC_OUTCOMES, STAGES, Metrics
 from tests.clock import virtual
 from tests.simulation.settings import SETTINGS
@@ -100,7 +101,7 @@ class Desk:
 
     def __init__(self, *, calls: Mapping[AccountId, int] | None = None, heed: Heed | None = None) -> None:
         """Let each account have so many calls at once, then one each 2 s; not named: as many as anybody wants."""
-        self.closing = anyio.Event()
+        self.waits = Waits()
         self.lease_s = inf
         self.sesamy, self.make = Sesamy(), {A: Make(), B: Make()}
         self.keys: Any = {account: Key() for account in self.make}
@@ -117,7 +118,7 @@ class Desk:
             self.gates,
             heed=heed,
             lease_left_s=lambda: self.lease_s,
-            closing=lambda: self.closing,
+            waits=self.waits,
             uniform=lambda: 0.5,
             metrics=self.metrics,
         )
@@ -132,7 +133,7 @@ class Desk:
 
         async def stop() -> None:
             await anyio.sleep(stop_s)
-            self.closing.set()
+            self.waits.end()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stop)

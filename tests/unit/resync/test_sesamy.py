@@ -12,7 +12,7 @@ from aiohttp import web
 from consumer.core.errors import ConsumerError, Denied, Forbidden, Refused, Retryable
 from consumer.core.model import UserKey
 from consumer.resync.http import exchange as http
-from consumer.resync.http.exchange import Answer
+from consumer.resync.http.answers import Answer
 from consumer.resync.sesamy import REFUSES, Resource, Sesamy, Token
 from consumer.sandbox import sesamy as stand_in
 from consumer.sandbox.faults import Fault

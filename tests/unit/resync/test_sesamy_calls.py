@@ -6,7 +6,7 @@ import pytest
 
 from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from consumer.core.model import UserKey
-from consumer.resync.http.exchange import Answer
+from consumer.resync.http.answers import Answer
 from consumer.resync.sesamy import Sesamy, Token
 from consumer.sandbox.faults import Fault, Kind
 from tests.unit.resync.test_sesamy import ANN, Permits, client, world

@@ -9,12 +9,13 @@ from consumer.core.errors import ConsumerError, Denied, Retryable
 from consumer.core.events import URGENT
 from consumer.core.gates.gate import Gate
 from consumer.core.gates.gates import Gates
-from consumer.core.ledger import Ledger
-from consumer.core.model import AccountId, Event, Job, Letter, Result, UserKey, Verdict
-from consumer.core.users.debts import Rules
+from consumer.core.model import AccountId, Event, Job, Result, UserKey, Verdict
 from consumer.core.users.schedule import Schedule
-from consumer.resync.workers import Bell, Workers
+from consumer.resync.waits import Waits
+from consumer.resync.workers import Workers
 from tests.clock import virtual
+from tests.fakes.backlog import backlog
+from tests.fakes.rules import rules
 
 A, B = AccountId("a"), AccountId("b")
 DONE: Final = Result(Verdict.DONE)
@@ -26,20 +27,18 @@ class Office:
     """Workers, a schedule and gates; letters wait here until they are said to be written."""
 
     def __init__(self, *accounts: AccountId, dirty: int) -> None:
-        rules = Rules(quiet_s=2, max_wait_s=10, concurrency=4, max_attempts=3, backoff_s=1, backoff_max_s=60)
-        self.schedule, self.ledger, self.bell = Schedule(rules, {"v": accounts}, urgent=URGENT), Ledger(), Bell()
-        self.ledger.begin(0, 0)
+        numbers = rules(max_wait_s=10, concurrency=4, max_attempts=3)
+        self.schedule = Schedule(numbers, {"v": accounts}, urgent=URGENT)
+        self.backlog = backlog(self.schedule, 0)
         gates = {account: Gate(rate_per_s=1000, burst=1000, run_calls=4, hold_s=900) for account in accounts}
         self.gates = Gates({"v": Gate(rate_per_s=1000, burst=1000, run_calls=3, hold_s=900)}, gates)
-        self.letters: dict[UserKey, tuple[Letter, ...]] = {}
+        self.letters = self.backlog.to_park.users
         self.written: list[UserKey] = []
         self.workers = Workers(
-            self.schedule,
-            self.ledger,
+            self.backlog,
             self.gates,
             run=self._run,
-            park=self.letters.__setitem__,
-            bell=self.bell,
+            waits=Waits(),
             concurrency=4,
             max_dirty_users=LIMIT,
             may_run=lambda: True,
@@ -47,8 +46,7 @@ class Office:
         )
         for number in range(dirty):
             user = UserKey("v", f"u{number}")
-            self.schedule.submit(Event(user, "contract.1#update"), 0, number, since_ms=0, now=anyio.current_time())
-            self.ledger.open(0, number, since_ms=0)
+            self.backlog.submit(Event(user, "contract.1#update"), 0, number, since_ms=0, now=anyio.current_time())
 
     async def _run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
         await anyio.sleep(0.01)
@@ -62,11 +60,8 @@ class Office:
 
     def write(self) -> int:
         """Say of all letters that they are written; return how many users' they were."""
-        users = [*self.letters]
-        self.letters.clear()
-        for user in users:
-            self.workers.parked(user)
-        return len(users)
+        written = [*self.letters.items()]
+        return sum(self.backlog.user_parked(user, letters, now=anyio.current_time()) for user, letters in written)
 
     async def work_for(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
@@ -144,13 +139,13 @@ async def test_who_is_due_while_no_run_may_begin_wakes_nobody_again_and_again() 
     office.schedule.submit(Event(user, "contract.1#update"), 0, LIMIT, since_ms=0, now=anyio.current_time())
 
     waits = list[float]()
-    wait = office.bell.wait
+    wait = office.workers._bell.wait
 
     async def counted(*, until: float) -> None:
         waits.append(until - anyio.current_time())
         await wait(until=until)
 
-    office.bell.wait = counted  # type: ignore[method-assign]
+    office.workers._bell.wait = counted  # type: ignore[method-assign]
     await office.work_for(20)
     assert len(waits) < 30
     assert min(waits) > 0

@@ -9,12 +9,14 @@ import anyio
 from consumer.core.events import URGENT
 from consumer.core.gates.gate import Gate
 from consumer.core.gates.gates import Gates
-from consumer.core.ledger import Ledger
-from consumer.core.model import AccountId, Event, Job, Letter, Outcome, Result, UserKey, Verdict
-from consumer.core.users.debts import Rules
+from consumer.core.letters.headers import Named
+from consumer.core.model import AccountId, Event, Job, Outcome, Result, UserKey, Verdict
 from consumer.core.users.schedule import Schedule
-from consumer.resync.workers import Bell, Workers
+from consumer.resync.waits import Bell, Waits
+from consumer.resync.workers import Workers
 from tests.clock import virtual
+from tests.fakes.backlog import backlog
+from tests.fakes.rules import rules
 
 A: Final = AccountId("a")
 DONE, REFUSED = Result(Verdict.DONE), Result(Verdict.REFUSED, "http-422")
@@ -24,9 +26,9 @@ class Office:
     """Three workers; a run takes 10 s, and ends as it is told. Users are due after 2 s."""
 
     def __init__(self, *, dirty: int, rate_per_s: float = 1000.0) -> None:
-        rules = Rules(quiet_s=2, max_wait_s=10, concurrency=9, max_attempts=3, backoff_s=1, backoff_max_s=60)
-        self.schedule, self.ledger, self.bell = Schedule(rules, {"v": (A,)}, urgent=URGENT), Ledger(), Bell()
-        self.ledger.begin(0, 0)
+        self.schedule = Schedule(rules(max_wait_s=10, concurrency=9, max_attempts=3), {"v": (A,)}, urgent=URGENT)
+        self.backlog, self.waits = backlog(self.schedule, 0), Waits()
+        self.ledger, self.letters = self.backlog.ledger, self.backlog.to_park.users
         self.gates = Gates(
             {"v": Gate(rate_per_s=1000, burst=1000, run_calls=3)}, {A: Gate(rate_per_s=rate_per_s, burst=10, run_calls=1, hold_s=900)}
         )
@@ -38,15 +40,12 @@ class Office:
         self.inside = self.most = 0
         self.cut_at: list[float] = []
         self.heard: list[tuple[UserKey, Verdict, bool]] = []
-        self.letters: dict[UserKey, tuple[Letter, ...]] = {}
+        self.backlog.healing.note_run = self._hear  # type: ignore[method-assign]
         self.workers = Workers(
-            self.schedule,
-            self.ledger,
+            self.backlog,
             self.gates,
             run=self._run,
-            park=self.letters.__setitem__,
-            hear=self._hear,
-            bell=self.bell,
+            waits=self.waits,
             concurrency=3,
             max_dirty_users=500,
             may_run=lambda: self.lease,
@@ -56,9 +55,8 @@ class Office:
             self.touch(f"u{number}", number)
 
     def touch(self, name: str, offset: int) -> None:
-        self.schedule.submit(Event(UserKey("v", name), "contract.1#update"), 0, offset, since_ms=0, now=anyio.current_time())
-        self.ledger.open(0, offset, since_ms=0)
-        self.ledger.read(0, offset + 1)
+        self.backlog.submit(Event(UserKey("v", name), "contract.1#update"), 0, offset, since_ms=0, now=anyio.current_time())
+        self.backlog.read_to(0, offset + 1)
 
     async def _run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
         self.begun.append(job)
@@ -76,10 +74,11 @@ class Office:
             self.inside -= 1
         return DONE, dict.fromkeys(job.accounts, self.brings)
 
-    def _hear(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], ended: Outcome) -> None:
+    def _hear(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], outcome: Outcome) -> list[Named]:
         assert sesamy is DONE
-        assert bool(ended.letters) == (accounts[A].verdict is Verdict.REFUSED)
+        assert bool(outcome.letters) == (accounts[A].verdict is Verdict.REFUSED)
         self.heard.append((job.user, accounts[A].verdict, job.user in self.letters))
+        return []
 
     async def work_for(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
@@ -153,7 +152,7 @@ async def test_an_event_rings_the_bell_and_nobody_waits_for_the_next_second() ->
     async with office.working():
         await anyio.sleep(0.25)
         office.touch("ann", 0)
-        office.bell.ring()
+        office.backlog.on_work()
         await anyio.sleep(2.01)
         assert office.begun_at == [2.25]
 
@@ -167,7 +166,7 @@ async def test_a_pause_ends_all_waits_and_after_it_runs_may_wait_again() -> None
     waited_till = list[float]()
 
     async def run(job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
-        await office.workers.closing.wait()
+        assert not await office.waits.sleep(1000)
         waited_till.append(anyio.current_time())
         return DONE, dict.fromkeys(job.accounts, Result(Verdict.HELD, "stopping", tried=False))
 
@@ -191,7 +190,7 @@ async def test_a_pause_cuts_nobody_off_and_drained_is_when_the_last_has_ended() 
     async with office.working():
         await anyio.sleep(4)
         office.touch("late", 2)
-        office.bell.ring()
+        office.backlog.on_work()
         await anyio.sleep(3)
         assert (office.begun_at, office.inside) == ([2, 2, 6], 3)
         office.workers.pause()
@@ -268,7 +267,7 @@ async def test_who_is_parked_is_told_of_before_and_its_token_is_open_until_the_l
 
     assert (office.heard, [letter.code for letter in office.letters[user]]) == ([(user, Verdict.REFUSED, False)], ["http-422"])
     assert (office.ledger.watermarks(), office.schedule.counts()["parking"]) == ({0: 0}, 1)
-    office.workers.parked(user)
+    assert office.backlog.user_parked(user, office.letters[user], now=anyio.current_time())
     assert (office.ledger.watermarks(), len(office.schedule)) == ({0: 1}, 0)
 
 
@@ -283,10 +282,9 @@ async def test_a_run_that_ends_wakes_who_waits_for_a_worker_at_once() -> None:
 @virtual
 async def test_whom_no_log_holds_any_more_is_parked() -> None:
     office = Office(dirty=2)
-    assert not office.workers.park_orphans()
-    office.schedule.forget_tokens(0)
-    office.ledger.forget_open(0)
-    assert office.workers.park_orphans()
+    assert not office.backlog.park_orphans(now=anyio.current_time())
+    office.backlog.restart(0, 2)
+    assert office.backlog.park_orphans(now=anyio.current_time())
     assert [letters[0].code for letters in office.letters.values()] == ["held", "held"]
 
 

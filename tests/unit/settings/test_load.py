@@ -12,9 +12,10 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from consumer.settings.findings import Finding
 from consumer.settings.load import SettingsError, load
 from consumer.settings.model import KafkaSettings, Settings
-from consumer.settings.rules import Finding, is_loopback
+from consumer.settings.rules import is_loopback
 from consumer.settings.secret import Secret, SecretError
 from tests.settings_table import README, block, fresh
 

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
-from consumer.core.text import shown
 from consumer.pod.status.gauges import Scrape
 from consumer.pod.status.tree import CauseStatus, GateStatus, ListStatus, PartitionStatus, Status, UserCounts
 from consumer.settings.model import ListSettings, SesamyCredentials, Settings, VendorSettings
@@ -229,13 +228,6 @@ def test_one_event_is_one_line_whatever_the_value(text: str, as_json: bool) -> N
     assert "\x1b" not in lines.text
     if as_json:
         assert all(len(str(value)) <= 256 for line in lines.json() for value in line.values())
-
-
-@given(st.text())
-def test_what_is_shown_prints_and_is_short(text: str) -> None:
-    assert shown(text).isprintable()
-    assert len(shown(text)) <= 64
-    assert shown(text) == text or not text.isprintable() or len(text) > 64
 
 
 def test_lines_are_counted_by_level(lines: Lines) -> None:

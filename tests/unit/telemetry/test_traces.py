@@ -17,6 +17,7 @@ from consumer.core.errors import Fatal, Retryable
 from consumer.core.model import AccountId, Job, UserKey
 from consumer.resync.clients import gates
 from consumer.resync.run import Resync, Vendor
+from consumer.resync.waits import Waits
 from consumer.telemetry import traces as module
 from consumer.telemetry.metrics import RESYNC_OUTCOMES, Metrics
 from consumer.telemetry.traces import Traces, tracing
@@ -208,7 +209,7 @@ async def test_a_run_that_is_cut_off_says_so_and_what_it_owed_is_the_next_ones(d
         {"v1": Vendor(sesamy, {})},
         gates(SETTINGS),
         lease_left_s=lambda: 10.0,
-        closing=anyio.Event,
+        waits=Waits(),
         uniform=lambda: 0.0,
         metrics=Metrics(SETTINGS),
         traces=desk.traces,

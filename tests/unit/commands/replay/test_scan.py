@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
-from aiokafka import TopicPartition
 
 from consumer.commands.replay import scan
 from consumer.commands.replay.plan import Asked
@@ -65,11 +64,10 @@ async def test_a_tail_sees_the_events_that_pods_run_for(unknown_types: Literal["
     """Where they pass a type over, no run of theirs covers what was written before its event."""
     found: list[UserKey] = []
     follow: Any = SimpleNamespace(seen=lambda user, *_: found.append(user), read=lambda *_: None)
-    consumer: Any = SimpleNamespace(_subscription=SimpleNamespace(subscription=None))
     following = Tail(KafkaSettings(unknown_types=unknown_types), follow)
     records = [SimpleNamespace(offset=number, value=value) for number, value in enumerate(RECORDS)]
 
-    following._take(consumer, {TopicPartition("t", 0): records})
+    following._take(0, records)
 
     assert found == seen
 
@@ -95,6 +93,6 @@ def test_a_record_at_which_our_reading_fails_may_be_anybodys_to_a_tail(monkeypat
     follow: Any = SimpleNamespace(seen=lambda user, *_: told.append(user), missed=told.append)
     records = [SimpleNamespace(offset=number, value=value) for number, value in enumerate(RECORDS[:2])]
 
-    Tail(KafkaSettings(), follow)._take(SimpleNamespace(), {TopicPartition("t", 3): records})  # type: ignore[arg-type]
+    Tail(KafkaSettings(), follow)._take(3, records)
 
     assert told == [ANN, 3]

@@ -9,10 +9,11 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from consumer.core.events import encode
 from consumer.core.letters.book import Change, Letterbook, account_of
+from consumer.core.letters.headers import Headers as Read
+from consumer.core.letters.headers import Named, Origin, places, read_time, replaced, replacing, written_time
 from consumer.core.letters.history import History, Selection
-from consumer.core.letters.record import Headers as Read
-from consumer.core.letters.record import Named, OpenLetter, Origin, Place, parse, places, read_time, replaced, replacing, written_time
-from consumer.core.model import Event, UserKey
+from consumer.core.letters.record import OpenLetter, parse
+from consumer.core.model import Event, Place, UserKey
 from consumer.core.partitioner import murmur2, partition_of, usual_key
 from consumer.settings.load import load
 from consumer.settings.model import Account
@@ -51,17 +52,17 @@ def read(book: Letterbook, place: Place, headers: Read, value: bytes | None, key
 
 def book(*records: tuple[Headers, bytes]) -> tuple[Letterbook, list[tuple[int, int] | None]]:
     made = Letterbook()
-    return made, [read(made, (0, offset), headers, value).wanted for offset, (headers, value) in enumerate(records)]
+    return made, [read(made, Place(0, offset), headers, value).wanted for offset, (headers, value) in enumerate(records)]
 
 
 def test_a_held_letter_may_be_tried_at_once_and_any_other_when_asked() -> None:
     made, wanted = book(letter(), letter(BO, code="held"), mark("0:0", "requeue"))
 
-    assert wanted == [None, (0, 1), (0, 0)]
-    one = made[0, 0]
+    assert wanted == [None, Place(0, 1), Place(0, 0)]
+    one = made[Place(0, 0)]
     assert (one.user, one.account, one.partition, one.offset, one.requeued, one.held) == (ANN, "1", 3, 40, True, False)
     assert one.parked_ms == 1_795_507_200_000
-    assert made.of_user(ANN) == ((0, 0),)
+    assert made.of_user(ANN) == (Place(0, 0),)
 
 
 def test_a_letter_of_an_unknown_type_is_a_readers_too() -> None:
@@ -70,10 +71,10 @@ def test_a_letter_of_an_unknown_type_is_a_readers_too() -> None:
     value = encode(Event(ANN, "userVendor.1#deleted"))
     made, wanted = book((headers, value))
     history = History()
-    history.read((0, 0), headers, value)
+    history.read(Place(0, 0), headers, value)
 
-    assert wanted == [(0, 0)]
-    assert (made[0, 0].user, made[0, 0].type) == (ANN, "userVendor.1#deleted")
+    assert wanted == [Place(0, 0)]
+    assert (made[Place(0, 0)].user, made[Place(0, 0)].type) == (ANN, "userVendor.1#deleted")
     (entry,) = history.entries()
     assert (entry.user, entry.type, entry.state, entry.can_be_requeued) == ("ann", "userVendor.1#deleted", "open", True)
 
@@ -81,18 +82,18 @@ def test_a_letter_of_an_unknown_type_is_a_readers_too() -> None:
 def test_done_and_replaced_letters_leave_nothing() -> None:
     made, _ = book(letter(), letter(BO), letter(replaces="0:0"), mark("0:1", "done"), mark("0:1", "done"))
 
-    assert [place for place, _ in made.items()] == [(0, 2)]
-    assert (made.of_user(BO), made.of_user(ANN)) == ((), ((0, 2),))
+    assert [place for place, _ in made.items()] == [Place(0, 2)]
+    assert (made.of_user(BO), made.of_user(ANN)) == ((), (Place(0, 2),))
 
 
 def test_marks_that_come_before_their_letter_count() -> None:
     made = Letterbook()
-    read(made, (1, 0), *mark("0:1", "done"))
-    read(made, (1, 1), *letter(replaces="0:0"))
+    read(made, Place(1, 0), *mark("0:1", "done"))
+    read(made, Place(1, 1), *letter(replaces="0:0"))
     for offset in (0, 1, 2):
-        read(made, (0, offset), *letter(BO, code="held"))
+        read(made, Place(0, offset), *letter(BO, code="held"))
 
-    assert [place for place, _ in made.items()] == [(1, 1), (0, 2)]
+    assert [place for place, _ in made.items()] == [Place(1, 1), Place(0, 2)]
 
 
 def test_a_requeue_of_what_is_closed_or_unknown_is_let_go() -> None:
@@ -120,7 +121,7 @@ def test_what_retention_took_is_forgotten() -> None:
     made, _ = book(letter(), letter(BO), letter())
     made.forget_before(0, 2)
 
-    assert [place for place, _ in made.items()] == [(0, 2)]
+    assert [place for place, _ in made.items()] == [Place(0, 2)]
 
 
 def test_a_partition_made_anew_has_places_of_its_own() -> None:
@@ -129,7 +130,7 @@ def test_a_partition_made_anew_has_places_of_its_own() -> None:
     made.forget(0)
     assert (len(made), made.of_user(ANN), made.oldest_parked_ms()) == (0, (), None)
     for offset in range(8):
-        read(made, (0, offset), *letter(BO))
+        read(made, Place(0, offset), *letter(BO))
     assert (made.of_user(ANN), len(made.of_user(BO))) == ((), 8)
 
 
@@ -140,7 +141,7 @@ def test_a_partition_made_anew_has_places_of_its_own() -> None:
 def test_headers_of_others_hands_end_nothing(headers: list[tuple[str, bytes | None]]) -> None:
     """Kafka lets a header be without a value, and a number be of any length."""
     made = Letterbook()
-    assert read(made, (0, 0), headers, b"") == Change()
+    assert read(made, Place(0, 0), headers, b"") == Change()
     assert len(made) == 0
 
 
@@ -150,7 +151,7 @@ def test_the_oldest_letter() -> None:
 
 
 def test_places() -> None:
-    assert places("0:1,2:30, 4:5,x,7") == ((0, 1), (2, 30))
+    assert places("0:1,2:30, 4:5,x,7") == (Place(0, 1), Place(2, 30))
 
 
 def test_an_account_is_found_by_its_user_id_and_where_that_has_two_keys_by_its_lists(tmp_path: Path) -> None:
@@ -187,32 +188,32 @@ def test_done_closes_the_letter_that_it_repeats_and_no_other(origin: tuple[str, 
     """An older topic's mark may come into the new one, before or behind a letter at the same place; one that repeats nothing counts."""
     behind, _ = book(letter(), mark("0:0", "done", origin))
     before = Letterbook()
-    read(before, (1, 0), *mark("0:0", "done", origin))
-    read(before, (0, 0), *letter())
+    read(before, Place(1, 0), *mark("0:0", "done", origin))
+    read(before, Place(0, 0), *letter())
 
-    assert (len(behind), len(before)) == ((0, 0) if is_closed else (1, 1))
+    assert (len(behind), len(before)) == (Place(0, 0) if is_closed else Place(1, 1))
     assert history(letter(), mark("0:0", "done", origin)).entries()[0].state == ("done" if is_closed else "open")
     early = History()
-    early.read((1, 0), *mark("0:0", "done", origin))
-    early.read((0, 0), *letter())
+    early.read(Place(1, 0), *mark("0:0", "done", origin))
+    early.read(Place(0, 0), *letter())
     assert early.entries()[0].state == ("done" if is_closed else "open")
 
 
-@pytest.mark.parametrize(("origin", "wanted"), [(ORIGIN, (0, 0)), (None, (0, 0)), (ANOTHER, None)])
+@pytest.mark.parametrize(("origin", "wanted"), [(ORIGIN, Place(0, 0)), (None, Place(0, 0)), (ANOTHER, None)])
 def test_a_requeue_asks_for_the_letter_that_it_repeats(origin: tuple[str, str, str] | None, wanted: Place | None) -> None:
     made, asked = book(letter(), mark("0:0", "requeue", origin))
 
-    assert (asked[1], made[0, 0].requeued) == (wanted, wanted is not None)
+    assert (asked[1], made[Place(0, 0)].requeued) == (wanted, wanted is not None)
     assert history(letter(), mark("0:0", "requeue", origin)).entries()[0].state == ("requeued" if wanted else "open")
 
 
 @pytest.mark.parametrize(
     ("origins", "closed"),
     [
-        ("3:40@2026-11-24T08:00:00.000Z,", {(0, 0), (0, 1)}),
-        ("3:40@2026-11-24T08:00:00.001Z,3:40@2026-11-24T08:00:00.000Z", {(0, 1)}),
-        ("3:40@2026-11-24T08:00:00.001Z", {(0, 0), (0, 1)}),
-        (None, {(0, 0), (0, 1)}),
+        ("3:40@2026-11-24T08:00:00.000Z,", {Place(0, 0), Place(0, 1)}),
+        ("3:40@2026-11-24T08:00:00.001Z,3:40@2026-11-24T08:00:00.000Z", {Place(0, 1)}),
+        ("3:40@2026-11-24T08:00:00.001Z", {Place(0, 0), Place(0, 1)}),
+        (None, {Place(0, 0), Place(0, 1)}),
     ],
 )
 def test_a_letter_takes_the_place_of_those_that_it_repeats(origins: str | None, closed: set[Place]) -> None:
@@ -221,16 +222,16 @@ def test_a_letter_takes_the_place_of_those_that_it_repeats(origins: str | None, 
     newer += [("replaces.origins", origins.encode())] if origins is not None else []
     made, _ = book(letter(), letter(BO), (newer, value))
 
-    assert {place for place, _ in made.items()} == {(0, 0), (0, 1), (0, 2)} - closed
+    assert {place for place, _ in made.items()} == {Place(0, 0), Place(0, 1), Place(0, 2)} - closed
     states = {one.place: one.state for one in history(letter(), letter(BO), (newer, value)).entries()}
     assert states == {f"0:{at}": "replaced" if (0, at) in closed else "open" for at in range(3)}
 
 
 def test_what_a_letter_replaces_is_read_as_it_was_written() -> None:
-    named = (Named((0, 3), Origin(3, 40, 1_795_507_200_123)), Named((1, 4)), Named((0, 5), Origin(-1, -1, 0)))
+    named = (Named(Place(0, 3), Origin(3, 40, 1_795_507_200_123)), Named(Place(1, 4)), Named(Place(0, 5), Origin(-1, -1, 0)))
 
     assert replaced(replacing(named)) == named
-    assert places(replacing(named)["replaces"]) == ((0, 3), (1, 4), (0, 5))
+    assert places(replacing(named)["replaces"]) == (Place(0, 3), Place(1, 4), Place(0, 5))
 
 
 @pytest.mark.parametrize(
@@ -245,13 +246,13 @@ def test_what_a_letter_replaces_is_read_as_it_was_written() -> None:
 def test_marks_of_a_letter_that_says_only_part_of_its_origin_close_it(headers: Any) -> None:
     """Whatever a pod or an operator reads of it, they write what closes it."""
     made, _ = book(letter(**headers), letter(BO, code="held"))
-    entry = history(letter(**headers), letter(BO)).get((0, 0))
+    entry = history(letter(**headers), letter(BO)).get(Place(0, 0))
     assert entry is not None
-    for named in (Named((0, 0), made[0, 0].origin), entry.named):
+    for named in (Named(Place(0, 0), made[Place(0, 0)].origin), entry.named):
         again, _ = book(letter(**headers))
         said = {"letter": "0:0", "state": "done"} | (named.origin.headers() if named.origin else {})
-        read(again, (0, 1), [(name, text.encode()) for name, text in said.items()], b"")
-        assert (named.place, len(again)) == ((0, 0), 0)
+        read(again, Place(0, 1), [(name, text.encode()) for name, text in said.items()], b"")
+        assert (named.place, len(again)) == (Place(0, 0), 0)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,7 @@ def test_times(text: str, at_ms: int | None) -> None:
 
 
 def opened(**said: Any) -> OpenLetter:
-    return book(letter(**said))[0][0, 0]
+    return book(letter(**said))[0][Place(0, 0)]
 
 
 def test_while_the_topic_has_as_many_partitions_the_sources_owner_tries_a_letter_else_the_keys() -> None:
@@ -294,9 +295,9 @@ def test_while_the_topic_has_as_many_partitions_the_sources_owner_tries_a_letter
 @pytest.mark.parametrize(("key", "counts"), [(b"another", True), (b"", True), (b"k" * 1024, True), (b"k" * 1025, False), (None, False)])
 def test_the_key_is_the_letters_own_else_the_usual_one(key: bytes | None, counts: bool) -> None:
     made = Letterbook()
-    read(made, (0, 0), *letter(source_partitions="2"), key)
+    read(made, Place(0, 0), *letter(source_partitions="2"), key)
 
-    assert (made[0, 0].key, made[0, 0].home(7)) == (
+    assert (made[Place(0, 0)].key, made[Place(0, 0)].home(7)) == (
         key if counts else None,
         partition_of(key if counts and key is not None else b"v|ann", 7),
     )
@@ -328,22 +329,22 @@ def test_the_oldest_letter_is_found_whatever_was_closed() -> None:
     """And what was closed is not kept for it."""
     made = Letterbook()
     for offset in range(3000):
-        read(made, (offset % 2, offset), *letter(parked_at=""), timestamp_ms=10_000 - offset)
+        read(made, Place(offset % 2, offset), *letter(parked_at=""), timestamp_ms=10_000 - offset)
     for offset in range(2999, 0, -1):
         assert made.oldest_parked_ms() == 10_000 - offset
-        read(made, (2, 3000 - offset), *mark(f"{offset % 2}:{offset}", "done"))
+        read(made, Place(2, 3000 - offset), *mark(f"{offset % 2}:{offset}", "done"))
 
     assert (made.oldest_parked_ms(), len(made)) == (10_000, 1)
     for offset in range(3000, 10_000):
-        read(made, (0, offset), *letter(replaces=f"0:{offset - 1}", parked_at=""), timestamp_ms=20_000)
+        read(made, Place(0, offset), *letter(replaces=f"0:{offset - 1}", parked_at=""), timestamp_ms=20_000)
     assert (len(made), len(made._by_age) < 1500) == (2, True)
 
 
 def test_marks_of_what_is_not_known_are_let_go() -> None:
     made = Letterbook()
-    read(made, (0, 9), *letter())
+    read(made, Place(0, 9), *letter())
     for offset in range(8):
-        read(made, (0, 10 + offset), *mark(f"0:{offset}", "done"))
+        read(made, Place(0, 10 + offset), *mark(f"0:{offset}", "done"))
 
     assert made._closed_ahead == {}
 
@@ -352,8 +353,8 @@ def test_a_partition_made_anew_begins_at_its_first_offset() -> None:
     """A mark that comes before its letter counts there as anywhere."""
     made, _ = book(*[letter()] * 9)
     made.forget(0)
-    read(made, (1, 0), *mark("0:3", "done"))
-    read(made, (0, 3), *letter())
+    read(made, Place(1, 0), *mark("0:3", "done"))
+    read(made, Place(0, 3), *letter())
 
     assert len(made) == 0
 
@@ -364,7 +365,7 @@ def test_a_partition_made_anew_begins_at_its_first_offset() -> None:
 def history(*records: tuple[Headers, bytes]) -> History:
     made = History()
     for offset, (headers, value) in enumerate(records):
-        made.read((0, offset), headers, value)
+        made.read(Place(0, offset), headers, value)
     return made
 
 
@@ -379,19 +380,19 @@ def test_every_letter_and_what_became_of_it() -> None:
         ("0:2", "requeued", "", True),
         ("0:5", "unreadable", "", False),
     ]
-    one = made.get((0, 2))
+    one = made.get(Place(0, 2))
     assert one is not None
     assert (one.user, one.source, one.code, one.attempts, one.requeued_at) == ("ann", "3:40", "http-422", "2", "2026-11-24T09:00:00.000Z")
 
 
 def test_history_does_not_mind_the_order_of_partitions() -> None:
     made = History()
-    made.read((1, 0), *mark("0:0", "requeue"))
-    made.read((1, 1), *mark("0:0", "done"))
-    made.read((0, 0), *letter())
+    made.read(Place(1, 0), *mark("0:0", "requeue"))
+    made.read(Place(1, 1), *mark("0:0", "done"))
+    made.read(Place(0, 0), *letter())
 
     assert [one.state for one in made.entries()] == ["done"]
-    made.read((0, 1), *letter(replaces="0:0"))
+    made.read(Place(0, 1), *letter(replaces="0:0"))
     assert [(one.state, one.replaced_by) for one in made.entries()] == [("done", ""), ("open", "")]
 
 
@@ -399,7 +400,7 @@ def test_history_does_not_mind_the_order_of_partitions() -> None:
     ("selection", "found"),
     [
         (Selection(), ["0:0", "0:1"]),
-        (Selection(places=((0, 1),)), ["0:1"]),
+        (Selection(places=(Place(0, 1),)), ["0:1"]),
         (Selection(vendor="v", user="ann"), ["0:0"]),
         (Selection(vendor="w"), []),
         (Selection(account="2"), ["0:1"]),

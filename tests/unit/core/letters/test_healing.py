@@ -1,6 +1,7 @@
 """Which parked users are tried again, by whom, and when a letter is done; and who follows the topic tells what ends nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from math import inf
 from typing import Any
 
@@ -10,20 +11,24 @@ from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 from msgspec import structs
 
-from consumer.commands.letters import Letters
+from consumer.commands.dead_letters.topic import Letters
+from consumer.core.backlog import Backlog
 from consumer.core.errors import Fatal
 from consumer.core.events import URGENT, encode
-from consumer.core.gates.list_doors import ListDoors
+from consumer.core.letters.headers import Named
 from consumer.core.letters.healing import Healing
-from consumer.core.letters.record import Named, Place, Record, parse
-from consumer.core.model import AccountId, Door, Event, Job, Letter, Outcome, Result, UserKey, Verdict
+from consumer.core.letters.record import Record, parse
+from consumer.core.model import AccountId, Door, Event, Job, Letter, Outcome, Place, Result, UserKey, Verdict
 from consumer.core.partitioner import partition_of, usual_key
-from consumer.core.users.debts import Rules
+from consumer.core.users.counts import Waiting
 from consumer.core.users.schedule import Schedule
-from consumer.kafka.client import damage
+from consumer.kafka.client import connect
+from consumer.kafka.client.reader import Turn, damaged
 from consumer.kafka.letter_follower import LetterFollower
 from consumer.settings.model import Account, KafkaSettings
 from consumer.telemetry.metrics import Metrics
+from tests.fakes.doors import Doors
+from tests.fakes.rules import rules
 from tests.metrics_table import one_of_each
 from tests.simulation.settings import SETTINGS
 from tests.simulation.world import LETTERS
@@ -38,46 +43,22 @@ def user(number: int = 0) -> UserKey:
     return UserKey("v1", f"u{number}")
 
 
-class Doors:
-    """Gates that are as the test says."""
-
-    def __init__(self) -> None:
-        self.at: dict[str, Door] = {}
-        self.lists = ListDoors()
-
-    def vendor(self, vendor: str, *, now: float) -> Door:
-        assert now >= 0
-        return self.at.get(vendor, Door.OPEN)
-
-    def account(self, account: AccountId, *, now: float) -> Door:
-        assert now >= 0
-        return self.at.get(account, Door.OPEN)
-
-
 class Pod:
     """The letters of one pod, and the schedule they are given to."""
 
     def __init__(
         self, owned: Sequence[int] = (0, 1, 2, 3), of_topic: int = 4, accounts: Mapping[str, tuple[Account, ...]] = ACCOUNTS
     ) -> None:
-        self.owned, self.of_topic, self.epoch = list(owned), of_topic, 0
-        rules = Rules(quiet_s=1.0, max_wait_s=5.0, concurrency=100, max_attempts=3, backoff_s=1.0, backoff_max_s=8.0)
-        self.schedule = Schedule(rules, IDS, urgent=URGENT)
+        self.owned, self.of_topic = list(owned), of_topic
+        numbers = rules(quiet_s=1.0, max_wait_s=5.0, concurrency=100, max_attempts=3, backoff_max_s=8.0)
+        self.schedule = Schedule(numbers, IDS, urgent=URGENT)
         self.doors, self.done = Doors(), list[Named]()
         gates: Any = self.doors
-        self.healing = Healing(
-            schedule=self.schedule,
-            gates=gates,
-            accounts=accounts,
-            owned=lambda: self.owned,
-            of_topic=lambda: self.of_topic,
-            epoch=lambda: self.epoch,
-            put_done=self.done.append,
-        )
+        self.healing = Healing(self.schedule, gates, accounts)
         self._next = 0
 
     def tell(self, record: Record) -> Place:
-        place = 0, self._next
+        place = Place(0, self._next)
         self._next += 1
         self.healing.read(place, record)
         return place
@@ -103,8 +84,17 @@ class Pod:
 
     def offered(self, *, now: float = 1.0) -> list[UserKey]:
         """Offer once; return who is in the schedule then."""
-        self.healing.offer(now=now)
+        self.offers(now=now)
         return sorted(self.schedule.users)
+
+    def offers(self, *, now: float = 1.0) -> bool:
+        return self.healing.offer(self.owned, of_topic=self.of_topic, now=now)
+
+    def waiting(self) -> list[Waiting]:
+        return [*self.healing.waiting(self.owned)]
+
+    def due_by_account(self) -> list[tuple[str, AccountId]]:
+        return [*self.healing.due_by_account(self.owned)]
 
     def run(self, *, now: float = 2.0, sesamy: Result = DONE, **results: Result) -> tuple[Job, Outcome]:
         """Make one run; accounts end DONE, unless said otherwise."""
@@ -112,9 +102,9 @@ class Pod:
         job = self.schedule.take(gates, now=now)
         assert job is not None
         accounts = {account: results.get(f"a{account}", DONE) for account in job.accounts if sesamy is DONE}
-        ended = self.schedule.end_run(job, sesamy, accounts, now=now, uniform=0.5)
-        self.healing.ended(job, sesamy, accounts, ended)
-        return job, ended
+        outcome = self.schedule.end_run(job, sesamy, accounts, now=now, uniform=0.5)
+        self.done += self.healing.note_run(job, sesamy, accounts, outcome)
+        return job, outcome
 
 
 def a_letter(account: AccountId | None, lists: tuple[str, ...] = (), number: int = 0) -> Letter:
@@ -129,18 +119,18 @@ def a_letter(account: AccountId | None, lists: tuple[str, ...] = (), number: int
 def test_what_waits_to_be_tried_says_where_it_would_be_written() -> None:
     """Nobody is let in to an account before it is known who left its lists, and that is read for whoever would be written there."""
     pod = Pod(owned=(1,))
-    pod.doors.at = {"1": Door.SHUT, "2": Door.SHUT}
-    assert [*pod.healing.due_by_account()] == []
+    pod.doors.states = {"1": Door.SHUT, "2": Door.SHUT}
+    assert pod.due_by_account() == []
     pod.letter(0)
     pod.letter(1, code="http-422", account="2")
     assert pod.offered() == []
-    assert [*pod.healing.due_by_account()] == [("v1", A)]
+    assert pod.due_by_account() == [("v1", A)]
 
     pod.letter(2, account=None)
     assert pod.offered() == []
-    assert {*pod.healing.due_by_account()} == {("v1", A), ("v1", B)}
+    assert {*pod.due_by_account()} == {("v1", A), ("v1", B)}
     pod.owned = [0, 2, 3]
-    assert [*pod.healing.due_by_account()] == []
+    assert pod.due_by_account() == []
 
 
 def test_a_held_letter_is_tried_any_other_once_asked_for() -> None:
@@ -166,7 +156,8 @@ def test_two_pods_never_try_one_letter_and_no_letter_is_left_when_partitions_are
 
     for pod, owned in ((first, [0, 1, 2]), (second, [3, 4, 5, 6])):
         pod.schedule.set_aside([], now=1.0)
-        pod.owned, pod.of_topic, pod.epoch = owned, 7, 1
+        pod.owned, pod.of_topic = owned, 7
+        pod.healing.interrupted()
     mine = {pod: pod.offered() for pod in (first, second)}
     assert sorted(mine[first] + mine[second]) == everybody
     for number, source in enumerate(sources):
@@ -187,7 +178,7 @@ def test_a_letter_of_what_the_settings_do_not_know_waits_for_nobody() -> None:
     pod = Pod()
     place = pod.letter(account="77")
 
-    assert (pod.offered(), pod.healing.strangers, list(pod.healing.waiting())) == ([], 1, [])
+    assert (pod.offered(), pod.healing.unknown_accounts, pod.waiting()) == ([], 1, [])
     pod.mark(place, "done")
     assert len(pod.healing.book) == 0
 
@@ -214,16 +205,16 @@ def test_at_most_fifty_letters_of_one_upstream_are_in_the_schedule_and_one_where
     for number in range(120):
         pod.letter(number)
         pod.letter(1000 + number, account="2", makeas_lists="20")
-    pod.doors.at["1"] = Door.PROBE
+    pod.doors.states["1"] = Door.PROBE
     found = pod.offered()
     assert [sum(one.user >= "u1000" and len(one.user) == 5 for one in found), len(found)] == [50, 51]
     assert pod.offered() == found
 
-    pod.doors.at["1"] = Door.OPEN
+    pod.doors.states["1"] = Door.OPEN
     assert len(pod.offered()) == 100
     for _ in range(100):
         pod.run()
-    pod.epoch = 1  # `done` may not have been written.
+    pod.healing.interrupted()  # `done` may not have been written.
     assert len(pod.offered()) == 100
 
 
@@ -231,15 +222,15 @@ def test_no_letter_is_tried_before_a_shut_gate() -> None:
     pod = Pod()
     pod.letter(0)
     pod.letter(1, account=None)
-    pod.doors.at = {"1": Door.SHUT}
+    pod.doors.states = {"1": Door.SHUT}
     assert pod.offered() == [user(1)]
     pod = Pod()
     pod.letter(0, account=None)
-    pod.doors.at = {"1": Door.SHUT, "2": Door.SHUT}
+    pod.doors.states = {"1": Door.SHUT, "2": Door.SHUT}
     assert pod.offered() == []
-    pod.doors.at = {"v1": Door.SHUT}
+    pod.doors.states = {"v1": Door.SHUT}
     assert pod.offered() == []
-    pod.doors.at = {}
+    pod.doors.states = {}
     assert pod.offered() == [user()]
 
 
@@ -248,7 +239,7 @@ def test_a_letter_whose_user_was_let_go_is_tried_again_and_no_probe_twice_before
     pod = Pod()
     for number in range(3):
         pod.letter(number)
-    pod.doors.at["1"] = Door.PROBE
+    pod.doors.states["1"] = Door.PROBE
     tried = []
     for at in range(3):
         pod.offered(now=10.0 * at)
@@ -269,10 +260,10 @@ def test_who_is_let_go_takes_the_time_of_its_last_try_along() -> None:
     tried = []
     for at in (1.0, 11.0):
         pod.offered(now=at)
-        pod.doors.at["1"] = Door.PROBE
+        pod.doors.states["1"] = Door.PROBE
         tried.append(pod.run(now=at + 1, a1=HELD)[0].user)
         pod.schedule.set_aside([], now=at + 2)
-        pod.doors.at["1"] = Door.OPEN
+        pod.doors.states["1"] = Door.OPEN
 
     assert tried == [user(0), user(1)]
 
@@ -303,7 +294,7 @@ def test_a_letter_about_several_lists_is_tried_once_one_of_them_may_be() -> None
     pod.hears("11", taken=["10", "12"], times=5)
     pod.letter(0, makeas_lists="11,12", code="http-422", state="x")
     pod.letter(1, makeas_lists="11")
-    pod.mark((0, 0), "requeue")
+    pod.mark(Place(0, 0), "requeue")
 
     assert pod.offered(now=1.0) == [user(0)]
 
@@ -336,11 +327,11 @@ def test_what_is_owed_to_some_lists_waits_for_those_alone() -> None:
     pod.letter(1, makeas_lists="11,10")
     pod.letter(2, makeas_lists="77")
     pod.letter(3, account=None)
-    pod.healing.offer(now=1.0)
+    pod.offers(now=1.0)
     pod.schedule.set_aside([], now=1.0)
 
-    assert {one.parked_ms: 0 for one in pod.healing.waiting()}.keys() == {1795507200000}
-    assert sorted((one.accounts, one.lists) for one in pod.healing.waiting()) == [((A,), ()), ((A,), ()), ((A,), ("11",)), ((A, B), ())]
+    assert {one.parked_ms: 0 for one in pod.waiting()}.keys() == {1795507200000}
+    assert sorted((one.accounts, one.lists) for one in pod.waiting()) == [((A,), ()), ((A,), ()), ((A,), ("11",)), ((A, B), ())]
 
 
 # ---- Done ----
@@ -372,22 +363,22 @@ def test_a_letter_for_all_accounts_may_be_done_by_several_runs_and_is_not_offere
     assert [one.place for one in pod.done] == [place]
 
     assert pod.offered(now=5.0) == []
-    assert list(pod.healing.waiting()) == []
+    assert pod.waiting() == []
     pod.mark(place, "done")
     assert (pod.offered(now=6.0), len(pod.healing.book)) == ([], 0)
 
 
 def test_a_letter_done_by_an_events_run_is_not_tried_while_it_is_closed() -> None:
     pod = Pod()
-    pod.doors.at["1"] = Door.SHUT
+    pod.doors.states["1"] = Door.SHUT
     place = pod.letter()
     pod.offered()
     pod.schedule.submit(Event(user(), "contract.1#update"), 1, 50, since_ms=0, now=0.0)
-    pod.doors.at["1"] = Door.OPEN
+    pod.doors.states["1"] = Door.OPEN
     pod.run()
 
     assert ([one.place for one in pod.done], pod.offered(now=3.0)) == ([place], [])
-    pod.epoch += 1
+    pod.healing.interrupted()
     assert pod.offered(now=4.0) == []
 
 
@@ -401,16 +392,16 @@ def test_a_letter_whose_replacement_went_with_a_rebalance_is_tried_again() -> No
     pod.schedule.parked(user(), now=3.0)
     assert pod.offered(now=3.0) == []
 
-    pod.epoch += 1
+    pod.healing.interrupted()
     assert pod.offered(now=4.0) == [user()]
 
 
 def test_a_letter_that_waits_is_not_tried_while_a_newer_one_takes_its_place() -> None:
     pod = Pod()
-    pod.doors.at["1"] = Door.SHUT
+    pod.doors.states["1"] = Door.SHUT
     pod.letter()
     pod.offered()
-    pod.doors.at["1"] = Door.OPEN
+    pod.doors.states["1"] = Door.OPEN
     pod.schedule.submit(Event(user(), "contract.1#update"), 1, 50, since_ms=0, now=0.0)
     _, ended = pod.run(a1=REFUSED)
     pod.healing.replaced(ended.letters)
@@ -499,7 +490,7 @@ def test_nothing_is_kept_of_what_is_closed_forgotten_or_out_of_the_topic() -> No
     healing = pod.healing
     kept = [len(one) for one in (healing.book, healing._taken, healing._progress, healing._closing, healing._unsorted)]
     assert kept + [len(queue) for by_home in healing._waiting.values() for queue in by_home.values()] == [0] * 6
-    assert (+healing._taken_of, pod.offered(now=9.0) != [], list(healing.waiting())) == ({}, True, [])
+    assert (+healing._taken_of, pod.offered(now=9.0) != [], pod.waiting()) == ({}, True, [])
 
 
 def test_a_round_looks_at_no_letter_that_is_not_ours() -> None:
@@ -538,7 +529,7 @@ class Reader:
     def seek(self, tp: TopicPartition, offset: int) -> None:
         self.next[tp] = offset
 
-    async def position(self, tp: TopicPartition) -> int:
+    def position_now(self, tp: TopicPartition) -> int:
         return self.next[tp]
 
     def last_poll_timestamp(self, _: TopicPartition) -> int:
@@ -568,16 +559,28 @@ class Reader:
 def following(pod: Pod, reader: Any) -> LetterFollower:
     nobody: Any = None
     metrics = Metrics(one_of_each())
-    return LetterFollower(
-        pod.healing, topic=LETTERS.topic, reading=nobody, partitions=reader.partitions, ring=lambda: None, metrics=metrics
-    )
+    backlog = Backlog(pod.schedule, pod.healing)
+    backlog.heals, backlog.topic_partitions = True, pod.of_topic
+    for partition in pod.owned:
+        backlog.begin(partition, 0)
+    return LetterFollower(backlog, topic=LETTERS.topic, reading=nobody, partitions=reader.partitions, metrics=metrics)
+
+
+async def live_until(follower: LetterFollower, reader: Any, is_so: Callable[[], bool]) -> None:
+    """Follow with one consumer until something is so."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follower._outside.live, reader)
+        with anyio.fail_after(5):
+            while not is_so():
+                await anyio.sleep(0.001)
+        tasks.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError("the network"), AttributeError("ours")])
 async def test_only_a_damaged_batch_is_left_out(error: Exception) -> None:
     reader: Any = Reader(p0=error)
     with pytest.raises(type(error)):
-        await following(Pod(), reader)._follow(reader)
+        await following(Pod(), reader)._outside.live(reader)
 
 
 async def test_a_damaged_batch_keeps_no_other_partition_waiting(caplog: pytest.LogCaptureFixture) -> None:
@@ -587,7 +590,7 @@ async def test_a_damaged_batch_keeps_no_other_partition_waiting(caplog: pytest.L
     reader: Any = Reader(p0=ValueError("does not unpack"), p1=[Row(0, headers, encode(Event(user(), "contract.1#update")))])
     follower = following(pod, reader)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follower._follow, reader)
+        tasks.start_soon(follower._outside.live, reader)
         with anyio.fail_after(5):
             while not len(pod.schedule):
                 await anyio.sleep(0.01)
@@ -600,20 +603,21 @@ async def test_a_damaged_batch_keeps_no_other_partition_waiting(caplog: pytest.L
 async def test_what_nobody_expected_of_one_record_costs_that_record_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted and passed over; what is wrong in the book itself ends the pod."""
     pod = Pod()
-    follower = following(pod, Reader())
     headers = [("error.code", b"held"), ("source.partition", b"1"), ("makeas.account", b"1")]
     good = Row(1, headers, encode(Event(user(), "contract.1#update")))
-    follower._take({LETTERS: [Row(0, headers=7), good]}, now=0.0)
+    reader: Any = Reader(p0=[Row(0, headers=7), good])
+    follower = following(pod, reader)
+    await live_until(follower, reader, lambda: len(pod.healing.book) == 1)
 
-    assert [place for place, _ in pod.healing.book.items()] == [(0, 1)]
-    assert (follower._metrics.bugs.labels(stage="letter")._value.get(), follower._positions) == (1, {0: 2})
+    assert [place for place, _ in pod.healing.book.items()] == [Place(0, 1)]
+    assert (follower._metrics.bugs.labels(stage="letter")._value.get(), follower._outside.at) == (1, {0: 2})
 
     def torn(*_: object) -> None:
         raise KeyError
 
     monkeypatch.setattr(pod.healing.book, "read", torn)
     with pytest.raises(KeyError):
-        follower._take({LETTERS: [Row(2, headers, good.value)]}, now=0.0)
+        await follower._turn(Turn(records={0: [Row(2, headers, good.value)]}))
 
 
 async def test_letters_of_a_partition_that_is_gone_are_forgotten_and_a_new_consumer_goes_on_where_the_last_was() -> None:
@@ -622,14 +626,12 @@ async def test_letters_of_a_partition_that_is_gone_are_forgotten_and_a_new_consu
     pod = Pod()
     before: Any = Reader(p0=rows, p1=rows)
     follower = following(pod, before)
-    await follower._assign(before)
-    follower._take(await before.getmany(), now=0.0)
-    assert len(pod.healing.book) == 6
+    await live_until(follower, before, lambda: len(pod.healing.book) == 6)
 
     after: Any = Reader(p0=rows)
     follower._partitions = after.partitions
-    await follower._assign(after)
-    assert (after.next, len(pod.healing.book), follower._positions) == ({LETTERS: 3}, 3, {0: 3})
+    await live_until(follower, after, lambda: after.polls > 0)
+    assert (after.next, len(pod.healing.book), follower._outside.at) == ({LETTERS: 3}, 3, {0: 3})
 
 
 async def test_letters_are_offered_once_all_that_was_there_has_been_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -641,7 +643,7 @@ async def test_letters_are_offered_once_all_that_was_there_has_been_read(monkeyp
     reader: Any = Reader(p0=rows)
     offers: list[int] = []
 
-    def offer(**_: float) -> bool:
+    def offer(*_: object, **__: float) -> bool:
         offers.append(len(pod.healing.book))
         return False
 
@@ -656,7 +658,7 @@ async def test_letters_are_offered_once_all_that_was_there_has_been_read(monkeyp
 
     reader.getmany = by_one
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(following(pod, reader)._follow, reader)
+        tasks.start_soon(following(pod, reader)._outside.live, reader)
         with anyio.fail_after(5):
             while not offers:
                 await anyio.sleep(0.01)
@@ -672,16 +674,20 @@ def reading(monkeypatch: pytest.MonkeyPatch, reader: Reader) -> Letters:
     async def partitions_of(*_: object) -> list[TopicPartition]:
         return list(reader.at)
 
-    monkeypatch.setattr("consumer.kafka.client.connect.partitions_of", partitions_of)
-    made: Any = reader
-    return Letters(KafkaSettings(), made)
+    @asynccontextmanager
+    async def opened(*_: object, **__: object) -> AsyncIterator[Reader]:
+        yield reader
+
+    monkeypatch.setattr(connect, "partitions_of", partitions_of)
+    monkeypatch.setattr(connect, "reading", opened)
+    return Letters(KafkaSettings(dead_letter_topic=LETTERS.topic))
 
 
 async def test_a_command_says_which_batch_of_letters_can_not_be_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands behind it is not known, so no list of letters would be whole: 69, and not for want of a broker."""
     letters = reading(monkeypatch, Reader(p0=[Row(0)], p1=ValueError("does not unpack")))
     with pytest.raises(Fatal) as caught:
-        await letters.read_all()
+        await letters.read()
 
     assert (caught.value.status, "at 1:0 can't be unpacked (ValueError)" in str(caught.value)) == (69, True)
 
@@ -691,7 +697,7 @@ async def test_a_command_passes_over_a_record_that_nobody_expected(
 ) -> None:
     headers = [("error.code", b"held"), ("source.partition", b"1"), ("parked_at", b"x")]
     letters = reading(monkeypatch, Reader(p0=[Row(0, headers=7), Row(1, headers, encode(Event(user(), "contract.1#update")))]))
-    await letters.read_all()
+    await letters.read()
 
     assert [one.place for one in letters.history.entries()] == ["0:1"]
     assert ["passed over" in line.getMessage() for line in caplog.records] == [True]
@@ -700,5 +706,5 @@ async def test_a_command_passes_over_a_record_that_nobody_expected(
 async def test_offsets_that_are_gone_are_no_damage() -> None:
     reader: Any = Reader(p0=OffsetOutOfRangeError({LETTERS: 0}), p1=EOFError())
 
-    assert list(await damage.damaged(reader, dict.fromkeys(reader.at, 5))) == [TopicPartition(LETTERS.topic, 1)]
+    assert list(await damaged(reader, dict.fromkeys(reader.at, 5))) == [TopicPartition(LETTERS.topic, 1)]
     assert set(reader.next.values()) == {5}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from consumer.core.letters.record import Place, Record
-from consumer.core.model import Door, Event, Result, Verdict
+from consumer.core.letters.record import Record
+from consumer.core.model import Door, Event, Place, Result, Verdict
 from tests.unit.core.letters.test_healing import HELD, REFUSED, A, B, Pod, user
 
 ABSENT = Result(Verdict.ABSENT)
@@ -22,7 +22,7 @@ def test_no_partitions_letters_wait_for_anothers(before: int) -> None:
     pod = Pod()
     for number in range(before):
         pod.letter(number, source_partition="1")
-    for number in (5001, 5002):
+    for number in Place(5001, 5002):
         pod.letter(number, source_partition="2")
 
     assert {user(5001), user(5002)} <= set(pod.offered())
@@ -34,7 +34,7 @@ def test_no_partitions_letter_is_each_probe() -> None:
     pod = Pod()
     for number, partition in enumerate("123"):
         pod.letter(number, source_partition=partition)
-    pod.doors.at["1"] = Door.PROBE
+    pod.doors.states["1"] = Door.PROBE
     tried = []
     for at in (10.0, 20.0, 30.0, 40.0):
         pod.offered(now=at)
@@ -69,21 +69,21 @@ def test_letters_are_sorted_some_in_each_round_and_none_is_forgotten() -> None:
 
     assert left == [3000, 1000, 0]
     assert len(pod.healing.book) == 5000
-    assert len(list(pod.healing.waiting())) == 4950
+    assert len(pod.waiting()) == 4950
 
 
 def test_who_is_in_the_schedule_is_not_counted_among_those_who_wait_in_the_topic() -> None:
     """It would be counted twice."""
     pod = Pod(owned=(1,))
-    pod.doors.at = {"1": Door.SHUT}
-    for number in (0, 1):
+    pod.doors.states = {"1": Door.SHUT}
+    for number in Place(0, 1):
         pod.letter(number)
-    assert (pod.offered(), len(list(pod.healing.waiting()))) == ([], 2)
+    assert (pod.offered(), len(pod.waiting())) == ([], 2)
 
     event(pod, 0)
-    assert [one.accounts for one in pod.healing.waiting()] == [(A,)]
+    assert [one.accounts for one in pod.waiting()] == [(A,)]
     pod.owned = [0, 2, 3]
-    assert list(pod.healing.waiting()) == []
+    assert pod.waiting() == []
 
 
 def test_who_asks_for_what_the_settings_do_not_know_is_told() -> None:
@@ -100,7 +100,7 @@ def test_who_asks_for_what_the_settings_do_not_know_is_told() -> None:
     pod.letter(2, code="http-422", account="77")
 
     assert told == [True, False, True]
-    assert pod.healing.strangers == 1
+    assert pod.healing.unknown_accounts == 1
 
 
 # ---- What is left ----

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from consumer.core.letters.headers import fields, read_time, written_time
 from consumer.core.letters.history import Entry, State
-from consumer.core.letters.record import fields, parse, read_time, written_time
+from consumer.core.letters.record import parse
 
 
 @pytest.mark.parametrize(("bytes_", "letters"), [(16_384, 4096), (16_385, 0), (1_000_000, 0)])

@@ -40,6 +40,32 @@ async def test_a_member_that_has_not_joined_has_no_generation() -> None:
     assert member.generation == 4
 
 
+async def test_a_member_speaks_of_its_topics_partitions_by_number() -> None:
+    member = made(Member)
+    assert (member.end_of(0), member.partitions()) == (None, 0)
+    member.subscribe(["t"])
+    member._subscription.assign_from_subscribed([TP])
+    assert (member.end_of(0), member.end_of(1)) == (None, None), "no fetch has shown an end yet"
+    member._subscription.subscription.assignment.state_value(TP).highwater = 9
+    member._client.cluster = SimpleNamespace(partitions_for_topic={"t": {0, 1, 2}}.get)
+
+    assert (member.end_of(0), member.end_of(1), member.partitions()) == (9, None, 3)
+
+
+async def test_a_member_commits_by_the_partitions_of_its_topic() -> None:
+    member = made(Member)
+    member.subscribe(["t"])
+    told: list[object] = []
+
+    async def commit(offsets: object) -> None:
+        told.append(offsets)
+
+    member.commit = commit
+    await member.commit_offsets({0: 7, 1: 0})
+
+    assert told == [{TP: 7, OTHER: 0}]
+
+
 class Coordinator:
     """Knows the group's offsets; -1 where there is none."""
 

@@ -10,11 +10,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
-    CommitFailedError,
     GroupAuthorizationFailedError,
-    IllegalStateError,
     KafkaConnectionError,
-    KafkaError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
 )
@@ -210,49 +207,6 @@ async def test_a_producer_waits_for_all_replicas_and_is_given_time_to_write_what
 
     assert [client.options["acks"] for client in brokers.clients] == ["all", "all"]
     assert [client.put_down_s for client in brokers.clients] == [25, 5]
-
-
-# ---- The start of a group ----
-
-
-@pytest.mark.parametrize(("start_at", "expected"), [("earliest", {0: 3, 1: 5}), ("latest", {0: 9, 1: 12})])
-async def test_a_group_without_any_offset_is_given_its_start(brokers: Brokers, start_at: Any, expected: dict[int, int]) -> None:
-    assert await connect.pin_group(KafkaSettings(topic="events", group_id="readers", start_at=start_at))
-
-    assert brokers.offsets == expected
-    assert [client.options["group_id"] for client in brokers.clients] == ["readers"]
-
-
-@pytest.mark.parametrize("start_at", ["earliest", "latest"])
-async def test_a_group_with_an_offset_is_left_as_it_is_though_it_be_of_one_partition(brokers: Brokers, start_at: Any) -> None:
-    """What it has done must neither be repeated nor skipped; a partition without one appeared later."""
-    brokers.offsets = {1: 7}
-
-    assert not await connect.pin_group(KafkaSettings(topic="events", group_id="readers", start_at=start_at))
-    assert brokers.offsets == {1: 7}
-
-
-@pytest.mark.parametrize("error", [CommitFailedError(), IllegalStateError()])
-async def test_where_another_pod_was_first_nothing_is_done(brokers: Brokers, error: KafkaError) -> None:
-    brokers.commit_error = error
-
-    assert not await connect.pin_group(SETTINGS)
-    assert brokers.offsets == {}
-
-
-async def test_a_start_that_could_not_be_written_is_not_taken_for_done(brokers: Brokers) -> None:
-    brokers.commit_error = KafkaConnectionError()
-
-    with pytest.raises(KafkaConnectionError):
-        await connect.pin_group(SETTINGS)
-
-
-async def test_a_topic_that_is_not_there_ends_it_with_its_cure(brokers: Brokers) -> None:
-    brokers.begins = {}
-
-    with pytest.raises(Fatal, match=r"create it, or correct kafka\.topic") as raised:
-        await connect.pin_group(SETTINGS)
-    assert (raised.value.code, raised.value.status) == ("no-topic", 69)
 
 
 # ---- Connections ----

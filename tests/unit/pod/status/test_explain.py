@@ -10,37 +10,22 @@ from consumer.pod.service import Service
 from consumer.pod.status.explain import explain
 from consumer.pod.status.tree import Explanation
 from tests.clock import virtual
-from tests.simulation.settings import SETTINGS
 from tests.unit.pod.status.test_report import well
 
 ANN: Final = UserKey("v1", "ann")
 A, B = AccountId("1"), AccountId("2")
 
 
-class Consumer:
-    """Knows how many partitions the topic has."""
-
-    generation = 1
-
-    def __init__(self, partitions: int = 1) -> None:
-        self._partitions = partitions
-
-    def partitions_for_topic(self, topic: str) -> set[int]:
-        assert topic == SETTINGS.kafka.topic
-        return set(range(self._partitions))
-
-
 def pod(*owned: int, partitions: int = 1) -> Service:
-    made, consumer = well(), Consumer(partitions)
-    standing: Any = consumer
-    made.consumer = standing
+    made = well()
+    made.backlog.topic_partitions = partitions
     for partition in owned:
-        made.ledger.begin(partition, 0)
+        made.backlog.begin(partition, 0)
     return made
 
 
 def submit(made: Service) -> None:
-    made.schedule.submit(Event(ANN, "contract.1#update"), 0, 7, since_ms=0, now=anyio.current_time())
+    made.backlog.schedule.submit(Event(ANN, "contract.1#update"), 0, 7, since_ms=0, now=anyio.current_time())
 
 
 def why(made: Service, user: UserKey = ANN) -> Explanation:
@@ -63,7 +48,7 @@ async def test_a_user_goes_from_waiting_to_due_to_running_to_what_is_owed() -> N
     assert (why(made).state, why(made).due_s, why(made).tokens) == ("waiting", 1.0, ("0:7",))
     await anyio.sleep(1)
     assert (why(made).state, why(made).due_s) == ("due", 0)
-    job = made.schedule.take(made.up.gates, now=anyio.current_time())
+    job = made.backlog.schedule.take(made.up.gates, now=anyio.current_time())
     assert job is not None
     made.workers._since[ANN] = anyio.current_time()
     await anyio.sleep(3)
@@ -71,7 +56,7 @@ async def test_a_user_goes_from_waiting_to_due_to_running_to_what_is_owed() -> N
 
     del made.workers._since[ANN]
     done, failed = Result(Verdict.DONE), Result(Verdict.RETRY, "http-500")
-    made.schedule.end_run(job, done, {A: done, B: failed}, now=anyio.current_time(), uniform=0.5)
+    made.backlog.schedule.end_run(job, done, {A: done, B: failed}, now=anyio.current_time(), uniform=0.5)
     said = why(made)
     assert (said.state, [(one.account, one.attempts, one.code, one.gate) for one in said.owed]) == ("owed", [("2", 1, "http-500", "open")])
     assert 0 < said.owed[0].next_try_s <= 0.5
@@ -82,11 +67,11 @@ async def test_what_is_owed_behind_a_shut_gate_says_why_it_is_shut_and_until_whe
     made = pod(0)
     submit(made)
     await anyio.sleep(1)
-    job = made.schedule.take(made.up.gates, now=anyio.current_time())
+    job = made.backlog.schedule.take(made.up.gates, now=anyio.current_time())
     assert job is not None
     made.up.gates.accounts[B].failed(ANN, Retryable("no", code="http-429", retry_after_s=40.0), now=anyio.current_time())
     done, held = Result(Verdict.DONE), Result(Verdict.HELD, "http-429")
-    made.schedule.end_run(job, done, {A: done, B: held}, now=anyio.current_time(), uniform=0.5)
+    made.backlog.schedule.end_run(job, done, {A: done, B: held}, now=anyio.current_time(), uniform=0.5)
     await anyio.sleep(10)
 
     ((account, gate, cause, next_try_s),) = [(one.account, one.gate, one.gate_cause, one.gate_next_try_s) for one in why(made).owed]
@@ -98,10 +83,10 @@ async def test_where_who_left_is_not_known_yet_that_is_what_it_waits_for() -> No
     made = pod(0)
     submit(made)
     await anyio.sleep(1)
-    job = made.schedule.take(made.up.gates, now=anyio.current_time())
+    job = made.backlog.schedule.take(made.up.gates, now=anyio.current_time())
     assert job is not None
     held = Result(Verdict.HELD, "", tried=False)
-    made.schedule.end_run(job, Result(Verdict.DONE), {A: Result(Verdict.DONE), B: held}, now=anyio.current_time(), uniform=0.5)
+    made.backlog.schedule.end_run(job, Result(Verdict.DONE), {A: Result(Verdict.DONE), B: held}, now=anyio.current_time(), uniform=0.5)
     made.up.gates.ready = lambda account, _: account != B
 
     assert [(one.account, one.code) for one in why(made).owed] == [("2", "register")]
@@ -111,7 +96,7 @@ async def test_where_who_left_is_not_known_yet_that_is_what_it_waits_for() -> No
 async def test_while_nothing_is_read_nobody_is_said_to_be_clean() -> None:
     made = pod(0)
     intake: Any = type("Intake", (), {"paused": True, "out": {}})()
-    made.intake = intake
+    made.membership.intake = intake
     assert why(made).state == "paused"
     intake.paused, intake.out = False, {0: 1.0}
     assert why(made).state == "paused"

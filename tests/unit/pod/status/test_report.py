@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import anyio
 import pytest
-from aiokafka import TopicPartition
 
 from consumer.core.events import decode
 from consumer.core.model import AccountId, Failure, UserKey
@@ -31,8 +30,8 @@ def well() -> Service:
     vendors = {vendor.id: Vendor(nothing, {one.id: nothing for one in SETTINGS.accounts_of(vendor.id)}) for vendor in SETTINGS.vendors}
     limits = gates(SETTINGS)
     pod = service(Upstreams(vendors, limits))
-    pod.state = "consuming"
-    pod.assignment.joined = True
+    pod.membership.state = "consuming"
+    pod.membership.assignment.joined = True
     pod.follower.followed_at = anyio.current_time()
     return pod
 
@@ -40,19 +39,19 @@ def well() -> Service:
 @virtual
 async def test_it_is_ready_and_each_thing_that_is_wrong_alone_makes_it_unready_and_is_named() -> None:
     async def starting(pod: Service) -> None:
-        pod.state = "starting"
+        pod.membership.state = "starting"
 
     async def draining(pod: Service) -> None:
-        pod.state = "draining"
+        pod.membership.state = "draining"
 
     async def left(pod: Service) -> None:
-        pod.assignment.joined = False
+        pod.membership.assignment.joined = False
 
     async def no_topic(pod: Service) -> None:
-        pod.assignment.watch.missing = True
+        pod.membership.assignment.watch.missing = True
 
     async def no_letters(pod: Service) -> None:
-        pod.parker.failing_since = anyio.current_time()
+        pod.writer.failing_since = anyio.current_time()
         await anyio.sleep(29)
         assert status(pod).ready
         await anyio.sleep(2)
@@ -84,10 +83,10 @@ async def test_it_is_ready_and_each_thing_that_is_wrong_alone_makes_it_unready_a
 @virtual
 async def test_a_run_of_ten_minutes_is_no_life() -> None:
     pod = well()
-    pod.assignment.joined = False
+    pod.membership.assignment.joined = False
     pod.workers._since[ANN] = anyio.current_time()
     await anyio.sleep(599)
-    pod.tried_at = anyio.current_time()
+    pod.membership.tried_at = anyio.current_time()
     assert status(pod).live
     await anyio.sleep(1)
     assert not status(pod).live
@@ -109,24 +108,21 @@ class Consumer:
     def __init__(self) -> None:
         self.generation = 7
 
-    def assignment(self) -> set[TopicPartition]:
-        return {TopicPartition(SETTINGS.kafka.topic, 1), TopicPartition(SETTINGS.kafka.topic, 2)}
-
-    def highwater(self, tp: TopicPartition) -> int | None:
-        return {1: 90, 2: None}[tp.partition]
+    def end_of(self, partition: int) -> int | None:
+        return {1: 90}.get(partition)
 
 
 @virtual
 async def test_a_partition_says_where_it_is_and_what_is_open_there() -> None:
     pod = well()
     consumer: Any = Consumer()
-    pod.consumer = consumer
+    pod.membership.member = pod.commits.member = consumer
     for partition in (2, 1, 5):
-        pod.ledger.begin(partition, 10)
-    pod.ledger.open(1, 12, since_ms=5_000)
-    pod.ledger.read(1, 20)
+        pod.backlog.ledger.begin(partition, 10)
+    pod.backlog.ledger.open(1, 12, since_ms=5_000)
+    pod.backlog.ledger.read(1, 20)
     pod.commits.committed[1] = 12
-    pod.assignment.of_topic = 8
+    pod.backlog.topic_partitions = 8
     said = status(pod)
 
     rows = {one.partition: (one.position, one.end, one.committed, one.open, one.oldest_open_at, one.lag) for one in said.partitions}
@@ -140,7 +136,7 @@ async def test_who_owns_nothing_has_no_share_of_a_rate() -> None:
     pod = well()
     pod.up.gates.set_share(0.25, now=0)
     assert {one.rate_share for one in status(pod).upstreams} == {0.0}
-    pod.ledger.begin(1, 0)
+    pod.backlog.ledger.begin(1, 0)
     assert {one.rate_share for one in status(pod).upstreams} == {0.25}
 
 
@@ -148,7 +144,7 @@ async def test_who_owns_nothing_has_no_share_of_a_rate() -> None:
 async def test_who_waits_is_counted_at_the_gate_that_it_waits_for() -> None:
     pod = well()
     held = {("v1", AccountId("1")): 2, ("v1", AccountId("")): 3, ("v2", AccountId("3")): 4}
-    schedule: Any = pod.schedule
+    schedule: Any = pod.backlog.schedule
     schedule.due_by_account = lambda: held
     waiting = {one.name: one.waiting_users for one in status(pod).upstreams}
 
@@ -197,7 +193,7 @@ def test_the_oldest_event_of_each_cause_is_told_in_seconds(monkeypatch: pytest.M
         monkeypatch.setattr(time, "time", lambda: 1000.0)
         pod = well()
         event: Any = decode(b'{"eventType": "contract.7#update", "vendorId": "v1", "userId": "ann"}')
-        pod.schedule.submit(event, 0, 1, since_ms=940_000, now=anyio.current_time())
+        pod.backlog.schedule.submit(event, 0, 1, since_ms=940_000, now=anyio.current_time())
         said = status(pod)
 
         assert said.users.dirty == 1

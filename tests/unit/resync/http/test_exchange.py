@@ -17,6 +17,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from consumer.resync.http import exchange as http
+from consumer.resync.http.answers import decoded
+from consumer.resync.http.refusals import retry_after
 from consumer.sandbox.faults import Fault, Faults, Kind
 from consumer.sandbox.server import serving
 
@@ -34,9 +36,7 @@ async def upstream(handler: Handler, *, timeout_s: float = 2.0, wall: float = 0.
 async def fails(handler: Handler, *, timeout_s: float = 2.0, wall: float = 0.0) -> ConsumerError:
     async with upstream(handler, timeout_s=timeout_s, wall=wall) as client:
         with pytest.raises(ConsumerError) as caught:
-            http.decoded(
-                await client.exchange("contact", "POST", "/x", query=[("e", "canary@example.com")], json={"e": "canary"}), "contact"
-            )
+            decoded(await client.exchange("contact", "POST", "/x", query=[("e", "canary@example.com")], json={"e": "canary"}), "contact")
     said = "".join(traceback.format_exception(caught.value))
     assert "canary" not in said.replace('"e": "canary', "").replace('"canary@example.com")]', "")
     return caught.value
@@ -167,7 +167,7 @@ def oslo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 async def test_a_date_without_a_zone_is_in_utc_wherever_the_pod_is(said: str) -> None:
-    assert http.retry_after(said, now=datetime(2026, 11, 26, 14, 59, tzinfo=UTC).timestamp()) == 60.0
+    assert retry_after(said, now=datetime(2026, 11, 26, 14, 59, tzinfo=UTC).timestamp()) == 60.0
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -1,0 +1,99 @@
+"""The work of `check` without a network: what the settings say, and what is unwise about them."""
+
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from ...core.errors import Exit
+from ...core.gates.gates import MAKE_CALLS
+from ...settings.findings import Finding, fine, warning
+from ...settings.load import SettingsError, load
+from ...settings.model import KafkaSettings, Settings
+from ...settings.rules import is_loopback, tight_times
+from ...settings.secret import Secret
+
+_PROXIES: Final = frozenset({"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"})
+_STATUSES: Final = (Exit.SETTINGS, Exit.NO_PERMISSION, Exit.UNAVAILABLE)
+_TALK_S: Final = 2.0
+"""A conversation that takes longer at the whole rate takes a pod's share of it long."""
+
+
+def offline(path: Path, environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
+    """Return the settings, None where they can't be used, and all that is to be said of them."""
+    try:
+        settings = load(path, environ)
+    except SettingsError as error:
+        return None, list(error.findings)
+    return settings, [
+        fine(str(path), f"vendors: {len(settings.vendors)}, accounts: {len(settings.accounts)}"),
+        *advice(path, settings, environ),
+    ]
+
+
+def exit_status(findings: Iterable[Finding]) -> int:
+    """Return 0, or the gravest of the errors' statuses: 78 before 77 before 69."""
+    statuses = {finding.status for finding in findings if finding.level == "error"}
+    return next((status for status in _STATUSES if status in statuses), 0)
+
+
+def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Give what works and is unwise."""
+    yield from _who_can_read(path, settings)
+    yield from _shared_accounts(settings)
+    yield from tight_times(settings.kafka, settings.workers)
+    yield from _upstreams(settings, environ)
+    yield from _topic(settings.kafka)
+
+
+def _who_can_read(path: Path, settings: Settings) -> Iterator[Finding]:
+    for where, secret in _secrets(settings):
+        file = secret.path
+        if file is not None and file.stat().st_mode & stat.S_IROTH:
+            yield warning(where, "everyone on this machine can read the file it names", "chmod o-r, or a tighter defaultMode of the mount")
+    if any(secret.source == "text" for _, secret in _secrets(settings)) and path.stat().st_mode & stat.S_IROTH:
+        yield warning(str(path), "holds secrets, and everyone on this machine can read it", "chmod o-r, or move them to files of their own")
+
+
+def _shared_accounts(settings: Settings) -> Iterator[Finding]:
+    owners: dict[str, list[str]] = {}
+    for account in settings.accounts:
+        owners.setdefault(account.id, []).append(account.vendor)
+    numbers = {vendor.id: number for number, vendor in enumerate(settings.vendors)}
+    for vendors in owners.values():
+        if len(vendors) > 1:
+            where = f"vendors[{numbers[vendors[-1]]}].makeas"
+            cure = "give each vendor a Make.as account of its own: each takes away the other's sesamy_ tags of a shared reader"
+            yield warning(where, f"writes to the same account as vendors[{numbers[vendors[0]]}]", cure)
+
+
+def _upstreams(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    proxies = sorted(name for name in environ if name.upper() in _PROXIES and environ[name])
+    if proxies and settings.http.proxy is None:
+        what = f"none, and {', '.join(proxies)} in the environment is not used"
+        yield warning("http.proxy", what, "name the proxy here where Sesamy and Make.as are reached through one")
+    if settings.makeas.unreadable_status == "add":
+        what = "a known contact whose status can't be read is put on its lists, though it may have left them"
+        yield warning("makeas.unreadable_status", what, "set it to leave, unless Make.as shows no status and nobody leaves by other ways")
+    talk_s = MAKE_CALLS / settings.makeas.requests_per_second
+    if talk_s > _TALK_S:
+        what = f"{MAKE_CALLS} calls a reader: one pod writes one every {talk_s:g} s, and of eight each one every {8 * talk_s:g} s"
+        yield warning("makeas.requests_per_second", what, "raise it if Make.as allows, or run few pods")
+
+
+def _topic(kafka: KafkaSettings) -> Iterator[Finding]:
+    if kafka.unknown_types == "resync":
+        what = "events of any type at all are resynced; how many there are is known to `check --online` and `status`"
+        yield warning("kafka.unknown_types", what, "set it to ignore, unless these types say that a reader has changed")
+    away = [server for server in kafka.bootstrap_servers if not is_loopback(server.rpartition(":")[0].strip("[]"))]
+    if away and kafka.security_protocol == "SASL_PLAINTEXT" and kafka.sasl_mechanism == "PLAIN":
+        yield warning("kafka.security_protocol", "the password crosses the network in clear", "use SASL_SSL")
+
+
+def _secrets(settings: Settings) -> Iterator[tuple[str, Secret]]:
+    if settings.kafka.sasl_password is not None:
+        yield "kafka.sasl_password", settings.kafka.sasl_password
+    for number, vendor in enumerate(settings.vendors):
+        yield f"vendors[{number}].sesamy.client_secret", vendor.sesamy.client_secret
+        for place, one in enumerate(vendor.makeas):
+            yield f"vendors[{number}].makeas[{place}].apiKey", one.api_key

@@ -1,0 +1,156 @@
+"""The work of `check --online`: Kafka, Sesamy and Make.as as the settings name them. Nothing is written anywhere."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Final
+
+import anyio
+
+from ...core.errors import ConsumerError, Denied, Exit, Forbidden, Refused
+from ...core.mapping.consent import Register, Standing
+from ...core.model import UserKey
+from ...kafka.rights import Purpose, findings
+from ...resync.clients import Upstreams, upstreams
+from ...resync.list_rows import ListRows
+from ...resync.makeas import MakeAs
+from ...resync.sesamy import Sesamy
+from ...settings.findings import Finding, fine, warning, wrong
+from ...settings.model import Settings
+from ...telemetry.metrics import Metrics
+from . import foreign_types
+
+_NOBODY: Final = "sesamy-makeas-check"
+"""A user id that no vendor has: asking for it needs the token and the right to read users, and reads nobody."""
+_AT_ONCE: Final = 8
+_SHOWN: Final = 20
+_Ask = Callable[[str], Awaitable[Finding]]
+
+
+async def online(settings: Settings, purpose: Purpose = "run") -> list[Finding]:
+    """Ask everybody; return what is wrong, unwise and fine for this purpose."""
+    kafka: list[Finding] = []
+    others: list[Finding] = []
+
+    async def ask_kafka() -> None:
+        kafka.extend(await findings(settings.kafka, purpose))
+        if purpose == "run" and settings.kafka.unknown_types == "resync" and not any(one.level == "error" for one in kafka):
+            kafka.append(await foreign_types.rate(settings))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask_kafka)
+        tasks.start_soon(_upstreams, settings, others)
+    return [*kafka, *others]
+
+
+# ---- Sesamy and Make.as ----
+
+
+async def _upstreams(settings: Settings, found: list[Finding]) -> None:
+    answers: dict[str, Finding] = {}
+    limit = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def keep(path: str, ask: _Ask) -> None:
+        async with limit:
+            answers[path] = await ask(path)
+
+    async with upstreams(settings, Metrics(settings)) as up:
+        questions = dict(_questions(settings, up))
+        async with anyio.create_task_group() as tasks:
+            for path, ask in questions.items():
+                tasks.start_soon(keep, path, ask)
+    found += [answers[path] for path in questions]
+
+
+def _questions(settings: Settings, up: Upstreams) -> Iterator[tuple[str, _Ask]]:
+    for number, vendor in enumerate(settings.vendors):
+        clients = up.vendors[vendor.id]
+        yield f"vendors[{number}].sesamy", partial(_sesamy, client=clients.sesamy, vendor=vendor.id)
+        accounts = {(account.user_id, account.api_key): account.id for account in settings.accounts_of(vendor.id)}
+        for place, one in enumerate(vendor.makeas):
+            client = clients.targets[accounts[one.user_id, one.api_key]].client
+            path = f"vendors[{number}].makeas[{place}]"
+            yield path, partial(_list, client=client, list_id=one.list_id)
+            rows = up.registers.rows(accounts[one.user_id, one.api_key])
+            yield f"{path}, who left", partial(_consent, client=client, rows=rows, list_id=one.list_id)
+
+
+async def _permit() -> None:
+    """Take what a single user needs: no limit is near."""
+
+
+async def _sesamy(path: str, *, client: Sesamy, vendor: str) -> Finding:
+    try:
+        await client.snapshot(UserKey(vendor, _NOBODY), permit=_permit)
+    except Refused:  # It knows us, and dislikes a user id that nobody has.
+        return fine(path, "the token is good")
+    except (Denied, Forbidden) as error:
+        cure = "correct client_id and client_secret, or give the client the right to read users, contracts and entitlements"
+        return wrong(path, f"refuses us ({error.code})", cure, Exit.NO_PERMISSION)
+    except ConsumerError as error:
+        return _unreached(path, error, "sesamy.base_url and sesamy.token_url")
+    return fine(path, "the token is good")
+
+
+async def _list(path: str, *, client: MakeAs, list_id: str) -> Finding:
+    try:
+        await client.list_title(list_id)
+    except Refused as error:
+        return wrong(path, f"no such list in this account ({error.code})", "correct listId, or the account's userId", Exit.SETTINGS)
+    except Denied as error:
+        return wrong(path, f"refuses us ({error.code})", "correct userId and apiKey", Exit.NO_PERMISSION)
+    except Forbidden as error:
+        cure = "give the apiKey the right to this list, or correct listId"
+        return wrong(path, f"keeps the list from us ({error.code})", cure, Exit.NO_PERMISSION)
+    except ConsumerError as error:
+        return _unreached(path, error, "makeas.base_url")
+    return fine(path, "the list is there")
+
+
+async def _consent(path: str, *, client: MakeAs, rows: ListRows, list_id: str) -> Finding:
+    """Look whether it can be known who must not be mailed: by the list's own rows, and by the contacts themselves."""
+    try:
+        code = await _why_no_register(rows, list_id)
+        if code:
+            what = f"who left can't be read ({code}): consent hangs on email_status"
+            return warning(path, what, "let the key read the list's subscribers by status, and ask Make.as why it can't be read")
+        if await _is_silent(client, rows, list_id):
+            what = "contacts show no email_status: who left is known from the list's rows only"
+            return warning(path, what, "ask Make.as where a contact's status is to be read; leave makeas.unreadable_status at leave")
+    except Denied as error:
+        return warning(
+            path,
+            f"who left can't be read ({error.code})",
+            "correct userId and apiKey; nothing is written to the list before it can be read",
+        )
+    except ConsumerError as error:
+        return warning(path, f"who left can't be read ({error.code})", "try later; nothing is written to the list before it can be read")
+    return fine(path, "who left can be read")
+
+
+async def _why_no_register(rows: ListRows, list_id: str) -> str:
+    register = Register(b"")
+    register.begin()
+    try:
+        register.take((await rows.page(list_id, "unsubscribed", page=1, per_page=_SHOWN)).rows)
+        register.take((await rows.page(list_id, "bounce", page=1, per_page=_SHOWN)).rows)
+    except Refused as error:
+        return error.code
+    register.complete(read_at=0.0)
+    return register.code
+
+
+async def _is_silent(client: MakeAs, rows: ListRows, list_id: str) -> bool:
+    """Say whether some of the list's contacts, asked for by their addresses, show no status, and none shows one."""
+    shown = False
+    for row in (await rows.page(list_id, "active", page=1, per_page=_SHOWN)).rows:
+        contact = await client.contact(row.email, permit=_permit) if row.email else None
+        if contact is not None and contact.standing is not Standing.UNREADABLE:
+            return False
+        shown = shown or contact is not None
+    return shown
+
+
+def _unreached(path: str, error: ConsumerError, setting: str) -> Finding:
+    return wrong(
+        path, f"does not answer as it should ({error.code})", f"try later; else look at the network and {setting}", Exit.UNAVAILABLE
+    )

@@ -1,0 +1,25 @@
+"""The command `local`: broker, stand-ins, traffic and consumer on this machine."""
+
+from pathlib import Path
+
+import click
+
+from ..sandbox import local
+from .console import examples, output_option
+
+
+@click.command("local", epilog=examples("local --chaos", "local --broker jvm --serve"))
+@output_option
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Take the consumer's numbers from here.")
+@click.option(
+    "--broker",
+    default="auto",
+    show_default=True,
+    metavar="auto|testcontainers|jvm|memory|HOST:PORT",
+    help="The Kafka to use; auto takes the best there is.",
+)
+@click.option("--serve", is_flag=True, help="Leave it running, with the status page.")
+@click.option("--chaos", is_flag=True, help="Add failures: 429s, a slow account, a wrong key, poison, a kill.")
+def command(config: Path | None, output: str, broker: str, *, serve: bool, chaos: bool) -> int:
+    """Run the whole thing on this machine, and check the end state."""
+    return local.main(local.Options(broker=broker, serve=serve, chaos=chaos, output=output, config=config))

@@ -1,0 +1,47 @@
+"""What came back, and its JSON in our nouns."""
+
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from ...core.errors import Retryable
+
+T = TypeVar("T")
+
+
+class Answer(Struct, frozen=True):
+    """What came back: the status, and the body as it came (complete, within the cap)."""
+
+    status: int
+    body: bytes
+    date: str | None = None
+    """The server's own time, as it says it; None: it does not."""
+    retry_after: str | None = None
+    """When to come again, as it says it."""
+
+
+def decoded(answer: Answer, what: str) -> object:
+    """
+    Return the body as JSON.
+
+    Raises:
+        Retryable: `not-json`.
+    """
+    try:
+        return msgspec.json.decode(answer.body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise Retryable(f"{what}: the answer is not JSON", code="not-json") from None
+
+
+def shaped(tree: object, type_: type[T], what: str) -> T:
+    """
+    Return decoded JSON as one of our nouns.
+
+    Raises:
+        Retryable: `wrong-shape`.
+    """
+    try:
+        return msgspec.convert(tree, type_)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise Retryable(f"{what}: the answer has an unknown shape", code="wrong-shape") from None

@@ -1,0 +1,34 @@
+"""Findings: what was looked at, what is with it, and which cure. No value is ever quoted."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from ..core.errors import Exit
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing that was looked at: where, what is with it, and what to do about it (nothing where it is fine)."""
+
+    path: str
+    """The setting, as `kafka.topic`, or what else was looked at."""
+    what: str
+    cure: str
+    level: Literal["fine", "warning", "error"] = "error"
+    status: int = Exit.SETTINGS
+    """The exit status an error leads to."""
+
+
+def fine(path: str, what: str) -> Finding:
+    """Return a finding that says all is well."""
+    return Finding(path=path, what=what, cure="", level="fine", status=0)
+
+
+def warning(path: str, what: str, cure: str) -> Finding:
+    """Return advice; it leaves the exit status alone."""
+    return Finding(path=path, what=what, cure=cure, level="warning", status=0)
+
+
+def wrong(path: str, what: str, cure: str, status: int) -> Finding:
+    """Return an error that ends in `status`."""
+    return Finding(path=path, what=what, cure=cure, status=status)

@@ -1,0 +1,150 @@
+"""Fences: what nobody expected, an exception or a cancellation that is not ours, fails what it was met for, and nothing else."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, NoReturn
+
+import anyio
+
+from ..core.errors import ConsumerError, Retryable, Torn, weightiest
+from .logs import log
+
+_log = log(__name__)
+BUG: Final = "bug"
+"""The code of what nobody expected."""
+_TEAR_DOWN_S: Final = 1.0
+
+# ---- Exceptions ----
+
+
+@contextmanager
+def fenced(step: str) -> Iterator[None]:
+    """
+    Turn what nobody expected into a failed try, and log its place.
+
+    A fence belongs around what reads foreign data or works for one user, never around a change of state of ours: see `unfenced`.
+
+    Args:
+        step: a constant of ours, for the log.
+
+    Raises:
+        Retryable: `bug`, in place of any exception but ours.
+        ConsumerError: ours as it is; out of a group, the one that matters most.
+        Torn: as it is.
+    """
+    try:
+        yield
+    except ConsumerError:
+        raise
+    except Exception as error:
+        met = list(_leaves(error))
+        if any(isinstance(one, Torn) for one in met):
+            raise
+        ours = [one for one in met if isinstance(one, ConsumerError)]
+        foreign = [one for one in met if not isinstance(one, ConsumerError)]
+        for one in foreign:
+            _log.error("unexpected exception: this is our bug", step=step, exc_info=one)
+            ours.insert(0, Retryable(f"{step}: unexpected {type(one).__name__}", code=BUG))
+        # Not chained: its text may quote what must not be seen.
+        raise weightiest(ours) from None
+
+
+@contextmanager
+def unfenced() -> Iterator[None]:
+    """
+    Change state of ours in a place that stands inside a fence.
+
+    Raises:
+        Torn: in place of any exception.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise Torn("a change of state failed half-way") from error
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for one in error.exceptions:
+        yield from _leaves(one)
+
+
+# ---- Cancellations, and clients that end ----
+
+
+@contextmanager
+def only_ours(error: Callable[[], Exception]) -> Iterator[None]:
+    """
+    Let a cancellation pass only where somebody cancelled this task.
+
+    Raises:
+        Exception: `error()`, for any other: one that came out of what was awaited.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    try:
+        yield
+    except asyncio.CancelledError as cancelled:
+        if task.cancelling() > before:  # Whoever cancels a task, anyio's scopes included, counts it there.
+            raise
+        raise error() from cancelled
+
+
+class PartEnded(RuntimeError):
+    """What ends only by being stopped has ended by itself: our bug."""
+
+
+async def for_ever(name: str, part: Callable[[], Awaitable[object]]) -> NoReturn:
+    """
+    Run what ends only by being cancelled, by us.
+
+    Raises:
+        PartEnded: it returned, or was cancelled by nobody of ours.
+    """
+    with only_ours(lambda: PartEnded(name)):
+        await part()
+    raise PartEnded(name)
+
+
+async def put_down(stop: Callable[[], Coroutine[Any, Any, object]], parts: Callable[[], "Parts"], *, limit_s: float) -> None:
+    """
+    Stop a client within `limit_s`, whatever its `stop` raises; where it does not end well, take it apart.
+
+    A client that is half stopped would go on for ever: it fetches, and keeps its place in the group. We are not
+    cancelled meanwhile.
+
+    Args:
+        parts: what a client consists of, asked only where its `stop` failed.
+    """
+    with anyio.CancelScope(shield=True):
+        if await _ends_well(stop(), limit_s=limit_s):
+            return
+        tasks, close = parts()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            ended, _ = await asyncio.wait(tasks, timeout=_TEAR_DOWN_S)
+            for task in ended:
+                _ = task.cancelled() or task.exception()  # Looked at: else asyncio complains that nobody has.
+        await _ends_well(close(), limit_s=_TEAR_DOWN_S)
+
+
+Parts = tuple[set["asyncio.Task[Any]"], Callable[[], Coroutine[Any, Any, object]]]
+"""A client's own tasks, and what closes its connections."""
+
+
+async def _ends_well(work: Coroutine[Any, Any, object], *, limit_s: float) -> bool:
+    # A task of its own, and awaited as a set: so neither its cancellation nor its error reaches us.
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task}, timeout=limit_s)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_TEAR_DOWN_S)
+        return False
+    with suppress(asyncio.CancelledError):
+        return task.exception() is None
+    return False

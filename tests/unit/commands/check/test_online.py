@@ -1,0 +1,58 @@
+"""What `check --online` makes of the answers it gets."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, cast
+
+import pytest
+
+from consumer.commands.check.online import _list, _sesamy
+from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
+from consumer.core.model import UserKey
+from consumer.resync.makeas import MakeAs
+from consumer.resync.sesamy import Sesamy
+from consumer.settings.findings import Finding
+
+
+def brief(finding: Finding) -> tuple[str, int]:
+    assert (finding.cure != "") == (finding.level != "fine")
+    return finding.level, finding.status
+
+
+class Upstream:
+    """Stands where a client of Sesamy or Make.as could: gives or raises one answer, and keeps what was asked."""
+
+    def __init__(self, answer: ConsumerError | None) -> None:
+        self.answer = answer
+        self.asked: list[object] = []
+
+    async def snapshot(self, user: UserKey, *, permit: Callable[[], Awaitable[None]]) -> None:
+        await permit()
+        self._tell(user)
+
+    async def list_title(self, list_id: str) -> str:
+        self._tell(list_id)
+        return "News"
+
+    def _tell(self, asked: object) -> None:
+        self.asked.append(asked)
+        if self.answer is not None:
+            raise self.answer
+
+
+_ANSWERS: Final = (
+    (None, ("fine", 0), ("fine", 0)),
+    (Refused("no", code="http-400"), ("fine", 0), ("error", 78)),
+    (Denied("no", code="http-401"), ("error", 77), ("error", 77)),
+    (Forbidden("no", code="http-403"), ("error", 77), ("error", 77)),
+    (Retryable("no", code="timeout"), ("error", 69), ("error", 69)),
+    (Held("no", code="gate"), ("error", 69), ("error", 69)),
+)
+
+
+@pytest.mark.parametrize(("answer", "sesamy", "makeas"), _ANSWERS)
+async def test_an_upstream(answer: ConsumerError | None, sesamy: tuple[str, int], makeas: tuple[str, int]) -> None:
+    client, other = Upstream(answer), Upstream(answer)
+
+    assert brief(await _sesamy("vendors[0].sesamy", client=cast(Sesamy, client), vendor="v")) == sesamy
+    assert brief(await _list("vendors[0].makeas[0]", client=cast(MakeAs, other), list_id="7")) == makeas
+    assert (client.asked, other.asked) == ([UserKey("v", "sesamy-makeas-check")], ["7"])

@@ -1,0 +1,68 @@
+"""What is done together: the first error ends the others, and the gravest is raised."""
+
+import anyio
+import pytest
+
+from consumer.core.errors import ConsumerError, Denied, Refused, Retryable
+from consumer.resync.waits import together
+from tests.clock import virtual
+
+
+async def fail(error: ConsumerError, *, after_s: float | None = None) -> None:
+    if after_s is not None:
+        await anyio.sleep(after_s)
+    raise error
+
+
+@virtual
+async def test_of_several_errors_at_once_the_gravest_is_raised() -> None:
+    """A refused key is more than what passes, whoever says it first."""
+    key, later, no = Denied("key", code="http-401"), Retryable("later", code="http-500"), Refused("no", code="http-422")
+    for errors in ((key, later), (later, key), (no, key), (key, no), (later, no, key)):
+        with pytest.raises(Denied) as caught:
+            await together(*(lambda error=error: fail(error) for error in errors))
+        assert caught.value is key
+
+
+@virtual
+async def test_the_first_error_ends_what_goes_on_beside_it() -> None:
+    ended: list[float] = []
+
+    async def goes_on() -> None:
+        try:
+            await anyio.sleep(100)
+        finally:
+            ended.append(anyio.current_time())
+
+    began = anyio.current_time()
+    with pytest.raises(Retryable) as caught:
+        await together(goes_on, lambda: fail(Retryable("later", code="http-500"), after_s=1.0), goes_on)
+
+    assert (caught.value.code, ended) == ("http-500", [began + 1.0] * 2)
+
+
+@virtual
+async def test_all_are_done_before_it_returns_and_at_once() -> None:
+    done: list[int] = []
+
+    async def takes(seconds: int) -> None:
+        await anyio.sleep(seconds)
+        done.append(seconds)
+
+    began = anyio.current_time()
+    await together(lambda: takes(3), lambda: takes(2), lambda: takes(1))
+
+    assert (done, anyio.current_time() - began) == ([1, 2, 3], 3.0)
+
+
+async def test_of_jobs_done_together_one_that_breaks_ends_the_others_and_hides_no_error_of_ours() -> None:
+    async def deny() -> None:
+        raise Denied("401", code="http-401")
+
+    async def break_() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(Denied):
+        await together(deny, break_)
+    with pytest.raises(Retryable, match="unexpected KeyError"):
+        await together(anyio.sleep_forever, break_)
