@@ -17,8 +17,7 @@ from ..core.mapping.contact import Change, changes
 from ..core.mapping.documents import Documents, Skip, documents, is_guest_id
 from ..core.model import UserKey
 from ..core.text import printable
-from ..resync.clients import Upstreams, upstreams
-from ..resync.run import Target
+from ..resync.clients import Target, Upstreams, upstreams
 from ..settings.model import Settings
 from ..telemetry.metrics import Metrics
 from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, vendor_settings

@@ -199,7 +199,7 @@ class Membership:
         self.state, self._backlog.heals = "draining", False
         if self.intake is not None:
             self.intake.stop()
-        half_written = self._resync.half_written
+        half_written = self._resync.tally.half_written
         self._workers.pause()
         with anyio.move_on_after(self._settings.workers.drain_s):
             await self._workers.drained()
@@ -207,4 +207,4 @@ class Membership:
         self._backlog.park_orphans(now=anyio.current_time())
         await self._writer.written_out(limit_s=_COMMIT_LIMIT_S)
         await self._commits.commit(limit_s=_COMMIT_LIMIT_S)
-        return self._resync.half_written == half_written
+        return self._resync.tally.half_written == half_written

@@ -19,13 +19,27 @@ from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from ..telemetry.traces import Traces
 from . import makeas, sesamy
+from .account_registers import Source
 from .filters import Filters
 from .http import exchange as http
 from .list_rows import ListRows
-from .registers import Registers, Source
-from .run import Target, Vendor
+from .registers import Registers
 
 _log = log(__name__)
+
+
+class Target(Struct, frozen=True):
+    """One account of one vendor: its settings, its client."""
+
+    account: Account
+    client: makeas.MakeAs
+
+
+class Vendor(Struct, frozen=True):
+    """One vendor: its client at Sesamy, and its accounts."""
+
+    sesamy: sesamy.Sesamy
+    targets: Mapping[AccountId, Target]
 
 
 class Upstreams(Struct, frozen=True):

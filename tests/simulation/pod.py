@@ -11,10 +11,9 @@ from consumer.core.mapping.consent import Consent
 from consumer.core.model import AccountId
 from consumer.pod.service import Service
 from consumer.pod.status.report import Pulse
-from consumer.resync.clients import Upstreams, gates
+from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from consumer.resync.filters import Filters
 from consumer.resync.makeas import MakeAs
-from consumer.resync.run import Target, Vendor
 from consumer.settings.model import Account, Settings
 from consumer.telemetry.metrics import Metrics
 from tests.history.operations import Bounded, Outcome, Stopping

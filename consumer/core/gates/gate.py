@@ -13,7 +13,6 @@ _STREAK = 5
 """So many users in a row failing at one upstream say that the fault is not theirs."""
 _NOBODY = 20
 """So many users in a row unknown, with none known in between, say that the upstream looks in the wrong place."""
-_TOO_MANY = "http-429"
 _LONG_S = 60.0
 _PROBE_FIRST_S = 5.0
 _PROBE_MAX_S = 60.0
@@ -268,7 +267,7 @@ class Gate:
             self._closed_at = self._closed_at if was_out else now
             self._retry_at = max(self._retry_at, now + error.retry_after_s * (2 if self._courteous else 1))
         is_news = not was_out and self._inside.get(user, self._begun + 1) > self._slowed
-        if self._courteous and error.code == _TOO_MANY and is_news:
+        if self._courteous and error.code == "http-429" and is_news:
             self._slowed = self._begun
             self._pace.slow_down(now=now, until=self._retry_at)
 

@@ -1,4 +1,4 @@
-"""Who is due, and when: debounce, single flight, what is owed and its backoff. No I/O, no clock, no chance of its own."""
+"""The schedule of the dirty users: debounce, single flight, what is owed and its backoff."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -8,8 +8,8 @@ from math import inf
 from ..model import SESAMY, AccountId, Event, Job, Letter, Outcome, Reopened, Result, UserKey, Verdict
 from .case import Case, Phase
 from .debts import ABSENT_S, Rules
-from .lanes import Doors, Lanes, Rank
-from .timers import Timers
+from .lanes import Doors
+from .line import Line
 from .user import User
 
 Aside = list[tuple[int, User]]
@@ -30,11 +30,8 @@ class Schedule:
     def __init__(self, rules: Rules, accounts: Mapping[str, tuple[AccountId, ...]], *, urgent: Collection[str]) -> None:
         """Take each vendor's accounts, and the event types that come first."""
         self._rules = rules
-        self._accounts = accounts
-        self._urgent = frozenset(urgent)
-        self._users: dict[UserKey, User] = {}
-        self._lanes = Lanes(accounts, concurrency=rules.concurrency)
-        self._timers = Timers()
+        self._line = line = Line(accounts, concurrency=rules.concurrency, urgent=urgent)
+        self._users, self._lanes, self._timers, self._urgent = line.users, line.lanes, line.timers, line.urgent
         self._times = (-inf, -inf, -inf)
         self._busy = {Phase.RUNNING: 0, Phase.PARKING: 0}
 
@@ -66,8 +63,7 @@ class Schedule:
             return case.take_newer(event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
         if event.type in self._urgent and user.type not in self._urgent:
             user.type = event.type
-            if user.lane is not None:
-                self._line_up(user, user.lane, due_at=self._leave_lane(user))
+            self._line.rank_anew(user)
         return user.take_token(partition, offset)
 
     def keep_key(self, user: UserKey, key: bytes | None) -> None:
@@ -75,7 +71,7 @@ class Schedule:
         self._users[user].case.key = key
 
     def reopen(self, letter: Reopened, *, now: float) -> bool:
-        """Owe again what a letter says, after all who are due; return False where the user is busy: ask again later."""
+        """Owe again what a letter says, after all due users; return False where the user is busy: ask again later."""
         user = self._users.get(letter.user)
         if user is None:
             user = self._users[letter.user] = User.reopened(letter)
@@ -83,34 +79,33 @@ class Schedule:
             return False
         if user.due_at == inf:  # Else the run to come covers it.
             user.case.debts.owe(letter.accounts, now=now, tried_at=letter.tried_at)
-            self._place(user, now=now)
+            self._line.place(user, now=now)
         return True
 
     def _ask_by_event(self, user: User, type_: str, since_ms: int) -> None:
-        """Let a user whom only a letter asked for be as any other."""
+        """Let a user that only a letter asked for be as any other."""
         user.case.source, user.type, user.since_ms = None, type_, since_ms
-        if user.lane is not None:
-            self._line_up(user, user.lane, due_at=self._leave_lane(user))
+        self._line.rank_anew(user)
 
     # ---- Runs ----
 
     def next_at(self) -> float:
-        """Return when somebody becomes due next by time alone; inf: nobody."""
+        """Return when a user becomes due next by time alone; inf: none does."""
         return self._timers.next_at()
 
     def take(self, doors: Doors, *, now: float) -> Job | None:
         """Start the run whose turn it is, where one may begin; `end_run`, `abandon` ends it."""
-        self._wake(now)
+        self._line.wake(now)
         chosen = self._lanes.choose(doors, lambda key, upstream: self._users[key].tried_at(upstream), now=now)
         if chosen is None:
             return None
         user, accounts = self._users[chosen[0]], chosen[1]
-        due_at = self._leave_lane(user)
+        due_at = self._line.leave_lane(user)
         case = user.case
         case.due_since = min(case.due_since, due_at)
         if user.events_are_due(now):
             # An event makes all accounts owed again; those that can't join now stay owed.
-            case.debts.owe((account for account in self._accounts[user.key.vendor] if account not in accounts), now=now)
+            case.debts.owe((account for account in self._line.every(user) if account not in accounts), now=now)
             user.due_at = inf
         case.event_before = user.due_at != inf
         case.phase = Phase.RUNNING
@@ -163,27 +158,25 @@ class Schedule:
         """
         Start parking up to `most` due users that owe to nothing but upstreams that are out; each `Outcome` is one user.
 
-        Whom only a letter asks for, he is let go: his letter is still open.
+        A user that only a letter asks for is let go: its letter is still open.
         """
-        self._wake(now)
+        self._line.wake(now)
         chosen = [(self._users[key], gone) for key, gone in islice(self._lanes.held(vendor_out, account_out, doors, now=now), most)]
         for user, _ in chosen:
             if user.is_by_letter:
-                self._drop(user)
-        return [
-            self._park(user, user.hold(gone, self._accounts[user.key.vendor], now=now)) for user, gone in chosen if user.lane is not None
-        ]
+                self._line.drop(user)
+        return [self._park(user, user.hold(gone, self._line.every(user), now=now)) for user, gone in chosen if user.lane is not None]
 
     def park_orphans(self, *, now: float) -> list[Outcome]:
         """
-        Start parking, as held, those whose tokens went with a lost range: who owns their partition next can read nothing of them.
+        Start parking, as held, users whose tokens went with a lost range: the next owner of their partition can read nothing of them.
 
-        Who runs is left alone. Each `Outcome` is one user.
+        A user in a run is left alone. Each `Outcome` is one user.
         """
         chosen = [user for user in self._users.values() if user.is_orphan and user.phase is Phase.WAITING]
         if chosen:
             self._timers.keep(self._users.keys() - {user.key for user in chosen})
-        return [self._park(user, user.hold_all(self._accounts[user.key.vendor], now=now)) for user in chosen]
+        return [self._park(user, user.hold_all(self._line.every(user), now=now)) for user in chosen]
 
     # ---- Rebalance ----
 
@@ -205,8 +198,8 @@ class Schedule:
             for partition, offset in lost:
                 aside[partition].append((offset, user))
                 user.drop_token(partition)
-            if (lost or user.is_by_letter) and user.offset < 0:  # Else he has a token elsewhere, and stays.
-                self._drop(user)
+            if (lost or user.is_by_letter) and user.offset < 0:  # Else it has a token elsewhere, and stays.
+                self._line.drop(user)
         self._timers.keep(self._users)
         return aside, tuple(closed), tuple(self.park_orphans(now=now))
 
@@ -219,17 +212,14 @@ class Schedule:
                     user.case.take_newer(saved.type, partition, offset, since_ms=saved.since_ms, urgent=self._urgent)
                     user.due_at, user.cap_at = min(user.due_at, now), min(user.cap_at, now)
                     continue
-                self._drop(user)
+                self._line.drop(user)
                 user = None
             if user is None:
                 user = self._users[saved.key] = saved
                 if user.due_at == inf and not (user.own_case and user.own_case.debts.accounts):
                     user.due_at, user.cap_at = now, now  # It was finished through a token elsewhere, this one is still open.
-                for account in user.debts:
-                    self._await_debt(user, account, now=now)
-                if user.due_at > now:
-                    self._timers.arm(user)
-                self._place(user, now=now)
+                self._line.await_debts(user, user.debts, now=now)
+                self._line.wait(user, now=now)
             user.take_token(partition, offset)
 
     def forget_tokens(self, partition: int) -> None:
@@ -238,7 +228,7 @@ class Schedule:
             user.lose_token(partition)
 
     def _interrupt(self, user: User, *, now: float) -> list[tuple[int, int]]:
-        user.case.debts.owe_again(self._unpark(user.case), self._accounts[user.key.vendor], now=now)
+        user.case.debts.owe_again(self._unpark(user.case), self._line.every(user), now=now)
         return list(self._rest(user, now=now))
 
     def __len__(self) -> int:
@@ -263,43 +253,6 @@ class Schedule:
 
     # ---- Inside ----
 
-    def _wake(self, now: float) -> None:
-        for user in self._timers.quiet(now):
-            self._place(user, now=now)
-        for key in self._timers.reminded(now):
-            if key in self._users:  # Its debt may be paid already.
-                self._place(self._users[key], now=now)
-
-    def _place(self, user: User, *, now: float) -> None:
-        """Line the user up for the accounts whose time has come."""
-        if user.phase is not Phase.WAITING:
-            return
-        accounts = user.due_accounts(self._accounts[user.key.vendor], now=now)
-        if accounts == (user.lane or ()):
-            return
-        if user.lane is not None:
-            due_at = self._leave_lane(user)
-        else:
-            due_at = min(user.due_at, now, user.own_case.due_since if user.own_case else now)
-        if accounts:
-            self._line_up(user, accounts, due_at=due_at)
-
-    def _line_up(self, user: User, accounts: tuple[AccountId, ...], *, due_at: float) -> None:
-        user.lane = accounts
-        rank = Rank.LETTER if user.is_by_letter else Rank.URGENT if user.type in self._urgent else Rank.ROUTINE
-        self._lanes.put(user.key, accounts, rank=rank, due_at=due_at)
-
-    def _leave_lane(self, user: User) -> float:
-        assert user.lane is not None
-        due_at = self._lanes.remove(user.key, user.lane)
-        user.lane = None
-        return due_at
-
-    def _drop(self, user: User) -> None:
-        if user.lane is not None:
-            self._leave_lane(user)
-        del self._users[user.key]
-
     def _free(self, user: User) -> Case:
         case = user.case
         case.phase = Phase.WAITING
@@ -309,7 +262,7 @@ class Schedule:
 
     def _park(self, user: User, letters: tuple[Letter, ...]) -> Outcome:
         if user.lane is not None:
-            self._leave_lane(user)
+            self._line.leave_lane(user)
         case = user.case
         case.phase, case.letters = Phase.PARKING, letters
         self._busy[Phase.PARKING] += 1
@@ -322,24 +275,17 @@ class Schedule:
 
     def _settle(self, user: User, account: AccountId, result: Result, *, now: float, uniform: float) -> tuple[Letter, ...]:
         last = user.settle(account, result, self._rules, now=now, uniform=uniform)
-        self._await_debt(user, account, now=now)
+        self._line.await_debts(user, (account,), now=now)
         return last
-
-    def _await_debt(self, user: User, account: AccountId, *, now: float) -> None:
-        debt = user.debts.get(account)
-        if debt is not None and debt.not_before > now:
-            self._timers.remind(debt.not_before, user.key, account)
 
     def _rest(self, user: User, *, now: float) -> tuple[tuple[int, int], ...]:
         """Sort the tokens out after a run or a parking, and let the user wait again or go; return the closed tokens."""
         closed = user.cover(urgent=self._urgent)
         case = user.case
-        if not case.debts.accounts and user.due_at == inf:  # A failed fetch alone is no debt: nobody waits for it.
+        if not case.debts.accounts and user.due_at == inf:  # A failed fetch alone is no debt: no account waits for it.
             del self._users[user.key]
             return closed
         if not (case.debts or case.more or case.key) and case.absent_since == inf:
             user.own_case = None
-        if user.due_at > now:
-            self._timers.arm(user)
-        self._place(user, now=now)
+        self._line.wait(user, now=now)
         return closed

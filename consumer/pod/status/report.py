@@ -87,7 +87,7 @@ class Pulse:
                 oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
                 to_retry=seen.letters,
             ),
-            recent_failures=tuple(sorted(service.resync.failures.values(), key=lambda one: -one.last_at)),
+            recent_failures=tuple(sorted(service.resync.tally.failures.values(), key=lambda one: -one.last_at)),
             unknown_answers=tuple(
                 UnknownAnswer(upstream=one.upstream, op=one.op, shape=one.shape, count=one.count) for one in service.up.shapes.seen()
             ),
@@ -261,7 +261,7 @@ def _lists(service: "Service", seen: Counts, now: float) -> tuple[ListStatus, ..
 
 def _list(service: "Service", account: Account, list_id: str, seen: Counts, now: float) -> ListStatus:
     wall, vendor = time.time(), account.vendor
-    last_at, freshness_s = service.resync.written.get((account.id, list_id, vendor), (None, None))
+    last_at, freshness_s = service.resync.tally.written.get((account.id, list_id, vendor), (None, None))
     nothing = Owed()
     of_all, own = seen.owed.get((vendor, account.id), nothing), seen.owed_lists.get((vendor, account.id, list_id), nothing)
     consent = service.up.registers.consent(account.id) or Consent(account.lists, salt=b"")

@@ -15,10 +15,9 @@ from consumer.core.errors import Denied, Fatal, Refused, Retryable
 from consumer.core.mapping.documents import Documents
 from consumer.core.model import AccountId, UserKey
 from consumer.core.users.settling import Follow
-from consumer.resync.clients import Upstreams, gates
+from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from consumer.resync.filters import Filters
 from consumer.resync.makeas import Written
-from consumer.resync.run import Target, Vendor
 from consumer.settings.model import WorkerSettings
 from consumer.telemetry.fences import PartEnded
 from consumer.telemetry.metrics import Metrics

@@ -13,8 +13,7 @@ from consumer.core.answers.snapshot import Profile, Snapshot
 from consumer.core.errors import ConsumerError, Denied, Retryable
 from consumer.core.mapping.contact import Change, Contact
 from consumer.core.model import UserKey
-from consumer.resync.clients import Upstreams, gates
-from consumer.resync.run import Target, Vendor
+from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from consumer.settings.model import SesamySettings
 from tests.clock import virtual
 from tests.metrics_table import one_of_each

@@ -312,11 +312,11 @@ async def test_a_drain_takes_no_more_in_and_says_whether_a_write_was_cut() -> No
             assert service.membership.intake is not None
             happen(here.world, READERS[0])
             await until(lambda: here.is_running)
-            service.resync.half_written = -cut
-            before = service.resync.half_written
+            service.resync.tally.half_written = -cut
+            before = service.resync.tally.half_written
 
             async def cancel(before: int = before, cut: int = cut, service: Service = service) -> None:
-                service.resync.half_written = before + cut
+                service.resync.tally.half_written = before + cut
 
             service.workers.cancel = cancel  # type: ignore[method-assign]
             assert await service.membership.drain() is (cut == 0)

@@ -16,7 +16,7 @@ from consumer.core.errors import ConsumerError, Denied, Forbidden, Refused, Retr
 from consumer.core.gates.gate import Gate
 from consumer.core.gates.gates import SESAMY_CALLS
 from consumer.core.model import AccountId, Door, Job, UserKey
-from consumer.resync import run as resync
+from consumer.resync import clients as resync
 from consumer.resync.clients import Upstreams, gates
 from consumer.resync.filters import Filters
 from consumer.resync.sesamy import Sesamy

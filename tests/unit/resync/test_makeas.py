@@ -10,10 +10,10 @@ from consumer.core.answers.snapshot import Profile, Snapshot
 from consumer.core.errors import ConsumerError, Denied, Held, Refused, Retryable
 from consumer.core.mapping.documents import Documents, Product, Subscriber, Subscription
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
-from consumer.resync.clients import upstreams
+from consumer.resync.clients import Vendor, upstreams
 from consumer.resync.http import exchange as http
 from consumer.resync.makeas import REFUSES, MakeAs
-from consumer.resync.run import Resync, Vendor
+from consumer.resync.run import Resync
 from consumer.resync.waits import Waits
 from consumer.sandbox import makeas as stand_in
 from consumer.sandbox.faults import Fault, Kind

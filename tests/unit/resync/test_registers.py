@@ -13,8 +13,9 @@ from consumer.core.gates.gate import Gate
 from consumer.core.gates.gates import Gates
 from consumer.core.mapping.consent import Consent, Row, Standing
 from consumer.core.model import AccountId, Door, UserKey
+from consumer.resync.account_registers import Source
 from consumer.resync.list_rows import ListRows, Page
-from consumer.resync.registers import Registers, Source
+from consumer.resync.registers import Registers
 from tests.clock import new_loop
 
 A = AccountId("1001")

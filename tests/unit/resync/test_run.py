@@ -14,8 +14,9 @@ from consumer.core.gates.gate import Gate
 from consumer.core.gates.gates import Gates
 from consumer.core.mapping.documents import Documents
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
+from consumer.resync.clients import Target, Vendor
 from consumer.resync.makeas import Written
-from consumer.resync.run import Resync, Target, Vendor
+from consumer.resync.run import Resync
 from consumer.resync.waits import Waits
 from consumer.telemetry.metrics import RESYNC_OUTCOMES, STAGES, Metrics
 from tests.clock import virtual
@@ -149,8 +150,8 @@ class Desk:
 
     @property
     def half_written(self) -> int:
-        assert self._value("resyncs_half_written_total", vendor="v1") == self.resync.half_written
-        return self.resync.half_written
+        assert self._value("resyncs_half_written_total", vendor="v1") == self.resync.tally.half_written
+        return self.resync.tally.half_written
 
     @property
     def bugs(self) -> dict[str, int]:
@@ -194,7 +195,7 @@ async def test_who_must_wait_and_has_not_begun_is_cut_and_it_is_no_failure() -> 
 
     assert await desk.run(A, stop_s=0.05) == {A: CUT}
     assert desk.make[A].written == []
-    assert (desk.outcomes, desk.half_written, desk.resync.failures) == ({"cut_off": 1}, 0, {})
+    assert (desk.outcomes, desk.half_written, desk.resync.tally.failures) == ({"cut_off": 1}, 0, {})
 
 
 @virtual
@@ -245,7 +246,7 @@ async def test_the_second_try_of_who_has_not_begun_is_not_made_and_the_first_is_
     desk.make[A].fails = [Retryable("500", code="http-500")]
 
     assert await desk.run(A, stop_s=0.05) == {A: CUT}
-    assert (desk.outcomes, desk.resync.failures) == ({"cut_off": 1}, {})
+    assert (desk.outcomes, desk.resync.tally.failures) == ({"cut_off": 1}, {})
 
 
 # ---- Cut off ----
@@ -273,7 +274,7 @@ async def test_what_nobody_expected_of_a_fetch_fails_the_user_there() -> None:
         desk = Desk()
         desk.sesamy.fails = [error]
         assert await desk.run() == BUG
-        assert (desk.bugs, desk.outcomes, [*desk.resync.failures]) == ({"sesamy": 1}, {"failed": 1}, [("sesamy:v1", "bug")])
+        assert (desk.bugs, desk.outcomes, [*desk.resync.tally.failures]) == ({"sesamy": 1}, {"failed": 1}, [("sesamy:v1", "bug")])
 
 
 @virtual

@@ -42,7 +42,7 @@ async def test_no_write_starts_without_a_lease_and_it_is_no_failure() -> None:
         desk.lease_s = left_s
         assert await desk.run() == {A: LEASE, B: LEASE}
         assert (desk.make[A].reads, desk.make[A].written, desk.make[B].written) == (1, [], [])
-        assert (desk.resync.failures, desk.half_written) == ({}, 0)
+        assert (desk.resync.tally.failures, desk.half_written) == ({}, 0)
 
 
 @virtual
@@ -158,7 +158,7 @@ async def test_one_accounts_failure_touches_no_other() -> None:
     desk.make[A].fails = [Refused("422", code="http-422")]
     assert await desk.run() == {A: Result(Verdict.REFUSED, "http-422"), B: DONE}
     assert (desk.make[A].written, desk.make[B].written) == ([], WHOLE)
-    assert [*desk.resync.failures] == [(A, "http-422")]
+    assert [*desk.resync.tally.failures] == [(A, "http-422")]
 
 
 @virtual
@@ -166,7 +166,7 @@ async def test_a_transient_failure_is_tried_once_more_in_the_run_and_once_only()
     desk = Desk()
     desk.make[A].fails = [server_error()]
     assert await desk.run(A) == {A: DONE}
-    assert (desk.make[A].reads, desk.resync.failures) == (2, {})
+    assert (desk.make[A].reads, desk.resync.tally.failures) == (2, {})
     desk.make[A].fails = [server_error() for _ in range(3)]
     assert await desk.run(A) == {A: Result(Verdict.RETRY, "http-500")}
     assert desk.make[A].reads == 4
@@ -237,7 +237,7 @@ async def test_nobody_is_fetched_before_a_shut_gate() -> None:
     desk = Desk()
     desk.gates.vendors["v1"].failed(UserKey("v1", "bo"), Denied("401", code="http-401"), now=0.0)
     assert await desk.run() == GATE
-    assert (desk.sesamy.asked, desk.resync.failures) == (0, {})
+    assert (desk.sesamy.asked, desk.resync.tally.failures) == (0, {})
 
 
 @virtual
@@ -304,7 +304,7 @@ async def test_the_last_write_is_noted_of_what_was_written_alone() -> None:
     desk = Desk()
     desk.make[A].fails = [Refused("422", code="http-422")]
     await desk.run()
-    assert [*desk.resync.written] == [(B, "20", "v1")]
+    assert [*desk.resync.tally.written] == [(B, "20", "v1")]
 
 
 @virtual
@@ -314,5 +314,5 @@ async def test_so_many_kinds_of_failure_are_remembered_and_the_newest_counts_on(
         desk.gates.accounts[A].forget()
         desk.make[A].fails = [Refused("no", code=f"code-{number}")]
         await desk.run(A)
-    assert [code for _, code in desk.resync.failures] == [f"code-{number}" for number in range(10, 60)]
-    assert desk.resync.failures[AccountId("1"), "code-59"].count == 2
+    assert [code for _, code in desk.resync.tally.failures] == [f"code-{number}" for number in range(10, 60)]
+    assert desk.resync.tally.failures[AccountId("1"), "code-59"].count == 2

@@ -15,8 +15,8 @@ from opentelemetry.trace import StatusCode
 
 from consumer.core.errors import Fatal, Retryable
 from consumer.core.model import AccountId, Job, UserKey
-from consumer.resync.clients import gates
-from consumer.resync.run import Resync, Vendor
+from consumer.resync.clients import Vendor, gates
+from consumer.resync.run import Resync
 from consumer.resync.waits import Waits
 from consumer.telemetry import traces as module
 from consumer.telemetry.metrics import RESYNC_OUTCOMES, Metrics

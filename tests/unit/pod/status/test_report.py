@@ -11,8 +11,7 @@ from consumer.core.model import AccountId, Failure, UserKey
 from consumer.pod.service import Service
 from consumer.pod.status.report import Pulse
 from consumer.pod.status.tree import Status
-from consumer.resync.clients import Upstreams, gates
-from consumer.resync.run import Vendor
+from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from tests.clock import virtual
 from tests.simulation.settings import SETTINGS
 from tests.unit.pod.test_life import service
@@ -27,7 +26,9 @@ def status(pod: Service) -> Status:
 def well() -> Service:
     """Give a pod that is ready."""
     nothing: Any = None
-    vendors = {vendor.id: Vendor(nothing, {one.id: nothing for one in SETTINGS.accounts_of(vendor.id)}) for vendor in SETTINGS.vendors}
+    vendors = {
+        vendor.id: Vendor(nothing, {one.id: Target(one, nothing) for one in SETTINGS.accounts_of(vendor.id)}) for vendor in SETTINGS.vendors
+    }
     limits = gates(SETTINGS)
     pod = service(Upstreams(vendors, limits))
     pod.membership.state = "consuming"
@@ -155,7 +156,7 @@ async def test_who_waits_is_counted_at_the_gate_that_it_waits_for() -> None:
 async def test_failures_come_newest_first() -> None:
     pod = well()
     for code, last_at in (("a", 5.0), ("b", 9.0), ("c", 7.0)):
-        pod.resync.failures["1", code] = Failure(code=code, upstream="1", count=1, last_at=last_at)
+        pod.resync.tally.failures["1", code] = Failure(code=code, upstream="1", count=1, last_at=last_at)
 
     assert [one.code for one in status(pod).recent_failures] == ["b", "c", "a"]
 

@@ -12,10 +12,10 @@ from consumer.core.answers.snapshot import Profile, Snapshot
 from consumer.core.gates.gates import Gates
 from consumer.core.mapping.documents import Documents
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
-from consumer.resync.clients import gates, upstreams
-from consumer.resync.list_writes import served
+from consumer.resync.clients import Target, Vendor, gates, upstreams
 from consumer.resync.makeas import Permit, Written
-from consumer.resync.run import Resync, Target, Vendor
+from consumer.resync.run import Resync
+from consumer.resync.tally import served
 from consumer.resync.waits import Waits
 from consumer.sandbox import makeas as stand_in
 from consumer.sandbox.server import serving
@@ -94,7 +94,7 @@ async def test_a_list_that_refuses_everybody_is_left_out_and_its_sibling_has_all
     assert [there.contacts[address(f"u{number}")]["lists"] for number in range(20)] == [["11"]] * 20
     assert (gate, made.calls["1001", "upsert"]) == ("open", 5 * 3 + 15)
     assert (one.outcomes("partial"), one.outcomes("failed")) == (20, 0)
-    assert one.resync.written.keys() == {(A, "11", "v")}
+    assert one.resync.tally.written.keys() == {(A, "11", "v")}
 
 
 async def test_who_has_left_is_owed_nothing_of_a_list_that_is_left_out() -> None:
@@ -224,4 +224,4 @@ async def test_whom_one_list_refuses_while_another_is_left_out_is_told_each_by_i
     ],
 )
 def test_fresh_is_who_has_had_all_of_a_run(result: Result, lists: tuple[str, ...]) -> None:
-    assert served(ACCOUNT, result) == lists
+    assert served(ACCOUNT.lists, result) == lists

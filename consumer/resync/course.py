@@ -1,0 +1,103 @@
+"""The course of one run: what it may wait for, ask and write, at all its accounts together."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+from msgspec import Struct
+
+from ..core.errors import Held, Retryable
+from ..core.gates.gate import Gate
+from ..core.model import UserKey
+from ..telemetry.fences import unfenced
+from .waits import Waits
+
+SNAPSHOT_S: Final = 30.0
+"""An older snapshot is not written any more."""
+TOO_OLD: Final = "snapshot-old"
+STOPPING: Final = "stopping"
+
+
+class Course(Struct):
+    """
+    How far one run has come.
+
+    It promises: no call before a gate that is shut, and none without a permit; no write without a lease, nor with a snapshot that is too
+    old or doubted. A run that has begun to write is never cut here; one that was cut never begins: no user is left half-written for
+    a wait.
+    """
+
+    waits: Waits
+    lease_left_s: Callable[[], float]
+    """For how long a write that starts now may last (s); 0 or less: none may start."""
+    source: Gate
+    """Of the vendor that the snapshot comes from."""
+    taken_at: float
+    """When the fetch began, so the state that is written is no older."""
+    begun: bool = False
+    """Whether a write to any account has been sent, or is under way."""
+    cut: bool = False
+    """Whether it would have had to wait, not having begun, while all waits were ended."""
+
+    async def wait(self, wait_s: float) -> bool:
+        """Sleep; return False where the run was cut instead."""
+        if self.cut or wait_s <= 0:
+            return not self.cut
+        until = anyio.current_time() + wait_s
+        if not await self.waits.sleep(wait_s):
+            self.cut = not self.begun
+            if self.cut:
+                return False
+            await anyio.sleep_until(until)
+        return True
+
+    def permit(self, gate: Gate, user: UserKey) -> Callable[[], Awaitable[None]]:
+        """Return what is awaited before each call; it raises `Held` where none may be made."""
+
+        async def permit() -> None:
+            admit(gate, user)
+            with unfenced():
+                wait_s = gate.pay(user, now=anyio.current_time())
+            if not await self.wait(wait_s):
+                with unfenced():
+                    gate.reserve(-1, now=anyio.current_time())  # Nothing is asked.
+                raise stopping()
+            admit(gate, user)
+
+        return permit
+
+    def limit_s(self) -> float:
+        """
+        Return how long a write may last that starts now (s): with it, the run has begun to write.
+
+        Raises:
+            Held: `lease`, `gate`, `stopping`.
+            Retryable: `snapshot-old`.
+        """
+        left_s = self.lease_left_s()
+        if left_s <= 0:
+            raise Held("the lease is over", code="lease")
+        if anyio.current_time() - self.taken_at > SNAPSHOT_S:
+            raise Retryable("the snapshot is too old to be written", code=TOO_OLD)
+        if self.source.doubts(taken_at=self.taken_at):
+            raise Held("what was fetched may be another's", code="gate")
+        if self.cut:
+            raise stopping()
+        self.begun = True
+        return left_s
+
+
+def admit(gate: Gate, user: UserKey) -> None:
+    """
+    Let a user that is inside go on.
+
+    Raises:
+        Held: `gate`, it was shut meanwhile.
+    """
+    if not gate.admits(user, now=anyio.current_time()):
+        raise Held("the gate was shut meanwhile", code="gate")
+
+
+def stopping() -> Held:
+    """Return what ends a run that would have to wait while we stop."""
+    return Held("no wait at a gate while we stop", code=STOPPING)
