@@ -1,19 +1,41 @@
 """
-Keeps Make.as in step with Sesamy.
+The consumer: it keeps Make.as in step with Sesamy.
 
-The walk of one event:
+The walk of one event, from its record to the commit:
 
-    Kafka record
-      intake      poll; decode; unreadable -> dead letter; unknown type or vendor, a null value -> counted, and shown
-      schedule    merge into the user; due after a quiet time; a token holds its offset open
-      workers     the longest-due user whose gates let him in, urgent ones first; one run of a user at a time
-      resync      sesamy.fetch -> snapshot; mapping.documents; every account at once
-      makeas      [read contact -> upsert contact with tags] beside [products], then [subscriptions]
-      schedule    nothing owed -> close the tokens older than the run; else owed again, after a backoff
-      filters     beside it: each vendor is asked whether it heeds whose rows are asked for; until it has said so, nobody of it is fetched
-      registers   beside it: who left each list is read and kept fresh; until it is, nobody is put on that list
-      commits     the oldest open token of each partition is the offset to commit
-      healing     what was parked is tried again: held letters by themselves, others when asked
+      kafka/intake      polls a record, and hands it to `records`
+      core/events       decodes it; unreadable -> dead letter; unknown type or vendor, a null value -> counted, and shown
+      core/backlog      merges it into its user, which is due after a quiet time; a token holds the event's offset open
+      resync/workers    take the longest-due user whose gates let it in, urgent ones first; one run of a user at a time
+      resync/run        fetches the user from Sesamy, and writes it to every account at once
+      core/mapping      makes documents of what was fetched
+      resync/makeas     [read contact -> upsert contact with tags] beside [products], then [subscriptions]
+      core/backlog      nothing owed -> the tokens older than the run are closed; else it is owed again, after a backoff
+      kafka/commits     commits, of each partition, the offset of its oldest open token
+
+What can't be written:
+
+      core/backlog            gives a debt up that was tried too often
+      core/letters            puts it into a letter
+      kafka/letter_writer     writes the letter to the dead-letter topic
+      kafka/letter_follower   reads it back: held letters are tried again by themselves, others when asked
+
+Beside the walk:
+
+      resync/filters     asks each vendor whether it heeds which user's rows are asked for; until it has said so, no user of it is fetched
+      resync/registers   reads which contacts left each list, and keeps that fresh; until it is read, no user is put on that list
+
+The folders; each may import from those below it only (`kafka` and `resync` stand side by side):
+
+    __main__     the way in
+    commands/    what an operator types: one file or folder a command
+    sandbox/     broker, stand-ins and traffic, for a laptop and the tests
+    pod/         one process of the group, its life and what it says of itself
+    kafka/       everything that touches Kafka
+    resync/      fetches a user, maps it, writes it to every list
+    telemetry/   logs, metrics, traces
+    settings/    what may be set, and what is wrong with it
+    core/        decides; no I/O, no clock, no chance, no log
 
 `DESIGN.md` beside this file says why.
 """

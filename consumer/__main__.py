@@ -12,7 +12,7 @@ def _stop(_number: int, _frame: object) -> None:
     os._exit(0 if "run" in sys.argv[1:2] else _STOPPED)
 
 
-# Whoever is process 1 of a container does not end by a signal unless it asks for it: so first of all.
+# Process 1 of a container does not end by a signal unless it asks for it: so first of all.
 signal.signal(signal.SIGTERM, _stop)
 
 from .commands.cli import main  # noqa: E402 - see above

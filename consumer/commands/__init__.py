@@ -1,14 +1,24 @@
 """
-What an operator types: one file, or folder, a command.
+What an operator types: one file or folder a command.
 
-`cli` has the table of commands and imports each when it is called; a file holds its command as `command`, with the work.
+A command's file holds it as `command`. It may use all folders below; no other folder may import a command.
 
-    run           one pod of the group
-    status        what pods say of themselves      explain       why a user is not synced yet
-    check/        what is wrong with the settings  diff          what a resync would change
-    sync          resync given users               replay/       resync those of a range of the topic
-    dead_letters/ what was parked                  local         all of it on this machine
+    cli             the table of commands, each imported when it is called, and how the process ends
+    run             the command `run`: one pod of the group
+    status          the command `status`: what pods say of themselves
+    explain         the command `explain`: why a user is not synced yet
+    check/          the command `check`: what is wrong with the settings, and with all that they name
+    diff            the command `diff`: what a resync would change
+    sync            the command `sync`: given users are resynced
+    replay/         the command `replay`: the users of a range of the topic are resynced
+    dead_letters/   the command `dead-letters`: what was parked
+    local           the command `local`: all of it on this machine
 
-What they share: `console` options, questions and JSON; `drawing` tables and bars; `terminal` what one may be given;
-`pods` asks pods; `batch` runs given users to their end, beside the pods.
+What they share:
+
+    console         options, settings, questions, and data as JSON
+    terminal        options of commands that draw on a terminal
+    drawing         tables and bars
+    pods            running pods, asked over HTTP
+    batch           given users, resynced to their end, beside the pods
 """

@@ -1,4 +1,4 @@
-"""Resyncs a given set of users outside the group, beside pods that may write for the same users."""
+"""A batch: given users are resynced outside the group, beside pods that may write for the same users."""
 
 import random
 import time
@@ -14,7 +14,7 @@ from ..core.events import URGENT
 from ..core.letters.healing import Healing
 from ..core.model import AccountId, Event, Job, Result, UserKey, Verdict
 from ..core.users.schedule import Schedule
-from ..core.users.settling import Follow
+from ..core.users.settling import Settling
 from ..kafka.tail import Tail
 from ..resync.clients import Upstreams
 from ..resync.run import Resync
@@ -74,14 +74,14 @@ class Batch:
         *,
         report: Callable[[Synced], None],
         unsaved: Callable[[], int] | None = None,
-        tail: Callable[[KafkaSettings, Follow], Following] = Tail,
+        tail: Callable[[KafkaSettings, Settling], Following] = Tail,
     ) -> None:
         """
         Take the upstreams.
 
         Args:
             report: is told each user's end.
-            unsaved: how many ends it has been told that a crash would lose; None: nobody keeps them.
+            unsaved: how many ends it has been told that a crash would lose; None: they are not kept.
             tail: makes what reads the topic meanwhile.
         """
         self._report, self._unsaved, self._concurrency = report, unsaved, settings.workers.concurrency
@@ -92,20 +92,15 @@ class Batch:
         up.filters.await_verdicts(now=anyio.current_time())
         self.resyncs = 0
         """Runs so far; more than users where some were tried or run again."""
-        self._follow = Follow()
-        self._tail = tail(settings.kafka, self._follow)
+        self._settling = Settling()
+        self._tail = tail(settings.kafka, self._settling)
         self._schedule = Schedule(settings.rules(quiet_s=0.0), up.account_ids, urgent=URGENT)
         self._backlog, waits = Backlog(self._schedule, Healing(self._schedule, up.gates, {})), Waits()
-        self._resync = Resync(
-            up.vendors,
-            up.gates,
-            heed=up.filters.heed,
-            lease_left_s=lambda: float("inf"),
-            waits=waits,
-            uniform=random.random,
-            metrics=metrics,
-        )
-        self._workers = Workers(
+        self._resync = _resync(up, metrics, waits)
+        self._workers = self._made_workers(settings, up, waits)
+
+    def _made_workers(self, settings: Settings, up: Upstreams, waits: Waits) -> Workers:
+        return Workers(
             self._backlog,
             up.gates,
             run=self._run,
@@ -159,15 +154,15 @@ class Batch:
     def _may_run(self) -> bool:
         if self._unsaved is None:
             return True
-        unsettled = sum(user not in self._schedule for user in self._follow.users)
+        unsettled = sum(user not in self._schedule for user in self._settling.users)
         return self._schedule.counts()["running"] + unsettled + self._unsaved() < self._concurrency
 
     def _settle(self) -> None:
         self._give_up()
         for user in self._left:
             if user not in self._schedule:
-                self._follow.ended(user)
-        done, again = self._follow.settled()
+                self._settling.ended(user)
+        done, again = self._settling.settled()
         for user in again:
             self._failed.pop(user, None)
             self._skipped.pop(user, None)
@@ -179,7 +174,7 @@ class Batch:
             self._backlog.on_work()
 
     async def _run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
-        self._follow.started(job.user)
+        self._settling.started(job.user)
         self.resyncs += 1
         sesamy, accounts = await self._resync.run(job)
         if sesamy.verdict in {Verdict.SKIPPED, Verdict.ABSENT}:
@@ -198,3 +193,16 @@ class Batch:
         failed, skipped = self._failed.pop(user, {}), self._skipped.pop(user, "")
         outcome: Literal["synced", "failed", "skipped"] = "failed" if failed else "skipped" if skipped else "synced"
         self._report(Synced(vendor=user.vendor, user=user.user, outcome=outcome, reason=skipped, failed=failed))
+
+
+def _resync(up: Upstreams, metrics: Metrics, waits: Waits) -> Resync:
+    """Return what runs one user; outside the group there is no lease to keep."""
+    return Resync(
+        up.vendors,
+        up.gates,
+        heed=up.filters.heed,
+        lease_left_s=lambda: float("inf"),
+        waits=waits,
+        uniform=random.random,
+        metrics=metrics,
+    )

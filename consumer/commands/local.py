@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from ..sandbox import local
+from ..sandbox.session import Options
 from .console import examples, output_option
 
 
@@ -22,4 +23,4 @@ from .console import examples, output_option
 @click.option("--chaos", is_flag=True, help="Add failures: 429s, a slow account, a wrong key, poison, a kill.")
 def command(config: Path | None, output: str, broker: str, *, serve: bool, chaos: bool) -> int:
     """Run the whole thing on this machine, and check the end state."""
-    return local.main(local.Options(broker=broker, serve=serve, chaos=chaos, output=output, config=config))
+    return local.main(Options(broker=broker, serve=serve, chaos=chaos, output=output, config=config))

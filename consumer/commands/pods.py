@@ -1,4 +1,4 @@
-"""Asks running pods over HTTP: what they say of themselves, and why a user is not synced yet."""
+"""The running pods, asked over HTTP: what they say of themselves, and why a user is not synced yet."""
 
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
@@ -19,7 +19,7 @@ _CAP_BYTES: Final = 4 * 1024 * 1024
 _CONNECTIONS: Final = 100
 _ANY_STATUS: Final = range(100, 1000)
 _OK: Final = 200
-# A pod that knows the user, before one that would know him, before one that does not.
+# A pod that knows the user, before one that would know it, before one that does not.
 _WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown-vendor": 1}
 
 _AT_WORK: Final = frozenset({"waiting", "due", "running", "owed", "parking"})
@@ -96,7 +96,7 @@ def _reached_at(host: str) -> str:
 
 async def explain(urls: Sequence[str], vendor: str, user: str) -> Explained:
     """
-    Ask all pods at once; return the answer of the one that knows most, and who gave none.
+    Ask all pods at once; return the answer of the one that knows most, and the pods that gave none.
 
     Raises:
         Fatal: none answers (69).

@@ -51,7 +51,7 @@ def command(config: Path, output: str, *, urls: tuple[str, ...], watch: bool, ev
 
 @contextmanager
 def _stopped_in_peace() -> Iterator[None]:
-    """End the block quietly at SIGINT and SIGTERM, and where nobody reads on."""
+    """End the block quietly at SIGINT and SIGTERM, and where nothing reads on."""
     before = signal.signal(signal.SIGTERM, _as_ctrl_c)
     try:
         yield

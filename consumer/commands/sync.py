@@ -1,4 +1,4 @@
-"""The command `sync`: the same walk, for users that somebody names."""
+"""The command `sync`: the same walk, for users that are named."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -76,7 +76,7 @@ async def sync(
 
 
 async def _notify(batch: Batch, up: Upstreams, vendor: str, notice: Callable[[str], None]) -> None:
-    """Say again and again who is left, and which gates are shut; one whom Sesamy does not know yet is looked up twice."""
+    """Say again and again which users are left, and which gates are shut; one that Sesamy does not know yet is looked up twice."""
     while True:
         await anyio.sleep(_NOTICE_S)
         now = anyio.current_time()

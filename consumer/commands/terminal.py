@@ -1,4 +1,4 @@
-"""What a terminal may be given. Nothing heavy is imported here."""
+"""The options of commands that draw on a terminal. Nothing heavy is imported here."""
 
 import os
 

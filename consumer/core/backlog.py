@@ -40,7 +40,7 @@ class Backlog:
     """
     What is owed, and the offsets that stand for it.
 
-    Whoever opens, closes or sets aside a user, an offset or a letter does it here, so that none of the three is ever alone.
+    A user, an offset or a letter is opened, closed or set aside here, so that none of the three is ever alone.
 
     It promises: an offset is open until all before it is covered, by a run or by a letter that is written; what is set aside comes
     back whole, with its times and attempts; letters of a partition that goes are given up, and its users owe again what they said.
@@ -112,7 +112,7 @@ class Backlog:
         return self._apply_all(self.schedule.park_held(vendor_out, account_out, doors, now=now, most=most))
 
     def park_orphans(self, *, now: float) -> list[Outcome]:
-        """Begin to park users of whom no log tells any more; each `Outcome` is one of them."""
+        """Begin to park users that no log tells of any more; each `Outcome` is one of them."""
         return self._apply_all(self.schedule.park_orphans(now=now))
 
     def _apply(self, user: UserKey, outcome: Outcome) -> None:
@@ -159,7 +159,7 @@ class Backlog:
             self.on_work()
 
     def due_by_account(self) -> Iterator[tuple[str, AccountId]]:
-        """Give, by vendor and account, where somebody could be written now: due users, and letters; O(lanes, upstreams)."""
+        """Give, by vendor and account, where a user could be written now: due users, and letters; O(lanes, upstreams)."""
         return chain(self.schedule.due_by_account(), self.healing.due_by_account(self._healed))
 
     @property
@@ -224,4 +224,4 @@ class Backlog:
 
 
 def _nobody() -> None:
-    """Nobody waits for work."""
+    """Nothing waits for work."""

@@ -45,7 +45,7 @@ class Retryable(ConsumerError):
         Keep what the upstream asked for, already clamped to 1 s - 1 h; None where it asked nothing.
 
         Args:
-            retry_after_s: of everybody (429, 503): the gate shuts.
+            retry_after_s: it is meant for all users (429, 503): the gate shuts.
             delay_s: of this user alone.
         """
         super().__init__(text, code=code)
@@ -61,7 +61,7 @@ class Held(ConsumerError):
 
 
 class Denied(Held):
-    """401, or the token endpoint refuses our credentials: our key is at fault, so the gate closes for everybody."""
+    """401, or the token endpoint refuses our credentials: our key is at fault, so the gate shuts for all users."""
 
 
 class Forbidden(ConsumerError):

@@ -1,4 +1,4 @@
-"""Record bytes -> event. Only ids are kept; nothing of a record is quoted."""
+"""Events: a record's bytes in, an event out. Only ids are kept; nothing of a record is quoted."""
 
 import sys
 from enum import Enum
@@ -26,7 +26,7 @@ TYPES: Final = frozenset(
 )
 """The eight standard events, as they are documented (Sesamy's webhook guide)."""
 URGENT: Final = frozenset({"checkout.1#confirm", "contract.1#purchased", "userVendor.1#new"})
-"""A reader who has just paid or registered waits for what follows."""
+"""A reader that has just paid or registered waits for what follows."""
 
 
 def _family_and_action(type_: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Completions in any order -> the offset that is safe to commit."""
+"""The ledger: completions in any order in, the offset that is safe to commit out."""
 
 from array import array
 from bisect import bisect_left

@@ -27,7 +27,7 @@ class Door(Enum):
 
 
 StopCause = Literal["filter"]
-"""What somebody outside may stop a gate for: `filter`, an upstream that ignores which user is asked for."""
+"""What a gate may be stopped for from outside: `filter`, an upstream that ignores which user is asked for."""
 GateCause = Literal["", "breaker", "denied", "absent", "filter", "unproven", "retry-after"]
 """Why a gate is not open; empty: it is."""
 
@@ -107,7 +107,7 @@ class Letter(Struct, frozen=True, kw_only=True):
 
 
 class Reopened(Struct, frozen=True, kw_only=True):
-    """What a letter said is owed, to be tried again: without a token, after all who are due."""
+    """What a letter said is owed, to be tried again: without a token, after all users that are due."""
 
     user: UserKey
     type: str

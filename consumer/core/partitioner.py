@@ -1,4 +1,4 @@
-"""Which partition a record's key belongs to, as Kafka's own clients place it. Pure."""
+"""The partition that a record's key belongs to, as Kafka's own clients place it."""
 
 from typing import Final
 

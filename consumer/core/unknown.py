@@ -1,4 +1,4 @@
-"""What events name and we don't know, vendors and event types: how many events, and since when."""
+"""The unknown vendors and event types that events name: how many events, and since when."""
 
 from sys import intern
 from typing import Final, Literal

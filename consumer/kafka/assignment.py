@@ -27,7 +27,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
     It promises: what is revoked is set aside whole; a partition that comes back with the offset we last committed goes
     on at our own next offset, with its tokens, times and attempts; any other begins at its committed offset, and one
     without any at its earliest record. Of a topic that was made anew all begin there, and users set aside are due without
-    their tokens, or parked where their partition is another's now: nobody could read of them again. Partitions are taken
+    their tokens, or parked where their partition is another's now: no pod could read of them again. Partitions are taken
     up all or none.
     """
 
@@ -57,7 +57,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         self._error: KafkaError | TimeoutError | None = None
         self.watch = TopicWatch(topic)
         self.epoch = 0
-        """Changes whenever partitions go or come: what was polled before belongs to nobody."""
+        """Changes whenever partitions go or come: what was polled before belongs to no member."""
         self.joined = False
 
     def use(self, consumer: Member) -> None:
@@ -127,7 +127,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         self.watch.accept([tp.partition for tp in assigned])
 
     def _park_of_others(self, ours: Collection[int]) -> None:
-        """Park who was dirty on partitions that are others' now: the new log does not tell of them, and nobody else knows."""
+        """Park users that were dirty on partitions that are others' now: the new log does not tell of them, and no other pod knows."""
         now = anyio.current_time()
         for partition in [partition for partition in self._kept if partition not in ours]:
             self._backlog.take_lost(partition, self._kept.pop(partition)[1], now=now)

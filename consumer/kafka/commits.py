@@ -63,7 +63,7 @@ class Commits:
         self._every_s = min(_EVERY_S, session_timeout_s / 3)
         self._on_loss, self._clock, self._metrics = on_loss, clock, metrics
         self.member: Committing | None = None
-        """Who commits; None: nobody is in the group."""
+        """The member that commits; None: there is none in the group."""
         self.tried_at = anyio.current_time()
         """When a commit was last due (loop's clock), be there anything to commit or not."""
         self.committed: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Asks Kafka what we may do, with requests that change nothing."""
+"""The description of what Kafka lets us do, asked with requests that change nothing."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -144,7 +144,7 @@ class Rights:
         }
 
     async def group(self, name: str) -> Described:
-        """Describe a consumer group; one that nobody has joined yet is empty, not an error. A young cluster gets 5 s."""
+        """Describe a consumer group; one that has no member yet is empty, not an error. A young cluster gets 5 s."""
         described = Described()
         for _ in range(_GROUP_TRIES):
             try:
@@ -172,7 +172,7 @@ class Rights:
 
 
 @asynccontextmanager
-async def asking(settings: KafkaSettings) -> AsyncIterator[Rights]:
+async def connected(settings: KafkaSettings) -> AsyncIterator[Rights]:
     """
     Connect to Kafka, under a limit.
 

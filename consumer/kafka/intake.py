@@ -35,7 +35,7 @@ class Intake:
     """
     Reads one consumer's partitions into the backlog.
 
-    It promises: each record is handed out once or belongs to nobody here; after any fetch error every partition is
+    It promises: each record is handed out once or is not ours; after any fetch error every partition is
     sought to our own next offset, then asked alone until each has answered; one that fails three times is left out
     and tried every minute, while the others go on; above the limit of dirty users nothing is fetched, and the
     heartbeats go on.
@@ -74,12 +74,8 @@ class Intake:
         while not self._stopped:
             self.polled_at = anyio.current_time()
             if epoch != self._assignment.epoch:
-                # What was polled meanwhile is forgotten here, but not by the client: so go back.
                 epoch = self._assignment.epoch
-                self._suspects.clear()
-                self.out.clear()
-                self._paused = False
-                self._seek_all()
+                self._start_over()
             self._assignment.check()
             if lost := self._assignment.watch.lost(self._ledger.partitions):
                 await self._begin_anew(lost)
@@ -111,6 +107,13 @@ class Intake:
 
     # ---- Polling ----
 
+    def _start_over(self) -> None:
+        """Go back to where we are on every partition: what was polled meanwhile is forgotten here, but not by the client."""
+        self._suspects.clear()
+        self.out.clear()
+        self._paused = False
+        self._seek_all()
+
     async def _poll(self) -> Batches:
         now = anyio.current_time()
         for partition in [partition for partition, at in self.out.items() if at <= now]:
@@ -132,7 +135,7 @@ class Intake:
         return batches
 
     async def _suspect(self, error: Exception) -> None:
-        """Go back to where we are on every partition, and ask one by one who is to blame."""
+        """Go back to where we are on every partition, and ask one by one which is to blame."""
         self._metrics.fetch_errors.inc()
         if self._suspects:
             partition, failures = next(iter(self._suspects.items()))
@@ -214,7 +217,7 @@ class Intake:
             if tp.partition in self._ledger.partitions:
                 self._records.take(tp.partition, records, now=now)
         for tp in self._mine():
-            # Behind the last record may stand control records, which nobody hands out.
+            # Behind the last record may stand control records, which are not handed out.
             position = self._consumer.position_now(tp)
             if position is not None and position > self._ledger.next_offset(tp.partition):
                 self._backlog.read_to(tp.partition, position)

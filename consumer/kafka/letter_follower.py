@@ -1,4 +1,4 @@
-"""The dead-letter topic as a pod follows it, from its first record on."""
+"""The letter follower: the dead-letter topic as a pod reads it, from its first record on."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +16,7 @@ from ..telemetry.logs import frames, log
 from ..telemetry.metrics import Metrics
 from .client.clients import Reader
 from .client.failures import LOST, cure
-from .client.reader import Outside, Turn
+from .client.reader import PartitionReader, Poll
 
 _log = log(__name__)
 _POLL_MS: Final = 500
@@ -49,7 +49,7 @@ class LetterFollower:
         metrics: Metrics,
     ) -> None:
         """
-        Take whom to tell.
+        Take what is told of the letters.
 
         Args:
             reading: gives a consumer without a group.
@@ -57,7 +57,7 @@ class LetterFollower:
         """
         self._backlog, self._healing, self._metrics = backlog, backlog.healing, metrics
         self._reading, self._partitions = reading, partitions
-        self._outside = Outside(topic, begin=self._begin, each=self._turn, poll_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        self._reader = PartitionReader(topic, begin=self._begin, each=self._take_poll, poll_ms=_POLL_MS, max_records=_MAX_RECORDS)
         self._ends: Mapping[int, int] = {}
         self._pruned_at = 0.0
         self.caught_up = False
@@ -71,33 +71,33 @@ class LetterFollower:
         while True:
             try:
                 async with self._reading() as consumer:
-                    await self._outside.live(consumer)
+                    await self._reader.live(consumer)
             except _NOT_FOLLOWED as error:
                 _log.warning("dead letters not followed", error=type(error).__name__, cause=cure(error))
             await anyio.sleep(_AGAIN_S)
 
     async def _begin(self) -> None:
         self._pruned_at = anyio.current_time()
-        partitions = [tp.partition for tp in await self._partitions(self._outside.consumer)]
-        for partition in await self._outside.take_up(partitions):
+        partitions = [tp.partition for tp in await self._partitions(self._reader.consumer)]
+        for partition in await self._reader.take_up(partitions):
             self._forget(partition)
-        self._ends = await self._outside.ends(partitions)
+        self._ends = await self._reader.ends(partitions)
 
-    async def _turn(self, turn: Turn) -> None:
+    async def _take_poll(self, poll: Poll) -> None:
         now = anyio.current_time()
-        for partition, records in turn.records.items():
+        for partition, records in poll.records.items():
             self._take(partition, records, now=now)
-        self._go_on_behind(turn.gone)
-        await self._leave_out(turn.damaged)
-        if turn.is_answer and self._outside.is_whole:
+        self._go_on_behind(poll.gone)
+        await self._leave_out(poll.damaged)
+        if poll.is_answer and self._reader.is_whole:
             self.followed_at = now
-        if self._outside.is_heard and not self.caught_up:
-            self.caught_up = all(self._outside.at[partition] >= self._ends[partition] for partition in self._outside.asked)
+        if self._reader.is_heard and not self.caught_up:
+            self.caught_up = all(self._reader.at[partition] >= self._ends[partition] for partition in self._reader.asked)
         if self.caught_up:
             self._backlog.offer_letters(now=anyio.current_time())
         if anyio.current_time() - self._pruned_at > _PRUNE_S:
             await self._begin()
-            for partition, first in (await self._outside.firsts(self._outside.at)).items():
+            for partition, first in (await self._reader.firsts(self._reader.at)).items():
                 self._healing.forget_before(partition, first)
 
     def _forget(self, partition: int) -> None:
@@ -106,18 +106,18 @@ class LetterFollower:
 
     def _go_on_behind(self, gone: Mapping[int, int]) -> None:
         for partition, first in gone.items():
-            if first < self._outside.at[partition]:
+            if first < self._reader.at[partition]:
                 self._forget(partition)
             self._healing.forget_before(partition, first)
-            self._outside.go_on(partition, first)
+            self._reader.go_on(partition, first)
 
     async def _leave_out(self, damaged: Mapping[int, Exception]) -> None:
         for partition, error in damaged.items():
-            self._outside.leave_out(partition, for_s=_OUT_S)
+            self._reader.leave_out(partition, for_s=_OUT_S)
             _log.error(
                 "dead letters left out: a batch can't be unpacked",
                 partition=partition,
-                next_offset=self._outside.at[partition],
+                next_offset=self._reader.at[partition],
                 error=type(error).__name__,
             )
         if damaged:
@@ -132,7 +132,7 @@ class LetterFollower:
                 _log.warning("letter of an account that the settings don't know", partition=place.partition, offset=place.offset)
 
     def _parsed(self, place: Place, one: Any, *, now: float) -> Record:  # noqa: ANN401 - the client has no types
-        """Return what a record says; nothing, where making it out fails as nobody expected: it is not worth all others."""
+        """Return what a record says; nothing, where making it out fails unexpectedly: it is not worth all others."""
         try:
             return parse(one.headers, one.value, one.key, timestamp_ms=one.timestamp, now=now)
         except Exception as error:  # noqa: BLE001 - no state has changed yet

@@ -39,7 +39,7 @@ class LetterWriter:
     Writes letters, and that letters are done.
 
     It promises: what stands in the backlog is written before it is noted there, and tried again until it is, 10 s after a failure, with
-    a new producer, since password and certificates may be others now; nobody waits for it. The order of letters means nothing.
+    a new producer, since password and certificates may be others now; nothing waits for it. The order of letters means nothing.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class LetterWriter:
         except (KafkaError, TimeoutError) as error:
             _log.warning("letter not written", error=type(error).__name__)
             return
-        except Exception as error:  # noqa: BLE001 - what nobody expected of one letter is not worth the others; it is tried again
+        except Exception as error:  # noqa: BLE001 - a bug met at one letter is not worth the others; it is tried again
             self._metrics.bugs.labels(stage="letter").inc()
             _log.error("letter not written: our bug", error=type(error).__name__, where=frames(error))
             return

@@ -16,7 +16,7 @@ from ..core.unknown import UnknownTypes, UnknownVendors
 from ..telemetry.fences import BUG
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
-from ..telemetry.traces import Traces
+from ..telemetry.tracing import Traces
 
 _log = log(__name__)
 _BELIEVED_MS: Final = 366 * 24 * 3600 * 1000

@@ -1,4 +1,4 @@
-"""What Kafka grants us for a purpose: as findings for `check --online`, and as the end of a command that lacks something."""
+"""The rights that Kafka grants us for a purpose: as findings for `check --online`, and as the end of a command that lacks one."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -14,14 +14,14 @@ from ..settings.model import KafkaSettings
 from ..telemetry.logs import log
 from . import start
 from .client import failures
-from .describe import READ, WRITE, Described, Rights, asking
+from .describe import READ, WRITE, Described, Rights, connected
 
 _log = log(__name__)
 _DENIED_WORDS: Final = ("Authorization", "Authentication", "Sasl")
 _LETTERS: Final = "kafka.dead_letter_topic"
 
 Purpose = Literal["run", "replay", "dead-letters"]
-"""Whose rights are looked at; `sync` needs what `replay` does."""
+"""The purposes whose rights are looked at; `sync` needs what `replay` does."""
 
 
 async def permitted(settings: KafkaSettings, purpose: Purpose, *, writes: bool = True) -> None:
@@ -40,7 +40,7 @@ async def permitted(settings: KafkaSettings, purpose: Purpose, *, writes: bool =
     found: list[Finding] = []
     letters: Described | None = None
     with suppress(NotImplementedError, IncompatibleBrokerVersion):
-        async with asking(settings) as rights:
+        async with connected(settings) as rights:
             letters = await _ask(rights, settings, found, purpose, writes=writes)
             if purpose == "run" and letters is not None and not letters.error:
                 found += _whole(settings, await rights.configuration(settings.dead_letter_topic))
@@ -68,7 +68,7 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
     """Return what is wrong, unwise and fine with Kafka for a purpose; nothing is written, created or joined."""
     found: list[Finding] = []
     try:
-        async with asking(settings) as rights:
+        async with connected(settings) as rights:
             found.append(fine("kafka.bootstrap_servers", "reached"))
             letters = await _ask(rights, settings, found, purpose)
             if letters is not None and not letters.error:
@@ -103,7 +103,7 @@ async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], pu
 def _unanswered(settings: KafkaSettings, name: str) -> Finding:
     if any(word in name for word in _DENIED_WORDS):
         return wrong("kafka", f"refuses us ({name})", "correct kafka.sasl_*, or grant the rights", Exit.NO_PERMISSION)
-    # Who misses a certificate of ours hangs up without a word.
+    # A broker that misses a certificate of ours hangs up without a word.
     certificate = ", and kafka.ssl_certfile where the brokers ask for one" if "SSL" in settings.security_protocol else ""
     cure = f"start it, open the network, or correct kafka.bootstrap_servers and kafka.security_protocol{certificate}"
     return wrong("kafka.bootstrap_servers", f"no broker answers as it should ({name})", cure, Exit.UNAVAILABLE)

@@ -1,4 +1,4 @@
-"""What must be so before a group is joined: brokers that answer, a start for the group, and a topic for its letters."""
+"""The start of a pod at Kafka: brokers that answer, a start for the group, and a topic for its letters."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final

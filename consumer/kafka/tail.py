@@ -8,13 +8,13 @@ import anyio
 from ..core.errors import Retryable, Unreadable
 from ..core.events import Unknown, decode
 from ..core.model import Event
-from ..core.users.settling import Follow
+from ..core.users.settling import Settling
 from ..settings.model import KafkaSettings
 from ..telemetry.fences import fenced
 from ..telemetry.logs import log
 from .client import connect
 from .client.failures import Patience
-from .client.reader import Outside, Turn
+from .client.reader import PartitionReader, Poll
 
 _log = log(__name__)
 _POLL_MS: Final = 100
@@ -24,18 +24,18 @@ _METADATA_MS: Final = 5000
 
 class Tail:
     """
-    Follows the topic from its end on, and tells `Follow` what it reads.
+    Follows the topic from its end on, and tells `Settling` what it reads.
 
     It promises: nothing is read twice or left out, over the lives of several consumers; where records are gone
-    before they were read, or can't be unpacked, `Follow` is told so. It joins no group and commits nothing.
+    before they were read, or can't be unpacked, `Settling` is told so. It joins no group and commits nothing.
     """
 
-    def __init__(self, settings: KafkaSettings, follow: Follow) -> None:
-        """Take where the topic is, and whom to tell."""
-        self._settings, self._follow = settings, follow
+    def __init__(self, settings: KafkaSettings, settling: Settling) -> None:
+        """Take where the topic is, and what is told of its events."""
+        self._settings, self._settling = settings, settling
         self._followed = (Event, Unknown) if settings.unknown_types == "resync" else Event
         self._ready = anyio.Event()
-        self._outside = Outside(settings.topic, begin=self._begin, each=self._turn, poll_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        self._reader = PartitionReader(settings.topic, begin=self._begin, each=self._take_poll, poll_ms=_POLL_MS, max_records=_MAX_RECORDS)
 
     async def ready(self) -> None:
         """Return once every event from now on will be seen."""
@@ -48,7 +48,7 @@ class Tail:
         Raises:
             Fatal: the topic is not there, no permission, or no broker: at the start at once, later after two minutes.
         """
-        await self._outside.run(
+        await self._reader.run(
             lambda: connect.reading(self._settings, suffix="-tail", metadata_max_age_ms=_METADATA_MS),
             Patience(self._settings, step="tail"),
         )
@@ -59,34 +59,34 @@ class Tail:
 
     async def _take_all_up(self) -> None:
         """Take all partitions: new ones from their first record on, unless this is the start."""
-        partitions = [tp.partition for tp in await connect.partitions_of(self._outside.consumer, self._settings.topic)]
-        await self._outside.take_up(partitions, at_end=not self._outside.at)
+        partitions = [tp.partition for tp in await connect.partitions_of(self._reader.consumer, self._settings.topic)]
+        await self._reader.take_up(partitions, at_end=not self._reader.at)
         self._tell_where()
 
-    async def _turn(self, turn: Turn) -> None:
-        for partition, earliest in turn.gone.items():
+    async def _take_poll(self, poll: Poll) -> None:
+        for partition, earliest in poll.gone.items():
             _log.error("offset out of range", partition=partition, next_offset=earliest)
             self._go_on_at(partition, earliest)
-        await self._pass_by(turn.damaged)
-        for partition, records in turn.records.items():
+        await self._pass_by(poll.damaged)
+        for partition, records in poll.records.items():
             self._take(partition, records)
         self._tell_where()
-        users = self._follow.asking()
+        users = self._settling.to_ask()
         if users:
-            self._follow.end_is(users, await self._outside.ends(self._outside.at))
-        if len(self._outside.consumer.partitions_for_topic(self._settings.topic) or ()) > len(self._outside.at):
+            self._settling.end_is(users, await self._reader.ends(self._reader.at))
+        if len(self._reader.consumer.partitions_for_topic(self._settings.topic) or ()) > len(self._reader.at):
             await self._take_all_up()
 
     async def _pass_by(self, damaged: Mapping[int, Exception]) -> None:
         """Go on at the end of now where a batch is damaged."""
-        for partition, end in (await self._outside.ends(damaged)).items() if damaged else ():
+        for partition, end in (await self._reader.ends(damaged)).items() if damaged else ():
             _log.error("a damaged batch is passed by", partition=partition, next_offset=end, error=type(damaged[partition]).__name__)
             self._go_on_at(partition, end)
 
     def _go_on_at(self, partition: int, offset: int) -> None:
-        """Go on behind records that can't be read: they may have been anybody's."""
-        self._follow.missed(partition)
-        self._outside.go_on(partition, offset)
+        """Go on behind records that can't be read: they may have been of any user."""
+        self._settling.missed(partition)
+        self._reader.go_on(partition, offset)
 
     def _take(self, partition: int, records: Sequence[Any]) -> None:
         for record in records:
@@ -95,13 +95,13 @@ class Tail:
                     event = decode(record.value)
             except Unreadable:
                 continue
-            except Retryable:  # Whose it is, nobody knows.
-                self._follow.missed(partition)
+            except Retryable:  # Its user is not known.
+                self._settling.missed(partition)
                 continue
             # Where pods pass a type over, no run of theirs follows its event.
             if isinstance(event, self._followed):
-                self._follow.seen(event.user, partition, record.offset)
+                self._settling.seen(event.user, partition, record.offset)
 
     def _tell_where(self) -> None:
-        for partition, offset in self._outside.at.items():
-            self._follow.read(partition, offset)
+        for partition, offset in self._reader.at.items():
+            self._settling.read(partition, offset)

@@ -1,4 +1,4 @@
-"""Whether the topic is still the one that our offsets are of: asked of the brokers every few seconds."""
+"""The topic watch: whether the topic is still the one that our offsets are of, asked of the brokers every few seconds."""
 
 from collections.abc import Callable, Collection
 from typing import Final
@@ -56,7 +56,7 @@ class TopicWatch:
 
     async def look(self, consumer: Member) -> None:
         """
-        Ask who the topic is now.
+        Ask for the topic's identity.
 
         Raises:
             KafkaError, OSError: as the broker answers.

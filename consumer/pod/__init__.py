@@ -1,1 +1,10 @@
-"""One process of the group."""
+"""
+One process of the group.
+
+It puts the parts of the other folders together, and decides nothing about a user; no command is known here.
+
+    process      starts the parts in order, answers the probes, and ends by signals
+    service      builds the parts, and owns their lives
+    membership   a member's life: join, watch, hand over, take up, drain
+    status/      what the process says of itself
+"""

@@ -133,7 +133,7 @@ class Membership:
                 with anyio.CancelScope() as self._consuming:
                     await self.intake.run()
             finally:
-                # Nobody may write for us once others may have our partitions.
+                # Nothing may write for us once others may have our partitions.
                 await self._end_runs()
             raise KafkaError("no commit succeeded, or no group was joined, for too long")
 

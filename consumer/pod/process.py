@@ -19,10 +19,10 @@ from ..settings.model import Settings
 from ..telemetry.fences import for_ever
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
-from ..telemetry.traces import Traces, tracing
+from ..telemetry.tracing import Traces, tracing
 from .service import Service
 from .status.explain import explain
-from .status.report import Pulse
+from .status.report import Report
 from .status.server import serving
 
 _log = log(__name__)
@@ -74,7 +74,7 @@ async def _run(settings: Settings, traces: Traces | None) -> int:
 async def _answering(service: Service) -> AsyncIterator[None]:
     """Serve the probes, the metrics and the page, where a port is set."""
     admin = service.settings.admin
-    status = Pulse(service, started_at=time.time(), host=socket.gethostname()).status
+    status = Report(service, started_at=time.time(), host=socket.gethostname()).status
     if admin.port == 0:
         yield
         return

@@ -60,63 +60,23 @@ class Service:
             uniform: draws from [0, 1).
         """
         self.settings, self.metrics, self.up = settings, metrics, up
-        self._clock = clock
-        kafka, workers = settings.kafka, settings.workers
+        self._clock, kafka = clock, settings.kafka
         up.filters.await_verdicts(now=anyio.current_time())
         self.unknown, self.unknown_types = UnknownVendors(), UnknownTypes(are_taken=kafka.unknown_types == "resync")
         self.lease, waits = Lease(kafka.session_timeout_s), Waits()
-        schedule = Schedule(settings.rules(quiet_s=settings.debounce.quiet_s), up.account_ids, urgent=URGENT)
-        healing = Healing(schedule, up.gates, {vendor.id: settings.accounts_of(vendor.id) for vendor in settings.vendors})
-        self.backlog = Backlog(schedule, healing)
-        self.resync = Resync(
-            up.vendors,
-            up.gates,
-            heed=up.filters.heed,
-            lease_left_s=self.lease_left_s,
-            waits=waits,
-            uniform=uniform,
-            metrics=metrics,
-            traces=up.traces,
-        )
-        self.workers = Workers(
-            self.backlog,
-            up.gates,
-            run=self.resync.run,
-            waits=waits,
-            concurrency=workers.concurrency,
-            max_dirty_users=workers.max_dirty_users,
-            may_run=self._may_run,
-            uniform=uniform,
-        )
-        self.writer = LetterWriter(
-            self.backlog,
-            producing,
-            Writing(kafka.topic, {(account.vendor, account.id): account for account in settings.accounts}),
-            topic=kafka.dead_letter_topic,
-            metrics=metrics,
-        )
+        self.backlog = _backlog(settings, up)
+        self.resync = self._resync(waits, uniform)
+        self.workers = self._workers(waits, uniform)
+        writing = Writing(kafka.topic, {(account.vendor, account.id): account for account in settings.accounts})
+        self.writer = LetterWriter(self.backlog, producing, writing, topic=kafka.dead_letter_topic, metrics=metrics)
         self.follower = LetterFollower(self.backlog, topic=kafka.dead_letter_topic, reading=reading, partitions=partitions, metrics=metrics)
-        self.commits = Commits(
-            self.backlog.ledger,
-            self.lease,
-            session_timeout_s=kafka.session_timeout_s,
-            on_loss=self.workers.cut,
-            clock=clock,
-            metrics=metrics,
-        )
+        self.commits = self._commits()
         self.membership = Membership(
             settings,
             metrics,
             up.gates,
             backlog=self.backlog,
-            records=Records(
-                self.backlog,
-                vendors=up.vendors,
-                unknown=self.unknown,
-                unknown_types=self.unknown_types,
-                metrics=metrics,
-                traces=up.traces,
-            ),
+            records=self._records(),
             resync=self.resync,
             workers=self.workers,
             writer=self.writer,
@@ -127,6 +87,52 @@ class Service:
         )
         self.ended: set[str] = set()
         """Parts that ended by themselves: our bug, and the end of the process."""
+
+    def _resync(self, waits: Waits, uniform: Callable[[], float]) -> Resync:
+        up = self.up
+        return Resync(
+            up.vendors,
+            up.gates,
+            heed=up.filters.heed,
+            lease_left_s=self.lease_left_s,
+            waits=waits,
+            uniform=uniform,
+            metrics=self.metrics,
+            traces=up.traces,
+        )
+
+    def _workers(self, waits: Waits, uniform: Callable[[], float]) -> Workers:
+        limits = self.settings.workers
+        return Workers(
+            self.backlog,
+            self.up.gates,
+            run=self.resync.run,
+            waits=waits,
+            concurrency=limits.concurrency,
+            max_dirty_users=limits.max_dirty_users,
+            may_run=self._may_run,
+            uniform=uniform,
+        )
+
+    def _commits(self) -> Commits:
+        return Commits(
+            self.backlog.ledger,
+            self.lease,
+            session_timeout_s=self.settings.kafka.session_timeout_s,
+            on_loss=self.workers.cut,
+            clock=self._clock,
+            metrics=self.metrics,
+        )
+
+    def _records(self) -> Records:
+        return Records(
+            self.backlog,
+            vendors=self.up.vendors,
+            unknown=self.unknown,
+            unknown_types=self.unknown_types,
+            metrics=self.metrics,
+            traces=self.up.traces,
+        )
 
     def lease_left_s(self) -> float:
         """Return for how long a write that starts now may last (s)."""
@@ -168,3 +174,9 @@ class Service:
             due_at = anyio.current_time() + _LISTEN_S
             await anyio.sleep(_LISTEN_S)
             self.metrics.loop_lag.observe(max(0.0, anyio.current_time() - due_at))
+
+
+def _backlog(settings: Settings, up: Upstreams) -> Backlog:
+    schedule = Schedule(settings.rules(quiet_s=settings.debounce.quiet_s), up.account_ids, urgent=URGENT)
+    accounts = {vendor.id: settings.accounts_of(vendor.id) for vendor in settings.vendors}
+    return Backlog(schedule, Healing(schedule, up.gates, accounts))

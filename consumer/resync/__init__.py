@@ -1,1 +1,19 @@
-"""Fetches a user, maps it, writes it to every list."""
+"""
+Fetches a user, maps it, writes it to every list.
+
+Which user is due, and what follows from a failure, is the core's to say; Kafka is not known here.
+
+    workers             run due users, a bounded number at once
+    run                 one run: fetch, map, write every account, say what is still owed
+    course              how far a run has come: what it may still wait for, ask and write
+    tally               what the runs have brought: metrics, one line of the log each
+    sesamy              Sesamy's API in our nouns
+    makeas              Make.as' API in our nouns
+    list_rows           the rows of one list of Make.as
+    registers           which contacts left each list, read and kept fresh
+    account_registers   the registers of one account, read at the pace of its gate
+    filters             whether each vendor heeds which user it is asked for
+    clients             one client and one gate for each vendor and each account
+    waits               waits that a stop ends, and things done together
+    http/               one bounded exchange
+"""

@@ -1,4 +1,4 @@
-"""Reads who left the lists of one account, at the pace its gate allows."""
+"""The registers of one account: which contacts left its lists, read at the pace its gate allows."""
 
 from collections.abc import Callable
 from math import inf
@@ -29,7 +29,7 @@ _WAIT_FIRST_S, _WAIT_MAX_S = 1.0, 60.0
 _SHUT_S: Final = 1.0
 _TOGETHER_S: Final = 10.0
 _ACTIVE_PAGES: Final = 10
-"""Of those who came back no more is read at once: who is overlooked stays in the register, till the whole is read again."""
+"""Of those that came back no more is read at once: one that is overlooked stays in the register, till the whole is read again."""
 _UNUSABLE: Final = frozenset({"not-json", "wrong-shape", "too-large", "encoded", "redirect", BUG})
 _UNUSABLE_TRIES: Final = 5
 _LEFT: Final[tuple[Status, ...]] = ("unsubscribed", "bounce")
@@ -99,7 +99,7 @@ class AccountRegisters:
         self._held_since = inf if ready else min(self._held_since, now) if due else self._held_since
 
     def soon(self, *, now: float) -> bool:
-        """Say whether users wait for it who have not waited long, and nothing else stands before it."""
+        """Say whether users wait for it that have not waited long, and nothing else stands before it."""
         waits_s = now - self._held_since
         return 0 <= waits_s < _TOGETHER_S and not self.consent.ready(now=now) and not self._gate.closed(now=now)
 
@@ -147,7 +147,7 @@ class AccountRegisters:
         for status in _LEFT:
             walk = Walk()
             while True:
-                page = clock.hear(await self._ask(one, status, page=walk.page))
+                page = clock.noted(await self._ask(one, status, page=walk.page))
                 one.register.take(page.rows)
                 if not walk.goes_on(page.rows):
                     break
@@ -158,14 +158,14 @@ class AccountRegisters:
         one.since = clock.later_than(one.since) if began >= one.no_changes_until else None
 
     async def _changes(self, one: _List) -> None:
-        """Read who left and who came back since."""
+        """Read which contacts left and which came back since."""
         assert one.since is not None
         one.tried_at = began = anyio.current_time()
         clock, after = ServerClock(), one.since - _OVERLAP_S
         for status in _LEFT:
             walk = Walk()
             while True:
-                page = clock.hear(await self._ask(one, status, page=walk.page, updated_after=after))
+                page = clock.noted(await self._ask(one, status, page=walk.page, updated_after=after))
                 one.register.left(page.rows)
                 if not walk.goes_on(page.rows):
                     break

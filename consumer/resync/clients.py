@@ -1,4 +1,4 @@
-"""Builds what talks to Sesamy and Make.as: one client and one gate per vendor and per account."""
+"""The clients of Sesamy and Make.as: one client and one gate per vendor and per account."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -14,10 +14,10 @@ from ..core.gates.gates import MAKE_CALLS, SESAMY_CALLS, Gates
 from ..core.gates.list_doors import ListDoors
 from ..core.mapping.consent import Consent
 from ..core.model import AccountId
-from ..settings.model import Account, Settings
+from ..settings.model import Account, Settings, VendorSettings
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
-from ..telemetry.traces import Traces
+from ..telemetry.tracing import Traces
 from . import makeas, sesamy
 from .account_registers import Source
 from .filters import Filters
@@ -52,9 +52,9 @@ class Upstreams(Struct, frozen=True):
     shapes: UnknownShapes = field(default_factory=UnknownShapes)
     """Answers to writes that say nothing we know."""
     registers: Registers = field(default_factory=Registers)
-    """Who left each list; until somebody runs it, no account is let in but those it does not know."""
+    """The registers of each list; until they run, no account is let in but those it does not know."""
     filters: Filters = field(default_factory=Filters)
-    """Whether each vendor heeds whom it is asked for; asked only where somebody runs it."""
+    """Whether each vendor heeds which user it is asked for; asked only where it runs."""
 
     @property
     def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
@@ -86,18 +86,7 @@ async def upstreams(
     async with http.session(connections=connections, proxy=settings.http.proxy) as session:
 
         def client(name: str, base_url: str, timeout_s: float, refuses: Collection[int]) -> http.Http:
-            @cache  # Looking a child up by its labels costs more than counting.
-            def requests(op: str, code: str) -> Counter:
-                return metrics.upstream_requests.labels(name, op, code)
-
-            lasted = metrics.upstream_request_seconds.labels(name)
-
-            def observe(op: str, code: str, seconds: float) -> None:
-                requests(op, code).inc()
-                lasted.observe(seconds)
-                if traces is not None:
-                    traces.call(name, op, code, seconds)
-
+            observe = _observe(name, metrics, traces)
             return http.Http(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe)
 
         limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals)
@@ -105,11 +94,6 @@ async def upstreams(
 
         def target(account: Account) -> Target:
             exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES)
-
-            def unknown(op: str, shape: str) -> None:
-                metrics.unknown_answers.labels(account.id, op).inc()
-                if shapes.note(account.id, op, shape):
-                    _log.warning("unknown answer shape", upstream=account.id, op=op, shape=shape)
 
             key, consent = account.api_key, consents[account.id]
             rows = ListRows(exchange, user_id=account.user_id, api_key=key.read)
@@ -121,7 +105,7 @@ async def upstreams(
                 lists=account.lists,
                 consent=consent,
                 keep_single_purchase=settings.makeas.keep_single_purchase,
-                unknown=unknown,
+                unknown=_note_unknown(account.id, metrics, shapes),
             )
             return Target(account, made)
 
@@ -129,14 +113,7 @@ async def upstreams(
         for vendor in settings.vendors:
             api = client(f"sesamy:{vendor.id}", settings.sesamy.base_url, settings.sesamy.timeout_s, sesamy.REFUSES)
             tokens = client(f"sesamy:{vendor.id}", settings.sesamy.token_url, settings.sesamy.timeout_s, sesamy.REFUSES)
-            token = sesamy.Token(
-                tokens,
-                client_id=vendor.sesamy.client_id,
-                client_secret=vendor.sesamy.client_secret.read,
-                audience=vendor.sesamy.audience,
-                scope=vendor.sesamy.scope,
-                expire_secret=vendor.sesamy.client_secret.expire,
-            )
+            token = _token(vendor, tokens)
             vendors[vendor.id] = Vendor(
                 sesamy.Sesamy(api, token, note_odd=_note_odd(metrics, vendor.id)),
                 {account.id: target(account) for account in settings.accounts_of(vendor.id)},
@@ -145,6 +122,36 @@ async def upstreams(
         limits.ready, limits.late = registers.ready, registers.late
         filters = Filters({vendor: one.sesamy for vendor, one in vendors.items()}, limits.vendors)
         yield Upstreams(vendors, limits, traces, shapes, registers, filters)
+
+
+def _token(vendor: VendorSettings, client: http.Http) -> sesamy.Token:
+    made = vendor.sesamy
+    return sesamy.Token(
+        client,
+        client_id=made.client_id,
+        client_secret=made.client_secret.read,
+        audience=made.audience,
+        scope=made.scope,
+        expire_secret=made.client_secret.expire,
+    )
+
+
+def _observe(name: str, metrics: Metrics, traces: Traces | None) -> Callable[[str, str, float], None]:
+    """Return what counts the calls of an upstream, and shows them in the traces."""
+
+    @cache  # Looking a child up by its labels costs more than counting.
+    def requests(op: str, code: str) -> Counter:
+        return metrics.upstream_requests.labels(name, op, code)
+
+    lasted = metrics.upstream_request_seconds.labels(name)
+
+    def observe(op: str, code: str, seconds: float) -> None:
+        requests(op, code).inc()
+        lasted.observe(seconds)
+        if traces is not None:
+            traces.call(name, op, code, seconds)
+
+    return observe
 
 
 def _note_odd(metrics: Metrics, vendor: str) -> Callable[[Collection[str]], None]:
@@ -157,6 +164,17 @@ def _note_odd(metrics: Metrics, vendor: str) -> Callable[[Collection[str]], None
             if name not in named:
                 named.add(name)
                 _log.warning("a field of sesamy's answers can't be read", vendor=vendor, field=name)
+
+    return note
+
+
+def _note_unknown(account: AccountId, metrics: Metrics, shapes: UnknownShapes) -> Callable[[str, str], None]:
+    """Return what counts the answers of an account that say nothing we know, and logs each shape once."""
+
+    def note(op: str, shape: str) -> None:
+        metrics.unknown_answers.labels(account, op).inc()
+        if shapes.note(account, op, shape):
+            _log.warning("unknown answer shape", upstream=account, op=op, shape=shape)
 
     return note
 
@@ -175,8 +193,8 @@ def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = Fals
     Return open gates with the settings' limits.
 
     Args:
-        heals: whether who is held is tried again by itself, later: then the failures of few users shut a gate, too, and a list that
-            refuses everybody is left out.
+        heals: whether a held user is tried again by itself, later: then the failures of few users shut a gate, too, and a list that
+            refuses every user is left out.
     """
     at_sesamy, at_makeas, hold_s = settings.sesamy, settings.makeas, settings.workers.hold_s
     tries = settings.workers.max_attempts if heals else None

@@ -1,4 +1,4 @@
-"""Asks each vendor whether it heeds whose rows it is asked for; one that does not is shut out, and nothing is written for it."""
+"""The filters of vendors: each is asked whether it heeds which user's rows it is asked for; one that does not is shut out."""
 
 import random
 import time
@@ -59,10 +59,10 @@ class Filters:
     """
     The filters of all vendors.
 
-    It promises: a vendor is asked at the start and hourly, for contracts and for entitlements, with an id that nobody has, and at once
+    It promises: a vendor is asked at the start and hourly, for contracts and for entitlements, with an id that no reader has, and at once
     where one id appears for two users, or a row names another; until its first verdict, and while it gives rows, its gate is shut, and
     then it is asked after 5 s, doubling to 60 s; no answer holds nothing that had a verdict. Nothing is asked while the vendor has us
-    wait. Where nobody else may ask, our failures count as users' would, so that an outage holds users for no longer than any other;
+    wait. Where no user may ask, our failures count as users' would, so that an outage holds users for no longer than any other;
     where users may, they show how the vendor is, and a good verdict never opens what they have shut.
     """
 
@@ -86,7 +86,7 @@ class Filters:
         self._owners: dict[Resource, Owners] = {resource: Owners() for resource in RESOURCES}
 
     def await_verdicts(self, *, now: float) -> None:
-        """Let nobody be fetched before the first verdict on its vendor."""
+        """Let no user be fetched before the first verdict on its vendor."""
         for one in self._vendors.values():
             one.gate.await_verdict(now=now)
 
@@ -120,14 +120,14 @@ class Filters:
 
 
 class _Vendor:
-    """One vendor's verdict, and who asks for it."""
+    """One vendor's verdict, and how it is asked for."""
 
     def __init__(self, name: str, sesamy: Sesamy, gate: Gate, chance: random.Random, wall: Callable[[], float]) -> None:
         self.gate, self.findings = gate, list[Finding]()
         self.oldest_at = inf
         """Wall time (s) of the oldest event resynced since the last good verdict."""
         self._name, self._sesamy, self._chance, self._wall = name, sesamy, chance, wall
-        # Whoever was here before us has asked hourly.
+        # The pod before us has asked hourly.
         self._good_at = wall() - EVERY_S
         self._is_proven = self._is_ignored = False
         self._tries = 0
@@ -136,7 +136,7 @@ class _Vendor:
 
     @property
     def _stands_in(self) -> bool:
-        """Say whether nobody but us may ask: then we show how the vendor is."""
+        """Say whether no user may ask: then we show how the vendor is."""
         return self._is_ignored or not self._is_proven
 
     async def keep(self, ring: Callable[[], None]) -> None:
@@ -201,7 +201,7 @@ class _Vendor:
             self._tell(caller, error)
             raise
         finally:
-            # Without a success: that would speak for the profiles, too, which nobody has asked for.
+            # Without a success: that would speak for the profiles, too, which were not asked for.
             if stands_in:
                 gate.leave(caller, now=anyio.current_time())
 

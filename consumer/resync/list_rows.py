@@ -1,4 +1,4 @@
-"""Make.as' call for a list's rows, in our nouns: who left it, and who came back."""
+"""The rows of a list, as Make.as gives them: which readers left it, and which came back."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class ServerClock:
         self._said_at: float | None = None
         self._newest = -inf
 
-    def hear(self, page: Page) -> Page:
+    def noted(self, page: Page) -> Page:
         """Take a page, and give it back."""
         if self._said_at is None:
             self._said_at = page.server_at
@@ -66,7 +66,7 @@ class ListRows:
 
     async def page(self, list_id: str, status: Status, *, page: int, updated_after: float | None = None, per_page: int = PER_PAGE) -> Page:
         """
-        Return a page of those of a list who are `status` there.
+        Return a page of those of a list that are `status` there.
 
         Args:
             page: from 1.

@@ -35,11 +35,11 @@ Unknown = Callable[[str, str], None]
 """Is told the operation and the answer's shape, without any value."""
 
 
-class Written(Struct, frozen=True):
-    """What a write found."""
+class WriteOutcome(Struct, frozen=True):
+    """What a write came to."""
 
     consent_kept: bool
-    """It kept out of the lists who has left them."""
+    """It kept a contact out of the lists that it has left."""
     refused: Mapping[str, str] = {}
     """List id -> code of each list that refused a contact which another list took."""
     taken: tuple[str, ...] = ()
@@ -52,9 +52,9 @@ class MakeAs:
     """
     One account: one key, and all its lists in one conversation.
 
-    It promises: the contact is read before it is written; `status` is never sent; who opted out or bounced is updated
-    without list ids, be it known from the contact itself or from a list's register of those who left; tags of others
-    stay; subscriptions come after the contact and the products; a list that refuses keeps nobody off another.
+    It promises: the contact is read before it is written; `status` is never sent; a contact that opted out or bounced is updated
+    without list ids, be it known from the contact itself or from a list's register of those that left; tags of others
+    stay; subscriptions come after the contact and the products; a list that refuses keeps no user off another.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class MakeAs:
         Take the API; the key is read at each call.
 
         Args:
-            consent: the registers of those who left the lists; None: there are none.
+            consent: the registers of those that left the lists; None: there are none.
             keep_single_purchase: whether `sesamy_made_single_purchase` stays where it is found.
             unknown: told each answer to a write that says nothing we know.
         """
@@ -100,7 +100,7 @@ class MakeAs:
         await permit()
         return _contact(await self._exchange("by_id", "GET", f"/subscribers/{segment(str(contact))}"), email)
 
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None) -> Written:
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None) -> WriteOutcome:
         """
         Write all of a user.
 
@@ -111,13 +111,13 @@ class MakeAs:
 
         Raises:
             Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
-                refuses is raised only where no list takes the contact. `left-no-id`, of who left and can't be updated by an id.
-            Held: from `permit` and `limit_s`; `register`, where it is not known yet who left a list; `no-list`, where an unknown
+                refuses is raised only where no list takes the contact. `left-no-id`, of a contact that left and can't be updated by an id.
+            Held: from `permit` and `limit_s`; `register`, where it is not known yet which contacts left a list; `no-list`, where an unknown
                 contact is to be put on none.
         """
         self._consent.require(now=anyio.current_time())
         given = tuple(one for one in self._lists if lists is None or one in lists)
-        written = Written(consent_kept=False)
+        written = WriteOutcome(consent_kept=False)
 
         async def write_contact() -> None:
             nonlocal written
@@ -146,7 +146,7 @@ class MakeAs:
         self._believe(answer, "list")
         return shaped(decoded(answer, "list"), _List, "list").title or ""
 
-    async def _write_contact(self, documents: Documents, lists: tuple[str, ...], permit: Permit, limit_s: Limit) -> Written:
+    async def _write_contact(self, documents: Documents, lists: tuple[str, ...], permit: Permit, limit_s: Limit) -> WriteOutcome:
         email = documents.subscriber.email
         contact = await self.contact(email, permit=permit)
         choice = self._consent.choose(self._lists, email, Found(contact.id, contact.standing) if contact else None)
@@ -172,7 +172,7 @@ class MakeAs:
         sent = tuple(one for one in choice.lists if one in lists)
         refused = await _each_alone(put, sent)
         left_out = tuple(one for one in choice.lists if one not in lists)
-        return Written(choice.left, refused, tuple(one for one in sent if one not in refused), left_out)
+        return WriteOutcome(choice.left, refused, tuple(one for one in sent if one not in refused), left_out)
 
     async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:
         """Assumption: a bare array, which updates what it finds by `external_id`."""
@@ -214,7 +214,7 @@ async def _each_alone(put: Callable[[tuple[str, ...]], Awaitable[None]], lists: 
     Put a contact on all lists at once, and on each alone where that is refused; return list id -> code of those that refuse.
 
     Raises:
-        ConsumerError: from `put`; where all lists refuse, it is the user who is refused.
+        ConsumerError: from `put`; where all lists refuse, it is the user that is refused.
     """
     try:
         await put(lists)

@@ -1,4 +1,4 @@
-"""Reads who left each list, and keeps it fresh: one for all accounts of a process."""
+"""The registers: which contacts left each list, read and kept fresh for all accounts of a process."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from math import inf
@@ -51,7 +51,7 @@ class Registers:
 
     def ready(self, account: AccountId, now: float) -> bool:
         """
-        Say whether an account may be written: of each of its lists it is known who left, or that this can't be known.
+        Say whether an account may be written: of each of its lists it is known which contacts left, or that this can't be known.
 
         The accounts of a vendor wait a little for each other, so that a user is not fetched once for each.
         """

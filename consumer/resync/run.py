@@ -16,10 +16,10 @@ from ..core.model import AccountId, Job, Result, UserKey, Verdict
 from ..core.users.debts import HELD
 from ..telemetry.fences import BUG, fenced
 from ..telemetry.metrics import CUT_OFF, Metrics
-from ..telemetry.traces import Traces
+from ..telemetry.tracing import Traces
 from .clients import Target, Vendor
 from .course import SNAPSHOT_S, STOPPING, TOO_OLD, Course, admit, stopping
-from .makeas import Limit, Permit, Written
+from .makeas import Limit, Permit, WriteOutcome
 from .tally import Tally, outcome_of
 from .waits import Waits
 
@@ -170,7 +170,7 @@ class Resync:
 
 
 def _untold(_outcome: str) -> None:
-    """Nobody traces."""
+    """Nothing traces."""
 
 
 async def mapped(snapshot: Snapshot) -> Documents | Skip:
@@ -185,7 +185,7 @@ async def mapped(snapshot: Snapshot) -> Documents | Skip:
 
 async def write_lists(
     target: Target, doors: ListDoors, user: UserKey, documents: Documents, *, permit: Permit, limit_s: Limit
-) -> tuple[Written, Result]:
+) -> tuple[WriteOutcome, Result]:
     """
     Write all of a user to an account; return what the write found and what it means: REFUSED names the lists that are still owed it.
 

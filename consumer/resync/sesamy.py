@@ -29,14 +29,14 @@ _LIFE_MIN_S, _LIFE_MAX_S = 1.0, 366 * 86_400.0
 _NO_CONTENT: Final = 204
 _NOT_FOUND: Final = 404
 _NOBODYS: Final = (400, _NOT_FOUND, 422)
-"""Assumption: so a user id that nobody has may be refused."""
+"""Assumption: so a user id that no reader has may be refused."""
 
 Permit = Callable[[], Awaitable[None]]
 Resource = Literal["contracts", "entitlements"]
 
 
 class _Refresh:
-    """A refresh that is going; those who come meanwhile wait for it."""
+    """A refresh that is going; calls that come meanwhile wait for it."""
 
     def __init__(self) -> None:
         self.done = anyio.Event()
@@ -48,7 +48,7 @@ class Token:
     """
     One vendor's access token, by client credentials.
 
-    It promises: it is kept until 60 s before its end; one refresh goes at a time, and who waited for it shares what
+    It promises: it is kept until 60 s before its end; one refresh goes at a time, and a call that waited for it shares what
     becomes of it; a token that was refused is dropped.
     """
 
@@ -183,7 +183,7 @@ class Sesamy:
         Ask for the rows of a user that does not exist; return whether there are none.
 
         Args:
-            user_id: one that is well-formed, and that nobody has.
+            user_id: one that is well-formed, and that no reader has.
             permit: awaited first.
 
         Raises:

@@ -37,7 +37,7 @@ class Waits:
         self._ended.set()
 
     def allow(self) -> None:
-        """Let whoever comes now wait again."""
+        """Let a task that comes now wait again."""
         if self._ended.is_set():
             self._ended = anyio.Event()
 
@@ -50,7 +50,7 @@ class Waits:
 
 
 async def together(*jobs: Callable[[], Awaitable[None]]) -> None:
-    """Do all at once; the first error ends the others, and the one that matters most is raised: `bug` for one that nobody expected."""
+    """Do all at once; the first error ends the others, and the one that matters most is raised: `bug` for one that is unexpected."""
     errors: list[ConsumerError] = []
     async with anyio.create_task_group() as tasks:
 

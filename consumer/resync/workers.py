@@ -69,7 +69,7 @@ class Workers:
                     continue
                 self._park_held(now)
                 due_at = self._schedule.next_at()
-                # A user that nobody has taken out, though its time has come, is waited for by the bell: no run may begin now.
+                # A user that was not taken out, though its time has come, is waited for by the bell: no run may begin now.
                 times = (due_at if due_at > now else inf, self._gates.next_change(now=now), now + 1.0)
                 await self._bell.wait(until=min(times))
 

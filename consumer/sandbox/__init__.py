@@ -1,1 +1,17 @@
-"""What a laptop, a test and a benchmark use in place of production."""
+"""
+A town in place of production: for a laptop (`local`), the tests and the benchmarks; no pod runs any of it.
+
+It may not share code with the clients that it is to catch in a mistake: the stand-ins and the referee speak Sesamy's
+and Make.as' wire shapes by themselves.
+
+    brokers/    a Kafka of one of four kinds
+    stand_ins/  Sesamy's and Make.as' APIs as servers, and what goes wrong at them
+    ports       ports that are free, and stay so over a restart
+    publishers  readers, and the events of what happens to them
+    oracle      the referee: what every list must hold
+    town        publishers, accounts and lists, served; and the settings of a consumer of them
+    session     one sitting of `local`: the consumer as a process, and its traffic
+    chaos       what befalls a sitting
+    view        what a person sees of a sitting
+    local       all of it, from the start to the verdict
+"""

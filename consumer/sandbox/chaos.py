@@ -1,17 +1,13 @@
-"""What `local --chaos` does to a running consumer: everything that happens to one in a bad week, in half a minute."""
-
-from typing import TYPE_CHECKING
+"""The chaos of `local --chaos`: everything that happens to a consumer in a bad week, in half a minute."""
 
 import anyio
 
-from .faults import Fault
+from .session import Local
+from .stand_ins.faults import Fault
 from .town import PLACES
 
-if TYPE_CHECKING:
-    from .local import Local
 
-
-async def strike(sitting: "Local") -> None:
+async def strike(sitting: Local) -> None:
     """Do all of it, and heal all of it; then `struck` is set."""
     faults, (first, second, third) = sitting.here.makeas.faults, PLACES
     stormy = faults.add(Fault(kind="status", upstream=first.account, status=429, retry_after="2"))

@@ -1,159 +1,28 @@
 """The whole thing on this machine: broker, stand-ins, traffic, the consumer as its own process, and a check of the end state."""
 
-import os
-import random
 import signal
 import sys
 import tempfile
 import tomllib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import anyio
-import msgspec
-from aiokafka import AIOKafkaProducer
-from anyio.abc import Process
-from msgspec import Struct
 
 from ..core.errors import Exit, Fatal
-from ..pod.status.tree import Status
-from . import chaos
-from .broker import Broker, Unavailable, broker, create_topic
+from .brokers.broker import broker
+from .brokers.topics import create_topic
+from .brokers.unavailable import Unavailable
+from .chaos import strike
 from .ports import free_port
-from .publishers import Message, event, happen, poison
-from .town import LETTERS, PLACES, TOPIC, VENDORS, Town, town
-from .view import Totals, ended, live
+from .session import Local, Options
+from .town import LETTERS, TOPIC, VENDORS, town
+from .view import ended, live
 
 _PARTITIONS: Final = 4
 _READERS: Final = 60
 _STORM_S: Final = 8.0
-_READY_S: Final = 60.0
-_AGREE_S: Final = 180.0
 _DIFFERS: Final = 1
-
-
-class Options(Struct, frozen=True, kw_only=True):
-    """What `local` is asked for; `config` gives the consumer's numbers (debounce, workers)."""
-
-    broker: str = "auto"
-    serve: bool = False
-    chaos: bool = False
-    output: str = "text"
-    config: Path | None = None
-
-
-class Local:
-    """One sitting."""
-
-    def __init__(self, options: Options, here: Town, kafka: Broker, config: Path, admin_url: str) -> None:
-        self.options, self.here, self.kafka, self.config, self.admin_url = options, here, kafka, config, admin_url
-        self.totals = Totals()
-        self.consumer: Process | None = None
-        self.struck = anyio.Event()
-        """Set once chaos has done its worst, and healed it."""
-        self.log = config.parent / "consumer.log"
-
-    # ---- The consumer ----
-
-    async def start_consumer(self) -> None:
-        """Start it as a user would, and wait until it is ready."""
-        command = [sys.executable, "-m", "consumer", "run", "--config", str(self.config)]
-        with self.log.open("ab") as log:
-            self.consumer = await anyio.open_process(command, stdin=None, stdout=log, stderr=log, env=dict(os.environ))
-        with anyio.move_on_after(_READY_S):
-            while self.consumer.returncode is None:
-                if await self._is_ready():
-                    return
-                await anyio.sleep(0.1)
-        raise Fatal(f"the consumer did not get ready; it said:\n{self.tail()}", code="not-ready", status=Exit.UNAVAILABLE)
-
-    async def _is_ready(self) -> bool:
-        try:
-            async with aiohttp.ClientSession() as session, session.get(f"{self.admin_url}/readyz") as answer:
-                return answer.status == 200  # noqa: PLR2004
-        except aiohttp.ClientError:
-            return False
-
-    async def kill_consumer(self) -> None:
-        """End it by SIGKILL, as a node that dies would."""
-        assert self.consumer is not None
-        self.consumer.kill()
-        await self.consumer.wait()
-        self.totals.kills += 1
-
-    async def stop_consumer(self) -> int:
-        """Let it drain; return its exit status."""
-        if self.consumer is None or self.consumer.returncode is not None:
-            return -1
-        self.consumer.send_signal(signal.SIGTERM)
-        return await self.consumer.wait()
-
-    async def status(self) -> Status | None:
-        """Ask it how it is; None: it does not answer."""
-        try:
-            async with aiohttp.ClientSession() as session, session.get(f"{self.admin_url}/status.json") as answer:
-                return msgspec.json.decode(await answer.read(), type=Status)
-        except (aiohttp.ClientError, msgspec.MsgspecError):
-            return None
-
-    def tail(self) -> str:
-        """Return the last lines it logged."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
-        return "\n".join(lines[-12:])
-
-    # ---- Traffic ----
-
-    async def send(self, producer: AIOKafkaProducer, messages: list[Message]) -> None:
-        """Write events to the topic."""
-        for message in messages:
-            await producer.send(TOPIC, value=message.value, key=message.key)
-        self.totals.events += len(messages)
-
-    async def traffic(self, *, seconds: float) -> None:
-        """Let everybody be seen once, and then things happen, in bursts; one reader is busier than all others."""
-        chance = random.Random(7)
-        hot = min(self.here.readers(VENDORS[0]))
-        async with producing(self.kafka.bootstrap) as producer:
-            for vendor in VENDORS:
-                await self.send(producer, [event(vendor, user, "userVendor.1#update") for user in sorted(self.here.readers(vendor))])
-            if self.options.chaos:
-                await self.send(producer, poison())
-                self.totals.poison += len(poison())
-            deadline = anyio.current_time() + seconds
-            while anyio.current_time() < deadline:
-                vendor = chance.choice(VENDORS)
-                user = chance.choice(sorted(self.here.readers(vendor)))
-                await self.send(producer, happen(self.here.sesamy, vendor, user, chance))
-                await self.send(producer, happen(self.here.sesamy, VENDORS[0], hot, chance))
-                await anyio.sleep(chance.uniform(0.01, 0.1))
-            await producer.flush()
-
-    # ---- The end ----
-
-    async def agreed(self) -> bool:
-        """Wait until the consumer has nothing left and every list agrees; False: it took too long."""
-        with anyio.move_on_after(_AGREE_S):
-            while True:
-                status = await self.status()
-                done = status is not None and status.users.dirty == 0 and status.dead_letters.waiting == 0
-                if done and not any(self.here.wrong(place) for place in PLACES):
-                    return True
-                await anyio.sleep(0.3)
-        return False
-
-
-@asynccontextmanager
-async def producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
-    """Be a publisher's side of the topic."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_request_size=1_048_576)
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()
 
 
 def main(options: Options) -> int:
@@ -195,7 +64,7 @@ async def _sit(sitting: Local) -> int:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(live, sitting)
             if sitting.options.chaos:
-                tasks.start_soon(chaos.strike, sitting)
+                tasks.start_soon(strike, sitting)
             await sitting.traffic(seconds=_STORM_S * (3 if sitting.options.chaos else 1))
             if sitting.options.chaos:
                 await sitting.struck.wait()

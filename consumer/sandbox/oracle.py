@@ -9,14 +9,14 @@ import re
 import unicodedata
 from typing import Any
 
-from .makeas import Account
-from .sesamy import User
+from .stand_ins.makeas import Account
+from .stand_ins.sesamy import User
 
 Wanted = dict[str, Any]
 
 
 def wanted(user_id: str, user: User | None) -> Wanted | None:
-    """Return what one reader must look like at Make.as; None: nothing may be written for him."""
+    """Return what one reader must look like at Make.as; None: nothing may be written of it."""
     if user is None or user_id.startswith("guest|") or not user["profile"].get("email"):
         return None
     if any(user["profile"].get(name) for name in ("isGuest", "is_guest", "guest")):
@@ -53,7 +53,7 @@ def differences(users: dict[str, User], user_ids: set[str], account: Account, li
 
 
 def _names(users: dict[str, User]) -> dict[str, set[str]]:
-    """Return every name that a product may have: readers share the catalogue, and the last who was written named it."""
+    """Return every name that a product may have: readers share the catalogue, and the last that was written named it."""
     names: dict[str, set[str]] = {}
     for user_id, user in users.items():
         for product, name in ((wanted(user_id, user) or {}).get("products") or {}).items():

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from .sesamy import Sesamy, User
+from .stand_ins.sesamy import Sesamy, User
 
 FIRST: Final = ("Åse", "Bjørn", "Ingrid", "Lars", "Marit", "Ola", "Siv", "Tore", "Élise", "Zoë")
 LAST: Final = ("Hansen", "Bråten", "Ødegård", "Lie", "Nordmann", "Åkesson", "O'Neill", "Müller")

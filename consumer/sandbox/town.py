@@ -1,4 +1,4 @@
-"""The little world that `local` and the tests live in: two publishers, three accounts, four lists, as servers on loopback."""
+"""A town for `local` and the tests: two publishers, three accounts, four lists, as servers on loopback."""
 
 import random
 from collections.abc import AsyncIterator
@@ -8,11 +8,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from .makeas import Account, MakeAs
 from .oracle import differences, wanted
 from .publishers import populate
-from .server import serving
-from .sesamy import Sesamy
+from .stand_ins.makeas import Account, MakeAs
+from .stand_ins.server import serving
+from .stand_ins.sesamy import Sesamy
 
 TOPIC: Final = "sesamy.events"
 LETTERS: Final = f"{TOPIC}.dead-letter"
@@ -35,7 +35,7 @@ VENDORS: Final = tuple(dict.fromkeys(place.vendor for place in PLACES))
 
 
 class Town:
-    """Both stand-ins, who lives there, and where they are reached."""
+    """Both stand-ins, their readers, and where they are reached."""
 
     def __init__(self, sesamy: Sesamy, makeas: MakeAs, folder: Path) -> None:
         self.sesamy, self.makeas, self.folder = sesamy, makeas, folder
@@ -52,6 +52,18 @@ class Town:
     def readers(self, vendor: str) -> set[str]:
         """Return the ids of a publisher's readers."""
         return set(self.sesamy.users[vendor])
+
+    def writable(self, vendor: str) -> list[str]:
+        """Return the ids of a publisher's readers that are to be written, in order."""
+        return [user for user in sorted(self.readers(vendor)) if not self.is_skipped(vendor, user)]
+
+    def reader(self, vendor: str, number: int = 0) -> str:
+        """Return the id of one reader that is to be written: the first, or another one by its place."""
+        return self.writable(vendor)[number]
+
+    def address(self, vendor: str, user: str) -> str:
+        """Return a reader's address in lower case, as an account knows its contacts."""
+        return str(self.sesamy.users[vendor][user]["profile"]["email"]).lower()
 
     def wrong(self, place: Place, readers: set[str] | None = None) -> dict[str, list[str]]:
         """Compare an account with what Sesamy says; return what is wrong, by reader."""
@@ -92,6 +104,13 @@ rebalance_timeout_s = {max(30.0, session_s * 2)}
 host = "127.0.0.1"
 port = {admin_port}
 
+{self._upstreams(rate_per_minute)}
+{more}
+{vendors}
+"""
+
+    def _upstreams(self, rate_per_minute: int) -> str:
+        return f"""
 [sesamy]
 base_url = "{self.sesamy_url}"
 token_url = "{self.sesamy_url}/oauth/token"
@@ -104,8 +123,6 @@ base_url = "{self.makeas_url}/api/public/v2"
 requests_per_second = 500.0
 burst = 500
 timeout_s = 5.0
-{more}
-{vendors}
 """
 
     def _vendor(self, vendor: str) -> str:
@@ -145,7 +162,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _history(here: Town, place: Place, chance: random.Random) -> None:
-    """Let some contacts be there before: with others' tags, with stale ones of ours, and some who left."""
+    """Let some contacts be there before: with others' tags, with stale ones of ours, and some that left."""
     for user_id, user in here.sesamy.users[place.vendor].items():
         want = wanted(user_id, user)
         if want is not None and chance.random() < 0.3:  # noqa: PLR2004

@@ -1,21 +1,18 @@
-"""What a person sees of `local`: a live view on a terminal, lines otherwise, and the table at the end."""
+"""The view of `local` for people: a live one on a terminal, lines otherwise, and the table at the end."""
 
 import json
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import anyio
-from msgspec import Struct
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from ..pod.status.tree import Status
+from .session import Local
 from .town import PLACES, Place
-
-if TYPE_CHECKING:
-    from .local import Local
 
 _REFRESH_S: Final = 0.5
 _LINE_S: Final = 10.0
@@ -25,15 +22,7 @@ _WIDE: Final = 1_000
 _HEADS: Final = ("publisher", "account", "list", "readers", "agree", "differ", "skipped")
 
 
-class Totals(Struct):
-    """What was done to the consumer."""
-
-    events: int = 0
-    poison: int = 0
-    kills: int = 0
-
-
-async def live(sitting: "Local") -> None:
+async def live(sitting: Local) -> None:
     """Show how it goes, for ever."""
     if not sys.stderr.isatty():
         while True:
@@ -45,7 +34,7 @@ async def live(sitting: "Local") -> None:
             await anyio.sleep(_REFRESH_S)
 
 
-def _numbers(sitting: "Local", status: Status | None) -> dict[str, Any]:
+def _numbers(sitting: Local, status: Status | None) -> dict[str, Any]:
     calls = sitting.here.makeas.calls
     return {
         "events_in": sitting.totals.events,
@@ -57,7 +46,7 @@ def _numbers(sitting: "Local", status: Status | None) -> dict[str, Any]:
     }
 
 
-def _table(sitting: "Local", status: Status | None) -> Table:
+def _table(sitting: Local, status: Status | None) -> Table:
     numbers = _numbers(sitting, status)
     table = Table(title="  ".join(f"{name.replace('_', ' ')} {value}" for name, value in numbers.items()))
     for name in ("publisher", "account", "list", "last write took", "owed", "gate"):
@@ -70,7 +59,7 @@ def _table(sitting: "Local", status: Status | None) -> Table:
     return table
 
 
-def ended(sitting: "Local", *, agreed: bool) -> None:
+def ended(sitting: Local, *, agreed: bool) -> None:
     """Print the end table: every list against what Sesamy says, reader by reader."""
     rows = [row for place in PLACES for row in _rows(sitting, place)]
     violations = sitting.here.violations()
@@ -103,7 +92,7 @@ def _agreement(rows: Iterable[dict[str, Any]]) -> Table:
     return table
 
 
-def _rows(sitting: "Local", place: Place) -> list[dict[str, Any]]:
+def _rows(sitting: Local, place: Place) -> list[dict[str, Any]]:
     here = sitting.here
     wrong, readers = here.wrong(place), here.readers(place.vendor)
     skipped = sum(1 for user in readers if here.is_skipped(place.vendor, user))

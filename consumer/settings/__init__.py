@@ -1,1 +1,12 @@
-"""What may be set, and what is wrong with it."""
+"""
+What may be set, and what is wrong with it.
+
+It opens files and reads the environment, and no connection; no value of a secret is ever quoted.
+
+    model      every setting: name, unit, limit, one sentence
+    load       reads file and environment, and finds everything at once
+    rules      what settings must be to each other
+    secret     a secret and where it comes from
+    tls        the TLS files
+    findings   one thing that was looked at: where, what, which cure
+"""

@@ -1,4 +1,4 @@
-"""Reads the settings: the file, the environment over it, and every finding at once."""
+"""The loader of settings: the file, the environment over it, and every finding at once."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from ..core.errors import Exit, Fatal
 from .findings import Finding
 from .model import Settings
-from .rules import Parts, cross
+from .rules import Sections, cross
 from .secret import Secret, SecretError
 
 _ANYWHERE: Final = re.compile(r"at line (\d+), column (\d+)")
@@ -42,11 +42,11 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         SettingsError: anything is wrong; all of it at once.
     """
     reader = _Reader(environ)
-    parts = reader.parts(_tree(path))
-    reader.found += cross(parts, broken=reader.broken)
+    sections = reader.sections(_tree(path))
+    reader.found += cross(sections, broken=reader.broken)
     if reader.found:
         raise SettingsError(reader.found)
-    return Settings(**{**msgspec.structs.asdict(parts), "vendors": tuple(one for one in parts.vendors if one is not None)})
+    return Settings(**{**msgspec.structs.asdict(sections), "vendors": tuple(one for one in sections.vendors if one is not None)})
 
 
 def _tree(path: Path) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class _Reader:
         self.broken: set[str] = set()
         """Paths of values that could not be read."""
 
-    def parts(self, tree: dict[str, Any]) -> Parts:
+    def sections(self, tree: dict[str, Any]) -> Sections:
         fields = {field.name: field for field in msgspec.structs.fields(Settings)}
         self._unknown(tree, fields, "")
         sections: dict[str, Any] = {}
@@ -100,7 +100,7 @@ class _Reader:
                 if (variable := f"{name}_{part.name}".upper()) in self._environ and variable not in _OTHERS
             }
             sections[name] = self._struct(field.type, section | variables, f"{name}.")
-        return Parts(**sections, vendors=self._vendors(tree.get("vendors")))
+        return Sections(**sections, vendors=self._vendors(tree.get("vendors")))
 
     def _vendors(self, rows: object) -> tuple[Any, ...]:
         return self._rows(rows, "vendors", of=_row_type(Settings, "vendors"), cure="add one [[vendors]] for each Sesamy vendor")

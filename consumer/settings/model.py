@@ -1,4 +1,4 @@
-"""Every setting: its name, unit, limit and one sentence. `settings_load.load` reads them."""
+"""The settings: of each its name, unit, limit and one sentence. `load.load` reads them."""
 
 import hashlib
 import re
@@ -78,7 +78,7 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(ge=1, le=1024)] = 32
     """Users resynced at once."""
     max_attempts: Annotated[int, Meta(ge=1, le=1000)] = 8
-    """Failed tries of a user at one account, its gate open, before he is parked for it."""
+    """Failed tries of a user at one account, its gate open, before it is parked for it."""
     backoff_s: Seconds = 1.0
     """Longest wait after the first failed try; doubles with each, and the wait is drawn from 0 to it."""
     backoff_max_s: Seconds = 60.0
@@ -118,7 +118,7 @@ class MakeAsSettings(Struct, frozen=True, kw_only=True):
     timeout_s: Seconds = 15.0
     """Time limit of one request, its body included."""
     unreadable_status: Literal["leave", "add"] = "leave"
-    """A known contact of whom neither its status nor the list's register tells whether it left: keep it off that list, or put it on."""
+    """A known contact of which neither its status nor the list's register tells whether it left: keep it off that list, or put it on."""
     max_in_flight: Annotated[int, Meta(ge=1, le=1024)] = 16
     """Users written to one account at once, so that a slow one can't take every worker."""
     keep_single_purchase: bool = True
@@ -217,7 +217,7 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
         return tuple(account for account in self.accounts if account.vendor == vendor)
 
     def rules(self, *, quiet_s: float) -> Rules:
-        """Return the numbers of the schedule; `quiet_s` is theirs who ask, for commands do without a quiet time."""
+        """Return the numbers of the schedule; `quiet_s` is the caller's, for commands do without a quiet time."""
         workers = self.workers
         return Rules(
             quiet_s=quiet_s,

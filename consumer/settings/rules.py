@@ -1,4 +1,4 @@
-"""What settings must be to each other: rules over more than one value. No value is ever quoted."""
+"""The rules of settings over more than one value. No value is ever quoted."""
 
 import ipaddress
 from collections.abc import Collection, Iterator
@@ -25,7 +25,7 @@ HAND_OVER_S: Final = 8.0
 """What handing partitions over takes beside `workers.drain_s` until no run is left: a heartbeat to hear of it (3 s), and a commit (5 s)."""
 
 
-class Parts(Struct, frozen=True, kw_only=True):
+class Sections(Struct, frozen=True, kw_only=True):
     """Settings as far as they could be read: a value that could not stands at its default."""
 
     kafka: KafkaSettings
@@ -38,11 +38,11 @@ class Parts(Struct, frozen=True, kw_only=True):
     vendors: tuple[VendorSettings | None, ...]
 
 
-def cross(parts: Parts, *, broken: Collection[str]) -> list[Finding]:
+def cross(sections: Sections, *, broken: Collection[str]) -> list[Finding]:
     """Return what does not fit together; a rule about a value that is `broken` itself says nothing."""
     found: list[Finding] = []
     for rule in (_times, _topics, _login, _tls, _tls_files, _addresses, _vendors):
-        found += [finding for paths, finding in rule(parts) if not set(paths) & set(broken)]
+        found += [finding for paths, finding in rule(sections) if not set(paths) & set(broken)]
     return found
 
 
@@ -53,8 +53,8 @@ def _rule(*paths: str, what: str, cure: str) -> tuple[tuple[str, ...], Finding]:
     return paths, Finding(path=paths[0], what=what, cure=cure)
 
 
-def _times(parts: Parts) -> _Found:
-    debounce, workers, kafka = parts.debounce, parts.workers, parts.kafka
+def _times(sections: Sections) -> _Found:
+    debounce, workers, kafka = sections.debounce, sections.workers, sections.kafka
     if debounce.max_wait_s < debounce.quiet_s:
         yield _rule("debounce.max_wait_s", "debounce.quiet_s", what="below debounce.quiet_s", cure="raise it to at least debounce.quiet_s")
     if workers.backoff_max_s < workers.backoff_s:
@@ -73,10 +73,10 @@ def tight_times(kafka: KafkaSettings, workers: WorkerSettings) -> Iterator[Findi
         yield warning("kafka.rebalance_timeout_s", what, f"raise it to at least workers.drain_s + {HAND_OVER_S:g}, or lower that")
 
 
-def _topics(parts: Parts) -> _Found:
-    if parts.kafka.topic == parts.kafka.dead_letter_topic:
+def _topics(sections: Sections) -> _Found:
+    if sections.kafka.topic == sections.kafka.dead_letter_topic:
         yield _rule("kafka.dead_letter_topic", "kafka.topic", what="the same as kafka.topic", cure="name a topic of its own")
-    for number, server in enumerate(parts.kafka.bootstrap_servers):
+    for number, server in enumerate(sections.kafka.bootstrap_servers):
         if not 1 <= int(server.rpartition(":")[2]) <= 65_535:  # noqa: PLR2004 - ports
             yield _rule(
                 f"kafka.bootstrap_servers[{number}]",
@@ -86,8 +86,8 @@ def _topics(parts: Parts) -> _Found:
             )
 
 
-def _login(parts: Parts) -> _Found:
-    kafka = parts.kafka
+def _login(sections: Sections) -> _Found:
+    kafka = sections.kafka
     login = {
         "kafka.sasl_mechanism": kafka.sasl_mechanism,
         "kafka.sasl_username": kafka.sasl_username,
@@ -102,8 +102,8 @@ def _login(parts: Parts) -> _Found:
             yield _rule(path, "kafka.security_protocol", what="without effect: the protocol is not SASL", cure=cure)
 
 
-def _tls(parts: Parts) -> _Found:
-    kafka = parts.kafka
+def _tls(sections: Sections) -> _Found:
+    kafka = sections.kafka
     files = {"kafka.ssl_cafile": kafka.ssl_cafile, "kafka.ssl_certfile": kafka.ssl_certfile, "kafka.ssl_keyfile": kafka.ssl_keyfile}
     for path, value in files.items():
         if value is None:
@@ -118,9 +118,9 @@ def _tls(parts: Parts) -> _Found:
         yield _rule(path, *files, what="missing", cure="a certificate and its key go together: add it, or remove the other")
 
 
-def _tls_files(parts: Parts) -> _Found:
+def _tls_files(sections: Sections) -> _Found:
     """Read what `_tls` has found in order."""
-    kafka = parts.kafka
+    kafka = sections.kafka
     files = [path for path in (kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile) if path is not None]
     paired = (kafka.ssl_certfile is None) == (kafka.ssl_keyfile is None)
     if not kafka.security_protocol.endswith("SSL") or not paired or not all(Path(path).is_file() for path in files):
@@ -131,16 +131,16 @@ def _tls_files(parts: Parts) -> _Found:
         yield _rule(error.setting, "kafka.security_protocol", what=error.what, cure=error.cure)
 
 
-def _addresses(parts: Parts) -> _Found:
+def _addresses(sections: Sections) -> _Found:
     for path, url in (
-        ("sesamy.base_url", parts.sesamy.base_url),
-        ("sesamy.token_url", parts.sesamy.token_url),
-        ("makeas.base_url", parts.makeas.base_url),
+        ("sesamy.base_url", sections.sesamy.base_url),
+        ("sesamy.token_url", sections.sesamy.token_url),
+        ("makeas.base_url", sections.makeas.base_url),
     ):
         for what, cure in _of_url(url):
             yield _rule(path, what=what, cure=cure)
-    if parts.http.proxy is not None:
-        for what, cure in _of_url(parts.http.proxy, may_be_plain=True):
+    if sections.http.proxy is not None:
+        for what, cure in _of_url(sections.http.proxy, may_be_plain=True):
             yield _rule("http.proxy", what=what, cure=cure)
 
 
@@ -180,9 +180,9 @@ def _is_link_local(host: str) -> bool:
         return False
 
 
-def _vendors(parts: Parts) -> _Found:
+def _vendors(sections: Sections) -> _Found:
     first: dict[str, int] = {}
-    for number, vendor in enumerate(parts.vendors):
+    for number, vendor in enumerate(sections.vendors):
         if vendor is None:
             continue
         if vendor.id in first:

@@ -113,7 +113,7 @@ _ODD: Final = {"\ufeff": "a byte order mark: save the file as UTF-8 without it",
 
 def _usable(text: str) -> str:
     """
-    Return a secret's text, where somebody could have meant it.
+    Return a secret's text, where it could have been meant.
 
     Raises:
         SecretError: it is empty, or holds what no key has and no eye sees.

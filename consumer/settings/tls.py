@@ -19,7 +19,7 @@ class Unusable(OSError):
 
 def context(cafile: str | None, certfile: str | None, keyfile: str | None) -> ssl.SSLContext:
     """
-    Read the files, and ask nobody for a password.
+    Read the files, and ask for no password.
 
     Raises:
         Unusable: one of them is not what it should be.
@@ -34,7 +34,7 @@ def context(cafile: str | None, certfile: str | None, keyfile: str | None) -> ss
 
 
 def _show(made: ssl.SSLContext, certfile: str, keyfile: str) -> None:
-    """Let the context show our certificate to who asks."""
+    """Let the context show our certificate where it is asked for."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certfile)
     except OSError as error:

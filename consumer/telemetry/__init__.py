@@ -1,1 +1,11 @@
-"""Logs, metrics, traces."""
+"""
+Logs, metrics, traces.
+
+It is told things, and asks for none; it keeps personal data out of all three.
+
+    logs      one event is one line, with declared fields only
+    metrics   what is counted as it happens
+    tracing   whether runs are traced, and what may be told then
+    traces    the spans of runs and calls, where a collector is named
+    fences    bugs and foreign cancellations, logged and kept to what they were met for
+"""

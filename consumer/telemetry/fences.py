@@ -1,4 +1,4 @@
-"""Fences: what nobody expected, an exception or a cancellation that is not ours, fails what it was met for, and nothing else."""
+"""Fences: a bug, an exception or a cancellation that is not ours, fails what it was met for, and nothing else."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -12,7 +12,7 @@ from .logs import log
 
 _log = log(__name__)
 BUG: Final = "bug"
-"""The code of what nobody expected."""
+"""The code of an unexpected error."""
 _TEAR_DOWN_S: Final = 1.0
 
 # ---- Exceptions ----
@@ -21,7 +21,7 @@ _TEAR_DOWN_S: Final = 1.0
 @contextmanager
 def fenced(step: str) -> Iterator[None]:
     """
-    Turn what nobody expected into a failed try, and log its place.
+    Turn an unexpected error into a failed try, and log its place.
 
     A fence belongs around what reads foreign data or works for one user, never around a change of state of ours: see `unfenced`.
 
@@ -78,7 +78,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 @contextmanager
 def only_ours(error: Callable[[], Exception]) -> Iterator[None]:
     """
-    Let a cancellation pass only where somebody cancelled this task.
+    Let a cancellation pass only where this task was cancelled from outside.
 
     Raises:
         Exception: `error()`, for any other: one that came out of what was awaited.
@@ -89,7 +89,7 @@ def only_ours(error: Callable[[], Exception]) -> Iterator[None]:
     try:
         yield
     except asyncio.CancelledError as cancelled:
-        if task.cancelling() > before:  # Whoever cancels a task, anyio's scopes included, counts it there.
+        if task.cancelling() > before:  # Each cancellation of a task, by anyio's scopes too, counts there.
             raise
         raise error() from cancelled
 
@@ -103,14 +103,14 @@ async def for_ever(name: str, part: Callable[[], Awaitable[object]]) -> NoReturn
     Run what ends only by being cancelled, by us.
 
     Raises:
-        PartEnded: it returned, or was cancelled by nobody of ours.
+        PartEnded: it returned, or was cancelled, and not by us.
     """
     with only_ours(lambda: PartEnded(name)):
         await part()
     raise PartEnded(name)
 
 
-async def put_down(stop: Callable[[], Coroutine[Any, Any, object]], parts: Callable[[], "Parts"], *, limit_s: float) -> None:
+async def put_down(stop: Callable[[], Coroutine[Any, Any, object]], parts: Callable[[], "ClientParts"], *, limit_s: float) -> None:
     """
     Stop a client within `limit_s`, whatever its `stop` raises; where it does not end well, take it apart.
 
@@ -129,11 +129,11 @@ async def put_down(stop: Callable[[], Coroutine[Any, Any, object]], parts: Calla
         if tasks:
             ended, _ = await asyncio.wait(tasks, timeout=_TEAR_DOWN_S)
             for task in ended:
-                _ = task.cancelled() or task.exception()  # Looked at: else asyncio complains that nobody has.
+                _ = task.cancelled() or task.exception()  # Looked at: else asyncio complains.
         await _ends_well(close(), limit_s=_TEAR_DOWN_S)
 
 
-Parts = tuple[set["asyncio.Task[Any]"], Callable[[], Coroutine[Any, Any, object]]]
+ClientParts = tuple[set["asyncio.Task[Any]"], Callable[[], Coroutine[Any, Any, object]]]
 """A client's own tasks, and what closes its connections."""
 
 

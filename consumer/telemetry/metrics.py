@@ -16,7 +16,7 @@ from .logs import configure, counts, log
 
 __all__ = ["CUT_OFF", "Metrics", "configure", "gauge", "log", "version"]
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # A sixth of all series, which nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # A sixth of all series, which is not asked for.
 _PREFIX: Final = "sesamy_makeas"
 _HTTP_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 30, 60)
 _FRESHNESS_BUCKETS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)

@@ -1,41 +1,40 @@
 """
-OpenTelemetry traces, where the environment names a collector: one span a resync, linked to its events, and one a call.
+Spans by OpenTelemetry: one a resync, linked to its events, and one a call.
 
-Nothing of OpenTelemetry is imported where it is off. A user is named by a keyed hash, the same in every pod of one
-installation; keys, addresses and documents are in no span.
+Importing this needs the extra `otel`; only `tracing` does, where a collector is named. A user is named by a keyed hash,
+the same in every pod of one installation; keys, addresses and documents are in no span.
 """
 
 import hashlib
 import hmac
-import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider as SdkProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags, Tracer, TracerProvider, get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from ..core.errors import Exit, Fatal, Retryable
 from ..core.model import UserKey
 from ..settings.model import Settings
 from .fences import fenced
 
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider as SdkProvider
-    from opentelemetry.trace import Link, Span, Tracer, TracerProvider
-
-SWITCHES: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-LAST_SPANS_S: Final = 5.0
-"""How long the end of the process waits for a collector."""
 _SERVICE: Final = "sesamy-makeas"
 # What the SDK raises at variables that it can't use: numbers out of range, a provider of credentials or of metrics that is not there.
 _REFUSALS: Final = (ValueError, TypeError, RuntimeError, StopIteration)
 _TRACEPARENT: Final = "traceparent"
 _TRACEPARENT_BYTES: Final = 256
-"""It has 55, and later versions may append. Not every OpenTelemetry bounds it, and none tells whose it was."""
+"""It has 55, and later versions may append. Not every OpenTelemetry bounds it, and none tells which event it was of."""
 _LINKS: Final = 32
 """Of one user: the oldest are kept, the others only counted."""
 _USERS: Final = 10_000
-"""Whose events are remembered; beyond that the longest-waiting are forgotten, and their spans have no links."""
+"""With events that are remembered; beyond that the longest-waiting are forgotten, and their spans have no links."""
 _PARTITIONS: Final = 4
 """Of one user; more than one only where a publisher's keys, or the number of partitions, changed."""
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
@@ -78,10 +77,10 @@ class _Events:
         self.links = (links + self.links)[: _LINKS * _LINK_BYTES]
 
 
-class Traces:
-    """Makes spans."""
+class Spans:
+    """Makes spans of what it is told, as `tracing.Traces` says."""
 
-    def __init__(self, provider: "TracerProvider", settings: Settings) -> None:
+    def __init__(self, provider: TracerProvider, settings: Settings) -> None:
         """Take what exports them."""
         self._tracer: Tracer = provider.get_tracer(_SERVICE)
         # A credential that all pods have and no reader of traces; what leaves is a hash with a hash of it.
@@ -97,9 +96,6 @@ class Traces:
 
     def event(self, user: UserKey, headers: Sequence[tuple[str, bytes]], *, partition: int, offset: int) -> None:
         """Remember where an event came from, by its `traceparent` (W3C Trace Context); one that is read again is no other."""
-        from opentelemetry.trace import get_current_span  # noqa: PLC0415
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
-
         known = self._events.get(user)
         if known is None:
             known = self._events[user] = _Events()
@@ -125,11 +121,9 @@ class Traces:
         """
         Span one run; the calls within are its children.
 
-        Gives what is to be told how it ended: one of `telemetry.RESYNC_OUTCOMES`. A run that tells nothing was cut off;
+        Gives what is to be told how it ended: one of `metrics.RESYNC_OUTCOMES`. A run that tells nothing was cut off;
         one that still owes something leaves its events to the next.
         """
-        from opentelemetry.trace import StatusCode  # noqa: PLC0415
-
         known = self._events.get(user) or _Events()
         count, links = known.take()
         outcome = _UNSAID
@@ -150,9 +144,7 @@ class Traces:
                 elif not known.count and self._events.get(user) is known:
                     del self._events[user]
 
-    def _started(self, user: UserKey, count: int, links: bytearray) -> AbstractContextManager["Span"]:
-        from opentelemetry.trace import SpanKind  # noqa: PLC0415
-
+    def _started(self, user: UserKey, count: int, links: bytearray) -> AbstractContextManager[Span]:
         attributes: dict[str, str | int] = {
             "messaging.batch.message_count": count,
             "sesamy.vendor": user.vendor,
@@ -170,8 +162,6 @@ class Traces:
 
     def call(self, upstream: str, op: str, code: str, seconds: float) -> None:
         """Span one HTTP exchange that has just ended; `code`: its status, or our error's name."""
-        from opentelemetry.trace import SpanKind, StatusCode  # noqa: PLC0415
-
         ended_ns = time.time_ns()
         attributes: dict[str, str | int] = {"peer.service": upstream, "sesamy_makeas.op": op}
         attributes |= {"http.response.status_code": int(code)} if code.isdigit() else {"error.type": code}
@@ -182,9 +172,7 @@ class Traces:
         span.end(end_time=ended_ns)
 
 
-def _links(packed: bytearray) -> "list[Link]":
-    from opentelemetry.trace import Link, SpanContext, TraceFlags  # noqa: PLC0415
-
+def _links(packed: bytearray) -> list[Link]:
     made = []
     for at in range(0, len(packed), _LINK_BYTES):
         trace, span = packed[at : at + _TRACE_BYTES], packed[at + _TRACE_BYTES : at + _LINK_BYTES - 1]
@@ -193,49 +181,22 @@ def _links(packed: bytearray) -> "list[Link]":
     return made
 
 
-@contextmanager
-def tracing(settings: Settings, environ: Mapping[str, str]) -> Iterator[Traces | None]:
+def provider() -> SdkProvider:
     """
-    Give the traces, or None where the environment names no collector or wants none; at the end what is left is sent.
-
-    Source: the OpenTelemetry specification's environment variables for the SDK and the OTLP exporter.
+    Make what exports spans, with what OpenTelemetry itself reads from the environment.
 
     Raises:
-        Fatal: a collector is named, and the extra is not installed, or OpenTelemetry refuses a variable (78).
+        Fatal: OpenTelemetry refuses a variable (78).
     """
-    named = [name for name in SWITCHES if environ.get(name)]
-    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none"
-    if not named or off:
-        yield None
-        return
-    provider = _provider(named[0])
-    try:
-        yield Traces(provider, settings)
-    finally:
-        last = threading.Thread(target=provider.shutdown, daemon=True)
-        last.start()
-        last.join(LAST_SPANS_S)
-
-
-def _provider(switch: str) -> "SdkProvider":
-    """Make what exports spans, with what OpenTelemetry itself reads from the environment."""
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-        from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-    except ImportError:
-        text = f"{switch} is set, but there is no OpenTelemetry here: install sesamy-makeas[otel], or take the variable away"
-        raise Fatal(text, code="no-otel", status=Exit.SETTINGS) from None
     try:
         # What is passed here would win over the environment.
         is_named = OTELResourceDetector().detect().attributes.get("service.name")
         service = Resource.create(None if is_named else {"service.name": _SERVICE})
         # Our own end is bounded; the SDK's at the exit of the process is not.
-        provider = TracerProvider(resource=service, shutdown_on_exit=False)
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        made = SdkProvider(resource=service, shutdown_on_exit=False)
+        made.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     except _REFUSALS:
         # Not chained: their texts quote values, and some of those are secrets.
         text = "OpenTelemetry refuses the value of a variable OTEL_*: correct it, or take it away (OTEL_SDK_DISABLED=true: no traces)"
         raise Fatal(text, code="otel-variable", status=Exit.SETTINGS) from None
-    return provider
+    return made

@@ -19,7 +19,8 @@ from consumer.core.users.schedule import Schedule
 from consumer.kafka.client import connect
 from consumer.kafka.letter_follower import LetterFollower
 from consumer.resync.clients import gates
-from consumer.sandbox.broker import broker, create_topic
+from consumer.sandbox.brokers.broker import broker
+from consumer.sandbox.brokers.topics import create_topic
 from consumer.settings.model import KafkaSettings
 from tests.fakes.rules import rules
 from tests.simulation.settings import SETTINGS

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 import anyio
 import msgspec
 
-from consumer.sandbox.broker import broker, create_topic
+from consumer.sandbox.brokers.broker import broker
+from consumer.sandbox.brokers.topics import create_topic
 from tests.benchmarks import scan
 from tests.benchmarks.resyncs import serving
 

@@ -16,7 +16,7 @@ import msgspec
 
 from consumer.commands.batch import Batch
 from consumer.core.model import UserKey
-from consumer.core.users.settling import Follow
+from consumer.core.users.settling import Settling
 from consumer.resync.clients import upstreams
 from consumer.settings.load import load
 from consumer.settings.model import KafkaSettings, Settings
@@ -99,15 +99,15 @@ async def _in_turn(*calls: object) -> None:
 class _NoTopic:
     """Nobody else writes here, so there is nothing to be read."""
 
-    def __init__(self, _: KafkaSettings, follow: Follow) -> None:
-        self._follow = follow
+    def __init__(self, _: KafkaSettings, settling: Settling) -> None:
+        self._settling = settling
 
     async def ready(self) -> None:
         pass
 
     async def run(self) -> None:
         while True:
-            self._follow.end_is(self._follow.asking(), {})
+            self._settling.end_is(self._settling.to_ask(), {})
             await anyio.sleep(0.01)
 
 

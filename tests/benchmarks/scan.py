@@ -16,7 +16,8 @@ from consumer.kafka.client.clients import Member
 from consumer.kafka.intake import Intake
 from consumer.kafka.records import Records
 from consumer.kafka.topic_watch import TopicWatch
-from consumer.sandbox.broker import broker, create_topic
+from consumer.sandbox.brokers.broker import broker
+from consumer.sandbox.brokers.topics import create_topic
 from consumer.sandbox.publishers import event
 from consumer.telemetry.metrics import Metrics
 from tests.fakes.backlog import backlog

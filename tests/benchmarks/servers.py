@@ -5,7 +5,7 @@ import sys
 
 from aiohttp import web
 
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins.server import serving
 
 _DELAY_S = 0.02
 

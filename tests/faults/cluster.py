@@ -8,9 +8,10 @@ import anyio
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from consumer.sandbox import jvm
-from consumer.sandbox.broker import create_topic
-from consumer.sandbox.jvm import JvmKafka, Unavailable
+from consumer.sandbox.brokers import jars, jvm
+from consumer.sandbox.brokers.jvm import JvmKafka
+from consumer.sandbox.brokers.topics import create_topic
+from consumer.sandbox.brokers.unavailable import Unavailable
 
 NODES: Final = (1, 2, 3)
 _IN_SYNC_S: Final = 60.0
@@ -135,11 +136,11 @@ async def cluster() -> AsyncIterator[Cluster]:
     Raises:
         Unavailable: They can't be had here.
     """
-    reason = await jvm.why_not()
+    reason = await jars.why_not()
     if reason is not None:
         raise Unavailable(reason)
-    lib = await jvm.jars(report=lambda _: None)
-    async with jvm.scratch(None) as home:
+    lib = await jars.jars(report=lambda _: None)
+    async with jars.scratch(None) as home:
         settings = dict(_SETTINGS)
         nodes: dict[int, JvmKafka] = {}
         for number in NODES:

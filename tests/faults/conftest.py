@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from consumer.sandbox.broker import Broker
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.town import town
 from tests.faults.scene import Scene
 from tests.faults.scene import scene as setting

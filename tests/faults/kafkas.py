@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from consumer.sandbox.broker import Broker, Unavailable, broker, create_topic
+from consumer.sandbox.brokers.broker import Broker, broker
+from consumer.sandbox.brokers.topics import create_topic
+from consumer.sandbox.brokers.unavailable import Unavailable
 from consumer.sandbox.town import town
 from tests.faults.cluster import Cluster, cluster
 from tests.faults.proxy import Behind, broker_behind_proxy

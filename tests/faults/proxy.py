@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from consumer.sandbox.broker import Broker, broker
+from consumer.sandbox.brokers.broker import Broker, broker
 from consumer.sandbox.ports import free_port
 
 _HOST: Final = "127.0.0.1"

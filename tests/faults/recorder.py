@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins.server import serving
 from consumer.sandbox.town import PLACES, Town
 from tests.faults.topics import LIFE, commits_of, read_all
 from tests.history.letters import letter_op

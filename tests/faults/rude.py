@@ -10,7 +10,7 @@ import anyio
 from aiohttp import web
 from msgspec import Struct
 
-from consumer.sandbox.faults import Faults
+from consumer.sandbox.stand_ins.faults import Faults
 
 Handle = Callable[[], Awaitable[web.Response]]
 Answer = Callable[[web.Request, Handle], Awaitable[web.StreamResponse]]

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from anyio.abc import Process
 from msgspec import Struct, to_builtins
 
-from consumer.sandbox.broker import Broker
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.publishers import happen, poison
 from consumer.sandbox.town import PLACES, VENDORS, Town
 from tests.faults.recorder import PODS, Recorder, name_of

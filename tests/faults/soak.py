@@ -14,8 +14,9 @@ from typing import Final
 
 import anyio
 
-from consumer.sandbox.broker import Broker, broker, create_topic
-from consumer.sandbox.faults import Fault, Faults
+from consumer.sandbox.brokers.broker import Broker, broker
+from consumer.sandbox.brokers.topics import create_topic
+from consumer.sandbox.stand_ins.faults import Fault, Faults
 from consumer.sandbox.town import PLACES, town
 from tests.faults.matrix import end
 from tests.faults.scene import PARTITIONS, Figures, Scene, ScenePod

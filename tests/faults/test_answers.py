@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from consumer.sandbox.broker import Broker
-from consumer.sandbox.faults import Fault
-from consumer.sandbox.server import serving
+from consumer.sandbox.brokers.broker import Broker
+from consumer.sandbox.stand_ins.faults import Fault
+from consumer.sandbox.stand_ins.server import serving
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.faults import rude
 from tests.faults.matrix import play, row
@@ -224,7 +224,7 @@ async def test_some_rows_are_refused_in_a_success(wide: Scene) -> None:
             await _is_written(scene, vendor, good)  # Five in a row who fail would shut the gate: it would be the account's fault.
             faults = []
             for user in three:
-                email = str(scene.town.sesamy.users[vendor][user]["profile"]["email"]).lower()
+                email = scene.town.address(vendor, user)
                 fault = Fault(kind="body", upstream=SECOND, op="subscriptions", user=email, body=refused[user], times=1)
                 faults.append(scene.town.makeas.faults.add(fault))
                 await scene.change(vendor, user)

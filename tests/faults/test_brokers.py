@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.partitioner import DefaultPartitioner
 
-from consumer.sandbox.faults import Fault
 from consumer.sandbox.publishers import event, happen, poison
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS
 from tests.faults.cluster import NODES
 from tests.faults.kafkas import TOPIC, at_rest, comes_true, on_cluster, on_own_broker, said, writes
@@ -282,8 +282,8 @@ async def _send_batch(
 async def test_the_dead_letter_topic_is_gone(scene: Scene) -> None:
     """What can't be parked is not committed past; others go on, and whoever asks is told."""
     vendor, account = PLACES[1].vendor, PLACES[1].account
-    user = next(one for one in sorted(scene.town.readers(vendor)) if not scene.town.is_skipped(vendor, one))
-    email = str(scene.town.sesamy.users[vendor][user]["profile"]["email"]).lower()
+    user = scene.town.reader(vendor)
+    email = scene.town.address(vendor, user)
 
     async def trouble() -> None:
         letters = f"{scene.topic}.dead-letter"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import anyio
 
-from consumer.sandbox.broker import Broker, create_topic
-from consumer.sandbox.faults import Fault
+from consumer.sandbox.brokers.broker import Broker
+from consumer.sandbox.brokers.topics import create_topic
 from consumer.sandbox.publishers import event
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import VENDORS, town
 from tests.faults import soak
 from tests.faults.matrix import play, row
@@ -21,15 +22,11 @@ _MAX_WAIT_S = 2.0
 _TYPE = "contract.1#update"
 
 
-def _writable(scene: Scene, vendor: str) -> list[str]:
-    return [user for user in sorted(scene.town.readers(vendor)) if not scene.town.is_skipped(vendor, user)]
-
-
 @row("F28", "a hot user", "one user has 170 events a second for 12 s, beside 10 a second of all others")
 async def test_a_hot_user(scene: Scene) -> None:
     """Its events become one run in each longest wait, and the others are as fresh as ever."""
     vendor = VENDORS[0]
-    user = _writable(scene, vendor)[0]
+    user = scene.town.reader(vendor)
     name = f"{vendor}|{user}"
     began_at = ended_at = 0.0
     count = 0
@@ -128,7 +125,7 @@ async def test_events_of_any_time_and_order(kafka: Broker, tmp_path: Path) -> No
         async def trouble() -> None:
             for _ in range(40):
                 vendor = scene.chance.choice(VENDORS)
-                told = scene.chance.sample(_writable(scene, vendor), 3)
+                told = scene.chance.sample(scene.town.writable(vendor), 3)
                 for user in told:
                     scene.recorder.change(vendor, user)
                 for user in scene.chance.sample(told * 3, 9):

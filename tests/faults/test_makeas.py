@@ -6,11 +6,11 @@ from email.utils import formatdate
 import anyio
 import pytest
 
-from consumer.sandbox.faults import Fault
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS
 from tests.faults.matrix import play, row
 from tests.faults.scene import Scene
-from tests.faults.told import failed, gates, lists, once, open_everywhere, parked, shut, writable
+from tests.faults.told import failed, gates, lists, once, open_everywhere, parked, shut
 from tests.history.operations import Turned
 
 FIRST, SECOND, THIRD = (place.account for place in PLACES)
@@ -24,10 +24,6 @@ async def seen(scene: Scene, count: int, *, within_s: float = 30.0) -> None:
     with anyio.fail_after(within_s):
         while scene.town.makeas.faults.seen < count:
             await anyio.sleep(0.05)
-
-
-def email(scene: Scene, vendor: str, user: str) -> str:
-    return str(scene.town.sesamy.users[vendor][user]["profile"]["email"]).lower()
 
 
 @row("F18", "one account fails", "500 to all calls of one account for 12 s; the others are compared with the time before")
@@ -148,10 +144,10 @@ async def open_but(scene: Scene, *names: str) -> dict[str, str]:
 @row("F27", "one user is always refused", "422 to all calls about one user of one account, 400 to all about one of another, to the end")
 async def test_one_user_is_always_refused(scene: Scene) -> None:
     """It is parked at the first try, and nobody else notices."""
-    at_first, at_third = writable(scene, VENDORS[0])[2], writable(scene, VENDORS[1])[2]
+    at_first, at_third = scene.town.reader(VENDORS[0], 2), scene.town.reader(VENDORS[1], 2)
     scene.hopeless = {(FIRST, f"{VENDORS[0]}|{at_first}"), (THIRD, f"{VENDORS[1]}|{at_third}")}
     for account, vendor, user, status in ((FIRST, VENDORS[0], at_first, 422), (THIRD, VENDORS[1], at_third, 400)):
-        scene.town.makeas.faults.add(Fault(kind="status", upstream=account, user=email(scene, vendor, user), status=status))
+        scene.town.makeas.faults.add(Fault(kind="status", upstream=account, user=scene.town.address(vendor, user), status=status))
 
     async def trouble() -> None:
         for _ in range(3):
@@ -175,9 +171,9 @@ async def test_one_user_is_always_refused(scene: Scene) -> None:
 @row("X05", "one user is forbidden", "403 to all calls about one user at one account, and about one at Sesamy, to the end")
 async def test_one_user_is_forbidden(scene: Scene) -> None:
     """It is parked after its tries; no gate takes it for the key."""
-    at_first, at_sesamy = writable(scene, VENDORS[0])[2], writable(scene, VENDORS[1])[2]
+    at_first, at_sesamy = scene.town.reader(VENDORS[0], 2), scene.town.reader(VENDORS[1], 2)
     scene.hopeless = {(FIRST, f"{VENDORS[0]}|{at_first}"), (THIRD, f"{VENDORS[1]}|{at_sesamy}")}
-    scene.town.makeas.faults.add(Fault(kind="status", upstream=FIRST, user=email(scene, VENDORS[0], at_first), status=403))
+    scene.town.makeas.faults.add(Fault(kind="status", upstream=FIRST, user=scene.town.address(VENDORS[0], at_first), status=403))
     scene.town.sesamy.faults.add(Fault(kind="status", upstream=VENDORS[1], op="user", user=at_sesamy, status=403))
 
     async def trouble() -> None:

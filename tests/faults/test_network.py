@@ -5,7 +5,7 @@ from pathlib import Path
 
 import anyio
 
-from consumer.sandbox.faults import Fault
+from consumer.sandbox.stand_ins.faults import Fault
 from tests.faults.kafkas import behind_proxy, comes_true, generation, said, writes
 from tests.faults.matrix import end, play, row
 from tests.faults.proxy import Proxy

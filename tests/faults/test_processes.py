@@ -12,8 +12,9 @@ import anyio
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
-from consumer.sandbox.broker import broker, create_topic
-from consumer.sandbox.faults import Fault
+from consumer.sandbox.brokers.broker import broker
+from consumer.sandbox.brokers.topics import create_topic
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import town
 from tests.faults.matrix import play, row
 from tests.faults.scene import PARTITIONS, Scene, ScenePod

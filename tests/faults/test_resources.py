@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from consumer.sandbox.faults import Fault
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES
 from tests.faults.matrix import play, row
 from tests.faults.scene import Scene, ScenePod

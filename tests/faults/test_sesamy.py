@@ -8,14 +8,14 @@ import anyio
 import pytest_asyncio
 from aiohttp import web
 
-from consumer.sandbox.broker import Broker
-from consumer.sandbox.faults import Faults
+from consumer.sandbox.brokers.broker import Broker
+from consumer.sandbox.stand_ins.faults import Faults
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.faults.matrix import play, row
 from tests.faults.rude import Handle
 from tests.faults.scene import Scene
 from tests.faults.scene import scene as setting
-from tests.faults.told import failed, gates, open_everywhere, parked, shut, writable
+from tests.faults.told import failed, gates, open_everywhere, parked, shut
 from tests.history.operations import Called, Fetched, Turned, Wrote
 
 CALM_S = 6.0
@@ -25,7 +25,7 @@ _SECOND_LOOK_S = 30.0
 @row("F34", "a new user is not known yet", "four users are not there for 20 s from their only event on, as in a replica that lags")
 async def test_a_new_user_is_not_known_yet(scene: Scene) -> None:
     """It is looked at once more half a minute later, and written then; its event is not committed meanwhile."""
-    new = [(vendor, user) for vendor in VENDORS for user in writable(scene, vendor)[:2]]
+    new = [(vendor, user) for vendor in VENDORS for user in scene.town.writable(vendor)[:2]]
     scene.spared = set(new)
 
     async def trouble() -> None:
@@ -70,7 +70,7 @@ async def test_sesamy_knows_nobody(wide: Scene) -> None:
     """Nobody is skipped for it: the twentieth unknown user shuts the gate, and all are written once the path is right."""
     scene = wide
     for vendor in VENDORS:
-        for user in writable(scene, vendor)[::2]:
+        for user in scene.town.writable(vendor)[::2]:
             scene.town.sesamy.users[vendor][user] |= {"contracts": [], "entitlements": []}
 
     async def trouble() -> None:

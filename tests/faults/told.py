@@ -68,8 +68,3 @@ async def open_everywhere(scene: Scene, *, but: str = "") -> None:
 async def parked(scene: Scene) -> list[Parked]:
     """Return all letters of users so far."""
     return [op for op in await scene.history() if isinstance(op, Parked)]
-
-
-def writable(scene: Scene, vendor: str) -> list[str]:
-    """Return the users of a vendor that are to be written."""
-    return [user for user in sorted(scene.town.readers(vendor)) if not scene.town.is_skipped(vendor, user)]

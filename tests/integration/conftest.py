@@ -8,7 +8,9 @@ from typing import NoReturn
 import pytest
 import pytest_asyncio
 
-from consumer.sandbox.broker import Broker, Unavailable, broker, create_topic
+from consumer.sandbox.brokers.broker import Broker, broker
+from consumer.sandbox.brokers.topics import create_topic
+from consumer.sandbox.brokers.unavailable import Unavailable
 
 _TIMEOUT_S = 240
 

@@ -24,8 +24,8 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from consumer.sandbox.broker import Broker, broker
-from consumer.sandbox.faults import Fault
+from consumer.sandbox.brokers.broker import Broker, broker
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.generated import ROOT
 from tests.integration.conftest import lacking
@@ -168,6 +168,6 @@ def rights_of(guarded: Guarded, purpose: str) -> list[AclBinding]:
 
 async def refuse_one(stage: Stage) -> None:
     """Let a list refuse one reader, so that he is parked."""
-    user = next(user for user in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], user))
-    email = stage.town.sesamy.users[VENDORS[0]][user]["profile"]["email"].lower()
+    user = stage.town.reader(VENDORS[0])
+    email = stage.town.address(VENDORS[0], user)
     stage.town.makeas.faults.add(Fault(kind="status", upstream=FIRST, user=email, status=422))

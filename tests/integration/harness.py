@@ -18,7 +18,7 @@ from aiokafka.structs import ConsumerRecord
 from anyio.abc import ByteReceiveStream, Process
 
 from consumer.pod.status.tree import Status
-from consumer.sandbox.broker import Broker
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.ports import free_port
 from consumer.sandbox.publishers import Message, event
 from consumer.sandbox.town import PLACES, VENDORS, Town

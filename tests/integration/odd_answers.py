@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
-from consumer.sandbox.sesamy import User
+from consumer.sandbox.stand_ins.sesamy import User
 
 Row = dict[str, Any]
 Odd = Callable[[Any], object]

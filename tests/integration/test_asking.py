@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from consumer.sandbox.broker import Broker
-from consumer.sandbox.faults import Fault
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.publishers import event
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.integration.harness import Pod, Stage, staged, until
 
@@ -30,10 +30,6 @@ async def stage(kafka: Broker, topic: str, tmp_path: Path) -> AsyncIterator[Stag
         yield made
 
 
-def readers(stage: Stage) -> list[str]:
-    return [user for user in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], user)]
-
-
 async def diffed(stage: Stage, *args: str) -> tuple[int, list[dict[str, Any]]]:
     said = await stage.command("diff", "--output", "json", VENDORS[0], *args)
     assert said.out, said
@@ -44,7 +40,7 @@ async def diffed(stage: Stage, *args: str) -> tuple[int, list[dict[str, Any]]]:
 
 
 async def test_diff_says_what_a_sync_then_changes_and_nothing_after_it(stage: Stage) -> None:
-    users = readers(stage)
+    users = stage.town.writable(VENDORS[0])
     status, before = await diffed(stage, *users)
     assert status == 1
     assert {one["outcome"] for one in before} == {"drift"}
@@ -61,7 +57,7 @@ async def test_diff_says_what_a_sync_then_changes_and_nothing_after_it(stage: St
 
 
 async def test_diff_sees_each_field(stage: Stage) -> None:
-    user = readers(stage)[0]
+    user = stage.town.reader(VENDORS[0])
     profile = stage.town.sesamy.users[VENDORS[0]][user]["profile"]
     stage.town.sesamy.users[VENDORS[0]][user]["profile"] = profile | {"firstName": "Kari", "lastName": "Nordmann", "company": "Fjord AS"}
     assert (await stage.command("sync", VENDORS[0], user)).status == 0
@@ -94,7 +90,7 @@ async def test_diff_sees_each_field(stage: Stage) -> None:
 
 
 async def test_diff_hides_what_is_personal_where_asked_and_names_who_can_not_be_asked(stage: Stage) -> None:
-    user = readers(stage)[0]
+    user = stage.town.reader(VENDORS[0])
     profile = stage.town.sesamy.users[VENDORS[0]][user]["profile"]
 
     clear = await stage.command("diff", VENDORS[0], user)
@@ -133,7 +129,7 @@ async def becomes(stage: Stage, pod: Pod, user: str, state: str) -> dict[str, An
 
 
 async def test_explain_names_each_state(stage: Stage) -> None:
-    ann, bo = readers(stage)[:2]
+    ann, bo = stage.town.writable(VENDORS[0])[:2]
     numbers = "[debounce]\nquiet_s = 6.0\nmax_wait_s = 9.0\n[workers]\nhold_s = 3.0\nbackoff_s = 0.2\nbackoff_max_s = 1.0\n"
     pod = Pod(stage.town, stage.kafka, stage.topic, stage.folder, rate_per_minute=60_000, session_s=6.0, more="")
     pod.config.write_text(
@@ -161,7 +157,7 @@ async def test_explain_names_each_state(stage: Stage) -> None:
     assert owed["owed"][0]["attempts"] >= 1
     stage.town.makeas.faults.remove(hang)
 
-    email = stage.town.sesamy.users[VENDORS[0]][bo]["profile"]["email"].lower()
+    email = stage.town.address(VENDORS[0], bo)
     stage.town.makeas.faults.remove(down)
     stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
     await stage.send([event(VENDORS[0], bo, TYPE)])
@@ -180,7 +176,7 @@ async def test_explain_asks_the_pod_that_knows(stage: Stage) -> None:
         return all(status is not None and len(status.partitions) == 2 and status.ready for status in held)
 
     await until(shared, what=lambda: "each has half of the partitions", within_s=40)
-    user = readers(stage)[0]
+    user = stage.town.reader(VENDORS[0])
     states = {pod.port: (await explained(stage, pod, user))["state"] for pod in (first, second)}
     assert sorted(states.values()) == ["clean", "elsewhere"]
     other = next(pod for pod in (first, second) if states[pod.port] == "elsewhere")
@@ -219,7 +215,7 @@ async def test_explain_is_one_request_of_a_pod_with_many_dirty_users(stage: Stag
 
 
 async def test_explain_names_who_waits_for_a_worker_and_who_is_not_read(stage: Stage) -> None:
-    first, second, third = readers(stage)[:3]
+    first, second, third = stage.town.writable(VENDORS[0])[:3]
     stage.town.sesamy.faults.add(Fault(kind="hang", op="user"))
     pod = await stage.pod(more="[workers]\nconcurrency = 1\nmax_dirty_users = 1\n").start()
     await stage.send([event(VENDORS[0], first, TYPE), event(VENDORS[0], second, TYPE)])
@@ -234,8 +230,8 @@ async def test_explain_names_who_waits_for_a_worker_and_who_is_not_read(stage: S
 @pytest.mark.timeout(240)
 async def test_without_a_dead_letter_topic_others_go_on_and_the_pod_says_so(stage: Stage) -> None:
     """Letters wait, nothing is committed past them, readiness turns red; with the topic there again all ends well."""
-    ann, bo = readers(stage)[:2]
-    email = stage.town.sesamy.users[VENDORS[0]][ann]["profile"]["email"].lower()
+    ann, bo = stage.town.writable(VENDORS[0])[:2]
+    email = stage.town.address(VENDORS[0], ann)
     stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
     pod = await stage.pod().start()
     letters = f"{stage.topic}.dead-letter"

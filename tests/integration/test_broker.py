@@ -12,8 +12,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from anyio import to_thread
 
-from consumer.sandbox import jvm
-from consumer.sandbox.broker import MEMORY_PARTITIONS, Broker, Unavailable, broker, create_topic
+from consumer.sandbox.brokers import jars, jvm
+from consumer.sandbox.brokers.broker import Broker, broker
+from consumer.sandbox.brokers.topics import MEMORY_PARTITIONS, create_topic
+from consumer.sandbox.brokers.unavailable import Unavailable
 
 from .conftest import lacking
 
@@ -114,7 +116,7 @@ async def test_a_jvm_broker_keeps_its_records_over_kill_and_stop() -> None:
 @pytest.mark.kafka
 async def test_a_jvm_broker_takes_further_settings_and_shows_why_it_fails() -> None:
     """A setting that Kafka can't use ends the start with Kafka's own words."""
-    reason = await jvm.why_not()
+    reason = await jars.why_not()
     if reason is not None:
         lacking(reason)
 
@@ -126,12 +128,12 @@ async def test_a_jvm_broker_takes_further_settings_and_shows_why_it_fails() -> N
 @pytest.mark.kafka
 async def test_a_jvm_broker_dies_with_its_owner(tmp_path: Path) -> None:
     """Whoever runs it may be killed: no broker stays behind."""
-    if await jvm.why_not() is not None or not await jvm.dies_with_us():
+    if await jars.why_not() is not None or not await jvm.dies_with_us():
         lacking("no JVM Kafka that dies with its owner")
     program = tmp_path / "owner.py"
     program.write_text(
         "import anyio\n"
-        "from consumer.sandbox.broker import broker\n"
+        "from consumer.sandbox.brokers.broker import broker\n"
         "async def main():\n"
         "    async with broker('jvm') as found:\n"
         "        print(found.pid, flush=True)\n"
@@ -197,7 +199,7 @@ async def test_auto_says_what_it_took_and_why() -> None:
     said: list[str] = []
     async with broker("auto", report=said.append) as found:
         assert said[-1] == f"broker: {found.kind} at {found.bootstrap} ({found.why})"
-        missing = await jvm.why_not()
+        missing = await jars.why_not()
         assert (found.kind == "jvm") == (missing is None)
         assert missing is None or f"jvm: {missing}" in found.why
 
@@ -235,6 +237,6 @@ async def test_failing_to_fetch_kafka_leaves_no_half_cache(monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     with pytest.raises(Unavailable, match="no route to the repository"):
-        await jvm.jars(report=print)
+        await jars.jars(report=print)
 
     assert await to_thread.run_sync(lambda: list((tmp_path / "cache" / "sesamy-makeas").iterdir())) == []

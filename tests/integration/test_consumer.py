@@ -16,9 +16,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from consumer.pod.status.tree import Status
-from consumer.sandbox.broker import Broker, broker, create_topic
-from consumer.sandbox.faults import Fault, Kind
+from consumer.sandbox.brokers.broker import Broker, broker
+from consumer.sandbox.brokers.topics import create_topic
 from consumer.sandbox.publishers import Message, event, happen, poison
+from consumer.sandbox.stand_ins.faults import Fault, Kind
 from consumer.sandbox.town import PLACES, VENDORS, Place, town
 from tests.integration.conftest import lacking
 from tests.integration.harness import PARTITIONS, Pod, Stage, staged, until
@@ -139,7 +140,7 @@ async def test_sigterm_under_load_drains_twice(stage: Stage) -> None:
 
 async def test_sigterm_between_fetch_and_write_leaves_out_nobody_who_was_fetched(stage: Stage) -> None:
     vendor, calls = VENDORS[0], stage.town.makeas.calls
-    writable = sorted(one for one in stage.town.readers(vendor) if not stage.town.is_skipped(vendor, one))
+    writable = stage.town.writable(vendor)
     stage.town.makeas.faults.add(Fault(kind="delay", op="contact", delay_s=1.5))
     pod = await stage.pod().start()
     await stage.send(event(vendor, user, "contract.1#update") for user in writable[:5])
@@ -227,8 +228,8 @@ async def test_poison_is_parked_and_its_neighbours_delivered(stage: Stage, place
 
 async def test_a_key_of_any_length_can_be_parked(stage: Stage) -> None:
     """Two records of the size that Kafka just takes, nearly all of it key: one can't be read, of one the reader is refused."""
-    user = next(one for one in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], one))
-    email = stage.town.sesamy.users[VENDORS[0]][user]["profile"]["email"].lower()
+    user = stage.town.reader(VENDORS[0])
+    email = stage.town.address(VENDORS[0], user)
     stage.town.makeas.faults.add(Fault(kind="status", upstream=FIRST, user=email, status=422))
     async with AIOKafkaProducer(bootstrap_servers=stage.kafka.bootstrap) as producer:
         value = event(VENDORS[0], user, "contract.1#update").value
@@ -264,8 +265,8 @@ async def test_every_compression_is_read(stage: Stage) -> None:
 
 
 async def test_a_refused_reader_is_parked_for_that_account_alone(stage: Stage) -> None:
-    user = next(one for one in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], one))
-    email = stage.town.sesamy.users[VENDORS[0]][user]["profile"]["email"].lower()
+    user = stage.town.reader(VENDORS[0])
+    email = stage.town.address(VENDORS[0], user)
     stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
     pod = await stage.pod().start()
     await stage.touch_all()
@@ -336,7 +337,7 @@ async def test_a_vendor_at_its_rate_limit_does_not_hold_up_another(kafka: Broker
             return status is not None and due(status) > 800
 
         await until(many_due, what=pod.said, within_s=30)
-        lucky = next(user for user in sorted(here.readers(VENDORS[1])) if not here.is_skipped(VENDORS[1], user))
+        lucky = here.reader(VENDORS[1])
         await stage.send([event(VENDORS[1], lucky, "contract.1#update")])
 
         async def written() -> bool:
@@ -397,7 +398,7 @@ async def test_no_canary_anywhere(stage: Stage) -> None:
         sesamy.faults.add(Fault(kind=kind, upstream=VENDORS[1], user=user, times=often))
     for place in PLACES[:2]:
         for kind, user in _each_of((*_ODD, "rows", "status"), stage, place):
-            op, email = "upsert" if kind in {"rows", "cut-after"} else "contact", _address_of(stage, place, user)
+            op, email = "upsert" if kind in {"rows", "cut-after"} else "contact", stage.town.address(place.vendor, user)
             makeas.faults.add(Fault(kind=kind, upstream=place.account, op=op, user=email, status=422, times=often))
     faults = [*sesamy.faults.active, *makeas.faults.active]
     assert len(faults) == 8 + 2 * 10
@@ -429,13 +430,9 @@ _ODD: Final[tuple[Kind, ...]] = ("html", "half-json", "shape", "cut", "gzip", "r
 def _each_of(kinds: Iterable[Kind], stage: Stage, place: Place) -> list[tuple[Kind, str]]:
     """Give each kind of fault a reader of its own, who gets mail."""
     contacts = stage.town.account(place).contacts
-    users = sorted(one for one in stage.town.readers(place.vendor) if not stage.town.is_skipped(place.vendor, one))
-    getting_mail = (one for one in users if contacts[_address_of(stage, place, one)]["email_status"] == "active")
+    users = stage.town.writable(place.vendor)
+    getting_mail = (one for one in users if contacts[stage.town.address(place.vendor, one)]["email_status"] == "active")
     return list(zip(kinds, getting_mail, strict=False))
-
-
-def _address_of(stage: Stage, place: Place, user: str) -> str:
-    return str(stage.town.sesamy.users[place.vendor][user]["profile"]["email"]).lower()
 
 
 @pytest.mark.parametrize("resource", ["contracts", "entitlements"])
@@ -465,7 +462,7 @@ async def test_a_filter_that_is_ignored_stops_its_vendor_alone_until_it_is_obeye
 
 async def test_what_was_written_since_the_last_good_verdict_is_made_good_by_the_command_that_is_shown(stage: Stage) -> None:
     vendor = VENDORS[0]
-    users = [user for user in sorted(stage.town.readers(vendor)) if not stage.town.is_skipped(vendor, user)]
+    users = stage.town.writable(vendor)
     pod = await stage.pod().start()
     await stage.touch_all()
     await stage.agree()

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from consumer.sandbox.broker import Broker
-from consumer.sandbox.faults import Fault
-from consumer.sandbox.makeas_reads import Reads
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.oracle import differences
 from consumer.sandbox.publishers import event
-from consumer.sandbox.sesamy import Sesamy
+from consumer.sandbox.stand_ins.faults import Fault
+from consumer.sandbox.stand_ins.makeas_reads import Reads
+from consumer.sandbox.stand_ins.sesamy import Sesamy
 from consumer.sandbox.town import PLACES, VENDORS, Place, Town, town
 from tests.integration.harness import Pod, Stage, staged, until
 from tests.integration.odd_answers import MEANT, UNUSABLE
@@ -20,14 +20,6 @@ from tests.integration.some_readers import add_article_readers, reader_with
 FIRST, SECOND, THIRD = (place.account for place in PLACES)
 ONE_TRY = "[workers]\nmax_attempts = 1\nbackoff_s = 0.1\n"
 BOUGHT = "sesamy_made_single_purchase"
-
-
-def writable(here: Town, vendor: str) -> list[str]:
-    return [user for user in sorted(here.readers(vendor)) if not here.is_skipped(vendor, user)]
-
-
-def address(here: Town, vendor: str, user: str) -> str:
-    return str(here.sesamy.users[vendor][user]["profile"]["email"]).lower()
 
 
 async def touch(stage: Stage, vendor: str, users: Collection[str]) -> None:
@@ -70,14 +62,14 @@ async def heal_all(stage: Stage) -> None:
 async def test_who_is_forbidden_is_parked_and_sixty_others_are_written(kafka: Broker, topic: str, tmp_path: Path) -> None:
     """One reader is forbidden at an account, one at Sesamy's user call."""
     async with town(tmp_path, readers=34) as here, staged(here, kafka, topic, tmp_path) as stage:
-        at_account, at_sesamy = writable(here, VENDORS[0])[3], writable(here, VENDORS[1])[3]
-        email = address(here, VENDORS[0], at_account)
+        at_account, at_sesamy = here.reader(VENDORS[0], 3), here.reader(VENDORS[1], 3)
+        email = here.address(VENDORS[0], at_account)
         here.makeas.faults.add(Fault(kind="status", upstream=FIRST, user=email, status=403))
         here.sesamy.faults.add(Fault(kind="status", upstream=VENDORS[1], op="user", user=at_sesamy, status=403))
         pod = await stage.pod(more="[workers]\nmax_attempts = 3\nbackoff_s = 0.2\nbackoff_max_s = 1.0\n").start()
         await stage.touch_all()
 
-        others = {vendor: [one for one in writable(here, vendor) if one not in {at_account, at_sesamy}] for vendor in VENDORS}
+        others = {vendor: [one for one in here.writable(vendor) if one not in {at_account, at_sesamy}] for vendor in VENDORS}
         assert sum(map(len, others.values())) == 60
         for vendor in VENDORS:
             await written(stage, vendor, others[vendor])
@@ -99,7 +91,7 @@ async def test_who_is_forbidden_is_parked_and_sixty_others_are_written(kafka: Br
 async def test_a_list_that_is_gone_keeps_nobody_off_its_sibling(kafka: Broker, topic: str, tmp_path: Path, status: int) -> None:
     kept, gone = PLACES[0].lists
     async with town(tmp_path, readers=14) as here, staged(here, kafka, topic, tmp_path) as stage:
-        account, users = here.account(PLACES[0]), writable(here, VENDORS[0])
+        account, users = here.account(PLACES[0]), here.writable(VENDORS[0])
         account.refuses[gone] = status
         pod = await stage.pod(more=ONE_TRY + "hold_s = 3.0\n").start()
         await touch(stage, VENDORS[0], users)
@@ -123,9 +115,9 @@ async def test_a_list_that_is_gone_keeps_nobody_off_its_sibling(kafka: Broker, t
 async def test_whose_rows_are_refused_in_a_success_is_parked_alone(kafka: Broker, topic: str, tmp_path: Path, op: str) -> None:
     refusals: list[object] = [{"success": False}, {"data": [{"errors": ["x"]}]}, {"inserted": 0, "invalid": [1]}]
     async with town(tmp_path, readers=20) as here, staged(here, kafka, topic, tmp_path) as stage:
-        refused = [user for user in writable(here, VENDORS[0]) if _is_sent(here, user)][: len(refusals)]
+        refused = [user for user in here.writable(VENDORS[0]) if _is_sent(here, user)][: len(refusals)]
         for user, body in zip(refused, refusals, strict=True):
-            here.makeas.faults.add(Fault(kind="body", upstream=SECOND, op=op, user=address(here, VENDORS[0], user), body=body))
+            here.makeas.faults.add(Fault(kind="body", upstream=SECOND, op=op, user=here.address(VENDORS[0], user), body=body))
         pod = await stage.pod().start()
         await stage.touch_all()
 
@@ -134,7 +126,7 @@ async def test_whose_rows_are_refused_in_a_success_is_parked_alone(kafka: Broker
             refused, ("rows", SECOND, "1")
         )
         for vendor in VENDORS:
-            await written(stage, vendor, [user for user in writable(here, vendor) if user not in refused])
+            await written(stage, vendor, [user for user in here.writable(vendor) if user not in refused])
         await stage.agree(accounts=[FIRST, THIRD])
         await stage.idle(pod)
         here.makeas.faults.clear()
@@ -145,7 +137,7 @@ async def test_whose_rows_are_refused_in_a_success_is_parked_alone(kafka: Broker
 def _is_sent(here: Town, user: str) -> bool:
     """Say whether a reader has a subscription to send, and is new to the second account."""
     items = [one["items"] for one in here.sesamy.users[VENDORS[0]][user]["contracts"]]
-    return any(items) and address(here, VENDORS[0], user) not in here.account(PLACES[1]).contacts
+    return any(items) and here.address(VENDORS[0], user) not in here.account(PLACES[1]).contacts
 
 
 # ---- Sesamy ----
@@ -155,7 +147,7 @@ async def test_readers_of_single_articles_are_written_with_the_right_tag(kafka: 
     """First the only one that is, then half of all, some of them beside a subscription."""
     async with town(tmp_path, readers=12) as here, staged(here, kafka, topic, tmp_path) as stage:
         bought = add_article_readers(here)
-        known = address(here, VENDORS[0], "email|earlier-0")
+        known = here.address(VENDORS[0], "email|earlier-0")
         here.account(PLACES[0]).contact(known, tags=["Quiz 2024", BOUGHT], lists=list(PLACES[0].lists))
         pod = await stage.pod().start()
 
@@ -165,9 +157,9 @@ async def test_readers_of_single_articles_are_written_with_the_right_tag(kafka: 
         await stage.agree()
         await stage.idle(pod)
 
-        assert 2 * len(bought) >= len(writable(here, VENDORS[0]))
+        assert 2 * len(bought) >= len(here.writable(VENDORS[0]))
         for place in PLACES[:2]:
-            tags = {user: here.account(place).contacts[address(here, VENDORS[0], user)]["tags"] for user in bought}
+            tags = {user: here.account(place).contacts[here.address(VENDORS[0], user)]["tags"] for user in bought}
             expected = bought | {"email|earlier-0": place.account == FIRST}
             assert {user: BOUGHT in tags[user] for user in bought} == expected
         assert await stage.letters(1, within_s=1) == []
@@ -176,7 +168,7 @@ async def test_readers_of_single_articles_are_written_with_the_right_tag(kafka: 
 async def test_a_users_path_that_is_wrong_skips_nobody(kafka: Broker, topic: str, tmp_path: Path) -> None:
     """At one vendor everybody has rows, at the other nobody has any: so a 404 is all that is said of them."""
     async with town(tmp_path, readers=30) as here, staged(here, kafka, topic, tmp_path) as stage:
-        for user in writable(here, VENDORS[0]):
+        for user in here.writable(VENDORS[0]):
             if not here.sesamy.users[VENDORS[0]][user]["contracts"]:
                 del here.sesamy.users[VENDORS[0]][user]
         for one in here.sesamy.users[VENDORS[1]].values():
@@ -211,7 +203,7 @@ async def test_a_cap_of_pages_that_nobody_tells_loses_no_row(kafka: Broker, topi
             for vendor in VENDORS:
                 await written(stage, vendor, [user for user in here.readers(vendor) if user.startswith(f"email|{cap}-")])
 
-        contact = here.account(PLACES[0]).contacts[address(here, VENDORS[0], "email|5-60")]
+        contact = here.account(PLACES[0]).contacts[here.address(VENDORS[0], "email|5-60")]
         assert sum(tag.startswith("sesamy_active_sku_vare-") for tag in contact["tags"]) == 60
         assert sum(one.startswith("email|5-60-c") for one in here.account(PLACES[0]).subscriptions) == 60
         await stage.idle(pod)
@@ -327,7 +319,7 @@ async def test_who_left_is_put_on_no_list_and_everybody_else_is(
         assert here.violations() == []
         for account, (_, whom) in reads.items():
             place = next(one for one in PLACES if one.account == account)
-            wrong = {address(here, place.vendor, user): said for user, said in here.wrong(place).items()}
+            wrong = {here.address(place.vendor, user): said for user, said in here.wrong(place).items()}
             lacks = {one for one in known[account] if not before[account][one]} if whom == KNOWN else set()
             assert wrong == {one: ["not on every list"] for one in lacks}
             assert whom == ALL or lacks
@@ -336,7 +328,7 @@ async def test_who_left_is_put_on_no_list_and_everybody_else_is(
 def _let_some_leave(here: Town, place: Place) -> None:
     """Make contacts of five readers: three have left, one only the last list, one is on no list yet."""
     account = here.account(place)
-    new = [one for user in writable(here, place.vendor) if (one := address(here, place.vendor, user)) not in account.contacts]
+    new = [one for user in here.writable(place.vendor) if (one := here.address(place.vendor, user)) not in account.contacts]
     for email, status in zip(new, ("unsubscribed", "bounce", "unsubscribed"), strict=False):
         account.contact(email, lists=list(place.lists), email_status=status, tags=["Quiz 2024"])
     account.contact(new[3], lists=[], tags=["Quiz 2024"])

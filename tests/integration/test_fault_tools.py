@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError
 from anyio.abc import SocketAttribute, SocketStream
 
-from consumer.sandbox.broker import Broker, create_topic
+from consumer.sandbox.brokers.broker import Broker
+from consumer.sandbox.brokers.topics import create_topic
 from tests.faults.cluster import NODES, Cluster, cluster
 from tests.faults.proxy import Proxy, broker_behind_proxy, proxied
 from tests.integration.conftest import lacking

@@ -13,9 +13,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from aiokafka.partitioner import DefaultPartitioner
 
-from consumer.sandbox.broker import Broker
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.publishers import event, happen
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins.server import serving
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.integration.harness import PARTITIONS, Pod, Stage, staged, until
 

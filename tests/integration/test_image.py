@@ -15,7 +15,7 @@ import pytest_asyncio
 import yaml
 
 from consumer import __version__
-from consumer.sandbox.broker import Broker
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.town import PLACES, town
 from tests.generated import ROOT
 from tests.integration.conftest import lacking

@@ -9,9 +9,10 @@ import anyio
 import pytest_asyncio
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from consumer.sandbox.broker import Broker, create_topic
-from consumer.sandbox.faults import Fault
+from consumer.sandbox.brokers.broker import Broker
+from consumer.sandbox.brokers.topics import create_topic
 from consumer.sandbox.publishers import Message, event, poison
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.integration.harness import PARTITIONS, Stage, staged, until
 
@@ -27,9 +28,9 @@ async def stage(kafka: Broker, topic: str, tmp_path: Path) -> AsyncIterator[Stag
 
 
 def somebody(stage: Stage, number: int = 0) -> tuple[str, str]:
-    """Return a reader of the first publisher that is to be written, and his address."""
-    users = [user for user in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], user)]
-    return users[number], stage.town.sesamy.users[VENDORS[0]][users[number]]["profile"]["email"].lower()
+    """Return a reader of the first publisher that is to be written, and its address."""
+    user = stage.town.reader(VENDORS[0], number)
+    return user, stage.town.address(VENDORS[0], user)
 
 
 async def listed(stage: Stage, *args: str) -> list[dict[str, Any]]:

@@ -14,10 +14,11 @@ import anyio
 import pytest
 from anyio.abc import Process, TaskGroup
 
-from consumer.sandbox.broker import Broker, broker, create_topic
-from consumer.sandbox.faults import Fault
+from consumer.sandbox.brokers.broker import Broker, broker
+from consumer.sandbox.brokers.topics import create_topic
 from consumer.sandbox.publishers import event
 from consumer.sandbox.publishers import happen as happen_to
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.integration.harness import Pod, Stage, staged, until
 

@@ -16,9 +16,9 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from consumer.sandbox.broker import Broker
-from consumer.sandbox.faults import Fault
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.publishers import event, happen, poison
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.integration.harness import Stage, staged, until
 
@@ -33,11 +33,6 @@ async def stage(kafka: Broker, topic: str, tmp_path: Path) -> AsyncIterator[Stag
         yield made
 
 
-def north(stage: Stage) -> list[str]:
-    """Return the first publisher's readers that are to be written, in order."""
-    return [user for user in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], user)]
-
-
 def resynced(stage: Stage) -> set[str]:
     """Return the first publisher's readers whose profile was fetched."""
     return {user for (vendor, user), times in stage.town.sesamy.fetched.items() if vendor == VENDORS[0] and times}
@@ -48,7 +43,7 @@ def iso(at_s: float) -> str:
 
 
 async def test_a_dry_run_plans_and_calls_nobody(stage: Stage) -> None:
-    users = north(stage)[:10]
+    users = stage.town.writable(VENDORS[0])[:10]
     await stage.send((event(VENDORS[0], user, TYPE) for user in users for _ in range(5)), partition=1)
     await stage.send(poison(), partition=1)
 
@@ -64,12 +59,12 @@ async def test_a_dry_run_plans_and_calls_nobody(stage: Stage) -> None:
 
 async def test_offsets_pick_who_is_resynced_and_the_group_stays_as_it_is(stage: Stage) -> None:
     """Inclusive start, exclusive end; partitions not named are left out; one resync each; poison and a refusal inside."""
-    users = north(stage)
+    users = stage.town.writable(VENDORS[0])
     await stage.send((event(VENDORS[0], user, TYPE) for user in users[:9]), partition=0)
     await stage.send(poison()[:3], partition=2)
     await stage.send((event(VENDORS[0], user, TYPE) for user in users[9:18] for _ in range(4)), partition=2)
     await stage.send((event(VENDORS[0], user, TYPE) for user in users[18:]), partition=3)
-    email = stage.town.sesamy.users[VENDORS[0]][users[10]]["profile"]["email"].lower()
+    email = stage.town.address(VENDORS[0], users[10])
     stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
     before = await stage.committed()
     report = stage.folder / "report.json"
@@ -98,7 +93,7 @@ async def test_offsets_pick_who_is_resynced_and_the_group_stays_as_it_is(stage: 
 
 async def test_times_users_and_vendors_pick(stage: Stage) -> None:
     """Partitions of unlike ages: what counts is each record's time."""
-    users = north(stage)
+    users = stage.town.writable(VENDORS[0])
     await stage.send((event(VENDORS[0], user, TYPE) for user in users[:4]), partition=0)
     await anyio.sleep(0.05)
     middle = time.time()
@@ -125,7 +120,7 @@ async def test_times_users_and_vendors_pick(stage: Stage) -> None:
 
 
 async def test_it_ends_behind_control_records_and_says_what_retention_took(stage: Stage) -> None:
-    users = north(stage)
+    users = stage.town.writable(VENDORS[0])
     producer = AIOKafkaProducer(bootstrap_servers=stage.kafka.bootstrap, transactional_id=f"t-{stage.topic}")
     await producer.start()
     for user in users[:5]:
@@ -146,7 +141,7 @@ async def test_it_ends_behind_control_records_and_says_what_retention_took(stage
 
 
 async def test_bad_ranges_and_files_are_usage(stage: Stage) -> None:
-    await stage.send((event(VENDORS[0], user, TYPE) for user in north(stage)[:3]), partition=0)
+    await stage.send((event(VENDORS[0], user, TYPE) for user in stage.town.writable(VENDORS[0])[:3]), partition=0)
     state = stage.folder / "state"
     state.write_text('{"topic": "another", "asked": {"from_offsets": {"0": 0}}, "spans": []}')
     for args, word in (
@@ -203,7 +198,7 @@ async def test_beside_live_pods_no_older_state_is_left(stage: Stage) -> None:
     stage.town.makeas.faults.add(Fault(kind="delay", delay_s=0.1))
     pod = await stage.pod().start()
     await stage.touch_all()
-    users = north(stage)[:6]
+    users = stage.town.writable(VENDORS[0])[:6]
 
     async def change() -> None:
         while True:
@@ -230,7 +225,7 @@ async def _looks_up(stage: Stage) -> bool:
 @pytest.mark.parametrize("command", ["sync", "replay"])
 async def test_an_older_state_written_late_does_not_stay(stage: Stage, command: str) -> None:
     """Asleep between its fetch and its write, it wakes after a pod has written what came meanwhile."""
-    user = north(stage)[0]
+    user = stage.town.reader(VENDORS[0])
     pod = await stage.pod().start()
     await stage.touch_all()
     await stage.agree()
@@ -256,7 +251,7 @@ async def test_an_older_state_written_late_does_not_stay(stage: Stage, command: 
 
 
 async def test_sync_writes_at_once_and_says_who_was_skipped(stage: Stage) -> None:
-    users = north(stage)[:3]
+    users = stage.town.writable(VENDORS[0])[:3]
     skipped = next(user for user in sorted(stage.town.readers(VENDORS[0])) if stage.town.is_skipped(VENDORS[0], user))
 
     said = await stage.command("sync", "--output", "json", VENDORS[0], *users, skipped)
@@ -271,7 +266,7 @@ async def test_sync_says_what_it_waits_for(stage: Stage) -> None:
     """A refused key holds the reader for as long as the settings say; nobody has to guess."""
     stage.town.account(PLACES[1]).key = "new"
 
-    said = await stage.command("sync", "--output", "json", VENDORS[0], north(stage)[0], more="[workers]\nhold_s = 8.0\n")
+    said = await stage.command("sync", "--output", "json", VENDORS[0], stage.town.reader(VENDORS[0]), more="[workers]\nhold_s = 8.0\n")
 
     (ended,) = json.loads(said.out)
     assert (said.status, ended["outcome"], ended["failed"]) == (1, "failed", {SECOND: "held"}), said
@@ -281,7 +276,9 @@ async def test_sync_says_what_it_waits_for(stage: Stage) -> None:
 async def test_sync_writes_nothing_of_a_vendor_that_gives_others_rows_and_ends(stage: Stage) -> None:
     stage.town.sesamy.unfiltered.add(f"{VENDORS[0]}/contracts")
 
-    said = await stage.command("sync", "--output", "json", VENDORS[0], *north(stage)[:3], more="[workers]\nhold_s = 8.0\n")
+    said = await stage.command(
+        "sync", "--output", "json", VENDORS[0], *stage.town.writable(VENDORS[0])[:3], more="[workers]\nhold_s = 8.0\n"
+    )
 
     ended = [(one["outcome"], one["failed"]) for one in json.loads(said.out)]
     assert (said.status, ended) == (1, [("failed", {"sesamy": "held"})] * 3), said

@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from consumer.sandbox.broker import Broker
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.town import VENDORS
 from tests.generated import ROOT
 from tests.integration.guarded import (

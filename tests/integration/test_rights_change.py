@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from confluent_kafka.admin import AclOperation
 
-from consumer.sandbox.broker import Broker
+from consumer.sandbox.brokers.broker import Broker
 from tests.integration.guarded import LETTERS, PASSWORD, Guarded, guarding, refuse_one, rights_of, set_stage, without
 from tests.integration.harness import Stage, until
 

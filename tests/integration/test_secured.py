@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from consumer.sandbox.broker import Broker, broker
+from consumer.sandbox.brokers.broker import Broker, broker
 from consumer.sandbox.town import VENDORS, town
 from tests.integration.conftest import lacking
 from tests.integration.harness import Stage, staged

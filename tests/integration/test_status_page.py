@@ -29,7 +29,7 @@ from consumer.pod.status.tree import (
     UnknownVendor,
     UserCounts,
 )
-from consumer.sandbox.broker import Broker
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.publishers import event
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.integration.conftest import lacking

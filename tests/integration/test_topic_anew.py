@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from consumer.kafka.client.metadata import MISSING, topic_id
-from consumer.sandbox.broker import Broker, create_topic
+from consumer.sandbox.brokers.broker import Broker
+from consumer.sandbox.brokers.topics import create_topic
 from consumer.sandbox.publishers import event
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.integration.harness import PARTITIONS, Stage, staged, until
@@ -31,10 +32,6 @@ async def admin(kafka: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
     await client.start()
     yield client
     await client.close()
-
-
-def north(stage: Stage) -> list[str]:
-    return [user for user in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], user)]
 
 
 async def agrees(stage: Stage, users: list[str]) -> bool:
@@ -66,7 +63,7 @@ async def test_a_topic_made_anew_and_filled_past_the_old_offset_is_read_from_its
     stage: Stage, admin: AIOKafkaAdminClient, *, sleeps: bool, away_s: float
 ) -> None:
     """Asleep, the pod finds another log where its own was, and longer: nothing but the topic's identity tells."""
-    pod, (other, *users) = await stage.pod().start(), north(stage)
+    pod, (other, *users) = await stage.pod().start(), stage.town.writable(VENDORS[0])
     filler = [event(VENDORS[0], other, TYPE)] * 30
     for partition in range(PARTITIONS):
         await stage.send(filler, partition=partition)
@@ -93,7 +90,7 @@ async def test_a_topic_made_anew_and_filled_past_the_old_offset_is_read_from_its
 
 @pytest.mark.long
 async def test_new_partitions_are_read_within_half_a_minute(stage: Stage, admin: AIOKafkaAdminClient) -> None:
-    pod, users = await stage.pod().start(), north(stage)
+    pod, users = await stage.pod().start(), stage.town.writable(VENDORS[0])
     await admin.create_partitions({stage.topic: NewPartitions(total_count=PARTITIONS * 2)})
     await anyio.sleep(1)
     await stage.send((event(VENDORS[0], user, TYPE) for user in users), partition=PARTITIONS * 2 - 1)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from consumer.sandbox.broker import Broker
-from consumer.sandbox.faults import Fault
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.publishers import event
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.integration.harness import Stage, staged, until
 
@@ -23,14 +23,10 @@ async def stage(kafka: Broker, topic: str, tmp_path: Path) -> AsyncIterator[Stag
         yield made
 
 
-def north(stage: Stage) -> list[str]:
-    return [user for user in sorted(stage.town.readers(VENDORS[0])) if not stage.town.is_skipped(VENDORS[0], user)]
-
-
 async def test_what_a_pod_passed_over_is_shown_and_made_good_by_the_command_beside_it(stage: Stage) -> None:
     """Another version of one of the eight is no other type."""
     pod = await stage.pod().start()
-    users = north(stage)
+    users = stage.town.writable(VENDORS[0])
     await stage.send(event(VENDORS[0], user, DELETED) for user in users[:6])
     await stage.send(event(VENDORS[0], user, "contract.2#update") for user in users[6:])
 
@@ -58,8 +54,8 @@ async def test_where_the_settings_say_so_they_are_resynced_parked_and_healed_as_
 ) -> None:
     monkeypatch.setenv("KAFKA_UNKNOWN_TYPES", "resync")
     pod = await stage.pod().start()
-    users = north(stage)
-    email = stage.town.sesamy.users[VENDORS[0]][users[0]]["profile"]["email"].lower()
+    users = stage.town.writable(VENDORS[0])
+    email = stage.town.address(VENDORS[0], users[0])
     stage.town.makeas.faults.add(Fault(kind="status", upstream=PLACES[0].account, user=email, status=422))
 
     await stage.send(event(VENDORS[0], user, DELETED) for user in users)

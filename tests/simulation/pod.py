@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 from consumer.core.mapping.consent import Consent
 from consumer.core.model import AccountId
 from consumer.pod.service import Service
-from consumer.pod.status.report import Pulse
+from consumer.pod.status.report import Report
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from consumer.resync.filters import Filters
 from consumer.resync.makeas import MakeAs
@@ -134,7 +134,7 @@ class Pod:
     def say(self) -> None:
         """Take down what its status says, where all is done."""
         assert self.service is not None
-        status = Pulse(self.service, started_at=0.0).status()
+        status = Report(self.service, started_at=0.0).status()
         at, limit = anyio.current_time(), len(self._world.with_open_letters())  # Who is refused is tried again now and then.
         self._world.record(Bounded(at=at, pod=self.name, name="dirty users", value=status.users.dirty, limit=limit))
         for one in status.partitions:

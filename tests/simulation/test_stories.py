@@ -11,7 +11,7 @@ from msgspec import structs
 
 from consumer.core.model import AccountId, UserKey
 from consumer.pod.service import Service
-from consumer.pod.status.report import Pulse
+from consumer.pod.status.report import Report
 from consumer.pod.status.tree import ListStatus
 from consumer.settings.model import Settings
 from tests.clock import virtual
@@ -63,7 +63,7 @@ class Stage:
         return {user for where, user in self.world.written if where == account}
 
     def lists(self) -> tuple[ListStatus, ...]:
-        return Pulse(self.service, started_at=0.0).status().lists
+        return Report(self.service, started_at=0.0).status().lists
 
     def gate(self, account: str) -> str:
         return self.service.up.gates.accounts[AccountId(account)].state(now=anyio.current_time()).state

@@ -15,7 +15,7 @@ from consumer.commands.cli import command_of
 from consumer.pod import membership
 from consumer.settings.load import load
 from consumer.settings.model import AdminSettings, MakeAsSettings, SesamySettings, WorkerSettings
-from consumer.telemetry import traces
+from consumer.telemetry import tracing
 from tests.generated import ROOT
 
 KUSTOMIZE: Final = ROOT / "deploy/kustomize"
@@ -35,7 +35,7 @@ def pod_of(name: str) -> dict[str, Any]:
 def test_the_grace_period_outlasts_a_drain(name: str) -> None:
     """The drain, a request that is under way at its end, the last letters and commit, leaving the group, closing the producer."""
     request_s = max(MakeAsSettings().timeout_s, SesamySettings().timeout_s)
-    needed_s = WorkerSettings().drain_s + request_s + 2 * membership._COMMIT_LIMIT_S + 2 * membership.LEAVE_LIMIT_S + traces.LAST_SPANS_S
+    needed_s = WorkerSettings().drain_s + request_s + 2 * membership._COMMIT_LIMIT_S + 2 * membership.LEAVE_LIMIT_S + tracing.LAST_SPANS_S
 
     assert pod_of(name)["terminationGracePeriodSeconds"] > needed_s
 

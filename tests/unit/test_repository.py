@@ -1,7 +1,10 @@
 """The ground rules of the repository: what lies at its top, what no file may say, and what is pinned."""
 
+import ast
+import io
 import re
 import subprocess
+import tokenize
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,12 +157,99 @@ def test_a_machine_without_python_is_told_the_cure(tmp_path: Path) -> None:
     assert "cure: install Python 3.11 or newer with its venv module" in done.stderr
 
 
-def test_no_module_is_too_long() -> None:
-    """A module that passes 350 lines wants to be two."""
-    long = {
-        str(path.relative_to(ROOT)): n
-        for path in (ROOT / "consumer").rglob("*.py")
-        if (n := len(path.read_text("utf-8").splitlines())) >= 350
-    }
+# ---- How the package is laid out ----
 
-    assert long == {}
+_CONSUMER: Final = ROOT / "consumer"
+_SOURCES: Final = sorted(_CONSUMER.rglob("*.py"))
+_FOLDERS: Final = sorted({path.parent for path in _SOURCES})
+_MOST_LINES: Final = 300
+_MOST_FILES: Final = 12
+_MOST_CODE: Final = 40
+_MOST_LATE_IMPORTS: Final = 9
+_OF_PERSONS: Final = re.compile(r"\b(he|him|his|who|whom|whoever)\b", re.IGNORECASE)
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _told(folder: Path) -> list[str]:
+    """Return what a folder's docstring gives a line of its own, indented by four: `name` or `name/`, then words."""
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
+    return re.findall(r"^    (\w+/?) +\S", said, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("folder", _FOLDERS, ids=_name)
+def test_a_folder_tells_what_is_in_it(folder: Path) -> None:
+    """Its docstring has a line for each file and each sub-folder, and for nothing else; of code there is at most the version."""
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    folders = {f"{path.name}/" for path in folder.iterdir() if (path / "__init__.py").exists()}
+    code = [ast.unparse(one) for one in ast.parse((folder / "__init__.py").read_text("utf-8")).body[1:]]
+
+    assert sorted(_told(folder)) == sorted(files | folders)
+    assert [one for one in code if not one.startswith("__version__ = ")] == []
+
+
+def test_no_file_is_too_long() -> None:
+    """A file that passes 300 lines wants to be two."""
+    lines = {_name(path): len(path.read_text("utf-8").splitlines()) for path in _SOURCES}
+
+    assert {name: n for name, n in lines.items() if n > _MOST_LINES} == {}
+
+
+def test_no_folder_is_too_full() -> None:
+    """A folder can be seen at a glance."""
+    files = {_name(folder): len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) for folder in _FOLDERS}
+
+    assert {name: n for name, n in files.items() if n > _MOST_FILES} == {}
+
+
+def _code(text: str) -> dict[str, int]:
+    """Return how many lines of code each function has, without signature, docstring, comments and blank lines."""
+    lines, found = text.splitlines(), {}
+    for one in ast.walk(ast.parse(text)):
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = one.body[1:] if ast.get_docstring(one) is not None else one.body
+            first, last = (body[0].lineno, body[-1].end_lineno) if body else (1, 0)
+            code = [line for line in lines[first - 1 : last] if line.strip() and not line.strip().startswith("#")]
+            found[f"{one.name}:{one.lineno}"] = len(code)
+    return found
+
+
+def test_no_function_is_too_long() -> None:
+    """A function of more than 40 lines of code does more than one thing."""
+    long = {f"{_name(path)}:{name}": n for path in _SOURCES for name, n in _code(path.read_text("utf-8")).items()}
+
+    assert {name: n for name, n in long.items() if n > _MOST_CODE} == {}
+
+
+def test_lines_of_code_are_counted_without_signature_docstring_comments_and_blanks() -> None:
+    text = 'def f(\n    a,\n):\n    """\n    Say.\n    """\n    # why\n\n    b = a\n    return b\n\n\ndef g():\n    """Say."""\n'
+
+    assert _code(text) == {"f:1": 2, "g:13": 0}
+
+
+def test_imports_stand_at_the_top() -> None:
+    """Imports in functions are few: only what is dear, or an extra."""
+    mark = "noqa: " + "PLC0415"
+    late = [f"{_name(path)}:{n}" for path in _SOURCES for n, line in enumerate(path.read_text("utf-8").splitlines(), 1) if mark in line]
+
+    assert len(late) <= _MOST_LATE_IMPORTS, late
+
+
+def _prose(path: Path) -> Iterator[tuple[int, str]]:
+    """Give the lines of docstrings and comments; messages and other texts are the product's."""
+    text = path.read_text("utf-8")
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+    for one in ast.walk(ast.parse(text)):
+        if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str):
+            for number in range(one.lineno, (one.end_lineno or one.lineno) + 1):
+                yield number, lines[number - 1]
+
+
+def test_a_user_is_no_person_in_prose() -> None:
+    """A user, a pod and a broker is *it*: such words hide which of them is meant."""
+    assert [f"{_name(path)}:{number}" for path in _SOURCES for number, line in _prose(path) if _OF_PERSONS.search(line)] == []

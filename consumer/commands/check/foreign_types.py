@@ -1,4 +1,4 @@
-"""How many events of unknown type there are: what `check --online` says where they are resynced."""
+"""The count of events of unknown type: what `check --online` says where they are resynced."""
 
 import time
 from typing import Final
@@ -23,8 +23,8 @@ async def rate(settings: Settings) -> Finding:
     vendors = [vendor.id for vendor in settings.vendors]
     try:
         with anyio.fail_after(_LIMIT_S):
-            spans = await resolve(settings.kafka, asked)
-            found = await scan(settings.kafka, spans, vendors=vendors, asked=asked, progress=lambda *_: None)
+            ranges = await resolve(settings.kafka, asked)
+            found = await scan(settings.kafka, ranges, vendors=vendors, asked=asked, progress=lambda *_: None)
     except (Fatal, TimeoutError):
         return warning(_PATH, "the topic could not be read for the rate of unknown types", _CURE)
     minutes = _SPAN_S / 60

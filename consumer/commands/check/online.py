@@ -20,14 +20,14 @@ from ...telemetry.metrics import Metrics
 from . import foreign_types
 
 _NOBODY: Final = "sesamy-makeas-check"
-"""A user id that no vendor has: asking for it needs the token and the right to read users, and reads nobody."""
+"""A user id that no vendor has: asking for it needs the token and the right to read users, and reads no user."""
 _AT_ONCE: Final = 8
 _SHOWN: Final = 20
 _Ask = Callable[[str], Awaitable[Finding]]
 
 
 async def online(settings: Settings, purpose: Purpose = "run") -> list[Finding]:
-    """Ask everybody; return what is wrong, unwise and fine for this purpose."""
+    """Ask Kafka and every upstream; return what is wrong, unwise and fine for this purpose."""
     kafka: list[Finding] = []
     others: list[Finding] = []
 
@@ -81,7 +81,7 @@ async def _permit() -> None:
 async def _sesamy(path: str, *, client: Sesamy, vendor: str) -> Finding:
     try:
         await client.snapshot(UserKey(vendor, _NOBODY), permit=_permit)
-    except Refused:  # It knows us, and dislikes a user id that nobody has.
+    except Refused:  # It knows us, and dislikes a user id that no reader has.
         return fine(path, "the token is good")
     except (Denied, Forbidden) as error:
         cure = "correct client_id and client_secret, or give the client the right to read users, contracts and entitlements"
@@ -107,7 +107,7 @@ async def _list(path: str, *, client: MakeAs, list_id: str) -> Finding:
 
 
 async def _consent(path: str, *, client: MakeAs, rows: ListRows, list_id: str) -> Finding:
-    """Look whether it can be known who must not be mailed: by the list's own rows, and by the contacts themselves."""
+    """Look whether it can be known which users must not be mailed: by the list's own rows, and by the contacts themselves."""
     try:
         code = await _why_no_register(rows, list_id)
         if code:

@@ -1,1 +1,8 @@
-"""The command `dead-letters`: what was parked, listed, shown and asked to be tried again."""
+"""
+The command `dead-letters`: what was parked, listed, shown and asked to be tried again.
+
+It tries nothing itself: the pods do, once a mark in the topic asks them to.
+
+    command   its options, and what is told of letters
+    topic     the dead-letter topic, read to its end, and the marks written to it
+"""

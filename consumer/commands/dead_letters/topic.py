@@ -1,4 +1,4 @@
-"""Lists what was parked, shows it, and asks the pods to try it again."""
+"""The dead-letter topic as the command needs it: read to its end, shown, and told which letters to try again."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from ...core.model import Place
 from ...kafka import rights
 from ...kafka.client import connect
 from ...kafka.client.failures import Patience, ending
-from ...kafka.client.reader import Outside, Turn
+from ...kafka.client.reader import PartitionReader, Poll
 from ...settings.model import KafkaSettings, Settings
 from ...telemetry.logs import frames, log
 
@@ -27,7 +27,7 @@ class Letters:
     """
     The dead-letter topic, read to its end, and on from there.
 
-    It promises: each record is taken once, over the lives of several consumers; one that fails as nobody expected is said
+    It promises: each record is taken once, over the lives of several consumers; one that fails unexpectedly is said
     and passed over. It joins no group and commits nothing.
     """
 
@@ -35,7 +35,9 @@ class Letters:
         """Take where the topic is."""
         self._settings = settings
         self.history = History()
-        self._outside = Outside(settings.dead_letter_topic, begin=self._begin, each=self._turn, poll_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        self._reader = PartitionReader(
+            settings.dead_letter_topic, begin=self._begin, each=self._take_poll, poll_ms=_POLL_MS, max_records=_MAX_RECORDS
+        )
         self._ends: Mapping[int, int] = {}
         self._is_enough: Callable[[], bool] = lambda: True
 
@@ -51,28 +53,28 @@ class Letters:
                 (69; one that was lost is waited for, two minutes), or no permission (77).
         """
         self._is_enough = is_enough
-        await self._outside.run(
+        await self._reader.run(
             lambda: connect.reading(self._settings, suffix="-dead-letters", fetch_max_bytes=connect.FETCH_BYTES),
             Patience(self._settings, step="dead letters"),
         )
 
     async def _begin(self) -> None:
-        partitions = await connect.partitions_of(self._outside.consumer, self._settings.dead_letter_topic, "kafka.dead_letter_topic")
-        await self._outside.take_up([tp.partition for tp in partitions])
-        self._ends = await self._outside.ends(self._outside.at)
+        partitions = await connect.partitions_of(self._reader.consumer, self._settings.dead_letter_topic, "kafka.dead_letter_topic")
+        await self._reader.take_up([tp.partition for tp in partitions])
+        self._ends = await self._reader.ends(self._reader.at)
         self._end_if_enough()
 
-    async def _turn(self, turn: Turn) -> None:
-        self._refuse(turn.damaged)
-        for partition, first in turn.gone.items():
-            self._outside.go_on(partition, first)
-        for partition, records in turn.records.items():
+    async def _take_poll(self, poll: Poll) -> None:
+        self._refuse(poll.damaged)
+        for partition, first in poll.gone.items():
+            self._reader.go_on(partition, first)
+        for partition, records in poll.records.items():
             self._take(partition, records)
         self._end_if_enough()
 
     def _end_if_enough(self) -> None:
-        if all(self._outside.at[partition] >= end for partition, end in self._ends.items()) and self._is_enough():
-            self._outside.end()
+        if all(self._reader.at[partition] >= end for partition, end in self._ends.items()) and self._is_enough():
+            self._reader.end()
 
     def _take(self, partition: int, records: Sequence[Any]) -> None:
         for record in records:
@@ -89,7 +91,7 @@ class Letters:
 
     def _refuse(self, damaged: Mapping[int, Exception]) -> None:
         what = [
-            f"a batch of {self._settings.dead_letter_topic} at {partition}:{self._outside.at[partition]}"
+            f"a batch of {self._settings.dead_letter_topic} at {partition}:{self._reader.at[partition]}"
             f" can't be unpacked ({type(error).__name__})"
             for partition, error in damaged.items()
         ]

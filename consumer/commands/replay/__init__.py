@@ -1,1 +1,11 @@
-"""The command that resyncs every user seen in a range of the topic."""
+"""
+The command `replay`: every user with an event in a range of the topic is resynced.
+
+It joins no group, commits nothing and parks nothing.
+
+    command   its options, and what is told of it
+    work      the replay itself: plan, ask, run, report
+    plan      which range was asked for, what of it is there, and what it will cost
+    scan      which users have events in the range
+    files     the state to go on from, and the report
+"""

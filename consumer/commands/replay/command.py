@@ -13,7 +13,7 @@ from ...core.text import duration, printable
 from ..console import OFFSET, TIME, as_json, config_option, confirm, examples, output_option, quiet_logs, run_async, settings_of
 from ..drawing import Progress, show, table, word
 from .files import Report
-from .plan import Asked, Plan, Span
+from .plan import Asked, Plan, Range
 from .work import Options, replay
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -60,8 +60,8 @@ def command(config: Path, output: str, *, yes: bool, from_offsets: tuple[Any, ..
         raise click.UsageError("--state and --retry-report don't go together: a report is short enough to begin anew")
     settings = settings_of(config)
     known = {vendor.id for vendor in settings.vendors}
-    if strangers := [vendor for vendor in asked.vendors if vendor not in known]:
-        raise click.BadParameter(f"no such vendor in {config}: {', '.join(strangers)}", param_hint="--vendor")
+    if unknown := [vendor for vendor in asked.vendors if vendor not in known]:
+        raise click.BadParameter(f"no such vendor in {config}: {', '.join(unknown)}", param_hint="--vendor")
     names = ("dry_run", "rate_share", "state", "report", "retry_report")
     options = Options(asked=asked, **{name: rest[name] for name in names})
     with Progress() as progress:
@@ -138,14 +138,14 @@ class _Telling:
 
 
 def _drawn(plan: Plan) -> Iterator[RenderableType]:
-    if plan.spans:
-        yield table(("partition#", "from#", "to#", "records#", ""), map(partial(_row, plan), plan.spans))
+    if plan.ranges:
+        yield table(("partition#", "from#", "to#", "records#", ""), map(partial(_row, plan), plan.ranges))
     yield from map(word, _lines(plan))
 
 
-def _row(plan: Plan, span: Span) -> tuple[Text, ...]:
-    gone = f"{span.gone:,} offsets are gone (retention)" if span.gone else ""
-    numbers = (f"{span.partition}", f"{span.start:,}", f"{span.end:,}", f"{plan.records[str(span.partition)]:,}")
+def _row(plan: Plan, one: Range) -> tuple[Text, ...]:
+    gone = f"{one.gone:,} offsets are gone (retention)" if one.gone else ""
+    numbers = (f"{one.partition}", f"{one.start:,}", f"{one.end:,}", f"{plan.records[str(one.partition)]:,}")
     return (*map(word, numbers), word(gone))
 
 

@@ -1,4 +1,4 @@
-"""What a replay keeps: its state, so that it can go on after a crash, and its report. Ids only."""
+"""The files of a replay: its state, so that it can go on after a crash, and its report. Ids only."""
 
 import os
 from pathlib import Path
@@ -6,24 +6,24 @@ from tempfile import mkstemp
 from typing import TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ...core.errors import Exit, Fatal
 from ...core.model import UserKey
 from ..batch import Synced
-from .plan import Asked, Plan, Span
+from .plan import Asked, Plan, Range
 
 _T = TypeVar("_T")
 
 
 class State(Struct, kw_only=True):
-    """An interrupted replay: what was asked, and who is done."""
+    """An interrupted replay: what was asked, and which users are done."""
 
     topic: str
     asked: Asked
-    spans: tuple[Span, ...]
+    ranges: tuple[Range, ...] = field(name="spans")
     done: list[tuple[str, str]] = []
-    """Vendor and user; who failed is among them."""
+    """Vendor and user; failed ones are among them."""
     failed: list[Synced] = []
     resyncs: int = 0
 
@@ -62,7 +62,7 @@ class Keeper:
 
     @property
     def done(self) -> set[UserKey]:
-        """Return who is done."""
+        """Return the users that are done."""
         return {UserKey(*one) for one in self.state.done}
 
     def add(self, one: Synced, *, resyncs: int) -> None:

@@ -1,4 +1,4 @@
-"""A range of the topic: what was asked for, what of it is there, and what it will cost. Pure."""
+"""The plan of a replay: which range of the topic was asked for, what of it is there, and what it will cost."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class Asked(Struct, frozen=True, kw_only=True):
         return (not self.vendors or user.vendor in self.vendors) and (not self.users or user.user in self.users)
 
 
-class Span(Struct, frozen=True, kw_only=True):
+class Range(Struct, frozen=True, kw_only=True):
     """What of one partition is replayed."""
 
     partition: int
@@ -59,9 +59,9 @@ class Edges(Struct, frozen=True):
     end: int
 
 
-def spans(
+def ranges(
     asked: Asked, edges: Mapping[int, Edges], starts: Mapping[int, int | None], ends: Mapping[int, int | None]
-) -> tuple[tuple[Span, ...], list[str]]:
+) -> tuple[tuple[Range, ...], list[str]]:
     """
     Return what there is of a range, and what is wrong with it, in words.
 
@@ -71,7 +71,7 @@ def spans(
         ends: the same for `to_ms`.
     """
     wrong = [f"{number}: no such partition" for number in sorted({*asked.from_offsets, *asked.to_offsets} - edges.keys())]
-    found: list[Span] = []
+    found: list[Range] = []
     for number in sorted(edges if asked.by_time else {*asked.from_offsets, *asked.to_offsets} & edges.keys()):
         edge = edges[number]
         if asked.by_time:
@@ -87,7 +87,7 @@ def spans(
             continue
         end = min(end, edge.end)
         gone = max(0, min(edge.first, end) - start)
-        found.append(Span(partition=number, start=min(max(start, edge.first), max(end, edge.first)), end=max(end, edge.first), gone=gone))
+        found.append(Range(partition=number, start=min(max(start, edge.first), max(end, edge.first)), end=max(end, edge.first), gone=gone))
     return tuple(found), wrong
 
 
@@ -129,7 +129,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """What a replay will do."""
 
     topic: str
-    spans: tuple[Span, ...]
+    ranges: tuple[Range, ...] = field(name="spans")
     records: dict[str, int]
     """Partition -> records; keys are text, as in JSON."""
     users: int
@@ -167,13 +167,14 @@ def _load(upstream: str, calls: int, per_s: float, burst: float) -> Load:
     return Load(upstream=upstream, calls=calls, takes_s=round(max(0.0, calls - burst) / per_s, 3))
 
 
-def plan(settings: Settings, found: Sequence[Span], scanned: Scanned, left: Sequence[UserKey], *, rate_share: float) -> Plan:
+def plan(settings: Settings, found: Sequence[Range], scanned: Scanned, left: Sequence[UserKey], *, rate_share: float) -> Plan:
     """Say what a replay of `left`, among the users scanned, will do."""
     each = loads(settings, left, rate_share=rate_share)
     return Plan(
         topic=settings.kafka.topic,
-        spans=tuple(
-            Span(partition=one.partition, start=one.start, end=one.end, gone=one.gone + scanned.gone.get(one.partition, 0)) for one in found
+        ranges=tuple(
+            Range(partition=one.partition, start=one.start, end=one.end, gone=one.gone + scanned.gone.get(one.partition, 0))
+            for one in found
         ),
         records={str(one.partition): scanned.records.get(one.partition, 0) for one in found},
         users=len(scanned.users),

@@ -1,4 +1,4 @@
-"""A range of the topic, read outside the group: whose events are in it."""
+"""The scan of a range of the topic, outside the group: which users have events in it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
@@ -11,27 +11,27 @@ from ...core.text import shown
 from ...core.unknown import OTHER, TYPES_KEPT
 from ...kafka.client import connect
 from ...kafka.client.failures import Patience
-from ...kafka.client.reader import Outside, Turn, offsets_at
+from ...kafka.client.reader import PartitionReader, Poll, offsets_at
 from ...settings.model import KafkaSettings
 from ...telemetry.fences import fenced
-from .plan import Asked, Edges, Scanned, Span, spans
+from .plan import Asked, Edges, Range, Scanned, ranges
 
 _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 5000
 
 
-async def resolve(settings: KafkaSettings, asked: Asked) -> tuple[Span, ...]:
+async def resolve(settings: KafkaSettings, asked: Asked) -> tuple[Range, ...]:
     """
     Return what the topic holds of a range.
 
     Raises:
         Fatal: no broker, no permission, no topic; or the range can't be (64).
     """
-    async with connect.asking(settings, suffix="-replay") as consumer:
+    async with connect.for_command(settings, suffix="-replay") as consumer:
         partitions = await connect.partitions_of(consumer, settings.topic)
         consumer.assign(partitions)
         first, end = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-        found, wrong = spans(
+        found, wrong = ranges(
             asked,
             {tp.partition: Edges(first[tp], end[tp]) for tp in partitions},
             await offsets_at(consumer, partitions, asked.from_ms) if asked.from_ms is not None else {},
@@ -43,14 +43,14 @@ async def resolve(settings: KafkaSettings, asked: Asked) -> tuple[Span, ...]:
 
 
 async def scan(
-    settings: KafkaSettings, found: Collection[Span], *, vendors: Collection[str], asked: Asked, progress: Callable[[int, int], None]
+    settings: KafkaSettings, found: Collection[Range], *, vendors: Collection[str], asked: Asked, progress: Callable[[int, int], None]
 ) -> Scanned:
     """
     Read `found` to its end.
 
     Args:
         vendors: those that the settings know.
-        asked: whom it is about; users of unknown types are taken where it or the settings say so.
+        asked: which users it is about; those of unknown types are taken where it or the settings say so.
         progress: told now and then how many offsets are behind us, of how many.
 
     Raises:
@@ -67,49 +67,51 @@ async def scan(
 
 
 class _Reading:
-    """Reads each span to its end."""
+    """Reads each range to its end."""
 
-    def __init__(self, settings: KafkaSettings, found: Collection[Span], sorting: "_Sorting", progress: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, settings: KafkaSettings, found: Collection[Range], sorting: "_Sorting", progress: Callable[[int, int], None]
+    ) -> None:
         self._settings, self._sorting, self._progress = settings, sorting, progress
         self.scanned = sorting.scanned
-        self._spans = {one.partition: one for one in found if one.offsets}
-        self._outside = Outside(settings.topic, begin=self._begin, each=self._turn, poll_ms=_POLL_MS, max_records=_MAX_RECORDS)
-        self._outside.at |= {one.partition: one.start for one in self._spans.values()}
+        self._ranges = {one.partition: one for one in found if one.offsets}
+        self._reader = PartitionReader(settings.topic, begin=self._begin, each=self._take_poll, poll_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        self._reader.at |= {one.partition: one.start for one in self._ranges.values()}
 
     async def run(self) -> None:
         """Read to the end, with a new consumer wherever one is lost."""
-        await self._outside.run(
+        await self._reader.run(
             lambda: connect.reading(self._settings, suffix="-replay", fetch_max_bytes=connect.FETCH_BYTES),
             Patience(self._settings, step="scan"),
         )
 
     async def _begin(self) -> None:
-        await self._outside.take_up(self._outside.asked)
+        await self._reader.take_up(self._reader.asked)
 
-    async def _turn(self, turn: Turn) -> None:
-        self._refuse(turn.damaged)
-        for partition, first in turn.gone.items():
+    async def _take_poll(self, poll: Poll) -> None:
+        self._refuse(poll.damaged)
+        for partition, first in poll.gone.items():
             self._skip(partition, first)
-        for partition, records in turn.records.items():
-            self._take(self._spans[partition], records)
+        for partition, records in poll.records.items():
+            self._take(self._ranges[partition], records)
         done = 0
-        for partition, span in self._spans.items():
-            done += min(self._outside.at[partition], span.end) - span.start
-        for partition in self._outside.asked:
-            if self._outside.at[partition] >= self._spans[partition].end:
-                self._outside.leave(partition)
-        self._progress(done, sum(one.offsets for one in self._spans.values()))
+        for partition, wanted in self._ranges.items():
+            done += min(self._reader.at[partition], wanted.end) - wanted.start
+        for partition in self._reader.asked:
+            if self._reader.at[partition] >= self._ranges[partition].end:
+                self._reader.leave(partition)
+        self._progress(done, sum(one.offsets for one in self._ranges.values()))
 
     def _refuse(self, damaged: Mapping[int, Exception]) -> None:
         """
         Say which partitions can't be read any further.
 
         Raises:
-            Fatal: there are such (69): whose events a damaged batch holds, nobody can say.
+            Fatal: there are such (69): which users' events a damaged batch holds, can't be known.
         """
         lines = []
         for partition, error in damaged.items():
-            at = f"{partition}:{self._outside.at[partition]}"
+            at = f"{partition}:{self._reader.at[partition]}"
             lines.append(
                 f"the batch at {at} is damaged ({type(error).__name__}), and nothing was resynced: read around it, "
                 f"with --to-offset {at} what is before it, with --from-offset {partition}:N what is behind it"
@@ -118,23 +120,23 @@ class _Reading:
             raise Fatal("\n".join(lines), code="damaged", status=Exit.UNAVAILABLE)
 
     def _skip(self, partition: int, first: int) -> None:
-        at = self._outside.at[partition]
-        start = min(max(first, at), self._spans[partition].end)
+        at = self._reader.at[partition]
+        start = min(max(first, at), self._ranges[partition].end)
         self.scanned.gone[partition] = self.scanned.gone.get(partition, 0) + start - at
-        self._outside.go_on(partition, start)
+        self._reader.go_on(partition, start)
 
-    def _take(self, span: Span, records: Sequence[Any]) -> None:
+    def _take(self, wanted: Range, records: Sequence[Any]) -> None:
         count = 0
         for record in records:
-            if record.offset >= span.end:
+            if record.offset >= wanted.end:
                 break
             count += 1
             self._sorting.take(record.value)
-        self.scanned.records[span.partition] = self.scanned.records.get(span.partition, 0) + count
+        self.scanned.records[wanted.partition] = self.scanned.records.get(wanted.partition, 0) + count
 
 
 class _Sorting:
-    """Says of each record whose it is, and counts what is passed over."""
+    """Finds the user of each record, and counts what is passed over."""
 
     def __init__(self, vendors: frozenset[str], asked: Asked, *, takes_unknown: bool) -> None:
         self._vendors, self._asked, self._takes_unknown = vendors, asked, takes_unknown

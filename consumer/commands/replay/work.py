@@ -1,4 +1,4 @@
-"""Resync every user seen in a range of the topic: plan, ask, run, report."""
+"""The work of a replay: every user seen in a range of the topic is resynced; plan, ask, run, report."""
 
 import signal
 import time
@@ -37,7 +37,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class Listener(Protocol):
-    """Who is told of a replay, and asked."""
+    """What is told of a replay, and asked."""
 
     def scanning(self, offsets: int, of: int) -> None:
         """Hear how far the scan is."""
@@ -59,7 +59,7 @@ async def replay(settings: Settings, options: Options, listener: Listener) -> in
     """
     Replay; return the exit status: 0, 1 where some users failed, 75 where it was stopped before its end.
 
-    It joins no group, commits nothing and parks nothing; what it writes, it writes beside the pods (see `Follow`).
+    It joins no group, commits nothing and parks nothing; what it writes, it writes beside the pods (see `Settling`).
 
     Raises:
         Fatal: Kafka does not answer (69) or refuses us (77), or the options can't be (64).
@@ -72,7 +72,7 @@ async def replay(settings: Settings, options: Options, listener: Listener) -> in
     keeper = Keeper(options.state, state, concurrency=settings.workers.concurrency)
     done = keeper.done
     left = [user for user in scanned.users if user not in done]
-    the_plan = plan(settings, state.spans, scanned, left, rate_share=options.rate_share)
+    the_plan = plan(settings, state.ranges, scanned, left, rate_share=options.rate_share)
     listener.planned(the_plan)
     if options.dry_run or (left and not listener.may_run()):
         return 0
@@ -84,12 +84,12 @@ async def _begin(settings: Settings, options: Options, listener: Listener) -> tu
     if options.retry_report is not None:
         known = {vendor.id for vendor in settings.vendors}
         users = [user for user in read_failed(options.retry_report) if user.vendor in known and asked.wants(user)]
-        return State(topic=topic, asked=asked, spans=()), Scanned(users=dict.fromkeys(users))
+        return State(topic=topic, asked=asked, ranges=()), Scanned(users=dict.fromkeys(users))
     state = read_state(options.state, topic=topic, asked=asked) if options.state is not None else None
     if state is None:
-        state = State(topic=topic, asked=asked, spans=await resolve(settings.kafka, asked))
+        state = State(topic=topic, asked=asked, ranges=await resolve(settings.kafka, asked))
     vendors = [vendor.id for vendor in settings.vendors]
-    return state, await scan(settings.kafka, state.spans, vendors=vendors, asked=asked, progress=listener.scanning)
+    return state, await scan(settings.kafka, state.ranges, vendors=vendors, asked=asked, progress=listener.scanning)
 
 
 class _Run:

@@ -1,7 +1,7 @@
 """
-One address is one address, however it is spelled. Pure.
+Addresses: one is the same, however it is spelled.
 
-`cleaned` is what is sent, `canonical` what is compared: an address comes from Sesamy, from Make.as and from whoever pays, and
+`cleaned` is what is sent, `canonical` what is compared: an address comes from Sesamy, from Make.as and from a payer, and
 each may spell it in its own way.
 """
 
@@ -20,7 +20,7 @@ _DOTS: Final = re.compile("[\u3002\uff0e\uff61]")
 
 def cleaned(text: str | None) -> str:
     """
-    Return an address as it is sent: composed (NFC), without space around it and without signs that nobody sees.
+    Return an address as it is sent: composed (NFC), without space around it and without invisible signs.
 
     Case stays, and so does the domain's spelling. Empty: there is none, or what stands there can be none, being too long or
     nothing that UTF-8 can hold.
@@ -39,7 +39,7 @@ def canonical(text: str | None) -> str:
     Return the form in which addresses are compared and hashed; empty: there is none.
 
     It is the cleaned one, its local part without case, its domain in lower case and in ASCII (`xn--`).
-    Assumption: Make.as takes the local part's case for nothing, as nearly everybody does.
+    Assumption: Make.as takes the local part's case for nothing, as nearly every mail server does.
     """
     local, at, domain = cleaned(text).rpartition("@")
     if not at:

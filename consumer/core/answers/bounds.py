@@ -1,5 +1,5 @@
 """
-How much of a foreign text is looked at. Pure.
+Bounds: how much of a foreign text is looked at.
 
 All work on foreign text comes after these: some of it grows with the square of the length (normalising a run of
 combining marks), and the event loop waits for all of it. What only describes is cut; what identifies never is, for a

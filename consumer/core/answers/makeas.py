@@ -1,4 +1,4 @@
-"""What a success says in its body: done, refused, or nothing we know of. Pure."""
+"""The body of a success: done, refused, or nothing that we know."""
 
 import re
 from collections import deque
@@ -79,7 +79,7 @@ def read(tree: object) -> Reading:
             scalars = [one for one in islice(below, MAX_NODES) if not isinstance(one, dict | list)]
             if any(one is False for one in scalars):
                 return Reading("refused")
-            known = known and not any(isinstance(one, str) for one in scalars)  # Of texts nobody knows what they say.
+            known = known and not any(isinstance(one, str) for one in scalars)  # What a text says is not known.
         room = MAX_NODES - looked - len(waiting)
         parts = [one for one in islice(below, room) if isinstance(one, dict | list)]
         known = known and len(below) <= room and (depth < _MAX_DEPTH or not parts)

@@ -1,4 +1,4 @@
-"""Whose an entitlement was when it was last seen. Pure."""
+"""The owners of entitlements, as each was last seen."""
 
 from collections import OrderedDict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""When a list that comes in pages is whole. Pure."""
+"""Pages of a list: when the list is whole."""
 
 from collections.abc import Collection
 from typing import Final
@@ -73,8 +73,8 @@ def last(tree: object, received: int) -> bool | None:
     """
     Return whether a reply says that nothing follows; None: it does not say.
 
-    "More" counts from whoever says it, "no more" only where nobody says otherwise, and a total below the rows that were
-    received (`received`) from nobody.
+    "More" counts wherever it is said, "no more" only where nothing says otherwise, and a total below the rows that were
+    received (`received`) counts nowhere.
     """
     said = [tree] if isinstance(tree, dict) else []
     said += [part for name in ("meta", "pagination") if said and isinstance(part := said[0].get(name), dict)]

@@ -1,4 +1,4 @@
-"""What Sesamy answers, in our nouns: the tables of its fields, and what an answer without any means. Pure."""
+"""Sesamy's answers in our nouns: the tables of its fields, and what an answer without any means."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,7 +19,7 @@ def _all(kind: Kind, *names: str) -> dict[str, Kind]:
 
 
 def _status(value: object, said: Json) -> str:
-    """Read a status: each word that we don't know means an end, but of a number nobody knows what it means."""
+    """Read a status: each word that we don't know means an end, but what a number means is not known."""
     if not isinstance(value, str):
         raise Odd
     return word(value, said)

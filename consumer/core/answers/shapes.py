@@ -1,5 +1,5 @@
 """
-Reads JSON that others wrote: odd is not wrong, and what can't be read harms nobody else. Pure.
+Shapes of JSON that others wrote: odd is not wrong, and what can't be read harms nothing else.
 
 What can be read as it is meant, is. Else it goes by what hangs on the value: a field that decides makes the answer
 unusable, any other counts as absent, and a row without what identifies it is left out.
@@ -165,7 +165,7 @@ def number(value: object) -> float | None:
     """Return a number, be it written as text, as a float; None: it is none, not finite, or too large for one."""
     if isinstance(value, str):
         value = value[:_DIGITS].strip()
-        # What `float` takes beyond that (`nan`, `1_000`, other digits) nobody means.
+        # What `float` takes beyond that (`nan`, `1_000`, other digits) is not meant.
         if not (value.isascii() and value.replace(".", "", 1).isdigit()):
             return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):

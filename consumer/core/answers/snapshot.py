@@ -54,7 +54,7 @@ class Item(Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Payer(Struct, frozen=True, rename="camel", kw_only=True):
-    """Who pays for a contract, where Sesamy says so."""
+    """The payer of a contract, where Sesamy names one."""
 
     id: str | None = None
     email: str | None = None

@@ -1,1 +1,12 @@
-"""What stands before an upstream."""
+"""
+What stands before an upstream, and lets users in.
+
+It makes no call: a run asks to be let in, and tells what came of it.
+
+    gates        one gate for each vendor and each account
+    gate         one upstream's gate: when it is open, shut, or lets one probe in
+    pace         the permits: rate, promises, a share of the limits
+    stops        what a gate is shut for from outside
+    suspects     whether a 403 is about the user or about our key
+    list_doors   which lists of an account are left out
+"""

@@ -1,4 +1,4 @@
-"""What stands before an upstream: rate permits, Retry-After, breaker, authorisation. No I/O, no clock of its own."""
+"""The gate before an upstream: rate permits, Retry-After, breaker, authorisation."""
 
 from math import inf
 from typing import Literal
@@ -20,17 +20,17 @@ _PROBE_MAX_S = 60.0
 
 class Gate:
     """
-    One upstream's gate, shared by all who talk to it.
+    One upstream's gate, shared by all that call it.
 
-    It promises: no more than `burst` + rate x time calls are let in; a Retry-After shuts it for everybody; the fifth
+    It promises: no more than `burst` + rate x time calls are let in; a Retry-After shuts it for all users; the fifth
     user in a row to fail shuts it whatever the reason, and so does as many a passing failure in a row as a user may have
-    tries: where few come, nobody is parked for an outage; a 401 shuts it at once, a 403 only as the third of three different users in a
+    tries: where few come, none is parked for an outage; a 401 shuts it at once, a 403 only as the third of three different users in a
     row; shut, it admits one probe at a time, after 5 s and then doubling to 60 s, and only the probe's success opens it (after a 401 also
     that it is refused or forbidden as a user: then the key is good; after 403s the success of any run that began after the first of them);
     a 403 of a user that is known to be the one it is about counts against that user, whatever else the gate thinks; twenty different
     users in a row that the upstream does not know, none known in between, shut it like a breaker, and one that it knows opens it; what
-    is stopped from outside lets nobody in, no probe either, until it is released; what awaits a first verdict is shut, and holds nobody
-    but for what else it has learnt: then who asks for the verdict is the probe.
+    is stopped from outside lets no user in, no probe either, until it is released; what awaits a first verdict is shut, and holds no user
+    but for what else it has learnt: then the call that asks for the verdict is the probe.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Gate:
         self._courteous = courteous
         self._tries, self._hold_s = inf if tries is None else max(tries, _STREAK), hold_s
         self._pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls), places
-        # Who is inside, and the number of the run; how many runs have begun, and how many had when we last slowed down.
+        # The users inside, each with the number of its run; how many runs have begun, and how many had when we last slowed down.
         self._inside: dict[UserKey, int] = {}
         self._begun = self._slowed = 0
         self._retry_at = -inf
@@ -84,7 +84,7 @@ class Gate:
     # ---- Asking ----
 
     def door(self, *, now: float, permits: int = 0, within_s: float = 0.0) -> Door:
-        """Say who may enter; `permits`: how many calls must be possible, beside those that are promised, within so long."""
+        """Say which users may enter; `permits`: how many calls must be possible, beside those that are promised, within so long."""
         if self._stops or now < self._retry_at or self._pace.wait_s(permits, now=now) > within_s:
             return Door.SHUT
         if self._places is not None and len(self._inside) >= self._places:
@@ -98,11 +98,11 @@ class Gate:
         return self._stops.any or self._is_out(now)
 
     def out_for_long(self, *, now: float) -> bool:
-        """Say whether it is shut until somebody succeeds, or by a Retry-After of a minute and more."""
+        """Say whether it is shut until a user succeeds, or by a Retry-After of a minute and more."""
         return self._stops.any or self._cause is not None or (now < self._retry_at and self._retry_at - self._closed_at >= _LONG_S)
 
     def admits(self, user: UserKey, *, now: float) -> bool:
-        """Say whether `user`, who is inside, may make another call: the gate is open, or he is the probe."""
+        """Say whether `user`, which is inside, may make another call: the gate is open, or it is the probe."""
         return not self._stops and now >= self._retry_at and (self._cause is None or self._probe == user)
 
     def expired(self, *, now: float) -> bool:
@@ -120,7 +120,7 @@ class Gate:
         return min((at for at in times if at > now), default=inf)
 
     def away_s(self, *, now: float) -> float:
-        """Return for how long nobody may ask, since the upstream has asked us to wait (s)."""
+        """Return for how long no call may be made, since the upstream has asked us to wait (s)."""
         return max(0.0, self._retry_at - now)
 
     def doubts(self, *, taken_at: float) -> bool:
@@ -183,11 +183,11 @@ class Gate:
     # ---- Verdicts from outside ----
 
     def await_verdict(self, *, now: float) -> None:
-        """Let nobody in until the first `release`; it is not held to be out meanwhile, so that nobody is parked for it."""
+        """Let no user in until the first `release`; it is not held to be out meanwhile, so that none is parked for it."""
         self._stops.await_verdict(now=now)
 
     def stop(self, cause: StopCause, *, now: float) -> None:
-        """Shut it to everybody, to probes too, until this cause is released: who stops it asks the upstream again by itself."""
+        """Shut it to all, to probes too, until this cause is released: what stops it asks the upstream again by itself."""
         self._stops.stop(cause, now=now, held_until=max(now, self._retry_at) + self._hold_s)
 
     def release(self, cause: StopCause, *, now: float) -> None:
@@ -262,7 +262,7 @@ class Gate:
         return not was_out and not self._stops.any
 
     def _give_way(self, user: UserKey, error: Retryable, *, was_out: bool, now: float) -> None:
-        """Heed a Retry-After; where others go before us a 429, too, once for all who were under way then."""
+        """Heed a Retry-After; where others go before us a 429, too, once for all that were under way then."""
         if error.retry_after_s is not None:
             self._closed_at = self._closed_at if was_out else now
             self._retry_at = max(self._retry_at, now + error.retry_after_s * (2 if self._courteous else 1))

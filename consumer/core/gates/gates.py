@@ -1,4 +1,4 @@
-"""All gates of a process: one per Sesamy vendor and one per Make account, whoever uses it. Pure."""
+"""The gates of a process: one per Sesamy vendor and one per Make account, for all of its parts."""
 
 from collections.abc import Callable, Collection, Mapping
 from math import inf
@@ -16,14 +16,14 @@ _BEFORE_FETCH_S = 10.0
 
 
 class Gates:
-    """All gates of a process: one per Sesamy vendor and one per Make account, whoever uses it."""
+    """All gates of a process: one per Sesamy vendor and one per Make account, for all of its parts."""
 
     def __init__(self, vendors: Mapping[str, Gate], accounts: Mapping[AccountId, Gate], lists: ListDoors | None = None) -> None:
         """Take the gates by vendor id and by account id, and the doors of the accounts' lists."""
         self.vendors, self.accounts, self.lists = vendors, accounts, lists or ListDoors()
         self.ready: Callable[[AccountId, float], bool] = lambda _account, _now: True
         self.late: Callable[[AccountId, float], bool] = lambda _account, _now: False
-        """Whether all that a write there must know is known (account, now): till then nobody is let in; and whether that takes too long."""
+        """Whether all that a write there must know is known (account, now): till then none is let in; and whether that takes too long."""
 
     def vendor(self, vendor: str, *, now: float) -> Door:
         """Say whether a fetch may begin: its three calls are paid for together, at the start."""
@@ -65,7 +65,7 @@ class Gates:
         )
 
     def forget(self) -> None:
-        """Begin anew at every gate: none of the users are ours any more, so nobody would be the probe."""
+        """Begin anew at every gate: none of the users are ours any more, so none would be the probe."""
         for gate in (*self.vendors.values(), *self.accounts.values()):
             gate.forget()
         self.lists.forget()

@@ -1,4 +1,4 @@
-"""Which lists of an account are left out of writes: a list that refuses everybody is its own trouble, not its siblings'. Pure."""
+"""The doors of lists: which ones are left out of writes. A list that refuses every user is its own trouble, not its siblings'."""
 
 from collections.abc import Mapping, Sequence
 from math import inf
@@ -38,7 +38,7 @@ class _Door(Struct):
     streak: set[UserKey] = field(default_factory=set)
     code: str = ""
     is_proven: bool = False
-    """Whether it has taken anybody of ours."""
+    """Whether it has taken a user of ours."""
     shut_at: float = inf
     began: int = 0
     """Visits that had begun when it shut: they say nothing of what came then."""
@@ -65,12 +65,12 @@ class ListDoors:
     The doors of the lists of all accounts.
 
     It promises: a list that refuses five different users in a row while another of its account takes them is left out; one
-    user at a time then probes it, after 5 s and then doubling to 60 s, and it is open once it takes one who came after it had shut;
+    user at a time then probes it, after 5 s and then doubling to 60 s, and it is open once it takes one that came after it had shut;
     an account's only list is never left out, nor are all of them: that is about the account, whose gate decides.
     """
 
     def __init__(self, *, heals: bool = True) -> None:
-        """Open all; `heals`: whether who is owed a list is tried again by itself, later: if not, none is ever left out."""
+        """Open all; `heals`: whether a user that is owed to a list is tried again by itself, later: if not, none is ever left out."""
         self._heals = heals
         self._doors: dict[tuple[AccountId, str], _Door] = {}
         self._begun = 0
@@ -78,7 +78,7 @@ class ListDoors:
     # ---- Asking ----
 
     def door(self, account: AccountId, lists: Sequence[str], *, now: float) -> Door:
-        """Say whether who is owed some lists of an account may be tried: as the most open of them says; none named: yes."""
+        """Say whether a user that is owed to some lists of an account may be tried: as the most open of them says; none named: yes."""
         doors = {self._at(account, one, now) for one in lists}
         return next((door for door in (Door.OPEN, Door.PROBE) if door in doors), Door.SHUT) if doors else Door.OPEN
 
@@ -101,7 +101,7 @@ class ListDoors:
     # ---- Writing ----
 
     def enter(self, user: UserKey, account: AccountId, lists: Sequence[str], *, now: float) -> Visit:
-        """Let `user` be written to the lists that are not left out; where one wants a probe, he is it. `leave` ends it."""
+        """Let `user` be written to the lists that are not left out; where one wants a probe, the user is it. `leave` ends it."""
         self._begun += 1
         doors = {one: self._at(account, one, now) for one in lists}
         if Door.OPEN in doors.values():

@@ -1,4 +1,4 @@
-"""How fast a process may ask one upstream: permits at a rate, promises of them, a share of the limits, a courtesy. Pure."""
+"""The pace of calls to one upstream: permits at a rate, promises of them, a share of the limits, a courtesy."""
 
 from math import inf
 from typing import Final
@@ -18,7 +18,7 @@ class Pace:
     The permits of one upstream.
 
     It promises: no more than `burst` + rate x time permits are given; what is promised to a user is there for it once the wait
-    that was said is over, whoever else asks by promise; what was slowed down doubles after each minute that ends with a success, up to
+    that was said is over, whichever others ask by promise; what was slowed down doubles after each minute that ends with a success, up to
     the share that was given.
     """
 

@@ -1,4 +1,4 @@
-"""What somebody outside has a gate shut for: a finding that no user's run could make or clear. Pure."""
+"""The stops of a gate: findings from outside that no user's run could make or clear."""
 
 from math import inf
 
@@ -17,7 +17,7 @@ class Stops:
     The causes for which a gate is stopped, and whether it awaits a first verdict.
 
     It promises: what is stopped stays so until that very cause is released; a stop may hold users until the time given with it; what
-    awaits its first verdict is shut until the first release, and holds nobody; what was asked for before a stop ended is doubted.
+    awaits its first verdict is shut until the first release, and holds no user; what was asked for before a stop ended is doubted.
     """
 
     def __init__(self) -> None:

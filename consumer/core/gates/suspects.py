@@ -1,4 +1,4 @@
-"""Whom an upstream forbids (403), and whether that is about these users or about our key: others' successes tell. Pure."""
+"""The suspects of a gate: which users an upstream forbids (403), and whether that is about them or about our key."""
 
 from collections import OrderedDict
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from ..model import UserKey
 
 _ROW: Final = 3
-"""So many different users in a row, with nobody's success in between, say that it is the key."""
+"""So many different users in a row, with no user's success in between, say that it is the key."""
 _KEPT: Final = 1000
 
 
@@ -15,12 +15,12 @@ class Suspects:
     The users that were forbidden.
 
     It promises: three different ones in a row are the key's fault, one never is, however often; a user that was forbidden
-    before somebody began who then succeeded is known to be the one it is about, and counts in no row again until its own success. The
+    before another began that then succeeded is known to be the one it is about, and counts in no row again until its own success. The
     last 1,000 are kept. Order is told by a serial number that grows with each run that begins.
     """
 
     def __init__(self) -> None:
-        """Suspect nobody."""
+        """Suspect no user."""
         self._forbidden: OrderedDict[UserKey, int] = OrderedDict()
         """User -> runs that had begun when it was first forbidden."""
         self._proven = -1
@@ -54,5 +54,5 @@ class Suspects:
         self._proven = max(self._proven, begun)
 
     def new_row(self) -> None:
-        """Begin the row anew: somebody has succeeded, or nothing is known any more."""
+        """Begin the row anew: a user has succeeded, or nothing is known any more."""
         self._row.clear()

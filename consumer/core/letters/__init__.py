@@ -1,1 +1,11 @@
-"""What was parked."""
+"""
+What was parked, and when it is tried again.
+
+It reads and writes no topic: records come in and go out as values.
+
+    record    a letter or a mark as a record, both ways
+    headers   the names of the headers, and what they say
+    book      the letters that are open
+    history   every letter, and what became of it
+    healing   which open letters are tried again, and when one is done
+"""

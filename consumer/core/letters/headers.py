@@ -1,4 +1,4 @@
-"""Headers of the dead-letter topic: their names, and how what they say is written and read."""
+"""The headers of the dead-letter topic: their names, and how what they say is written and read."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 _DIGITS: Final = 19
 """Kafka counts in 64 bits."""
 _MAX_HEADER_BYTES: Final = 16_384
-"""Ours are far shorter; a longer one is looked at by nobody, for whoever may write to the topic may write a megabyte."""
+"""Ours are far shorter; a longer one is not looked at, for a foreign writer to the topic may write a megabyte."""
 CODE: Final = "error.code"
 STAGE: Final = "error.stage"
 ATTEMPTS: Final = "attempts"

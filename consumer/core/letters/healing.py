@@ -35,7 +35,7 @@ class _Progress(Struct):
     left: set[AccountId]
     """The accounts that have not had what is asked for."""
     tried_at: float = -inf
-    """When a run was last made for it: the probe of a gate is who was tried longest ago."""
+    """When a run was last made for it: the probe of a gate is the user that was tried longest ago."""
     all_but_some_lists: set[AccountId] = field(default_factory=set)
     """Accounts that the last run wrote, but for the lists that its letters name."""
 
@@ -47,7 +47,7 @@ class Healing:
     It promises: of the open letters that are ours, by the source partition whose owner tries them (`OpenLetter.home`), a
     held one is tried again once its gate, and a door of the lists it names, is open, any other once an operator asks; after
     due users, at most 50 of one upstream, or of the same lists of one, at once, and never beyond the limits; a letter is done
-    when runs that began after the letter was read have done what it asks for, whoever asked for those runs. What is lost by
+    when runs that began after the letter was read have done what it asks for, whatever asked for those runs. What is lost by
     a crash or a rebalance is in the topic still. A round with nothing new is O(letters in the schedule), whatever waits.
     """
 
@@ -192,7 +192,7 @@ class Healing:
         return (1 if Door.PROBE in doors else _AT_ONCE) - self._taken_of[upstream]
 
     def _may_end(self, place: Place, now: float) -> bool:
-        """Say whether one of the accounts that are still owed lets somebody in."""
+        """Say whether one of the accounts that are still owed lets a user in."""
         return any(self._gates.account(account, now=now) is not Door.SHUT for account in self._left(place))
 
     def _reopened(self, place: Place) -> Reopened:

@@ -1,4 +1,4 @@
-"""Who left a list, and what that means for a write. Pure."""
+"""Consent: which readers left a list, and what that means for a write."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
@@ -18,11 +18,11 @@ _SIXTY_BITS: Final = 2**60 - 1
 """A larger number takes half as much memory again."""
 _WORDS_OF_LEAVING: Final = frozenset({"unsubscribed", "bounce", "bounced"})
 NAMELESS: Final = ""
-"""Stands for the id of who is known to have left, of whom no row says the id."""
+"""Stands for the id of a contact that is known to have left, where no row says the id."""
 _BLIND: Final = 20
 """So many known contacts without a status, and none with one, show that there is none to be read."""
 STALE_S: Final = 900.0
-"""What was read longer ago says nothing of who has left since: it is read again before the next write."""
+"""What was read longer ago says nothing of contacts that have left since: it is read again before the next write."""
 
 
 class Standing(Enum):
@@ -70,7 +70,7 @@ class Walk:
         """The second page was the first once more: whatever else there is can't be reached."""
 
     def goes_on(self, rows: Sequence[Row]) -> bool:
-        """Take a page; return whether the next is to be asked for: not after an empty or shorter one, nor one without anybody new."""
+        """Take a page; return whether the next is to be asked for: not after an empty or shorter one, nor one without a new contact."""
         ids = tuple(row.id for row in rows)
         ends = not ids or self._seen.issuperset(ids) or len(ids) < self._longest
         self.stuck = self.stuck or (self.page == 2 and bool(ids) and ids == self._first)  # noqa: PLR2004 - the second
@@ -83,10 +83,10 @@ class Walk:
 
 class Register:
     """
-    Who left one list: a salted hash of each address, and Make's id of the contact; nothing else.
+    The contacts that left one list: a salted hash of each address, and Make's id of the contact; nothing else.
 
-    It promises: only a row that says itself that it is not active enters; where a row of those who left does not say
-    so, or has no id to tell pages apart by, the register is none: who is in it is believed, who is not may have left all
+    It promises: only a row that says itself that it is not active enters; where a row of those that left does not say
+    so, or has no id to tell pages apart by, the register is none: it is believed that a contact in it left, another may have left all
     the same. A reading of the whole takes the place of the one before at once, when it is complete.
     """
 
@@ -117,7 +117,7 @@ class Register:
         self._coming, self._doubt = {}, ""
 
     def take(self, rows: Iterable[Row]) -> None:
-        """Take a page of those who left, of the whole."""
+        """Take a page of those that left, of the whole."""
         assert self._coming is not None
         self._enter(rows, self._coming)
 
@@ -133,13 +133,13 @@ class Register:
         self.read_at = read_at
 
     def refuse(self, code: str) -> None:
-        """Note that who left can't be read; whoever is known to have left stays so."""
+        """Note that the register can't be read; a contact that is known to have left stays so."""
         self.state, self.code = "none", code
 
     # ---- What changed since ----
 
     def left(self, rows: Iterable[Row]) -> None:
-        """Take rows of those who left lately."""
+        """Take rows of those that left lately."""
         for into in (self._left, self._coming):
             if into is not None:
                 self._enter(rows, into)
@@ -147,7 +147,7 @@ class Register:
             self.state, self.code = "none", self._doubt
 
     def returned(self, rows: Iterable[Row]) -> None:
-        """Take rows of the list's members: who states to be active is no longer in here."""
+        """Take rows of the list's members: one that states to be active is no longer in here."""
         for row in rows:
             if row.standing is Standing.ACTIVE and row.email:
                 key = self._key(row.email)
@@ -159,7 +159,7 @@ class Register:
         for row in rows:
             if row.standing is not Standing.LEFT or row.id is None:
                 self.doubt("silent" if row.standing is not Standing.ACTIVE else "contradicts")
-            if row.standing is Standing.LEFT and row.email and row.email.strip():  # Who has none but a telephone can't be written by one.
+            if row.standing is Standing.LEFT and row.email and row.email.strip():  # One without an address is not written.
                 key = self._key(row.email)
                 into[key] = row.id if row.id is not None else into.get(key, NAMELESS)
 
@@ -174,9 +174,9 @@ class Choice(Struct, frozen=True):
     lists: tuple[str, ...] = ()
     """The lists whose ids may be sent; none: the contact is updated by `contact`."""
     contact: ContactId | None = None
-    """Make's id of the contact; None: nobody is known by this address."""
+    """Make's id of the contact; None: no contact is known by this address."""
     is_hidden: bool = False
-    """Nobody was found by the address, but a register knows `contact`: it must be read by its id first, and can't be by `NAMELESS`."""
+    """No contact was found by the address, but a register knows `contact`: it must be read by its id first, and can't be by `NAMELESS`."""
     left: bool = False
     """Whether some list was left out because the contact had left."""
 
@@ -190,9 +190,9 @@ class Found(Struct, frozen=True):
 
 class Consent:
     """
-    What is known of those who left the lists of one account.
+    What is known of the contacts that left the lists of one account.
 
-    It promises: the id of a list is chosen for nobody whom its register holds, nor for a contact that says to have left, nor, unless
+    It promises: the id of a list is chosen for no contact that its register holds, nor for a contact that says to have left, nor, unless
     the settings say `add`, for a known contact whose status can't be read where the list's register is none.
     """
 
@@ -207,14 +207,14 @@ class Consent:
 
     @classmethod
     def without(cls, lists: Collection[str]) -> "Consent":
-        """Return what is known where nobody reads who left: nothing."""
+        """Return what is known where no register is read: nothing."""
         made = cls(lists, salt=b"")
         for one in made.registers.values():
             one.refuse("not-asked")
         return made
 
     def ready(self, *, now: float) -> bool:
-        """Say whether the account may be written: of each list it is known who left, or that this can't be known."""
+        """Say whether the account may be written: of each list it is known which contacts left, or that this can't be known."""
         return all(one.state == "none" or (one.state == "whole" and now - one.read_at < self.stale_s) for one in self.registers.values())
 
     def require(self, *, now: float) -> None:
@@ -222,7 +222,7 @@ class Consent:
         Let a write go on.
 
         Raises:
-            Held: `register`, where it is not known yet who left.
+            Held: `register`, where it is not known yet which contacts left.
         """
         self.asked = True
         if not self.ready(now=now):
@@ -234,7 +234,7 @@ class Consent:
         return self._silent if self._silent >= _BLIND and not self._spoke else 0
 
     def choose(self, lists: Sequence[str], email: str, found: Found | None) -> Choice:
-        """Return how the contact of `email` is to be written to `lists`, given what its address shows (None: nobody)."""
+        """Return how the contact of `email` is to be written to `lists`, given what its address shows (None: no contact)."""
         if found is not None:
             self._silent += found.standing is Standing.UNREADABLE
             self._spoke = self._spoke or found.standing is not Standing.UNREADABLE
@@ -246,7 +246,7 @@ class Consent:
         )
 
     def still(self, lists: Sequence[str], email: str) -> tuple[str, ...]:
-        """Return those of `lists` whose registers have not heard meanwhile that the contact left."""
+        """Return those of `lists` whose registers have not learnt meanwhile that the contact left."""
         return tuple(one for one in lists if self.registers[one].find(email) is None)
 
 
@@ -261,10 +261,10 @@ def choose(
     Return how a contact is to be written.
 
     Args:
-        found: what its address shows; None: nobody.
+        found: what its address shows; None: no contact.
         lists: by list, whether its register is whole, and the contact's id where it is in it.
         elsewhere: its ids in the registers of the account's other lists, which another vendor writes: where its address shows
-            nobody, they tell that it is there.
+            none, they tell that it is there.
     """
     here = [contact for _, contact in lists.values() if contact is not None]
     if found is None:

@@ -1,4 +1,4 @@
-"""A contact as Make.as has it, and what a resync changes of it. Pure."""
+"""A contact as Make.as has it, and what a resync changes of it."""
 
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -95,7 +95,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
     field: str
     action: Action
-    """`keep`: another hand's, or somebody's own will: a resync leaves it. `unknown`: Make.as can't be asked for it."""
+    """`keep`: another hand's, or the reader's own will: a resync leaves it. `unknown`: Make.as can't be asked for it."""
     now: str | None = None
     wanted: str | None = None
 

@@ -1,4 +1,4 @@
-"""What is written for a reader: contact, tags, products, subscriptions; and how that comes from a snapshot."""
+"""The documents of a reader: contact, tags, products, subscriptions; and how they come from a snapshot."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Snapshot -> the standard `sesamy_` tags. Pure."""
+"""The standard `sesamy_` tags, as they follow from a snapshot."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
@@ -34,7 +34,7 @@ def standard_tags(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def with_lasting(wanted: Sequence[str], found: Collection[str]) -> tuple[str, ...]:
-    """Return the wanted tags of a contact, sorted: who has once made a single purchase has made one, whatever Sesamy still lists."""
+    """Return the wanted tags of a contact, sorted: once made, a single purchase stays, whatever Sesamy still lists."""
     lasts = any(_is_form(tag) and tag.lower() == SINGLE_PURCHASE for tag in found)
     return tuple(sorted({*wanted, SINGLE_PURCHASE})) if lasts else tuple(wanted)
 
@@ -159,7 +159,7 @@ def _is_bought_article(entitlement: Entitlement, subscribed: Collection[str]) ->
 
 
 def _is_gifted(contract: Contract, snapshot: Snapshot) -> bool:
-    """Assumption: gifted where a gift flag stands on the contract, or a payer who is not the user."""
+    """Assumption: gifted where a gift flag stands on the contract, or a payer that is not the user."""
     if _is_set(contract.gift_mode) or _is_set(contract.is_gift):
         return True
     payer_id, payer_email = (contract.payer.id, contract.payer.email) if contract.payer else (None, None)

@@ -31,7 +31,7 @@ class Owed(Struct):
     since_ms: float = inf
     """Time of the oldest event, or of the oldest letter that will be tried again (ms)."""
     due_since_ms: float = inf
-    """The same, without users who wait for the end of a burst and for nothing else; inf: there are no others."""
+    """The same, without users that wait for the end of a burst and for nothing else; inf: there are no others."""
 
     def add(self, at_ms: float, due_ms: float, *, users: int = 1) -> None:
         """Count users whose oldest event is of `at_ms`; `due_ms`: the same, or inf where all of them wait for the end of a burst."""
@@ -137,7 +137,7 @@ def _cause(user: User, out_vendors: Collection[str], out_accounts: Collection[Ac
 def _shut(
     vendor: str, accounts: Collection[AccountId], out_vendors: Collection[str], out_accounts: Collection[AccountId]
 ) -> Collection[AccountId]:
-    """Return the gates that keep who owes to `accounts`: the vendor's, or all of theirs; none, where one of theirs is open."""
+    """Return the gates that keep a user that owes to `accounts`: the vendor's, or all of theirs; none, where one of theirs is open."""
     if vendor in out_vendors:
         return (SESAMY,)
     return accounts if all(account in out_accounts for account in accounts) else ()

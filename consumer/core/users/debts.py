@@ -1,4 +1,4 @@
-"""Debts: what a user owes to whom, when that is tried again, and when it becomes a letter."""
+"""Debts: what a user owes to which account, when that is tried again, and when it becomes a letter."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf

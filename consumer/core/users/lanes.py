@@ -1,4 +1,4 @@
-"""Which due user comes next: vendors in turn, urgent ones first, and nobody before a shut gate. Pure."""
+"""Lanes: which due user comes next: vendors in turn, urgent ones first, and none before a shut gate."""
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -9,9 +9,9 @@ from typing import Final, Protocol
 from ..model import SESAMY, AccountId, Door, UserKey
 
 _LONGEST_DUE_EVERY: Final = 4
-"""So often comes who is the longest due of those whom events ask for …"""
+"""So often comes the user that is the longest due of those that events ask for …"""
 _LONGEST_DUE_OF_ALL_EVERY: Final = 8
-"""… and so often, instead, who is the longest due of all: a vendor that is always at its rate must not keep letters for ever."""
+"""… and so often, instead, the one that is the longest due of all: a vendor that is always at its rate must not keep letters for ever."""
 
 TriedAt = Callable[[UserKey, AccountId], float]
 
@@ -27,7 +27,7 @@ class Doors(Protocol):
 
 
 class Rank(Enum):
-    """Who goes first."""
+    """Which user goes first."""
 
     URGENT = 0
     ROUTINE = 1
@@ -44,7 +44,7 @@ class Lane:
         self.urgent: OrderedDict[UserKey, float] = OrderedDict()
         self.routine: OrderedDict[UserKey, float] = OrderedDict()
         self.by_letter: OrderedDict[UserKey, float] = OrderedDict()
-        """Whom only letters ask for."""
+        """A user that only letters ask for."""
 
     def __len__(self) -> int:
         return len(self.urgent) + len(self.routine) + len(self.by_letter)
@@ -65,7 +65,7 @@ class Lanes:
 
     It promises: vendors are served in turn, and where there are several one has at most half of the workers; within
     a vendor urgent users come first, but every fourth pick is the longest due, and those that only letters ask for come where
-    nobody else could, but every eighth pick is the longest due of all ranks; a user is chosen only where its
+    no other could, but every eighth pick is the longest due of all ranks; a user is chosen only where its
     vendor's gate and one of the accounts it owes to let it; a probe is the user whose last try there is longest
     ago, never tried before all. Choosing costs O(lanes), a probe O(users tried there), however many users wait.
     """
@@ -96,7 +96,7 @@ class Lanes:
         return waiting
 
     def put(self, key: UserKey, accounts: tuple[AccountId, ...], *, rank: Rank, due_at: float) -> None:
-        """Line a due user up behind those that owe to the same accounts; before them, where he became due before the first."""
+        """Line a due user up behind those that owe to the same accounts; before them, where it became due before the first."""
         lanes = self._lanes[key.vendor]
         lane = lanes.get(accounts)
         if lane is None:
@@ -108,7 +108,7 @@ class Lanes:
             users.move_to_end(key, last=False)
 
     def remove(self, key: UserKey, accounts: tuple[AccountId, ...]) -> float:
-        """Take a user out of the lane of `accounts`; return when he became due."""
+        """Take a user out of the lane of `accounts`; return when it became due."""
         lane = self._lanes[key.vendor][accounts]
         due_at = next(users.pop(key) for users in (lane.urgent, lane.routine, lane.by_letter) if key in users)
         if not lane:
@@ -161,7 +161,7 @@ class Lanes:
         opened = {account for account, at in by_account.items() if at is Door.OPEN}
         probed = {account for account, at in by_account.items() if at is Door.PROBE}
         if door is Door.PROBE:
-            for accounts in (opened, probed):  # Those who owe only to a shut account may be all there are.
+            for accounts in (opened, probed):  # Those that owe only to a shut account may be all there are.
                 lane, key = self._longest_ago(vendor, accounts, SESAMY, tried_at)
                 if key is not None:
                     return key, _among(lane, accounts)

@@ -76,7 +76,7 @@ class Line:
         return due_at
 
     def drop(self, user: User) -> None:
-        """Take a user out altogether; its timers are left to whoever gives many up (see `Timers.keep`)."""
+        """Take a user out altogether; its timers are left to what gives many up (see `Timers.keep`)."""
         if user.lane is not None:
             self.leave_lane(user)
         del self.users[user.key]

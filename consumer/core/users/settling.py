@@ -1,4 +1,4 @@
-"""Which runs outside the group count as done, by what the topic says meanwhile. Pure."""
+"""Settling: which runs outside the group count as done, by what the topic says meanwhile."""
 
 from collections.abc import Iterable, Mapping
 
@@ -17,7 +17,7 @@ class _Watch(Struct):
     ended: bool = False
 
 
-class Follow:
+class Settling:
     """
     The users that a process outside the group writes for, beside pods that write for them, too.
 
@@ -33,7 +33,7 @@ class Follow:
 
     @property
     def users(self) -> Iterable[UserKey]:
-        """Return those who have begun and are not settled."""
+        """Return those that have begun and are not settled."""
         return self._watches.keys()
 
     def started(self, user: UserKey) -> None:
@@ -44,12 +44,12 @@ class Follow:
         """Note that nothing more is written for the user."""
         self._watches.setdefault(user, _Watch()).ended = True
 
-    def asking(self) -> tuple[UserKey, ...]:
-        """Return those for whom the topic's end is to be asked now."""
+    def to_ask(self) -> tuple[UserKey, ...]:
+        """Return those for which the topic's end is to be asked now."""
         return tuple(user for user, watch in self._watches.items() if watch.ended and watch.ends is None)
 
     def end_is(self, users: Iterable[UserKey], ends: Mapping[int, int]) -> None:
-        """Note the topic's end, as asked after `users` were returned by `asking`."""
+        """Note the topic's end, as asked after `users` were returned by `to_ask`."""
         for user in users:
             self._watches[user].ends = ends
 
@@ -64,12 +64,12 @@ class Follow:
             watch.newest[partition] = offset
 
     def missed(self, partition: int) -> None:
-        """Note that records were lost to us: they may have been anybody's, at any time."""
+        """Note that records were lost to us: they may have been of any user, at any time."""
         for watch in self._watches.values():
             watch.newest[partition] = -1
 
     def settled(self) -> tuple[list[UserKey], list[UserKey]]:
-        """Take out who is settled; return the users that are done, and those that need one more run."""
+        """Take out the settled users; return the users that are done, and those that need one more run."""
         done: list[UserKey] = []
         again: list[UserKey] = []
         for user, watch in self._watches.items():

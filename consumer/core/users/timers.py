@@ -1,4 +1,4 @@
-"""Whose time comes next: events that wait for quiet, and debts in backoff. Pure."""
+"""Timers: which user's time comes next: events that wait for quiet, and debts in backoff."""
 
 from collections.abc import Container, Iterator
 from heapq import heapify, heappop, heappush
@@ -12,7 +12,7 @@ class Timers:
     """
     Two heaps.
 
-    They promise: who waits for quiet is there once, at a place that may be earlier than his due time; one entry per
+    They promise: a user that waits for quiet is there once, at a place that may be earlier than its due time; one entry per
     debt whose time has not come.
     """
 
@@ -21,18 +21,18 @@ class Timers:
         self._backoff: list[tuple[float, UserKey, AccountId]] = []
 
     def next_at(self) -> float:
-        """Return when somebody becomes due next; inf: nobody."""
+        """Return when a user becomes due next; inf: none does."""
         return min(
             self._debounce[0].wake_at if self._debounce else inf,
             self._backoff[0][0] if self._backoff else inf,
         )
 
     def add(self, user: User) -> None:
-        """Let a user wait who was never here."""
+        """Let a user wait that was never here."""
         heappush(self._debounce, user)
 
     def arm(self, user: User) -> None:
-        """Let a user wait until his events are due, unless he does."""
+        """Let a user wait until its events are due, unless it does."""
         if user.wake_at == inf != user.due_at:
             user.wake_at = user.due_at
             heappush(self._debounce, user)
@@ -42,7 +42,7 @@ class Timers:
         heappush(self._backoff, (at, user, account))
 
     def quiet(self, now: float) -> Iterator[User]:
-        """Take out whose events are due."""
+        """Take out the users whose events are due."""
         while self._debounce and self._debounce[0].wake_at <= now:
             user = heappop(self._debounce)
             if user.due_at > now:
@@ -53,7 +53,7 @@ class Timers:
             yield user
 
     def reminded(self, now: float) -> Iterator[UserKey]:
-        """Take out whose debts have waited long enough; some may be paid."""
+        """Take out the users whose debts have waited long enough; some may be paid."""
         while self._backoff and self._backoff[0][0] <= now:
             yield heappop(self._backoff)[1]
 

@@ -48,7 +48,7 @@ class User(Struct, order=True, gc=False):
     partition: int
     offset: int
     """
-    Its token: the oldest event not covered; offset -1: none. Then a partition is the one whose log has lost it: nobody could read
+    Its token: the oldest event not covered; offset -1: none. Then a partition is the one whose log has lost it: no pod could read
     of the user again (see `is_orphan`).
     """
     lane: tuple[AccountId, ...] | None = None

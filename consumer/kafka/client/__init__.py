@@ -1,1 +1,11 @@
-"""How we reach Kafka, and what its errors mean."""
+"""
+How we reach Kafka, and what its errors mean.
+
+It knows no event, no user and no letter: records are bytes here.
+
+    connect    a member of the group, a reader, a producer, with our options
+    clients    aiokafka's clients, with a fence around them
+    metadata   what aiokafka does not ask of the brokers
+    reader     reads partitions without a group
+    failures   what each of Kafka's errors means to us
+"""

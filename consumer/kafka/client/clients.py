@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from ...telemetry.fences import Parts, only_ours, put_down
+from ...telemetry.fences import ClientParts, only_ours, put_down
 from . import metadata
 
 P = ParamSpec("P")
@@ -76,7 +76,7 @@ class Reader(AIOKafkaConsumer):  # type: ignore[misc]
         """Stop, whatever becomes of it; leaves the group where it is in one."""
         await put_down(self.stop, self._parts, limit_s=limit_s)
 
-    def _parts(self) -> Parts:
+    def _parts(self) -> ClientParts:
         at_work, fetcher = self._coordinator, self._fetcher
         names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
         tasks = {getattr(at_work, name, None) for name in names} | {getattr(fetcher, "_fetch_task", None)}
@@ -128,7 +128,7 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
 
 @_fenced("start", "describe_cluster", "create_topics")
 class Admin(AIOKafkaAdminClient):  # type: ignore[misc]
-    """Who makes topics."""
+    """The client that makes topics."""
 
     async def put_down(self, *, limit_s: float) -> None:
         """Close, whatever becomes of it."""

@@ -1,4 +1,4 @@
-"""How every client of ours reaches Kafka: a member of the group, a reader, a producer."""
+"""The connections to Kafka: a member of the group, a reader, a producer."""
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -170,7 +170,7 @@ async def producing(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[Produ
 
 
 @asynccontextmanager
-async def asking(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[Reader]:
+async def for_command(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[Reader]:
     """
     Give such a consumer to a command that ends where Kafka does not answer.
 

@@ -1,4 +1,4 @@
-"""What Kafka's errors mean to us: wait, end with a cure, or a damaged batch."""
+"""Kafka's errors, and what each means to us: wait, end with a cure, or a damaged batch."""
 
 import ssl
 import struct
@@ -23,7 +23,7 @@ from ...settings import tls
 from ...settings.model import KafkaSettings
 from ...telemetry.logs import log
 
-__all__ = ["KafkaError"]  # For those who must not know the client.
+__all__ = ["KafkaError"]  # For files that must not know the client.
 
 _log = log(__name__)
 LOST: Final[tuple[type[Exception], ...]] = (KafkaError, TimeoutError, OSError)
@@ -47,7 +47,7 @@ with suppress(ImportError):  # Without it such a batch is an UnsupportedCodecErr
 WITHOUT_BROKER_S: Final = 600.0
 """How long a pod waits for Kafka before it ends."""
 REBUILD_MAX_S: Final = 5.0
-"""The longest pause between two tries to reach Kafka: who comes back from an outage must not be late by more."""
+"""The longest pause between two tries to reach Kafka: a client that comes back from an outage must not be late by more."""
 _COMMAND_WITHOUT_BROKER_S: Final = 120.0
 _AGAIN_S: Final = 1.0
 TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
@@ -114,7 +114,7 @@ class Patience:
     """
     The patience of one command.
 
-    It promises: who has never reached Kafka ends at once, and so does who is refused; who has lost it tries again for
+    It promises: one that has never reached Kafka ends at once, and so does one that is refused; one that has lost it tries again for
     two minutes after it was last there.
     """
 

@@ -1,4 +1,4 @@
-"""What aiokafka does not do: pause between two refreshes of metadata, tell topics of one name apart, and ask for many offsets at once."""
+"""Metadata beyond aiokafka: a pause between two refreshes, topics of one name told apart, and many offsets asked for at once."""
 
 import asyncio
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""The one loop that reads partitions without a group, over lost offsets, damaged batches and lost brokers."""
+"""The partition reader: the one loop that reads without a group, over lost offsets, damaged batches and lost brokers."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
@@ -22,21 +22,21 @@ Opened = Callable[[], AbstractAsyncContextManager[Reader]]
 """Gives a consumer without a group."""
 
 
-class Turn(Struct, frozen=True, kw_only=True):
+class Poll(Struct, frozen=True, kw_only=True):
     """What one poll has brought, by partition."""
 
     records: Mapping[int, Sequence[Any]] = {}
     gone: Mapping[int, int] = {}
-    """Partitions whose next record is not there, each with the first that is; they wait for `Outside.go_on`."""
+    """Partitions whose next record is not there, each with the first that is; they wait for `PartitionReader.go_on`."""
     damaged: Mapping[int, Exception] = {}
     """Partitions whose next batch can't be unpacked; they wait for `go_on`, `leave_out` or the end."""
     is_answer: bool = False
     """Whether every partition that was asked has answered since this was last so."""
 
 
-class Outside:
+class PartitionReader:
     """
-    Reads partitions outside the group; who uses it says where to begin, and what to do with what is gone or damaged.
+    Reads partitions outside the group; its user says where to begin, and what to do with what is gone or damaged.
 
     It promises: a record is handed out once, over the lives of several consumers, and none is left out that was not
     said to be gone or damaged; where one partition is damaged, nothing of the others is lost; brokers that fall silent for
@@ -48,7 +48,7 @@ class Outside:
         topic: str,
         *,
         begin: Callable[[], Awaitable[None]],
-        each: Callable[[Turn], Awaitable[None]],
+        each: Callable[[Poll], Awaitable[None]],
         poll_ms: int,
         max_records: int,
     ) -> None:
@@ -102,36 +102,36 @@ class Outside:
         good()
         self._answers = Answers(anyio.current_time())
         while not self._is_over:
-            turn = await self._poll(consumer)
-            if turn.is_answer:
+            poll = await self._poll(consumer)
+            if poll.is_answer:
                 good()
-            await self._each(turn)
+            await self._each(poll)
 
-    async def _poll(self, consumer: Reader) -> Turn:
+    async def _poll(self, consumer: Reader) -> Poll:
         now = anyio.current_time()
         self._out = {partition: at for partition, at in self._out.items() if at > now}
         asked = self._tps(self.asked)
         if not asked:
             await anyio.sleep(self._poll_ms / 1000)
-            return Turn(is_answer=self._answers.has_come(consumer, asked, now=anyio.current_time()))
+            return Poll(is_answer=self._answers.has_come(consumer, asked, now=anyio.current_time()))
         try:
             batches = await consumer.getmany(*asked, timeout_ms=self._poll_ms, max_records=self._max_records)
         except OffsetOutOfRangeError as error:
-            return Turn(gone=await self.firsts([tp.partition for tp in error.args[0]]))
+            return Poll(gone=await self.firsts([tp.partition for tp in error.args[0]]))
         except DAMAGED as error:
             if not is_damage(error):
                 raise
             found = await damaged(consumer, {tp: self.at[tp.partition] for tp in asked})
-            return Turn(damaged={tp.partition: why for tp, why in found.items()})
+            return Poll(damaged={tp.partition: why for tp, why in found.items()})
         # It raises before the records count as read: the next consumer reads them.
         is_answer = self._answers.has_come(consumer, asked, now=anyio.current_time())
         for tp in asked:
             self._move(consumer, tp, batches.get(tp, ()))
-        return Turn(records={tp.partition: records for tp, records in batches.items()}, is_answer=is_answer)
+        return Poll(records={tp.partition: records for tp, records in batches.items()}, is_answer=is_answer)
 
     def _move(self, consumer: Reader, tp: TopicPartition, records: Sequence[Any]) -> None:
         at = records[-1].offset + 1 if records else self.at[tp.partition]
-        # Behind the last record may stand control records, which nobody hands out, or nothing where the topic is compacted.
+        # Behind the last record may stand control records, which are not handed out, or nothing where the topic is compacted.
         self.at[tp.partition] = max(at, consumer.position_now(tp) or 0)
 
     # ---- Which partitions, and from where ----
@@ -232,7 +232,7 @@ async def offsets_at(consumer: Reader, partitions: Iterable[TopicPartition], at_
     return {tp.partition: one.offset if one is not None else None for tp, one in found.items()}
 
 
-# ---- Which batch is damaged, and who is silent ----
+# ---- Which batch is damaged, and which broker is silent ----
 
 
 async def damaged(consumer: Reader, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, Exception]:

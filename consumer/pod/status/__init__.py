@@ -1,1 +1,13 @@
-"""What a pod says of itself."""
+"""
+What a pod says of itself.
+
+It changes nothing of the service, and shows no personal data.
+
+    report    the status of now, made from the service
+    tree      the shape of a status
+    explain   why one user is not synced yet
+    tables    a status as tables of words, for page and terminal
+    page      a status as HTML
+    gauges    a status as metrics
+    server    probes, metrics and page over HTTP
+"""

@@ -1,4 +1,4 @@
-"""Why a user is not synced yet, as this pod knows it."""
+"""The explanation of one user: why it is not synced yet, as this pod knows it."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -31,10 +31,10 @@ _WORDS: Final = {
 def explain(service: "Service", vendor: str, user: str) -> Explanation:
     """Say why; O(what is owed to this one user)."""
     key, now = UserKey(vendor, user), anyio.current_time()
-    dirty = service.backlog.schedule.users.get(key)
+    found = service.backlog.schedule.users.get(key)
     letters = _letters(service, key)
     number = _partition(service, key)
-    state = _state(service, key, dirty, now=now, parked=bool(letters), partition=number)
+    state = _state(service, key, found, now=now, parked=bool(letters), partition=number)
     since = service.workers.since(key)
     return Explanation(
         vendor=shown(vendor, limit=256),
@@ -42,23 +42,23 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
         state=state,  # type: ignore[arg-type]
         why=_WORDS[state],
         since_s=None if since is None else round(now - since, 3),
-        due_s=round(max(0.0, dirty.due_at - now), 3) if dirty is not None and dirty.due_at != float("inf") else None,
-        owed=_owed(service, key, dirty, now),
-        tokens=tuple(str(Place(*token)) for token in dirty.tokens()) if dirty is not None else (),
+        due_s=round(max(0.0, found.due_at - now), 3) if found is not None and found.due_at != float("inf") else None,
+        owed=_owed(service, key, found, now),
+        tokens=tuple(str(Place(*token)) for token in found.tokens()) if found is not None else (),
         letters=letters,
         partition=number,
         is_ours=number in service.backlog.ledger.partitions,
     )
 
 
-def _state(service: "Service", key: UserKey, dirty: User | None, *, now: float, parked: bool, partition: int | None) -> str:  # noqa: PLR0911
+def _state(service: "Service", key: UserKey, user: User | None, *, now: float, parked: bool, partition: int | None) -> str:  # noqa: PLR0911
     if key.vendor not in service.up.vendors:
         return "unknown-vendor"
-    if dirty is not None:
-        standing = dirty.standing(now)
+    if user is not None:
+        standing = user.standing(now)
         if standing in {Standing.RUNNING, Standing.PARKING}:
             return str(standing.value)
-        if dirty.debts:
+        if user.debts:
             return "owed"
         return "due" if standing is Standing.DUE else "waiting"
     if parked:
@@ -72,12 +72,12 @@ def _state(service: "Service", key: UserKey, dirty: User | None, *, now: float, 
     return "clean"
 
 
-def _owed(service: "Service", key: UserKey, dirty: User | None, now: float) -> tuple[OwedAccount, ...]:
-    if dirty is None:
+def _owed(service: "Service", key: UserKey, user: User | None, now: float) -> tuple[OwedAccount, ...]:
+    if user is None:
         return ()
     return tuple(
         _one_owed(service, key, account, attempts=debt.attempts, code=debt.code, next_try_s=max(0.0, debt.not_before - now), now=now)
-        for account, debt in dirty.debts.items()
+        for account, debt in user.debts.items()
     )
 
 
@@ -86,7 +86,7 @@ def _one_owed(
 ) -> OwedAccount:
     gates = service.up.gates
     if not code and account != SESAMY and not gates.ready(account, now):
-        code = "register"  # Who left its lists is read first.
+        code = "register"  # Its registers are read first.
     gate = (gates.vendors[key.vendor] if account == SESAMY else gates.accounts[account]).state(now=now)
     return OwedAccount(
         account=account or "sesamy",

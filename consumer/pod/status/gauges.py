@@ -16,7 +16,7 @@ _GATE_CAUSES: Final = tuple(cause for cause in get_args(GateCause) if cause)
 
 
 class Scrape(Collector):
-    """What one scrape is given: what was counted, and a status as gauges. It asks nobody, so any thread may put it into words."""
+    """What one scrape is given: what was counted, and a status as gauges. It asks no other part, so any thread may put it into words."""
 
     def __init__(self, registry: CollectorRegistry, status: Status, *, now: float) -> None:
         """Take what was counted, and the status of `now` (wall time, s)."""

@@ -1,4 +1,4 @@
-"""What the service says of itself, asked whenever a probe, a page or a scrape comes."""
+"""The report: what the service says of itself, asked whenever a probe, a page or a scrape comes."""
 
 import time
 from collections import Counter
@@ -39,24 +39,24 @@ _LETTERS_LATE_S: Final = 30.0
 _LETTERS_UNREAD_S: Final = 60.0
 _MOVE_LATE_S: Final = 180.0
 _RUN_LATE_S: Final = 600.0
-_SURVEY_REST: Final = 50
+_COUNT_REST: Final = 50
 """A look at all dirty users is followed by so many times its length without one: it takes at most 2 % of the time."""
 
 
-class Pulse:
+class Report:
     """What one service says of itself."""
 
     def __init__(self, service: "Service", *, started_at: float, host: str = "") -> None:
         """Take the service, when it began (wall time, s) and where it runs."""
         self._service, self._started_at, self._host = service, started_at, shown(host)
         self._fingerprint = service.settings.fingerprint()
-        self._survey, self._survey_again_at = Counts(), 0.0
+        self._counts, self._count_again_at = Counts(), 0.0
         self._oldest_letter_ms: int | None = None
 
     def status(self) -> Status:
         """Return the status of now."""
         service, now = self._service, anyio.current_time()
-        seen = self._surveyed()
+        seen = self._counted()
         failing = service.writer.failing_since
         writable = failing is None or now - failing < _LETTERS_LATE_S
         readable = now - service.follower.followed_at < _LETTERS_UNREAD_S
@@ -94,12 +94,12 @@ class Pulse:
             settings_fingerprint=self._fingerprint,
         )
 
-    def _surveyed(self) -> Counts:
+    def _counted(self) -> Counts:
         began = time.perf_counter()
-        if began >= self._survey_again_at:
+        if began >= self._count_again_at:
             service, now = self._service, anyio.current_time()
             gates = service.up.gates
-            self._survey = count(
+            self._counts = count(
                 service.backlog.schedule.users.values(),
                 service.up.account_ids,
                 out_vendors={vendor for vendor, gate in gates.vendors.items() if gate.closed(now=now)},
@@ -109,8 +109,8 @@ class Pulse:
             )
             self._oldest_letter_ms = service.backlog.healing.book.oldest_parked_ms()
             ended = time.perf_counter()
-            self._survey_again_at = ended + (ended - began) * _SURVEY_REST
-        return self._survey
+            self._count_again_at = ended + (ended - began) * _COUNT_REST
+        return self._counts
 
 
 def _age_s(at_ms: float, wall: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Probes, metrics and the status page: a small read-only HTTP server that never holds the consumer up."""
+"""The status server: probes, metrics and the page over a small read-only HTTP that never holds the consumer up."""
 
 import asyncio
 import time
@@ -21,11 +21,11 @@ from .page import POLICY, page
 from .tree import Explanation, Status
 
 _CONNECTIONS: Final = 256
-"""At once; who comes then is hung up on. Descriptors are the consumer's, too."""
+"""At once; one more is hung up on. Descriptors are the consumer's, too."""
 _SEND_S: Final = 15.0
-"""Who has not taken an answer by then is hung up on, so that what they don't read is not kept."""
+"""A client that has not taken an answer by then is hung up on, so that what it does not read is not kept."""
 _SCRAPED_S: Final = 1.0
-"""A scrape's text serves all who ask within so long."""
+"""A scrape's text serves all that ask within so long."""
 _FORMATS: Final = 8
 ID_CHARS: Final = 256
 Explain = Callable[[str, str], Explanation]
@@ -47,7 +47,7 @@ async def serving(
     Serve while the block lasts; give the port.
 
     It promises: GET and HEAD only, no personal data, nothing that waits for anything but `status`, a plain function; many
-    who ask, slow readers and large answers hold up nobody but themselves.
+    clients, slow readers and large answers hold up nothing but themselves.
 
     Args:
         port: 0 takes a free one; whether there is to be a server at all is the caller's business.
@@ -96,7 +96,7 @@ async def _sent_in_time(request: web.Request, handler: Callable[[web.Request], A
 
 
 class _Scrapes:
-    """The text of `/metrics`: written beside the loop, one at a time, and once for all who ask within a second."""
+    """The text of `/metrics`: written beside the loop, one at a time, and once for all that ask within a second."""
 
     def __init__(self, status: Callable[[], Status], registry: CollectorRegistry) -> None:
         self._status, self._registry = status, registry
@@ -113,7 +113,7 @@ class _Scrapes:
         async with self._lock:
             made_at, text = self._made.get(content_type, (-inf, b""))
             if anyio.current_time() - made_at >= _SCRAPED_S:
-                if len(self._made) >= _FORMATS:  # Who asks names the version.
+                if len(self._made) >= _FORMATS:  # The client names the version.
                     self._made.clear()
                 made_at = anyio.current_time()
                 text = await anyio.to_thread.run_sync(encode, Scrape(self._registry, self._status(), now=time.time()))

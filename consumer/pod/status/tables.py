@@ -1,4 +1,4 @@
-"""What a person is shown of a status, as tables of words: the page and the terminal draw the same. Pure."""
+"""The tables that a person is shown of a status, as words: the page and the terminal draw the same."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal

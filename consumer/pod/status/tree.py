@@ -1,4 +1,4 @@
-"""What a pod says of itself: one frozen tree for `/status.json`, the page, the probes and the pulled metrics. No personal data."""
+"""The tree of what a pod says of itself, frozen: for `/status.json`, the page, the probes and the metrics. No personal data."""
 
 from typing import Literal
 
@@ -67,7 +67,7 @@ class GateStatus(Struct, frozen=True, kw_only=True):
     closed_s: float = 0.0
     next_try_s: float = 0.0
     waiting_users: int = 0
-    """Users who are due and owed here."""
+    """Users that are due and owed here."""
     held_users: int = 0
     """Users, and letters that will be tried again, that wait for nothing but this gate to open."""
     rate_share: float = 1.0
@@ -87,16 +87,16 @@ class ListStatus(Struct, frozen=True, kw_only=True):
     oldest_pending_s: float | None = None
     """Age of the oldest event not covered yet, or of the oldest letter that will be tried again; None: nothing pending."""
     oldest_due_s: float | None = None
-    """The same, without users who wait for the end of a burst and for nothing else."""
+    """The same, without users that wait for the end of a burst and for nothing else."""
     owed_users: int = 0
     register: Literal["unread", "whole", "none"] = "unread"
-    """Of those who left the list: not read yet (nothing was to be written), read, or not to be had."""
+    """The register of those that left the list: not read yet (nothing was to be written), read, or not to be had."""
     register_code: str = ""
     """Why there is none."""
     left: int = 0
     """Contacts known to have left."""
     door: Literal["open", "left-out", "probing"] = "open"
-    """Left out: it refuses whom its siblings take; one user at a time tries it again (probing)."""
+    """Left out: it refuses users that its siblings take; one user at a time tries it again (probing)."""
     door_code: str = ""
     """What it answered last."""
     left_out_s: float = 0.0
@@ -131,7 +131,7 @@ class UnknownType(Struct, frozen=True, kw_only=True):
 
 
 class IgnoredFilter(Struct, frozen=True, kw_only=True):
-    """One time that Sesamy gave rows whoever it was asked for: what was written before it was found may be another's."""
+    """One time that Sesamy gave rows whichever user it was asked for: what was written before it was found may be another's."""
 
     vendor: str
     resource: str

@@ -1,4 +1,4 @@
-"""What came back, and its JSON in our nouns."""
+"""The answer to a call, and its JSON in our nouns."""
 
 from typing import TypeVar
 

@@ -1,4 +1,4 @@
-"""One bounded JSON exchange; every failure becomes one of our errors. The only room that builds requests."""
+"""The exchange of one call: JSON within bounds; every failure becomes one of our errors. No other file builds requests."""
 
 import ssl
 import time

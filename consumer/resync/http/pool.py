@@ -1,4 +1,4 @@
-"""The connections' pool: what waits on an idle connection is nobody's answer."""
+"""The connections' pool: what waits on an idle connection is no call's answer."""
 
 import select
 from collections.abc import Callable
@@ -18,7 +18,7 @@ last_word: ContextVar[Callable[[], object] | None] = ContextVar("last_word", def
 
 class Pool(aiohttp.TCPConnector):
     """
-    A pool that hands no connection out again which has anything to read, nor any to who may not send any more.
+    A pool that hands no connection out again which has anything to read, nor any to a call that may not send any more.
 
     aiohttp looks only whether an idle connection is open, and takes bytes that a server sent unasked for the answer to the
     next request, which is another user's. And to get a connection takes time, in which a lease may end: a process that was

@@ -1,4 +1,4 @@
-"""What an answer means that says no: not to this user, not with this key, not now, and when to come again."""
+"""Refusals: what an answer means that says no: not to this user, not with this key, not now, and when to come again."""
 
 from collections.abc import Callable, Collection
 from datetime import UTC
@@ -15,7 +15,7 @@ from .answers import Answer
 _DENIED: Final = 401
 _FORBIDDEN: Final = 403
 _ASKS_FOR_PATIENCE: Final = frozenset({429, 503})
-"""Of everybody; a Retry-After beside another status is about this one call."""
+"""For all users; a Retry-After beside another status is about this one call."""
 _RETRY_AFTER_MIN_S, _RETRY_AFTER_MAX_S = 1.0, 3600.0
 
 

@@ -14,10 +14,10 @@ from consumer.core.answers.snapshot import Contract, Item, Profile, Snapshot
 from consumer.core.errors import Denied, Fatal, Refused, Retryable
 from consumer.core.mapping.documents import Documents
 from consumer.core.model import AccountId, UserKey
-from consumer.core.users.settling import Follow
+from consumer.core.users.settling import Settling
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from consumer.resync.filters import Filters
-from consumer.resync.makeas import Written
+from consumer.resync.makeas import WriteOutcome
 from consumer.settings.model import WorkerSettings
 from consumer.telemetry.fences import PartEnded
 from consumer.telemetry.metrics import Metrics
@@ -83,7 +83,7 @@ class Account:
     def __init__(self, house: House, account: AccountId) -> None:
         self._house, self._account = house, account
 
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> Written:
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> WriteOutcome:
         assert limit_s() > 0
         await permit()
         user = UserKey("v1", documents.subscriber.external_id)
@@ -91,14 +91,14 @@ class Account:
         if errors := self._house.write_errors.get((self._account, user)):
             raise errors.pop(0)
         self._house.written.append((self._account, user))
-        return Written(consent_kept=False, taken=tuple(lists))
+        return WriteOutcome(consent_kept=False, taken=tuple(lists))
 
 
 class Ears:
     """What follows the topic: it is ready, and has read up to its end, when a test says so."""
 
     def __init__(self) -> None:
-        self.follow = Follow()
+        self.settling = Settling()
         self.is_ready = anyio.Event()
         self.is_ready.set()
         self.end = 10
@@ -107,10 +107,10 @@ class Ears:
 
     async def run(self) -> None:
         while self.fails is None:
-            if users := self.follow.asking():
-                self.follow.end_is(users, {0: self.end})
+            if users := self.settling.to_ask():
+                self.settling.end_is(users, {0: self.end})
             if self.reads_on:
-                self.follow.read(0, self.end)
+                self.settling.read(0, self.end)
             await anyio.sleep(0.02)
         raise self.fails
 
@@ -119,7 +119,7 @@ class Ears:
 
     def hear(self, user: UserKey) -> None:
         """Hear an event that stands before the end of now."""
-        self.follow.seen(user, 0, self.end)
+        self.settling.seen(user, 0, self.end)
         self.end += 1
 
 
@@ -135,8 +135,8 @@ class Crew:
         up = Upstreams({"v1": Vendor(sesamy, accounts)}, limits, filters=Filters({"v1": sesamy}, limits.vendors))
         self.batch = Batch(settings, up, Metrics(settings), report=self.told.append, unsaved=unsaved, tail=self._tail)
 
-    def _tail(self, _: object, follow: Follow) -> Ears:
-        self.ears.follow = follow
+    def _tail(self, _: object, settling: Settling) -> Ears:
+        self.ears.settling = settling
         return self.ears
 
     async def run(self, *users: UserKey, limit_s: float = 600) -> list[Synced]:

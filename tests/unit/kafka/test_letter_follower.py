@@ -136,7 +136,7 @@ async def test_where_our_position_is_gone_reading_goes_on_at_the_first_record_th
     topic.at[LETTERS], topic.first[LETTERS] = rows(0, 1, 2, 3, 4, 5), 4
 
     assert await follow.run_for(10) == ["u4", "u5"]
-    assert follow.follower._outside.at == {0: 6}
+    assert follow.follower._reader.at == {0: 6}
 
 
 @virtual
@@ -147,4 +147,4 @@ async def test_a_topic_that_was_made_anew_takes_its_old_letters_along() -> None:
     topic.at[LETTERS] = rows(8)
 
     assert await follow.run_for(10) == ["u8"]
-    assert follow.follower._outside.at == {0: 1}
+    assert follow.follower._reader.at == {0: 1}

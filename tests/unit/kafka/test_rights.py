@@ -135,10 +135,10 @@ class Answers:
 
 def answered(monkeypatch: pytest.MonkeyPatch, answers: Answers) -> None:
     @asynccontextmanager
-    async def asking(_: KafkaSettings) -> AsyncIterator[Answers]:
+    async def connected(_: KafkaSettings) -> AsyncIterator[Answers]:
         yield answers
 
-    monkeypatch.setattr(rights, "asking", asking)
+    monkeypatch.setattr(rights, "connected", connected)
 
 
 async def test_run_ends_where_letters_would_overwrite_each_other_and_check_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

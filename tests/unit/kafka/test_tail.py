@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from consumer.core.errors import Fatal
 from consumer.core.model import UserKey
-from consumer.core.users.settling import Follow
+from consumer.core.users.settling import Settling
 from consumer.kafka.client import connect
 from consumer.kafka.tail import Tail
 from consumer.settings.model import KafkaSettings
@@ -19,7 +19,7 @@ from tests.topic_outside import Log, Part
 ANN, BO, CAT, DAN = (UserKey("v", name) for name in ("ann", "bo", "cat", "dan"))
 
 
-class Heard(Follow):
+class Heard(Settling):
     """Keeps what it is told, too."""
 
     def __init__(self) -> None:

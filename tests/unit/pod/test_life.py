@@ -10,7 +10,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from consumer.pod.service import Service
-from consumer.pod.status.report import Pulse
+from consumer.pod.status.report import Report
 from consumer.resync.clients import Upstreams, gates
 from consumer.telemetry.fences import PartEnded
 from consumer.telemetry.metrics import Metrics
@@ -35,7 +35,7 @@ def service(up: Upstreams | None = None) -> Service:
 
 
 def is_live(pod: Service) -> bool:
-    return Pulse(pod, started_at=time.time()).status().live
+    return Report(pod, started_at=time.time()).status().live
 
 
 async def returns() -> None:

@@ -12,9 +12,9 @@ from consumer.core.errors import ConsumerError, Denied, Refused, Retryable
 from consumer.core.mapping.consent import Row, Standing
 from consumer.resync.http import exchange as http
 from consumer.resync.list_rows import ListRows
-from consumer.sandbox import makeas as stand_in
-from consumer.sandbox.faults import Fault
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins import makeas as stand_in
+from consumer.sandbox.stand_ins.faults import Fault
+from consumer.sandbox.stand_ins.server import serving
 from tests.raising import raising
 
 ANN, BO = "ann@example.com", "bo@example.com"

@@ -15,9 +15,9 @@ from consumer.resync.http import exchange as http
 from consumer.resync.makeas import REFUSES, MakeAs
 from consumer.resync.run import Resync
 from consumer.resync.waits import Waits
-from consumer.sandbox import makeas as stand_in
-from consumer.sandbox.faults import Fault, Kind
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins import makeas as stand_in
+from consumer.sandbox.stand_ins.faults import Fault, Kind
+from consumer.sandbox.stand_ins.server import serving
 from consumer.settings.model import ListSettings, MakeAsSettings, SesamyCredentials, Settings, VendorSettings
 from consumer.settings.secret import Secret
 from consumer.telemetry.metrics import Metrics

@@ -12,10 +12,10 @@ from consumer.core.mapping.consent import Consent, Row, Standing
 from consumer.resync.http import exchange as http
 from consumer.resync.http.answers import Answer
 from consumer.resync.makeas import REFUSES, Limit, MakeAs
-from consumer.sandbox import makeas as stand_in
-from consumer.sandbox.faults import Fault, Kind
-from consumer.sandbox.makeas_reads import Reads
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins import makeas as stand_in
+from consumer.sandbox.stand_ins.faults import Fault, Kind
+from consumer.sandbox.stand_ins.makeas_reads import Reads
+from consumer.sandbox.stand_ins.server import serving
 from tests.unit.resync.test_makeas import ANN, documents, no_limit, permit
 
 WRITES = ("upsert", "update", "products", "subscriptions")

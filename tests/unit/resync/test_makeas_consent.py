@@ -14,9 +14,9 @@ from consumer.core.mapping.documents import Documents, Subscriber
 from consumer.core.model import AccountId, Door
 from consumer.resync.clients import Upstreams, upstreams
 from consumer.resync.makeas import MakeAs
-from consumer.sandbox import makeas as stand_in
-from consumer.sandbox.makeas_reads import Reads
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins import makeas as stand_in
+from consumer.sandbox.stand_ins.makeas_reads import Reads
+from consumer.sandbox.stand_ins.server import serving
 from consumer.settings.model import ListSettings, MakeAsSettings, SesamyCredentials, Settings, VendorSettings
 from consumer.settings.secret import Secret
 from consumer.telemetry.metrics import Metrics

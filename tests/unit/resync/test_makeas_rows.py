@@ -99,16 +99,16 @@ def row(at: float | None) -> Row:
 def test_a_reading_begins_when_its_first_page_says_and_a_later_one_changes_nothing() -> None:
     clock = ServerClock()
     for page in (Page((row(900.0),), 100.0), Page((row(950.0),), 160.0), Page((), 220.0)):
-        assert clock.hear(page) is page
+        assert clock.noted(page) is page
     assert (clock.later_than(None), clock.later_than(50.0), clock.later_than(130.0)) == (100.0, 100.0, 130.0)
 
 
 def test_without_the_servers_word_the_newest_row_tells_and_nothing_where_there_is_none() -> None:
     clock = ServerClock()
-    clock.hear(Page((row(None),), None))
+    clock.noted(Page((row(None),), None))
     assert (clock.later_than(None), clock.later_than(7.0)) == (None, 7.0)
-    clock.hear(Page((row(70.0), row(90.0), row(None), row(80.0)), None))
-    clock.hear(Page((row(60.0),), None))
+    clock.noted(Page((row(70.0), row(90.0), row(None), row(80.0)), None))
+    clock.noted(Page((row(60.0),), None))
     assert (clock.later_than(None), clock.later_than(95.0)) == (90.0, 95.0)
 
 

@@ -15,7 +15,7 @@ from consumer.core.gates.gates import Gates
 from consumer.core.mapping.documents import Documents
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.clients import Target, Vendor
-from consumer.resync.makeas import Written
+from consumer.resync.makeas import WriteOutcome
 from consumer.resync.run import Resync
 from consumer.resync.waits import Waits
 from consumer.telemetry.metrics import RESYNC_OUTCOMES, STAGES, Metrics
@@ -69,7 +69,7 @@ class Make:
         self.reads = 0
         self.limits_s: list[float] = []
 
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> Written:
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> WriteOutcome:
         assert documents
         assert lists
         await permit()
@@ -84,7 +84,7 @@ class Make:
             self.limits_s.append(limit_s())
             await anyio.sleep(self.takes_s)
             self.written.append(call)
-        return Written(consent_kept=False)
+        return WriteOutcome(consent_kept=False)
 
 
 class Key:

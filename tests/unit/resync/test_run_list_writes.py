@@ -13,12 +13,12 @@ from consumer.core.gates.gates import Gates
 from consumer.core.mapping.documents import Documents
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.clients import Target, Vendor, gates, upstreams
-from consumer.resync.makeas import Permit, Written
+from consumer.resync.makeas import Permit, WriteOutcome
 from consumer.resync.run import Resync
 from consumer.resync.tally import served
 from consumer.resync.waits import Waits
-from consumer.sandbox import makeas as stand_in
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins import makeas as stand_in
+from consumer.sandbox.stand_ins.server import serving
 from consumer.settings.model import Account
 from consumer.settings.secret import Secret
 from consumer.telemetry.metrics import Metrics
@@ -142,7 +142,7 @@ class Make:
         self.refuses: dict[str, str] = {}
         self.asked: list[tuple[str, ...]] = []
 
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> Written:
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> WriteOutcome:
         assert documents
         self.asked.append(tuple(lists))
         await permit()
@@ -150,7 +150,7 @@ class Make:
         await anyio.sleep(0.1)
         refused = {one: self.refuses[one] for one in lists if one in self.refuses}
         taken = tuple(one for one in lists if one not in refused)
-        return Written(consent_kept=False, refused=refused, taken=taken, left_out=tuple(one for one in self.lists if one not in lists))
+        return WriteOutcome(consent_kept=False, refused=refused, taken=taken, left_out=tuple(one for one in self.lists if one not in lists))
 
 
 def table(make: Make, account: Account = ACCOUNT) -> Desk:

@@ -14,9 +14,9 @@ from consumer.core.model import UserKey
 from consumer.resync.http import exchange as http
 from consumer.resync.http.answers import Answer
 from consumer.resync.sesamy import REFUSES, Resource, Sesamy, Token
-from consumer.sandbox import sesamy as stand_in
-from consumer.sandbox.faults import Fault
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins import sesamy as stand_in
+from consumer.sandbox.stand_ins.faults import Fault
+from consumer.sandbox.stand_ins.server import serving
 from tests.clock import virtual
 from tests.raising import raising
 

@@ -8,7 +8,7 @@ from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused
 from consumer.core.model import UserKey
 from consumer.resync.http.answers import Answer
 from consumer.resync.sesamy import Sesamy, Token
-from consumer.sandbox.faults import Fault, Kind
+from consumer.sandbox.stand_ins.faults import Fault, Kind
 from tests.unit.resync.test_sesamy import ANN, Permits, client, world
 
 ROWS = ("contracts", "entitlements")

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from consumer.sandbox.makeas import Account
 from consumer.sandbox.oracle import differences, wanted
-from consumer.sandbox.sesamy import User
+from consumer.sandbox.stand_ins.makeas import Account
+from consumer.sandbox.stand_ins.sesamy import User
 
 ANN, EMAIL = "email|ann", "Ann@example.com"
 

@@ -12,7 +12,7 @@ from consumer.core.mapping.documents import Documents, Skip
 from consumer.core.model import UserKey
 from consumer.sandbox.oracle import wanted
 from consumer.sandbox.publishers import happen, poison, populate
-from consumer.sandbox.sesamy import Sesamy
+from consumer.sandbox.stand_ins.sesamy import Sesamy
 
 
 def publisher(seed: int, readers: int = 200) -> Sesamy:

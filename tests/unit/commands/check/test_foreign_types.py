@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from consumer.commands.check import foreign_types
-from consumer.commands.replay.plan import Asked, Scanned, Span
+from consumer.commands.replay.plan import Asked, Range, Scanned
 from consumer.core.errors import Fatal
 from consumer.settings.findings import Finding
 from consumer.settings.model import KafkaSettings
@@ -24,12 +24,12 @@ class Topic:
         monkeypatch.setattr(foreign_types, "resolve", self.resolve)
         monkeypatch.setattr(foreign_types, "scan", self.scan)
 
-    async def resolve(self, _: KafkaSettings, asked: Asked) -> tuple[Span, ...]:
+    async def resolve(self, _: KafkaSettings, asked: Asked) -> tuple[Range, ...]:
         self.asked.append(asked)
-        return (Span(partition=0, start=10, end=90),)
+        return (Range(partition=0, start=10, end=90),)
 
     async def scan(
-        self, _: KafkaSettings, found: tuple[Span, ...], *, vendors: list[str], asked: Asked, progress: Callable[[int, int], None]
+        self, _: KafkaSettings, found: tuple[Range, ...], *, vendors: list[str], asked: Asked, progress: Callable[[int, int], None]
     ) -> Scanned:
         assert (found[0].offsets, vendors, asked) == (80, ["v1", "v2"], self.asked[-1])
         progress(1, 2)

@@ -8,12 +8,12 @@ import pytest
 
 from consumer.commands.batch import Synced
 from consumer.commands.replay.files import Keeper, State, read_failed, read_state, write
-from consumer.commands.replay.plan import Asked, Span
+from consumer.commands.replay.plan import Asked, Range
 from consumer.core.errors import Fatal
 from consumer.core.model import UserKey
 
 ASKED = Asked(from_offsets={0: 5})
-SPANS = (Span(partition=0, start=5, end=90),)
+RANGES = (Range(partition=0, start=5, end=90),)
 
 
 def ended(user: str, outcome: str = "synced") -> Synced:
@@ -39,14 +39,14 @@ def test_what_is_no_file_is_not_replaced(kind: str, tmp_path: Path) -> None:
 
 def test_it_is_behind_by_no_more_than_half_of_the_concurrency_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    keeper = Keeper(path, State(topic="t", asked=ASKED, spans=SPANS), concurrency=8)
+    keeper = Keeper(path, State(topic="t", asked=ASKED, ranges=RANGES), concurrency=8)
     for number in range(7):
         keeper.add(ended(f"u{number}", "failed" if number == 2 else "synced"), resyncs=number)
         assert keeper.unsaved < 4
     back = read_state(path, topic="t", asked=ASKED)
 
     assert back is not None
-    assert (back.spans, len(back.done), [one.user for one in back.failed]) == (SPANS, 4, ["u2"])
+    assert (back.ranges, len(back.done), [one.user for one in back.failed]) == (RANGES, 4, ["u2"])
     keeper.save()
     assert keeper.done == {UserKey("v", f"u{number}") for number in range(7)}
     assert path.stat().st_mode & 0o777 == 0o600
@@ -65,7 +65,7 @@ def test_it_is_behind_by_no_more_than_half_of_the_concurrency_and_comes_back(tmp
 )
 def test_a_state_of_something_else_is_refused(tmp_path: Path, topic: str, asked: Asked, word: str) -> None:
     path = tmp_path / "state"
-    write(path, msgspec.json.encode(State(topic="t", asked=ASKED, spans=SPANS)))
+    write(path, msgspec.json.encode(State(topic="t", asked=ASKED, ranges=RANGES)))
 
     with pytest.raises(Fatal, match=word) as caught:
         read_state(path, topic=topic, asked=asked)
@@ -88,3 +88,11 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
         write(tmp_path / "none" / "state", b"")
     with pytest.raises(Fatal, match="no such file"):
         read_failed(tmp_path / "none")
+
+
+def test_the_state_keeps_the_name_that_older_files_have(tmp_path: Path) -> None:
+    """A state that was written before an upgrade is gone on with after it."""
+    path = tmp_path / "state"
+    Keeper(path, State(topic="t", asked=ASKED, ranges=RANGES), concurrency=8).save()
+
+    assert msgspec.json.decode(path.read_bytes())["spans"] == [{"partition": 0, "start": 5, "end": 90, "gone": 0}]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import CorruptRecordException, KafkaConnectionError
 
-from consumer.commands.replay.plan import Asked, Scanned, Span
+from consumer.commands.replay.plan import Asked, Range, Scanned
 from consumer.commands.replay.scan import resolve, scan
 from consumer.core.errors import Fatal
 from consumer.core.model import UserKey
@@ -31,13 +31,13 @@ def brokers_of(log: Log) -> Iterator[None]:
         connect.reading = before
 
 
-async def scanned(log: Log, *found: Span, progress: Callable[[int, int], None] = lambda *_: None) -> Scanned:
+async def scanned(log: Log, *found: Range, progress: Callable[[int, int], None] = lambda *_: None) -> Scanned:
     with brokers_of(log):
         return await scan(SETTINGS, found, vendors=["v"], asked=Asked(), progress=progress)
 
 
-def span(partition: int, start: int, end: int) -> Span:
-    return Span(partition=partition, start=start, end=end)
+def between(partition: int, start: int, end: int) -> Range:
+    return Range(partition=partition, start=start, end=end)
 
 
 def log_of(*users: UserKey) -> Log:
@@ -48,7 +48,7 @@ def log_of(*users: UserKey) -> Log:
 
 @virtual
 async def test_it_takes_the_range_and_nothing_before_or_behind_it() -> None:
-    found = await scanned(log_of(ANN, BO, CAT, DAN), span(0, 1, 3))
+    found = await scanned(log_of(ANN, BO, CAT, DAN), between(0, 1, 3))
 
     assert list(found.users) == [BO, CAT]
     assert (found.records, found.gone) == ({0: 2}, {})
@@ -59,7 +59,7 @@ async def test_each_partition_is_read_to_its_own_end_and_then_left_alone() -> No
     log = log_of(ANN, BO)
     log.parts.append(Part())
     log.tell(1, CAT, CAT, DAN)
-    found = await scanned(log, span(0, 0, 1), span(1, 1, 3))
+    found = await scanned(log, between(0, 0, 1), between(1, 1, 3))
 
     assert set(found.users) == {ANN, CAT, DAN}
     assert found.records == {0: 1, 1: 2}
@@ -70,7 +70,7 @@ async def test_each_partition_is_read_to_its_own_end_and_then_left_alone() -> No
 async def test_it_ends_behind_control_records_which_nobody_hands_out() -> None:
     log = log_of(ANN)
     log.parts[0].add_control(3)
-    found = await scanned(log, span(0, 0, 4))
+    found = await scanned(log, between(0, 0, 4))
 
     assert (list(found.users), found.records) == ([ANN], {0: 1})
 
@@ -78,7 +78,7 @@ async def test_it_ends_behind_control_records_which_nobody_hands_out() -> None:
 @virtual
 async def test_where_the_range_is_empty_no_broker_is_asked() -> None:
     log = log_of(ANN)
-    found = await scanned(log, span(0, 1, 1))
+    found = await scanned(log, between(0, 1, 1))
 
     assert (found.users, log.readers) == ({}, [])
 
@@ -97,7 +97,7 @@ async def test_a_new_consumer_goes_on_where_the_last_one_was() -> None:
             log.tell(0, DAN)
             log.poll_errors = [KafkaConnectionError()]
 
-    found = await scanned(log, span(0, 0, 3), span(1, 0, 1), progress=stumble)
+    found = await scanned(log, between(0, 0, 3), between(1, 0, 1), progress=stumble)
 
     assert len(log.readers) == 2
     assert (list(found.users), found.records) == ([ANN, BO, CAT, DAN], {0: 3, 1: 1})
@@ -109,7 +109,7 @@ async def test_a_new_consumer_goes_on_where_the_last_one_was() -> None:
 async def test_records_that_go_while_it_reads_are_counted_and_passed_by() -> None:
     log = log_of(ANN, BO, CAT, DAN)
     log.parts[0].lose(before=2)
-    found = await scanned(log, span(0, 1, 4))
+    found = await scanned(log, between(0, 1, 4))
 
     assert (list(found.users), found.gone) == ([CAT, DAN], {0: 1})
 
@@ -118,7 +118,7 @@ async def test_records_that_go_while_it_reads_are_counted_and_passed_by() -> Non
 async def test_it_ends_where_all_of_the_range_has_gone() -> None:
     log = log_of(ANN, BO)
     log.parts[0].lose(before=9)
-    found = await scanned(log, span(0, 1, 4))
+    found = await scanned(log, between(0, 1, 4))
 
     assert (found.users, found.gone) == ({}, {0: 3})
 
@@ -131,7 +131,7 @@ async def test_a_damaged_batch_ends_it_with_its_place_and_the_way_around() -> No
     log.tell(1, DAN)
     log.parts[0].damaged.add(1)
     with pytest.raises(Fatal, match="the batch at 0:1 is damaged") as raised:
-        await scanned(log, span(0, 0, 3), span(1, 0, 1))
+        await scanned(log, between(0, 0, 3), between(1, 0, 1))
 
     assert (raised.value.code, raised.value.status) == ("damaged", 69)
     assert "1:" not in str(raised.value).replace("0:1", "")
@@ -141,7 +141,7 @@ async def test_a_damaged_batch_ends_it_with_its_place_and_the_way_around() -> No
 async def test_damage_that_is_no_more_there_when_it_is_looked_for_is_read_over() -> None:
     log = log_of(ANN, BO)
     log.poll_errors = [CorruptRecordException()]
-    found = await scanned(log, span(0, 0, 2))
+    found = await scanned(log, between(0, 0, 2))
 
     assert (list(found.users), found.records) == ([ANN, BO], {0: 2})
 
@@ -152,7 +152,7 @@ async def test_brokers_that_fall_silent_are_asked_by_a_new_consumer_and_given_up
     log.parts[0].is_silent = True
     log.start_errors = []
     with pytest.raises(Fatal) as raised:
-        await scanned(_lost_for_good(log), span(0, 0, 1))
+        await scanned(_lost_for_good(log), between(0, 0, 1))
 
     assert (raised.value.code, raised.value.status) == ("no-broker", 69)
     assert len(log.readers) == 1
@@ -189,7 +189,7 @@ async def test_offsets_are_cut_to_what_is_there_and_a_bad_range_is_usage() -> No
     log = Log(3)
     log.tell(0, ANN, BO)
     with brokers_of(log):
-        assert await resolve(SETTINGS, Asked(from_offsets={0: 1})) == (Span(partition=0, start=3, end=5, gone=2),)
+        assert await resolve(SETTINGS, Asked(from_offsets={0: 1})) == (Range(partition=0, start=3, end=5, gone=2),)
         with pytest.raises(Fatal, match="7: no such partition") as raised:
             await resolve(SETTINGS, Asked(from_offsets={7: 1}))
 

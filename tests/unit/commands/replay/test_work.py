@@ -16,7 +16,7 @@ from consumer.commands import sync as syncing
 from consumer.commands.batch import Synced
 from consumer.commands.replay import work as replaying
 from consumer.commands.replay.files import Report, State
-from consumer.commands.replay.plan import Asked, Plan, Scanned, Span
+from consumer.commands.replay.plan import Asked, Plan, Range, Scanned
 from consumer.commands.replay.work import Options, replay
 from consumer.commands.sync import sync
 from consumer.core.errors import Fatal
@@ -25,7 +25,7 @@ from consumer.settings.model import Settings, WorkerSettings
 from tests.clock import virtual
 from tests.metrics_table import one_of_each
 
-SPANS = (Span(partition=0, start=5, end=90),)
+RANGES = (Range(partition=0, start=5, end=90),)
 USERS = [UserKey("v", f"u{number}") for number in range(6)]
 ASKED = Asked(from_offsets={0: 5})
 SETTINGS: Settings = msgspec.structs.replace(one_of_each(), workers=WorkerSettings(concurrency=4))
@@ -93,12 +93,12 @@ class Work:
         if self.denied is not None:
             raise self.denied
 
-    async def resolve(self, *_: object) -> tuple[Span, ...]:
+    async def resolve(self, *_: object) -> tuple[Range, ...]:
         self.resolved += 1
-        return SPANS
+        return RANGES
 
-    async def scan(self, _: object, spans: object, *, vendors: list[str], asked: Asked, progress: Callable[[int, int], None]) -> Scanned:
-        assert (spans, vendors) == (SPANS, ["v"])
+    async def scan(self, _: object, ranges: object, *, vendors: list[str], asked: Asked, progress: Callable[[int, int], None]) -> Scanned:
+        assert (ranges, vendors) == (RANGES, ["v"])
         progress(1, 85)
         return Scanned(users=dict.fromkeys(user for user in USERS if asked.wants(user)), records={0: 7})
 

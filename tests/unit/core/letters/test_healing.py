@@ -23,7 +23,7 @@ from consumer.core.partitioner import partition_of, usual_key
 from consumer.core.users.counts import Waiting
 from consumer.core.users.schedule import Schedule
 from consumer.kafka.client import connect
-from consumer.kafka.client.reader import Turn, damaged
+from consumer.kafka.client.reader import Poll, damaged
 from consumer.kafka.letter_follower import LetterFollower
 from consumer.settings.model import Account, KafkaSettings
 from consumer.telemetry.metrics import Metrics
@@ -569,7 +569,7 @@ def following(pod: Pod, reader: Any) -> LetterFollower:
 async def live_until(follower: LetterFollower, reader: Any, is_so: Callable[[], bool]) -> None:
     """Follow with one consumer until something is so."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follower._outside.live, reader)
+        tasks.start_soon(follower._reader.live, reader)
         with anyio.fail_after(5):
             while not is_so():
                 await anyio.sleep(0.001)
@@ -580,7 +580,7 @@ async def live_until(follower: LetterFollower, reader: Any, is_so: Callable[[], 
 async def test_only_a_damaged_batch_is_left_out(error: Exception) -> None:
     reader: Any = Reader(p0=error)
     with pytest.raises(type(error)):
-        await following(Pod(), reader)._outside.live(reader)
+        await following(Pod(), reader)._reader.live(reader)
 
 
 async def test_a_damaged_batch_keeps_no_other_partition_waiting(caplog: pytest.LogCaptureFixture) -> None:
@@ -590,7 +590,7 @@ async def test_a_damaged_batch_keeps_no_other_partition_waiting(caplog: pytest.L
     reader: Any = Reader(p0=ValueError("does not unpack"), p1=[Row(0, headers, encode(Event(user(), "contract.1#update")))])
     follower = following(pod, reader)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follower._outside.live, reader)
+        tasks.start_soon(follower._reader.live, reader)
         with anyio.fail_after(5):
             while not len(pod.schedule):
                 await anyio.sleep(0.01)
@@ -610,14 +610,14 @@ async def test_what_nobody_expected_of_one_record_costs_that_record_alone(monkey
     await live_until(follower, reader, lambda: len(pod.healing.book) == 1)
 
     assert [place for place, _ in pod.healing.book.items()] == [Place(0, 1)]
-    assert (follower._metrics.bugs.labels(stage="letter")._value.get(), follower._outside.at) == (1, {0: 2})
+    assert (follower._metrics.bugs.labels(stage="letter")._value.get(), follower._reader.at) == (1, {0: 2})
 
     def torn(*_: object) -> None:
         raise KeyError
 
     monkeypatch.setattr(pod.healing.book, "read", torn)
     with pytest.raises(KeyError):
-        await follower._turn(Turn(records={0: [Row(2, headers, good.value)]}))
+        await follower._take_poll(Poll(records={0: [Row(2, headers, good.value)]}))
 
 
 async def test_letters_of_a_partition_that_is_gone_are_forgotten_and_a_new_consumer_goes_on_where_the_last_was() -> None:
@@ -631,7 +631,7 @@ async def test_letters_of_a_partition_that_is_gone_are_forgotten_and_a_new_consu
     after: Any = Reader(p0=rows)
     follower._partitions = after.partitions
     await live_until(follower, after, lambda: after.polls > 0)
-    assert (after.next, len(pod.healing.book), follower._outside.at) == ({LETTERS: 3}, 3, {0: 3})
+    assert (after.next, len(pod.healing.book), follower._reader.at) == ({LETTERS: 3}, 3, {0: 3})
 
 
 async def test_letters_are_offered_once_all_that_was_there_has_been_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -658,7 +658,7 @@ async def test_letters_are_offered_once_all_that_was_there_has_been_read(monkeyp
 
     reader.getmany = by_one
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(following(pod, reader)._outside.live, reader)
+        tasks.start_soon(following(pod, reader)._reader.live, reader)
         with anyio.fail_after(5):
             while not offers:
                 await anyio.sleep(0.01)

@@ -325,7 +325,7 @@ async def test_where_a_broker_lets_us_in_after_all_the_clients_own_error_stands(
 )
 async def test_a_command_ends_as_kafka_answers(brokers: Brokers, error: Exception, expected: tuple[str, int]) -> None:
     with pytest.raises(Fatal) as raised:
-        async with connect.asking(SETTINGS, suffix="-replay"):
+        async with connect.for_command(SETTINGS, suffix="-replay"):
             raise error
 
     assert (raised.value.code, raised.value.status) == expected
@@ -335,7 +335,7 @@ async def test_a_command_ends_as_kafka_answers(brokers: Brokers, error: Exceptio
 
 async def test_what_is_not_kafkas_passes_through(brokers: Brokers) -> None:
     with pytest.raises(Fatal) as raised:
-        async with connect.asking(SETTINGS, suffix="-replay"):
+        async with connect.for_command(SETTINGS, suffix="-replay"):
             raise Fatal("no", code="range", status=64)
 
     assert (raised.value.code, brokers.clients[0].did[-1]) == ("range", "put down")

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaConnectionError, OffsetOutOfRangeError
 
 from consumer.core.model import UserKey
-from consumer.kafka.client.reader import Answers, Outside, Turn, damaged
+from consumer.kafka.client.reader import Answers, PartitionReader, Poll, damaged
 from tests.clock import virtual
 from tests.topic_outside import TOPIC, Log, Part
 
@@ -135,27 +135,27 @@ class Hand:
 
     def __init__(self, log: Log, *, out_s: float | None = None) -> None:
         self.log, self.out_s = log, out_s
-        self.turns: list[Turn] = []
-        self.outside = Outside(TOPIC, begin=self._begin, each=self._each, poll_ms=100, max_records=2)
+        self.polls: list[Poll] = []
+        self.reader = PartitionReader(TOPIC, begin=self._begin, each=self._each, poll_ms=100, max_records=2)
 
     async def _begin(self) -> None:
-        await self.outside.take_up(range(len(self.log.parts)))
+        await self.reader.take_up(range(len(self.log.parts)))
 
-    async def _each(self, turn: Turn) -> None:
-        self.turns.append(turn)
-        for partition in turn.damaged:
+    async def _each(self, poll: Poll) -> None:
+        self.polls.append(poll)
+        for partition in poll.damaged:
             if self.out_s is not None:
-                self.outside.leave_out(partition, for_s=self.out_s)
-        for partition, first in turn.gone.items():
-            self.outside.go_on(partition, first)
+                self.reader.leave_out(partition, for_s=self.out_s)
+        for partition, first in poll.gone.items():
+            self.reader.go_on(partition, first)
 
     async def live(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
             async with self.log.reading(self, suffix="-x") as consumer:
-                await self.outside.live(consumer)  # type: ignore[arg-type]
+                await self.reader.live(consumer)  # type: ignore[arg-type]
 
     def offsets(self, partition: int) -> list[int]:
-        return [one.offset for turn in self.turns for one in turn.records.get(partition, ())]
+        return [one.offset for poll in self.polls for one in poll.records.get(partition, ())]
 
 
 @virtual
@@ -167,7 +167,7 @@ async def test_each_record_is_handed_out_once_over_several_consumers() -> None:
     log.tell(0, ANN)
     await hand.live(1)
 
-    assert (hand.offsets(0), hand.outside.at) == ([0, 1, 2, 3], {0: 4})
+    assert (hand.offsets(0), hand.reader.at) == ([0, 1, 2, 3], {0: 4})
 
 
 @virtual
@@ -206,10 +206,10 @@ async def test_a_partition_that_is_left_out_holds_no_other_up_and_comes_back() -
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(hand.live, 30)
         await anyio.sleep(5)
-        assert (hand.offsets(1), hand.outside.asked, hand.outside.is_whole) == ([0], [1], False)
+        assert (hand.offsets(1), hand.reader.asked, hand.reader.is_whole) == ([0], [1], False)
         log.parts[0].damaged.clear()
         await anyio.sleep(10)
-        assert (hand.offsets(0), hand.outside.is_whole) == ([0], True)
+        assert (hand.offsets(0), hand.reader.is_whole) == ([0], True)
 
 
 @virtual
@@ -217,11 +217,11 @@ async def test_what_is_gone_is_told_with_the_first_record_that_there_is() -> Non
     log = Log(0)
     log.tell(0, ANN, BO, CAT)
     hand = Hand(log)
-    hand.outside.at[0] = 0
+    hand.reader.at[0] = 0
     log.parts[0].lose(before=2)
     await hand.live(1)
 
-    assert [turn.gone for turn in hand.turns if turn.gone] == [{0: 2}]
+    assert [poll.gone for poll in hand.polls if poll.gone] == [{0: 2}]
     assert hand.offsets(0) == [2]
 
 
@@ -231,11 +231,11 @@ async def test_a_partition_that_is_no_more_is_told_and_a_new_one_begins_at_its_f
     log.tell(1, ANN)
     hand = Hand(log)
     await hand.live(1)
-    assert hand.outside.at == {0: 3, 1: 6}
+    assert hand.reader.at == {0: 3, 1: 6}
 
     async with log.reading(hand, suffix="-x") as consumer:
-        hand.outside._consumer = consumer  # type: ignore[assignment]
-        assert await hand.outside.take_up([1]) == [0]
-        assert hand.outside.at == {1: 6}
-        assert await hand.outside.take_up([0, 1], at_end=True) == []
-    assert hand.outside.at == {0: 3, 1: 6}
+        hand.reader._consumer = consumer  # type: ignore[assignment]
+        assert await hand.reader.take_up([1]) == [0]
+        assert hand.reader.at == {1: 6}
+        assert await hand.reader.take_up([0, 1], at_end=True) == []
+    assert hand.reader.at == {0: 3, 1: 6}

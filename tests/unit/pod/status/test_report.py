@@ -9,7 +9,7 @@ import pytest
 from consumer.core.events import decode
 from consumer.core.model import AccountId, Failure, UserKey
 from consumer.pod.service import Service
-from consumer.pod.status.report import Pulse
+from consumer.pod.status.report import Report
 from consumer.pod.status.tree import Status
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from tests.clock import virtual
@@ -20,7 +20,7 @@ ANN: Final = UserKey("v1", "ann")
 
 
 def status(pod: Service) -> Status:
-    return Pulse(pod, started_at=1.0, host="h").status()
+    return Report(pod, started_at=1.0, host="h").status()
 
 
 def well() -> Service:

@@ -19,8 +19,8 @@ from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused
 from consumer.resync.http import exchange as http
 from consumer.resync.http.answers import decoded
 from consumer.resync.http.refusals import retry_after
-from consumer.sandbox.faults import Fault, Faults, Kind
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins.faults import Fault, Faults, Kind
+from consumer.sandbox.stand_ins.server import serving
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from consumer.core.errors import ConsumerError, Retryable
 from consumer.resync.http import exchange as http
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins.server import serving
 
 
 class Proxy:

@@ -1,13 +1,10 @@
-"""An Apache Kafka node on this machine's JVM: fetched once, killed and started again at will."""
+"""An Apache Kafka node on this machine's JVM, killed and started again at will."""
 
 import base64
-import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,96 +15,17 @@ import anyio
 from anyio import to_thread
 from anyio.abc import Process
 
-from ..core.errors import Exit, Fatal
-from .ports import free_port
+from ..ports import free_port
+from .jars import jars, last_lines, scratch
+from .unavailable import Unavailable
 
-KAFKA_VERSION: Final = "4.1.0"
-_JAVA: Final = 17
-_FETCH_S: Final = 300.0
 _START_S: Final = 60.0
 _STOP_S: Final = 15.0
 _STARTED: Final = "Kafka Server started"
-_LAST_LINES: Final = 12
-
-_POM: Final = f"""\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{KAFKA_VERSION}</version></dependency>
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
-  </dependencies>
-</project>
-"""
-
 _LOGGING: Final = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
 )
-
-
-class Unavailable(Fatal):
-    """A broker can't be had here; the text says why and what cures it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text, code="broker", status=Exit.UNAVAILABLE)
-
-
-def cache() -> Path:
-    """Return the folder of the jars, which need not be there yet."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "sesamy-makeas" / f"kafka-{KAFKA_VERSION}"
-
-
-async def why_not() -> str | None:
-    """Return why no JVM Kafka can run here; None where one can."""
-    version = await _java_version()
-    if version is None:
-        return "no java on the path"
-    if version < _JAVA:
-        return f"java {version} is too old, Kafka needs {_JAVA}"
-    if not await anyio.Path(cache()).is_dir() and await to_thread.run_sync(shutil.which, "mvn") is None:
-        return "no mvn on the path to fetch Kafka with"
-    return None
-
-
-async def _java_version() -> int | None:
-    try:
-        done = await anyio.run_process(["java", "-version"], check=False)
-    except OSError:
-        return None
-    found = re.search(rb'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
-    return int(found[1]) if found and done.returncode == 0 else None
-
-
-async def jars(*, report: Callable[[str], None]) -> Path:
-    """
-    Return the folder with Kafka's jars; fetch them by Maven (about 45 MB) if this machine has none yet.
-
-    Raises:
-        Unavailable: Maven could not fetch them.
-    """
-    lib = cache()
-    if await anyio.Path(lib).is_dir():
-        return lib
-    report(f"fetching Apache Kafka {KAFKA_VERSION}, once")
-    await anyio.Path(lib.parent).mkdir(parents=True, exist_ok=True)
-    async with scratch(lib.parent) as folder:
-        await anyio.Path(folder / "pom.xml").write_text(_POM, encoding="utf-8")
-        copy = ["mvn", "-q", "-B", "-f", str(folder / "pom.xml"), "dependency:copy-dependencies", f"-DoutputDirectory={folder / 'lib'}"]
-        try:
-            with anyio.fail_after(_FETCH_S):
-                done = await anyio.run_process(copy, check=False, stderr=subprocess.STDOUT)
-        except (OSError, TimeoutError) as error:
-            raise Unavailable(f"mvn could not fetch Kafka: {type(error).__name__}") from error
-        if done.returncode:
-            raise Unavailable(f"mvn could not fetch Kafka:\n{_last_lines(done.stdout.decode(errors='replace'))}")
-        try:
-            await anyio.Path(folder / "lib").rename(lib)
-        except OSError:  # Another process was first.
-            if not await anyio.Path(lib).is_dir():
-                raise
-    return lib
 
 
 class JvmKafka:
@@ -166,7 +84,7 @@ class JvmKafka:
         tool = ["kafka.tools.StorageTool", "format", quorum, f"--cluster-id={cluster or new_id()}", f"--config={self._properties_file}"]
         done = await anyio.run_process(self._java(*tool), check=False, stderr=subprocess.STDOUT)
         if done.returncode:
-            raise Unavailable(f"Kafka refused its settings:\n{_last_lines(done.stdout.decode(errors='replace'))}")
+            raise Unavailable(f"Kafka refused its settings:\n{last_lines(done.stdout.decode(errors='replace'))}")
 
     async def start(self) -> None:
         """
@@ -192,7 +110,7 @@ class JvmKafka:
         if not await self._serves():
             log = await self._read_log()
             await self.kill()
-            raise Unavailable(f"Kafka did not start:\n{_last_lines(log)}")
+            raise Unavailable(f"Kafka did not start:\n{last_lines(log)}")
 
     async def stop(self) -> None:
         """End it in order, as an operator would; kill it where that takes more than 15 s."""
@@ -281,17 +199,6 @@ async def jvm_kafka(*, overrides: Mapping[str, str], report: Callable[[str], Non
             await kafka.kill()
 
 
-@asynccontextmanager
-async def scratch(parent: Path | None) -> AsyncIterator[Path]:
-    """Give a new folder in `parent`, or where the system has such; it is gone with the block."""
-    folder = Path(await to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="kafka-", dir=parent)))
-    try:
-        yield folder
-    finally:
-        with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
-
-
 async def dies_with_us() -> tuple[str, ...]:
     """Return what, before a command, makes Linux end it if we are killed and can't do so ourselves; empty where nothing does."""
     setpriv = await to_thread.run_sync(shutil.which, "setpriv") if sys.platform == "linux" else None
@@ -301,8 +208,3 @@ async def dies_with_us() -> tuple[str, ...]:
 def new_id() -> str:
     """Return a new id as Kafka writes them: of a cluster, or of a folder of logs."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-
-
-def _last_lines(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("\tat ")]
-    return "\n".join(lines[-_LAST_LINES:])

@@ -1,4 +1,4 @@
-"""What can go wrong at a stand-in, switched on and off while it runs."""
+"""Faults of a stand-in: what can go wrong, switched on and off while it runs."""
 
 import asyncio
 import gzip

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from consumer.sandbox.server import serving
-from consumer.sandbox.sesamy import Sesamy
+from consumer.sandbox.stand_ins.server import serving
+from consumer.sandbox.stand_ins.sesamy import Sesamy
 
 ANN = "email|ann"
 CONTRACTS = [{"id": f"c{number}", "userId": ANN} for number in range(7)]

@@ -1,4 +1,4 @@
-"""Stands in for Make.as' subscribers API: strict, in memory, and sharing no code with the consumer's own client."""
+"""A stand-in for Make.as' subscribers API: strict, in memory, and sharing no code with the consumer's own client."""
 
 import base64
 import json

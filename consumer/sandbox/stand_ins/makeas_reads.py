@@ -1,4 +1,4 @@
-"""The stand-in's reading calls: who is on a list and who left it, and one contact by its id; with switches for what no document settles."""
+"""Make.as' calls that read: a list's contacts, also those that left it, and one by its id; with switches for what no document settles."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ class Reads(Struct, kw_only=True):
     contact_status: str = "email_status"
     """The name under which a contact, by its address or id, tells its status; empty: not at all."""
     hides_left: bool = False
-    """Whether nobody is found by the address of who left."""
+    """Whether a contact that left is not found by its address."""
     refuses: int | None = None
     """The status with which the call for a list's rows is refused."""
     page_cap: int = _PAGE_MAX

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import aiohttp
 import pytest
 
-from consumer.sandbox.makeas import Account, MakeAs
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins.makeas import Account, MakeAs
+from consumer.sandbox.stand_ins.server import serving
 
 ANN = "Ann@example.com"
 CONTACT = {"email": ANN, "firstname": "Ann", "tags": ["sesamy_a"]}

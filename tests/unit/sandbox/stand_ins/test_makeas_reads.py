@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from consumer.sandbox.makeas_reads import stamp
-from tests.unit.sandbox.test_makeas import There, there
+from consumer.sandbox.stand_ins.makeas_reads import stamp
+from tests.unit.sandbox.stand_ins.test_makeas import There, there
 
 __all__ = ["there"]
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from consumer.sandbox.faults import Fault, Kind
-from consumer.sandbox.makeas import Account, MakeAs
-from consumer.sandbox.server import serving
+from consumer.sandbox.stand_ins.faults import Fault, Kind
+from consumer.sandbox.stand_ins.makeas import Account, MakeAs
+from consumer.sandbox.stand_ins.server import serving
 
 ANN = "ann@example.com"
 

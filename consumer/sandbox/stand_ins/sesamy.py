@@ -1,4 +1,4 @@
-"""Stands in for Sesamy's Management API: strict, in memory, and sharing no code with the consumer's own client."""
+"""A stand-in for Sesamy's Management API: strict, in memory, and sharing no code with the consumer's own client."""
 
 import json
 import time
@@ -31,7 +31,7 @@ class Sesamy:
         self.fetched: Counter[tuple[str, str]] = Counter()
         """(vendor, user) -> times the profile was asked for."""
         self.knows_nobody = False
-        """The users' path is wrong: 404 for everybody."""
+        """The users' path is wrong: 404 for every user."""
         self.unfiltered: set[str] = set()
         """Resources (`contracts`), or those of one vendor (`v1/contracts`), that give the rows of all its users, whatever is asked."""
         self.odd: dict[str, Callable[[Any], object]] = {}

@@ -1,0 +1,11 @@
+"""
+The upstreams' stand-ins: strict, in memory, and served over real HTTP on loopback.
+
+They may not share code with the consumer's own clients: one mistake in both would be none.
+
+    sesamy        Sesamy's Management API
+    makeas        Make.as' subscribers API: its accounts, and the calls that write
+    makeas_reads  Make.as' calls that read, with switches for what no document settles
+    faults        what goes wrong at either, switched on and off
+    server        an application as a server on loopback
+"""
