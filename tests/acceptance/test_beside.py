@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.generated import ROOT
+from tests.generated.rules import ROOT
 
 BESIDE: Final = (sys.executable, str(ROOT / ".ci/beside.py"))
 # Begins a session of its own, as brokers do, and leaves its process behind.

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.generated import ROOT
+from tests.generated.rules import ROOT
 
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 FENCED: Final = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)

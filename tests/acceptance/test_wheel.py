@@ -13,7 +13,7 @@ import pytest
 
 from consumer import __version__
 from tests.acceptance.test_cli import GOOD
-from tests.generated import ROOT
+from tests.generated.rules import ROOT
 from tests.integration.conftest import lacking
 
 OLDEST, NEWEST_KNOWN = 11, 14

@@ -8,8 +8,8 @@ import tracemalloc
 from consumer.core.events import TYPES, URGENT
 from consumer.core.ledger import Ledger
 from consumer.core.model import AccountId, Door, Event, Result, UserKey, Verdict
-from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
+from tests.fakes.rules import rules
 
 _USERS = 250_000
 _EVENTS = 5_000_000
@@ -27,8 +27,8 @@ class Open:
 
 
 def schedule(quiet_s: float = 2.0) -> Schedule:
-    rules = Rules(quiet_s=quiet_s, max_wait_s=30.0, concurrency=32, max_attempts=8, backoff_s=1.0, backoff_max_s=60.0)
-    return Schedule(rules, {"vendor_123": (AccountId("1"), AccountId("2"))}, urgent=URGENT)
+    numbers = rules(quiet_s=quiet_s)
+    return Schedule(numbers, {"vendor_123": (AccountId("1"), AccountId("2"))}, urgent=URGENT)
 
 
 def fill(dirty: Schedule, ledger: Ledger, users: int) -> None:

@@ -19,7 +19,7 @@ _HEAD: Final = """\
 # What goes wrong, and what comes of it
 
 Each fault is made to happen on real parts (Apache Kafka, HTTP servers, processes) under load, and mended; all that happened is
-recorded and judged by the promises I1 to I11 (`tests/history`). Lost: events neither written nor parked where they were committed,
+recorded and judged by the promises of `tests/history/invariants.py`. Lost: events neither written nor parked where they were committed,
 or in the end. Stale: an older state written over a newer one, or to somebody who had left. Twice: contacts written again with the
 state that they had. Seconds: from the mending until all lists agree and all is committed. `make faults` writes this file, where every
 promise held in the last run of each scene: a scene that fails has no row, and so there is no table.

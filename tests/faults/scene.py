@@ -23,7 +23,16 @@ from consumer.sandbox.town import PLACES, VENDORS, Town
 from tests.faults.recorder import PODS, Recorder, name_of
 from tests.faults.topics import read_all
 from tests.history.checker import Violation, check
-from tests.history.invariants import HELD, I3TroubleStaysWhereItIs, percentile
+from tests.history.invariants import (
+    HELD,
+    AllAgreesInTheEnd,
+    ConsentKept,
+    HeldOnesHeal,
+    NoOlderStateOverANewerOne,
+    NothingLost,
+    TroubleStaysWhereItIs,
+    percentile,
+)
 from tests.history.operations import (
     Bounded,
     Closed,
@@ -49,7 +58,8 @@ RESULTS: Final = "FAULTS_RESULTS"
 _CANARIES: Final = ("Canaryname", "canary+", "@example.com", "key-of-", "secret-of-")
 _PARTS: Final = ("contact",)
 _RSS_LIMIT_MIB, _FILES_LIMIT = 300, 300
-_LOST, _STALE = frozenset({"I1", "I2", "H2"}), frozenset({"I5", "I6"})
+_LOST = frozenset({NothingLost.name, AllAgreesInTheEnd.name, HeldOnesHeal.name})
+_STALE = frozenset({NoOlderStateOverANewerOne.name, ConsentKept.name})
 
 
 class Figures(Struct, frozen=True, kw_only=True):
@@ -186,7 +196,7 @@ class Scene(Stage):
 
     def trouble(self, *upstreams: str) -> None:
         """Say which upstreams are to have trouble from now on; how fresh the others were so far is what they are measured by."""
-        self.touched, one = set(upstreams), I3TroubleStaysWhereItIs()
+        self.touched, one = set(upstreams), TroubleStaysWhereItIs()
         seen = Seen(self._bounds(), _PARTS)
         for op in sorted(self.recorder.operations, key=lambda op: op.at):
             for _ in one.see(op, seen):

@@ -35,17 +35,11 @@ def check(town: Town, history: Iterable[Operation], *, parts: tuple[str, ...] = 
     at = 0.0
     for op in history:
         at = op.at
-        found += [Violation(_name(one), at, text) for one in invariants for text in one.see(op, seen)]
+        found += [Violation(one.name, at, text) for one in invariants for text in one.see(op, seen)]
         seen.take(op)
     if is_whole:
-        found += [Violation(_name(one), at, text) for one in invariants for text in one.end(seen)]
+        found += [Violation(one.name, at, text) for one in invariants for text in one.end(seen)]
     return found
-
-
-def _name(invariant: object) -> str:
-    """Return the short name: I1 to I11, H2."""
-    name = type(invariant).__name__
-    return name[: next(place for place, letter in enumerate(name[1:], 1) if not letter.isdigit())]
 
 
 if __name__ == "__main__":

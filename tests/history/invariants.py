@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import ClassVar
 
 from tests.history.operations import (
     Bounded,
@@ -28,6 +29,9 @@ HELD = "held"
 class Invariant:
     """A promise; it gives the text of each place where it does not hold."""
 
+    name: ClassVar[str]
+    """In words, as violations and tables have it."""
+
     def see(self, op: Operation, seen: Seen) -> Iterator[str]:  # noqa: ARG002
         """Look at an operation and what was there before."""
         yield from ()
@@ -37,8 +41,10 @@ class Invariant:
         yield from ()
 
 
-class I1NothingIsLost(Invariant):
+class NothingLost(Invariant):
     """Whatever is committed was written at least as new, or is parked; a letter goes only when what it asked for is done or asked anew."""
+
+    name = "nothing lost"
 
     def see(self, op: Operation, seen: Seen) -> Iterator[str]:
         match op:
@@ -71,8 +77,10 @@ class I1NothingIsLost(Invariant):
                 yield f"letter {old.letter} was replaced, and nothing asks for {account}/{one}"
 
 
-class I2AllAgreesInTheEnd(Invariant):
+class AllAgreesInTheEnd(Invariant):
     """In the end all is written or parked, and parked are only those who may be; what was only held is healed."""
+
+    name = "all agrees in the end"
 
     def __init__(self) -> None:
         self._is_over = False
@@ -100,8 +108,10 @@ class I2AllAgreesInTheEnd(Invariant):
                         yield f"{letter.user} is parked for {account}/{one}, and nothing was wrong with it"
 
 
-class I3TroubleStaysWhereItIs(Invariant):
+class TroubleStaysWhereItIs(Invariant):
     """The accounts that had no trouble are as fresh as without: at most twice the calm's 99th percentile, and a second."""
+
+    name = "trouble stays where it is"
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], list[Sent]] = defaultdict(list)
@@ -127,16 +137,20 @@ class I3TroubleStaysWhereItIs(Invariant):
             yield f"untouched accounts were {found_s:.1f} s old at the 99th percentile, {calm_s:.1f} s without trouble"
 
 
-class I4NothingGrowsWithoutBound(Invariant):
+class NothingGrowsWithoutBound(Invariant):
     """Whatever is counted stays within its limit."""
+
+    name = "nothing grows without bound"
 
     def see(self, op: Operation, seen: Seen) -> Iterator[str]:  # noqa: ARG002
         if isinstance(op, Bounded) and op.value > op.limit:
             yield f"{op.name} of {op.pod} is {op.value:g}, and may be {op.limit:g}"
 
 
-class I5NewerIsNeverOverwritten(Invariant):
+class NoOlderStateOverANewerOne(Invariant):
     """No write is older than one before it, no two of one user and account overlap, and nobody writes for another's partition."""
+
+    name = "no older state over a newer one"
 
     _WRITES = frozenset({"upsert", "update", "products", "subscriptions"})
 
@@ -163,8 +177,10 @@ class I5NewerIsNeverOverwritten(Invariant):
         ends[op.pod, op.part] = op.at
 
 
-class I6WhoLeftStaysOut(Invariant):
+class ConsentKept(Invariant):
     """No contact that had opted out before its pod looked is put on a list."""
+
+    name = "consent kept"
 
     def see(self, op: Operation, seen: Seen) -> Iterator[str]:
         if isinstance(op, Wrote) and op.lists:
@@ -176,16 +192,20 @@ class I6WhoLeftStaysOut(Invariant):
                 yield f"{op.pod} put {op.user} on {op.account}/{','.join(op.lists)} after it had left"
 
 
-class I7NothingPersonalIsSaid(Invariant):
+class NothingPersonalSaid(Invariant):
     """No name, address or key is found in what the program says."""
+
+    name = "nothing personal said"
 
     def see(self, op: Operation, seen: Seen) -> Iterator[str]:  # noqa: ARG002
         if isinstance(op, Leaked):
             yield f"found in {op.where}"
 
 
-class I8ItGoesOn(Invariant):
+class ItGoesOn(Invariant):
     """After the heal all is done within a time, and nothing hangs."""
+
+    name = "it goes on"
 
     def __init__(self) -> None:
         self._healed_at: float | None = None
@@ -200,8 +220,10 @@ class I8ItGoesOn(Invariant):
                 yield f"took {op.at - self._healed_at:.0f} s from the heal, and may take {seen.town.converge_s:.0f} s"
 
 
-class I9NobodyIsPressed(Invariant):
+class NobodyPressed(Invariant):
     """No upstream gets more requests than it allows, none within the time that it asked for, and none before it showed that it filters."""
+
+    name = "nobody pressed"
 
     def __init__(self) -> None:
         self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
@@ -222,8 +244,10 @@ class I9NobodyIsPressed(Invariant):
                 yield f"{op.pod} asked {op.upstream} more often than {rate.per_s:g} a second and {rate.at_once:g} at once"
 
 
-class I10ItStopsInOrder(Invariant):
+class ItStopsInOrder(Invariant):
     """A pod that is told to stop ends with 0 within its time; one that ended writes nothing more."""
+
+    name = "it stops in order"
 
     def __init__(self) -> None:
         self._stopping: dict[str, float] = {}
@@ -248,16 +272,20 @@ class I10ItStopsInOrder(Invariant):
             yield f"{pod} was told to stop, and never ended"
 
 
-class I11WhatItSaysIsSo(Invariant):
+class WhatItSaysIsSo(Invariant):
     """What status and metrics say is what is so."""
+
+    name = "what it says is so"
 
     def see(self, op: Operation, seen: Seen) -> Iterator[str]:  # noqa: ARG002
         if isinstance(op, Said) and not math.isclose(op.value, op.truth):
             yield f"{op.pod} says {op.name} is {op.value:g}, and it is {op.truth:g}"
 
 
-class H2HeldOnesHeal(Invariant):
+class HeldOnesHeal(Invariant):
     """A letter that was only held is closed in the end, without anybody's doing, unless its user can't be written at all."""
+
+    name = "held ones heal"
 
     def end(self, seen: Seen) -> Iterator[str]:
         for number, letter in seen.letters.items():
@@ -268,18 +296,18 @@ class H2HeldOnesHeal(Invariant):
 
 
 EVERY: tuple[type[Invariant], ...] = (
-    I1NothingIsLost,
-    I2AllAgreesInTheEnd,
-    I3TroubleStaysWhereItIs,
-    I4NothingGrowsWithoutBound,
-    I5NewerIsNeverOverwritten,
-    I6WhoLeftStaysOut,
-    I7NothingPersonalIsSaid,
-    I8ItGoesOn,
-    I9NobodyIsPressed,
-    I10ItStopsInOrder,
-    I11WhatItSaysIsSo,
-    H2HeldOnesHeal,
+    NothingLost,
+    AllAgreesInTheEnd,
+    TroubleStaysWhereItIs,
+    NothingGrowsWithoutBound,
+    NoOlderStateOverANewerOne,
+    ConsentKept,
+    NothingPersonalSaid,
+    ItGoesOn,
+    NobodyPressed,
+    ItStopsInOrder,
+    WhatItSaysIsSo,
+    HeldOnesHeal,
 )
 
 

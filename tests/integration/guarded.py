@@ -27,7 +27,7 @@ from confluent_kafka.admin import (
 from consumer.sandbox.brokers.broker import Broker, broker
 from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS, town
-from tests.generated import ROOT
+from tests.generated.rules import ROOT
 from tests.integration.conftest import lacking
 from tests.integration.harness import Said, Stage
 from tests.integration.kafka_tools import certificates, finish, remove

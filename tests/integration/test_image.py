@@ -17,7 +17,7 @@ import yaml
 from consumer import __version__
 from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.town import PLACES, town
-from tests.generated import ROOT
+from tests.generated.rules import ROOT
 from tests.integration.conftest import lacking
 from tests.integration.harness import Stage, staged, until
 

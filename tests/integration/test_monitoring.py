@@ -21,12 +21,13 @@ from prometheus_client import generate_latest
 from consumer.pod.status.gauges import Scrape
 from consumer.sandbox.ports import free_port
 from consumer.telemetry.metrics import Metrics
-from tests import dashboard, generated
+from tests.generated import dashboard
+from tests.generated.__main__ import stale
+from tests.generated.metrics_table import metrics, one_of_each
+from tests.generated.rules import ROOT
 from tests.integration.conftest import lacking
-from tests.metrics_table import metrics, one_of_each
 from tests.unit.pod.status.test_page import EVIL, busy
 
-ROOT: Final = generated.ROOT
 MONITORING: Final = ROOT / "deploy/monitoring"
 _SUFFIX: Final = re.compile(r"_(bucket|sum|count)$")
 
@@ -53,7 +54,7 @@ def promtool(*arguments: str, said: bytes = b"") -> "subprocess.CompletedProcess
 
 def test_what_is_made_from_the_code_is_fresh() -> None:
     """`make generated` writes it anew."""
-    assert generated.stale() == []
+    assert stale() == []
 
 
 def test_the_names_pass_promtool() -> None:

@@ -21,7 +21,7 @@ from confluent_kafka.admin import (
 
 from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.town import VENDORS
-from tests.generated import ROOT
+from tests.generated.rules import ROOT
 from tests.integration.guarded import (
     GROUP,
     LETTERS,

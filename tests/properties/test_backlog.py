@@ -17,11 +17,11 @@ from consumer.core.lease import Lease
 from consumer.core.letters.healing import Healing
 from consumer.core.model import SESAMY, AccountId, Door, Event, Job, Letter, Reopened, Result, UserKey, Verdict
 from consumer.core.model import Place as CorePlace
-from consumer.core.users.debts import Rules
 from consumer.core.users.schedule import Schedule
 from tests.fakes.doors import Doors
+from tests.fakes.rules import rules
 
-RULES: Final = Rules(quiet_s=2, max_wait_s=8, concurrency=4, max_attempts=3, backoff_s=1, backoff_max_s=4)
+RULES: Final = rules(quiet_s=2, max_wait_s=8, concurrency=4, max_attempts=3, backoff_max_s=4)
 A, B, C = AccountId("1001"), AccountId("1002"), AccountId("2001")
 ACCOUNTS: Final = {"north": (A, B), "south": (C,)}
 USERS: Final = tuple(UserKey(vendor, name) for vendor in ACCOUNTS for name in ("ann", "bo"))

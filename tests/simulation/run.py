@@ -11,7 +11,7 @@ from msgspec import structs
 from consumer.core.model import AccountId
 from consumer.settings.model import Settings
 from tests.clock import new_loop
-from tests.history.invariants import I3TroubleStaysWhereItIs, percentile
+from tests.history.invariants import TroubleStaysWhereItIs, percentile
 from tests.history.operations import Finished, Leaked, Place, Rate
 from tests.simulation.logs import listening
 from tests.simulation.pod import Pod
@@ -56,7 +56,7 @@ def simulate(seed: int, kind: Kind = "any", *, calm_s: float | None = None) -> W
 
 def freshness_s(world: World) -> float:
     """Return how old accounts were when they were written, at the 99th percentile (s)."""
-    watch = I3TroubleStaysWhereItIs()
+    watch = TroubleStaysWhereItIs()
     for op in world.history:
         assert not list(watch.see(op, world.seen))
     return percentile(watch.ages_s, 0.99)

@@ -7,6 +7,7 @@ import pytest
 
 from consumer.core.lease import Lease
 from consumer.core.ledger import Progress
+from tests.history.invariants import NoOlderStateOverANewerOne, NothingLost
 from tests.history.operations import Committed, Left, Looked, Outcome, Owned, Parked, Proved, Stopping, Turned, Wrote
 from tests.simulation.run import freshness_s, simulate
 from tests.simulation.world import Broken
@@ -51,13 +52,13 @@ def test_trouble_at_one_account_leaves_the_others_as_fresh_as_without() -> None:
 def test_committing_the_newest_offset_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Progress, "watermark", property(lambda progress: progress.next_offset))
 
-    assert _noticed("I1", range(20))
+    assert _noticed(NothingLost.name, range(20))
 
 
 def test_writing_without_any_lease_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lease, "left_s", lambda _self, *, now: 1e6 + 0 * now)
 
-    assert _noticed("I5", range(20))
+    assert _noticed(NoOlderStateOverANewerOne.name, range(20))
 
 
 def _live(seed: int) -> None:

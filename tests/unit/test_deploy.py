@@ -16,7 +16,7 @@ from consumer.pod import membership
 from consumer.settings.load import load
 from consumer.settings.model import AdminSettings, MakeAsSettings, SesamySettings, WorkerSettings
 from consumer.telemetry import tracing
-from tests.generated import ROOT
+from tests.generated.rules import ROOT
 
 KUSTOMIZE: Final = ROOT / "deploy/kustomize"
 JOB: Final = "components/replay-job/job.yaml"

@@ -16,7 +16,7 @@ from consumer.core.model import UserKey
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from consumer.settings.model import SesamySettings
 from tests.clock import virtual
-from tests.metrics_table import one_of_each
+from tests.generated.metrics_table import one_of_each
 
 
 def test_no_personal_value_is_shown_in_a_masked_diff() -> None:

@@ -15,14 +15,11 @@ from consumer.core.model import AccountId, Addressee, Letter, Place, UserKey
 from consumer.core.users.schedule import Schedule
 from consumer.kafka import letter_writer
 from consumer.kafka.letter_writer import LetterWriter
-from consumer.pod.status.gauges import gauges
-from consumer.pod.status.tables import _lines
-from consumer.pod.status.tree import LetterCounts, Status
 from consumer.settings.tls import Unusable
 from consumer.telemetry.metrics import Metrics
 from tests.fakes.backlog import backlog
 from tests.fakes.rules import rules
-from tests.metrics_table import one_of_each
+from tests.generated.metrics_table import one_of_each
 
 LETTER = Letter(code="not-json", stage="intake", partition=0, offset=7)
 
@@ -255,17 +252,3 @@ async def test_since_when_letters_fail_is_the_first_failure() -> None:
         tasks.cancel_scope.cancel()
 
     assert desk.writer.failing_since == first
-
-
-def told(letters: LetterCounts) -> tuple[str, list[float]]:
-    """Return what page and terminal say of letters, and the gauge of open ones."""
-    status = Status(dead_letters=letters)
-    open_ = next(one for one in gauges(status, now=0.0) if one.name == "sesamy_makeas_dead_letters_open")
-    return [cell.text for cell in _lines(status, now=0.0)][-1], [sample.value for sample in open_.samples]
-
-
-def test_open_letters_that_nobody_has_counted_are_not_none() -> None:
-    assert told(LetterCounts()) == ("letters open: not known; 0 written by this pod, 0 waiting", [])
-    assert told(LetterCounts(open=0)) == ("0 letters open; 0 written by this pod, 0 waiting", [0.0])
-    text, _ = told(LetterCounts(readable=False, writable=False))
-    assert text.endswith("waiting: the dead-letter topic takes none and can't be read")

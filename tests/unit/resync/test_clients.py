@@ -23,7 +23,7 @@ from consumer.settings.model import (
 )
 from consumer.settings.secret import Secret
 from consumer.telemetry.metrics import Metrics
-from tests.metrics_table import one_of_each
+from tests.generated.metrics_table import one_of_each
 
 A, B = AccountId("1"), AccountId("2")
 

@@ -22,8 +22,8 @@ from consumer.resync.filters import Filters
 from consumer.resync.sesamy import Sesamy
 from consumer.telemetry.metrics import Metrics
 from tests.clock import new_loop
+from tests.fakes.service import service
 from tests.simulation.settings import SETTINGS
-from tests.unit.pod.test_life import service
 from tests.unit.resync.test_sesamy import client, world
 
 ANN, BO = UserKey("v", "ann"), UserKey("v", "bo")

@@ -15,7 +15,6 @@ from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.clients import Target, Vendor, gates, upstreams
 from consumer.resync.makeas import Permit, WriteOutcome
 from consumer.resync.run import Resync
-from consumer.resync.tally import served
 from consumer.resync.waits import Waits
 from consumer.sandbox.stand_ins import makeas as stand_in
 from consumer.sandbox.stand_ins.server import serving
@@ -211,17 +210,3 @@ async def test_whom_one_list_refuses_while_another_is_left_out_is_told_each_by_i
 
 
 # ---- What has had all ----
-
-
-@pytest.mark.parametrize(
-    ("result", "lists"),
-    [
-        (DONE, ("11", "12")),
-        (HELD, ("11",)),
-        (Result(Verdict.REFUSED, "http-422"), ()),
-        (Result(Verdict.HELD), ()),
-        (Result(Verdict.RETRY, "http-500"), ()),
-    ],
-)
-def test_fresh_is_who_has_had_all_of_a_run(result: Result, lists: tuple[str, ...]) -> None:
-    assert served(ACCOUNT.lists, result) == lists

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from consumer.core.errors import ConsumerError, Denied, Refused, Retryable
-from consumer.resync.waits import together
+from consumer.resync.waits import Bell, together
 from tests.clock import virtual
 
 
@@ -66,3 +66,13 @@ async def test_of_jobs_done_together_one_that_breaks_ends_the_others_and_hides_n
         await together(deny, break_)
     with pytest.raises(Retryable, match="unexpected KeyError"):
         await together(anyio.sleep_forever, break_)
+
+
+@virtual
+async def test_a_ring_before_the_wait_counts_and_only_once() -> None:
+    bell = Bell()
+    bell.ring()
+    await bell.wait(until=5)
+    assert anyio.current_time() == 0
+    await bell.wait(until=5)
+    assert anyio.current_time() == 5

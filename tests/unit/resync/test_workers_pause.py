@@ -12,7 +12,7 @@ from consumer.core.gates.gates import Gates
 from consumer.core.letters.headers import Named
 from consumer.core.model import AccountId, Event, Job, Outcome, Result, UserKey, Verdict
 from consumer.core.users.schedule import Schedule
-from consumer.resync.waits import Bell, Waits
+from consumer.resync.waits import Waits
 from consumer.resync.workers import Workers
 from tests.clock import virtual
 from tests.fakes.backlog import backlog
@@ -286,13 +286,3 @@ async def test_whom_no_log_holds_any_more_is_parked() -> None:
     office.backlog.restart(0, 2)
     assert office.backlog.park_orphans(now=anyio.current_time())
     assert [letters[0].code for letters in office.letters.values()] == ["held", "held"]
-
-
-@virtual
-async def test_a_ring_before_the_wait_counts_and_only_once() -> None:
-    bell = Bell()
-    bell.ring()
-    await bell.wait(until=5)
-    assert anyio.current_time() == 0
-    await bell.wait(until=5)
-    assert anyio.current_time() == 5

@@ -1,23 +1,18 @@
 """Settings: what is taken, what is refused, and what nobody may see."""
 
-import copy
 import json
-import os
-import pickle
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import pytest
 
 from consumer.settings.findings import Finding
 from consumer.settings.load import SettingsError, load
-from consumer.settings.model import KafkaSettings, Settings
-from consumer.settings.rules import is_loopback
-from consumer.settings.secret import Secret, SecretError
-from tests.settings_table import README, block, fresh
+from consumer.settings.model import Settings
+from tests.generated.settings_table import README, block, fresh
 
 CANARY: Final = "hunter2-canary"
 LEAST: Final = """
@@ -220,58 +215,10 @@ def test_one_wrong_value_is_one_finding(tmp_path: Path, line: str, path: str) ->
     assert [path] == paths(refused(tmp_path, f"{line}\n{LEAST}"))
 
 
-@pytest.mark.parametrize("missing", ["sasl_mechanism", "sasl_username", "sasl_password"])
-def test_a_sasl_protocol_needs_all_of_its_login(tmp_path: Path, missing: str) -> None:
-    login = {"sasl_mechanism": "PLAIN", "sasl_username": "u", "sasl_password": "p"}
-    del login[missing]
-    lines = "".join(f"{key} = '{value}'\n" for key, value in login.items())
-
-    assert [f"kafka.{missing}"] == paths(refused(tmp_path, f"[kafka]\nsecurity_protocol = 'SASL_SSL'\n{lines}" + LEAST))
-
-
-def test_plain_http_is_for_this_machine(tmp_path: Path) -> None:
-    for host in ("localhost:1", "127.0.0.1:1", "[::1]:1"):
-        assert read(tmp_path, f"[makeas]\nbase_url = 'http://{host}/v2'\n" + LEAST).makeas.base_url == f"http://{host}/v2"
-    assert [is_loopback(host) for host in ("127.9.9.9", "a.localhost", "localhost.example", "10.0.0.1")] == [True, True, False, False]
-
-
-def test_a_proxy_may_be_plain_for_what_goes_through_it_is_not(tmp_path: Path) -> None:
-    for proxy in ("http://proxy.example:3128", "https://proxy.example"):
-        assert read(tmp_path, f"[http]\nproxy = '{proxy}'\n" + LEAST).http.proxy == proxy
-
-
 @pytest.mark.parametrize("value", ["http://u:p@proxy.example:3128", "http://proxy.example", ""])
 def test_the_environments_proxy_is_not_the_settings(tmp_path: Path, value: str) -> None:
     """`HTTP_PROXY` is other programs', though it is the name that the setting's variable would have."""
     assert read(tmp_path, LEAST, {"HTTP_PROXY": value}).http.proxy is None
-
-
-@pytest.mark.parametrize(
-    ("vendors", "expected"),
-    [
-        ("", ["vendors"]),
-        (LEAST + LEAST, ["vendors[1].id"]),
-        (with_vendor("3"), ["vendors[0].makeas"]),
-        (with_vendor("[]"), ["vendors[0].makeas"]),
-        (with_vendor("{ userId = '1', apiKey = 'k', listId = 'abc' }"), ["vendors[0].makeas[0].listId"]),
-        (with_vendor("{ userId = '1', apiKey = 'k', listId = 1466 }"), ["vendors[0].makeas[0].listId"]),
-        (with_vendor("{ userId = 'a:b', apiKey = 'k', listId = '1' }"), ["vendors[0].makeas[0].userId"]),
-        (with_vendor("{ userId = '1', listId = '1' }"), ["vendors[0].makeas[0].apiKey"]),
-        (with_vendor("{ user_id = '1', apiKey = 'k', listId = '1' }"), ["vendors[0].makeas[0].user_id", "vendors[0].makeas[0].userId"]),
-        (
-            with_vendor("[{ userId = '1', apiKey = 'k', listId = '1' }, { userId = '1', apiKey = 'k', listId = '1' }]"),
-            ["vendors[0].makeas[1]"],
-        ),
-        (with_vendor("{ userId = '1', apiKey = 'k', listId = '1' }", vendor="v" * 257), ["vendors[0].id"]),
-        ("[[vendors]]\nid = 'v'\nsesamy = 'x'\nmakeas = { userId = '1', apiKey = 'k', listId = '1' }", ["vendors[0].sesamy"]),
-    ],
-)
-def test_vendors(tmp_path: Path, vendors: str, expected: list[str]) -> None:
-    assert expected == paths(refused(tmp_path, vendors))
-
-
-def test_a_rule_over_two_values_says_nothing_where_one_is_broken_itself(tmp_path: Path) -> None:
-    assert paths(refused(tmp_path, "[debounce]\nquiet_s = 'x'\nmax_wait_s = 1\n" + LEAST)) == ["debounce.quiet_s"]
 
 
 def test_no_file(tmp_path: Path) -> None:
@@ -359,81 +306,6 @@ def test_a_secret_with_what_no_eye_sees_is_a_finding(secret: bytes, said: str, t
         assert "key" not in finding.what.removesuffix("the key")
 
 
-def test_a_secret_keeps_letters_of_any_language_and_spaces_inside() -> None:
-    assert Secret("text", " nøkkel med rom ").read() == "nøkkel med rom"
-
-
-def test_a_file_is_read_again_when_it_changed(tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_text("old")
-    secret = Secret("file", str(file))
-    assert secret.read() == "old"
-
-    new = tmp_path / "new"
-    new.write_text("new")
-    new.replace(file)
-
-    assert secret.read() == "new"
-
-
-def test_a_file_is_read_again_after_a_401(tmp_path: Path) -> None:
-    """The same size, inode and time: only the refusal tells."""
-    file = tmp_path / "key"
-    file.write_text("old")
-    secret, before = Secret("file", str(file)), file.stat()
-    secret.read()
-    file.write_text("new")
-    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert secret.read() == "old"
-
-    secret.expire()
-
-    assert secret.read() == "new"
-
-
-def test_a_file_that_vanishes_leaves_the_last_text(tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_text("old")
-    secret = Secret("file", str(file))
-    secret.read()
-    file.unlink()
-
-    assert secret.read() == "old"
-    assert secret.source == f"file {file}"
-    with pytest.raises(SecretError, match="FileNotFoundError"):
-        Secret("file", str(file)).read()
-
-
-@pytest.mark.parametrize(
-    "show",
-    [
-        repr,
-        str,
-        lambda one: f"{one}",
-        lambda one: f"{one!r:>400} {one!s:>20}",
-        lambda one: "%s %r" % (one, one),  # noqa: UP031 - the way logging does it
-        lambda one: json.dumps({"k": one}, default=str),
-        lambda one: msgspec.json.encode({"k": one}, enc_hook=str).decode(),
-        lambda one: pickle.dumps(one).decode("latin-1"),
-        lambda one: repr(pickle.loads(pickle.dumps(one))),
-        lambda one: repr([one]),
-    ],
-)
-def test_a_secret_shows_nowhere(show: Any) -> None:
-    settings = Settings(vendors=(), kafka=KafkaSettings(sasl_password=Secret("text", CANARY)))
-
-    assert CANARY not in show(Secret("text", CANARY)) + f"{Secret('text', CANARY):>40}"
-    assert CANARY not in show(settings)
-
-
-def test_a_pickled_secret_holds_nothing_and_a_copy_all() -> None:
-    secret = Secret("text", CANARY)
-
-    assert copy.deepcopy(secret).read() == copy.copy(secret).read() == CANARY
-    with pytest.raises(SecretError):
-        pickle.loads(pickle.dumps(secret)).read()
-
-
 _VENDOR: Final = """[[vendors]]
 id = {id}
 sesamy = {{ client_id = 'c', client_secret = {secret}, {more} }}
@@ -497,57 +369,6 @@ def test_no_finding_quotes_what_may_be_a_secret(tmp_path: Path, place: str) -> N
 
 
 # ---- Accounts ----
-
-
-def test_lists_that_share_a_credential_are_one_account(tmp_path: Path) -> None:
-    (tmp_path / "k").write_text("same")
-    file = f"{{ file = '{tmp_path / 'k'}' }}"
-    rows = [
-        ("1001", "'a'", "1"),
-        ("1001", "'a'", "2"),
-        ("1001", "'b'", "3"),
-        ("1001", file, "4"),
-        ("1002", "'a'", "5"),
-        ("1001", file, "6"),
-    ]
-    makeas = ", ".join(f"{{ userId = '{user}', apiKey = {key}, listId = '{one}' }}" for user, key, one in rows)
-    settings = read(tmp_path, with_vendor(f"[{makeas}]"))
-
-    assert [(account.id, account.lists) for account in settings.accounts] == [
-        ("1001", ("1", "2")),
-        ("1001-2", ("3",)),
-        ("1001-3", ("4", "6")),
-        ("1002", ("5",)),
-    ]
-
-
-def test_vendors_with_the_same_credential_share_its_id(tmp_path: Path) -> None:
-    one = "{ userId = '1', apiKey = 'k', listId = '7' }"
-    settings = read(tmp_path, with_vendor(one, vendor="a") + with_vendor(one, vendor="b"))
-
-    assert [(account.id, account.vendor) for account in settings.accounts] == [("1", "a"), ("1", "b")]
-    assert [account.vendor for account in settings.accounts_of("b")] == ["b"]
-    assert settings.accounts_of("nobody") == ()
-
-
-def test_an_account_id_is_fit_for_a_label(tmp_path: Path) -> None:
-    """An address as Make's user id names no metric; a user id that looks numbered takes nobody's id."""
-    rows = [("ann@example.com", "a"), ("1-2", "a"), ("1", "a"), ("1", "b")]
-    makeas = ", ".join(f"{{ userId = '{user}', apiKey = '{key}', listId = '1' }}" for user, key in rows)
-    ids = [account.id for account in read(tmp_path, with_vendor(f"[{makeas}]")).accounts]
-
-    assert ids[0].startswith("account-")
-    assert "@" not in ids[0]
-    assert ids[1:] == ["1-2", "1", "1-3"]
-
-
-def test_the_fingerprint_follows_the_settings_but_no_secret(tmp_path: Path) -> None:
-    base = read(tmp_path, LEAST).fingerprint()
-
-    assert base == read(tmp_path, LEAST.replace('"s3"', '"other"')).fingerprint()
-    assert base != read(tmp_path, LEAST.replace("1466", "1467")).fingerprint()
-    assert base != read(tmp_path, LEAST, {"DEBOUNCE_QUIET_S": "3"}).fingerprint()
-    assert len(base) == 12
 
 
 # ---- README ----

@@ -1,14 +1,20 @@
 """Each promise of a secret, and of the addresses to which one is sent."""
 
+import copy
+import json
 import os
+import pickle
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from consumer.settings.load import SettingsError, load
-from consumer.settings.model import Settings
+from consumer.settings.model import KafkaSettings, Settings
 from consumer.settings.rules import is_loopback, tight_times
 from consumer.settings.secret import Secret, SecretError
+from tests.unit.settings.test_load import CANARY
 
 VENDOR = "[[vendors]]\nid = 'v'\nsesamy = { client_id = 'c', client_secret = 's' }\nmakeas = { userId = '1', apiKey = 'k', listId = '2' }\n"
 
@@ -179,3 +185,78 @@ def test_a_brokers_port_is_one(port: int, tmp_path: Path, *, fits: bool) -> None
         assert read(tmp_path, text).kafka.bootstrap_servers == ("a:9092", f"b:{port}")
     else:
         assert said(tmp_path, text) == [("kafka.bootstrap_servers[1]", "the port is out of range")]
+
+
+def test_a_secret_keeps_letters_of_any_language_and_spaces_inside() -> None:
+    assert Secret("text", " nøkkel med rom ").read() == "nøkkel med rom"
+
+
+def test_a_file_is_read_again_when_it_changed(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("old")
+    secret = Secret("file", str(file))
+    assert secret.read() == "old"
+
+    new = tmp_path / "new"
+    new.write_text("new")
+    new.replace(file)
+
+    assert secret.read() == "new"
+
+
+def test_a_file_is_read_again_after_a_401(tmp_path: Path) -> None:
+    """The same size, inode and time: only the refusal tells."""
+    file = tmp_path / "key"
+    file.write_text("old")
+    secret, before = Secret("file", str(file)), file.stat()
+    secret.read()
+    file.write_text("new")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert secret.read() == "old"
+
+    secret.expire()
+
+    assert secret.read() == "new"
+
+
+def test_a_file_that_vanishes_leaves_the_last_text(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("old")
+    secret = Secret("file", str(file))
+    secret.read()
+    file.unlink()
+
+    assert secret.read() == "old"
+    assert secret.source == f"file {file}"
+    with pytest.raises(SecretError, match="FileNotFoundError"):
+        Secret("file", str(file)).read()
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        repr,
+        str,
+        lambda one: f"{one}",
+        lambda one: f"{one!r:>400} {one!s:>20}",
+        lambda one: "%s %r" % (one, one),  # noqa: UP031 - the way logging does it
+        lambda one: json.dumps({"k": one}, default=str),
+        lambda one: msgspec.json.encode({"k": one}, enc_hook=str).decode(),
+        lambda one: pickle.dumps(one).decode("latin-1"),
+        lambda one: repr(pickle.loads(pickle.dumps(one))),
+        lambda one: repr([one]),
+    ],
+)
+def test_a_secret_shows_nowhere(show: Any) -> None:
+    settings = Settings(vendors=(), kafka=KafkaSettings(sasl_password=Secret("text", CANARY)))
+
+    assert CANARY not in show(Secret("text", CANARY)) + f"{Secret('text', CANARY):>40}"
+    assert CANARY not in show(settings)
+
+
+def test_a_pickled_secret_holds_nothing_and_a_copy_all() -> None:
+    secret = Secret("text", CANARY)
+
+    assert copy.deepcopy(secret).read() == copy.copy(secret).read() == CANARY
+    with pytest.raises(SecretError):
+        pickle.loads(pickle.dumps(secret)).read()

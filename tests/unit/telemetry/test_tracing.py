@@ -13,7 +13,7 @@ from consumer.core.errors import Fatal
 from consumer.core.model import UserKey
 from consumer.telemetry.tracing import Traces, tracing
 from tests.simulation.settings import SETTINGS
-from tests.unit.telemetry.test_metrics import Lines
+from tests.unit.telemetry.test_logs import Lines
 
 ANN = UserKey("v1", "ann")
 

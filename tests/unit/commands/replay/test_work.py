@@ -23,7 +23,7 @@ from consumer.core.errors import Fatal
 from consumer.core.model import GateState, UserKey
 from consumer.settings.model import Settings, WorkerSettings
 from tests.clock import virtual
-from tests.metrics_table import one_of_each
+from tests.generated.metrics_table import one_of_each
 
 RANGES = (Range(partition=0, start=5, end=90),)
 USERS = [UserKey("v", f"u{number}") for number in range(6)]

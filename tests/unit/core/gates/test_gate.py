@@ -6,8 +6,7 @@ import pytest
 
 from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from consumer.core.gates.gate import Gate
-from consumer.core.gates.gates import Gates
-from consumer.core.model import AccountId, Door, UserKey
+from consumer.core.model import Door, UserKey
 
 USERS = [UserKey("v", f"u{number}") for number in range(20)]
 ANN = USERS[0]
@@ -387,20 +386,6 @@ def test_expired_users_wait_where_a_probe_is_due() -> None:
     made = broken(hold_s=1)
     assert made.expired(now=4)
     assert not made.expired(now=5)
-
-
-def test_the_gates_of_a_process_answer_by_name() -> None:
-    vendor, account = gate(rate=1, burst=3), gate(places=1)
-    gates = Gates({"v": vendor}, {AccountId("1"): account})
-    assert gates.enter(ANN, [AccountId("1")], now=0) == 0
-
-    assert (gates.vendor("v", now=0), gates.account(AccountId("1"), now=0)) == (Door.SHUT, Door.SHUT)
-    assert gates.next_change(now=0) == 3.0
-    gates.leave(ANN, [AccountId("1")], now=0)
-    assert (gates.vendor("v", now=0), gates.account(AccountId("1"), now=0)) == (Door.OPEN, Door.OPEN)
-    assert (gates.vendor_expired("v", now=0), gates.account_expired(AccountId("1"), now=0)) == (False, False)
-    gates.set_share(0.5, now=0)
-    assert vendor.state(now=0).share == 0.5
 
 
 def test_a_courteous_gate_halves_its_rate_and_stays_away_twice_as_long() -> None:

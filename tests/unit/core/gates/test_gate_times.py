@@ -1,16 +1,8 @@
 """When a gate opens, holds and lets in a probe, where a Retry-After comes in between."""
 
-from math import inf
-
-import pytest
-
 from consumer.core.errors import Retryable
 from consumer.core.gates.gate import Gate
-from consumer.core.gates.gates import Gates
-from consumer.core.gates.pace import Pace
-from consumer.core.gates.stops import Stops
-from consumer.core.gates.suspects import Suspects
-from consumer.core.model import AccountId, Door, UserKey
+from consumer.core.model import Door
 from tests.unit.core.gates.test_gate import ANN, LATER, USERS, broken, gate, probe
 
 BO, CY = USERS[1:3]
@@ -98,137 +90,13 @@ def test_a_gate_that_opened_and_shuts_again_probes_after_5_s() -> None:
 # ---- The pace ----
 
 
-@pytest.mark.parametrize("pause_s", [3.0, 3_600.0])
-def test_after_a_pause_no_more_come_at_once_than_the_burst(pause_s: float) -> None:
-    made = gate(rate=2.0, burst=6)
-    assert [made.reserve(now=0.0) for _ in range(6)] == [0.0] * 6
-    assert [made.reserve(now=pause_s) for _ in range(8)] == [0.0] * 6 + [0.5, 1.0]
-
-
-def test_so_many_calls_in_so_long_whatever_the_share_does() -> None:
-    """In any minute no more than the burst and the rate's: though the share comes and goes, and is paid for ahead."""
-    made, given = Pace(rate_per_s=4.0, burst=8, run_calls=3), 0
-    for step in range(600):
-        now = step / 10
-        made.set_share(0.25 if step % 100 < 50 else 1.0, now=now)
-        while made.wait_s(1, now=now) == 0:
-            made.reserve(1, now=now)
-            given += 1
-    assert 100 <= given <= 8 + 30 * 4.0 + 30 * 1.0
-
-
-def test_what_was_given_back_of_a_promise_is_there_once() -> None:
-    made = Pace(rate_per_s=1.0, burst=4, run_calls=3)
-    made.promise(ANN, 4, now=0)
-    made.pay(ANN, now=0)
-    for _ in range(2):
-        made.forgive(ANN)
-    assert [made.wait_s(count, now=0) for count in (3, 4)] == [0.0, 1.0]
-
-
 # ---- All gates of a process ----
-
-
-def test_a_user_is_out_everywhere_and_takes_its_promises_along() -> None:
-    one, other = AccountId("1"), AccountId("2")
-    gates = Gates({"v": gate(places=1)}, {one: gate(places=1), other: gate(places=1)})
-    gates.enter(ANN, [one, other], now=0)
-    assert [gates.vendor("v", now=0), *(gates.account(account, now=0) for account in (one, other))] == [Door.SHUT] * 3
-    gates.leave(ANN, [one, other], now=0)
-    assert [gates.vendor("v", now=0), *(gates.account(account, now=0) for account in (one, other))] == [Door.OPEN] * 3
-
-
-def test_a_run_waits_before_its_fetch_for_the_slowest_of_its_upstreams() -> None:
-    one, other = AccountId("1"), AccountId("2")
-    slow = gate(rate=0.5, burst=4)
-    gates = Gates({"v": gate()}, {one: slow, other: gate()})
-    assert gates.enter(ANN, [one, other], now=0) == 0.0
-    assert [gates.account(account, now=0) for account in (one, other)] == [Door.OPEN, Door.OPEN], "within ten seconds"
-    assert gates.enter(BO, [one, other], now=0) == 8.0
-    assert gates.account(one, now=0) is Door.SHUT
-
-
-def test_a_pods_part_is_of_every_limit() -> None:
-    vendor, account = gate(), gate()
-    Gates({"v": vendor}, {AccountId("1"): account}).set_share(0.25, now=0)
-    assert (vendor.rate_per_s, account.rate_per_s) == (2.5, 2.5)
-
-
-def test_who_has_no_users_any_more_begins_anew_at_every_gate() -> None:
-    vendor, account = broken(), broken()
-    Gates({"v": vendor}, {AccountId("1"): account}).forget()
-    assert (vendor.door(now=0), account.door(now=0)) == (Door.OPEN, Door.OPEN)
-
-
-def test_an_account_of_which_nobody_knows_who_left_lets_nobody_in_and_holds_users_no_longer_than_it_may() -> None:
-    account, ready, late = AccountId("1"), set[AccountId](), set[AccountId]()
-    gates = Gates({}, {account: gate()})
-    gates.ready, gates.late = lambda one, _: one in ready, lambda one, _: one in late
-    assert (gates.account(account, now=0), gates.account_expired(account, now=0)) == (Door.SHUT, False)
-    late.add(account)
-    assert gates.account_expired(account, now=0)
-    ready.add(account)
-    assert gates.account(account, now=0) is Door.OPEN
 
 
 # ---- What is stopped from outside ----
 
 
-def test_what_was_asked_for_before_a_stop_ended_is_doubted() -> None:
-    made = Stops()
-    assert not made.doubts(-1e9)
-    made.stop("filter", now=10, held_until=20)
-    assert made.doubts(5)
-    assert made.doubts(15)
-    made.release("filter", now=30)
-    assert [made.doubts(taken_at) for taken_at in (5, 15, 29.9, 30, 31)] == [True, True, True, False, False]
-
-
-def test_a_stop_that_stands_keeps_its_times_and_a_release_says_whether_it_stood() -> None:
-    made = Stops()
-    assert not made.release("filter", now=0)
-    made.stop("filter", now=10, held_until=20)
-    made.stop("filter", now=15, held_until=90)
-    assert (made.shown(), made.held_until) == (("filter", 10), 20)
-    assert made.release("filter", now=30)
-    assert (made.shown(), made.held_until, bool(made)) == (("", inf), inf, False)
-
-
-def test_the_first_verdict_ends_the_wait_for_it() -> None:
-    made = Stops()
-    made.await_verdict(now=3)
-    assert (bool(made), made.any, made.held_until, made.shown()) == (True, False, inf, ("unproven", 3))
-    assert made.release("filter", now=4)
-    assert (bool(made), made.doubts(1)) == (False, False)
-
-
 # ---- Whom an upstream forbids ----
-
-
-def test_two_users_forbidden_never_blame_the_key_and_the_third_does() -> None:
-    made = Suspects()
-    assert [made.forbid(user, begun=begun) for begun, user in enumerate((ANN, ANN, BO, BO, ANN, CY), 1)] == [False] * 5 + [True]
-    made.new_row()
-    assert [made.forbid(user, begun=9) for user in (ANN, BO)] == [False, False]
-
-
-def test_only_the_success_of_a_run_that_began_after_the_first_403_clears_the_key() -> None:
-    made = Suspects()
-    for begun, user in ((4, ANN), (6, BO), (8, CY)):
-        made.forbid(user, begun=begun)
-    assert [made.clears_key(begun) for begun in (3, 4, 5, 9)] == [False, False, True, True]
-
-
-def test_the_last_thousand_who_were_forbidden_are_kept() -> None:
-    made = Suspects()
-    users = [UserKey("v", f"f{number}") for number in range(1001)]
-    for user in users:
-        made.forbid(user, begun=1)
-        made.new_row()
-    made.succeeded(UserKey("v", "other"), begun=2)
-    assert [made.is_own(user) for user in (users[0], users[1], users[-1])] == [False, True, True]
-    made.succeeded(users[1], begun=3)
-    assert not made.is_own(users[1])
 
 
 def test_a_gate_is_its_own_rate() -> None:

@@ -5,54 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.partitioner import DefaultPartitioner
 
 from consumer.core.events import encode
 from consumer.core.letters.book import Change, Letterbook, account_of
-from consumer.core.letters.headers import Headers as Read
-from consumer.core.letters.headers import Named, Origin, places, read_time, replaced, replacing, written_time
-from consumer.core.letters.history import History, Selection
-from consumer.core.letters.record import OpenLetter, parse
-from consumer.core.model import Event, Place, UserKey
-from consumer.core.partitioner import murmur2, partition_of, usual_key
+from consumer.core.letters.headers import Named
+from consumer.core.letters.history import History
+from consumer.core.model import Event, Place
 from consumer.settings.load import load
 from consumer.settings.model import Account
-
-ANN, BO = UserKey("v", "ann"), UserKey("v", "bo")
-Headers = list[tuple[str, bytes]]
-
-
-def letter(user: UserKey | None = ANN, code: str = "http-422", account: str = "1", **more: str) -> tuple[Headers, bytes]:
-    said = {
-        "error.code": code,
-        "error.stage": "makeas",
-        "source.topic": "t",
-        "source.partition": "3",
-        "source.offset": "40",
-        "parked_at": "2026-11-24T08:00:00.000Z",
-        "attempts": "2",
-        "makeas.account": account,
-        "makeas.lists": "11,12",
-        **{name if name == "parked_at" else name.replace("_", "."): value for name, value in more.items()},
-    }
-    if not account:
-        del said["makeas.account"]
-    return [(name, value.encode()) for name, value in said.items()], b"" if user is None else encode(Event(user, "contract.1#update"))
-
-
-def mark(place: str, state: str, origin: tuple[str, str, str] | None = None) -> tuple[Headers, bytes]:
-    repeated = zip(("source.partition", "source.offset", "parked_at"), origin or (), strict=False)
-    said = {"letter": place, "state": state, "marked_at": "2026-11-24T09:00:00.000Z", **dict(repeated)}
-    return [(name, value.encode()) for name, value in said.items()], b""
-
-
-def read(book: Letterbook, place: Place, headers: Read, value: bytes | None, key: bytes | None = None, *, timestamp_ms: int = 5) -> Change:
-    return book.read(place, parse(headers, value, key, timestamp_ms=timestamp_ms, now=1.0))
-
-
-def book(*records: tuple[Headers, bytes]) -> tuple[Letterbook, list[tuple[int, int] | None]]:
-    made = Letterbook()
-    return made, [read(made, Place(0, offset), headers, value).wanted for offset, (headers, value) in enumerate(records)]
+from tests.fakes.written import ANN, BO, Headers, book, history, letter, mark, read
 
 
 def test_a_held_letter_may_be_tried_at_once_and_any_other_when_asked() -> None:
@@ -150,10 +111,6 @@ def test_the_oldest_letter() -> None:
     assert made.oldest_parked_ms() == 1_795_507_200_000 == 1000 * int(datetime(2026, 11, 24, 8, tzinfo=UTC).timestamp())
 
 
-def test_places() -> None:
-    assert places("0:1,2:30, 4:5,x,7") == (Place(0, 1), Place(2, 30))
-
-
 def test_an_account_is_found_by_its_user_id_and_where_that_has_two_keys_by_its_lists(tmp_path: Path) -> None:
     config = tmp_path / "consumer.toml"
     config.write_text(
@@ -227,13 +184,6 @@ def test_a_letter_takes_the_place_of_those_that_it_repeats(origins: str | None, 
     assert states == {f"0:{at}": "replaced" if (0, at) in closed else "open" for at in range(3)}
 
 
-def test_what_a_letter_replaces_is_read_as_it_was_written() -> None:
-    named = (Named(Place(0, 3), Origin(3, 40, 1_795_507_200_123)), Named(Place(1, 4)), Named(Place(0, 5), Origin(-1, -1, 0)))
-
-    assert replaced(replacing(named)) == named
-    assert places(replacing(named)["replaces"]) == (Place(0, 3), Place(1, 4), Place(0, 5))
-
-
 @pytest.mark.parametrize(
     "headers",
     [
@@ -255,71 +205,7 @@ def test_marks_of_a_letter_that_says_only_part_of_its_origin_close_it(headers: A
         assert (named.place, len(again)) == (Place(0, 0), 0)
 
 
-@pytest.mark.parametrize(
-    ("text", "at_ms"),
-    [
-        ("2026-11-24T08:00:00.123Z", 1_795_507_200_123),
-        ("2026-11-24T10:00:00.123+02:00", 1_795_507_200_123),
-        ("2026-11-24T08:00:00.123", 1_795_507_200_123),
-        ("0001-01-01", -62_135_596_800_000),
-        ("9999-12-31T23:59:59.999-23:59", 253_402_387_139_999),
-        ("", None),
-        ("soon", None),
-    ],
-)
-def test_times(text: str, at_ms: int | None) -> None:
-    """Where no zone is said it is UTC, wherever we run."""
-    assert read_time(text) == at_ms
-    if at_ms is not None and at_ms < 253_402_300_800_000:
-        assert read_time(written_time(at_ms)) == at_ms
-
-
 # ---- Whose a letter is ----
-
-
-def opened(**said: Any) -> OpenLetter:
-    return book(letter(**said))[0][Place(0, 0)]
-
-
-def test_while_the_topic_has_as_many_partitions_the_sources_owner_tries_a_letter_else_the_keys() -> None:
-    """Of older letters, which don't say how many there were, the source's as long as there is such a partition."""
-    by_key = {of: partition_of(usual_key(ANN), of) for of in (3, 4, 5, 7)}
-    assert by_key[4] != 3 != by_key[5], "else the test can't tell"
-
-    assert [opened(source_partitions="4").home(of) for of in (4, 5, 7)] == [3, by_key[5], by_key[7]]
-    assert [opened().home(of) for of in (3, 4, 5)] == [by_key[3], 3, 3]
-    assert [opened(source_partitions=said).home(4) for said in ("0", "x", "-1", "")] == [3] * 4
-    assert [opened(source_partition=said, source_partitions="4").home(4) for said in ("-1", "x", "4", "9" * 30)] == [by_key[4]] * 4
-
-
-@pytest.mark.parametrize(("key", "counts"), [(b"another", True), (b"", True), (b"k" * 1024, True), (b"k" * 1025, False), (None, False)])
-def test_the_key_is_the_letters_own_else_the_usual_one(key: bytes | None, counts: bool) -> None:
-    made = Letterbook()
-    read(made, Place(0, 0), *letter(source_partitions="2"), key)
-
-    assert (made[Place(0, 0)].key, made[Place(0, 0)].home(7)) == (
-        key if counts else None,
-        partition_of(key if counts and key is not None else b"v|ann", 7),
-    )
-
-
-@pytest.mark.parametrize(
-    ("key", "signed"),
-    [
-        (b"21", -973932308),
-        (b"foobar", -790332482),
-        (b"a-little-bit-long-string", -985981536),
-        (b"a-little-bit-longer-string", -1486304829),
-        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
-        (b"abc", 479470107),
-    ],
-)
-def test_a_key_is_placed_as_by_kafkas_own_clients(key: bytes, signed: int) -> None:
-    """Hashes as in Kafka's own tests; and as our client places any key."""
-    assert murmur2(key) == signed % 2**32
-    assert [partition_of(bytes(range(length)), 12) for length in range(40)] == [
-        DefaultPartitioner()(bytes(range(length)), list(range(12)), []) for length in range(40)
-    ]
 
 
 # ---- What it costs ----
@@ -360,57 +246,3 @@ def test_a_partition_made_anew_begins_at_its_first_offset() -> None:
 
 
 # ---- History ----
-
-
-def history(*records: tuple[Headers, bytes]) -> History:
-    made = History()
-    for offset, (headers, value) in enumerate(records):
-        made.read(Place(0, offset), headers, value)
-    return made
-
-
-def test_every_letter_and_what_became_of_it() -> None:
-    made = history(
-        letter(), letter(BO), letter(replaces="0:0"), mark("0:2", "requeue"), mark("0:1", "done"), letter(None), mark("0:1", "requeue")
-    )
-
-    assert [(one.place, one.state, one.replaced_by, one.can_be_requeued) for one in made.entries()] == [
-        ("0:0", "replaced", "0:2", True),
-        ("0:1", "done", "", True),
-        ("0:2", "requeued", "", True),
-        ("0:5", "unreadable", "", False),
-    ]
-    one = made.get(Place(0, 2))
-    assert one is not None
-    assert (one.user, one.source, one.code, one.attempts, one.requeued_at) == ("ann", "3:40", "http-422", "2", "2026-11-24T09:00:00.000Z")
-
-
-def test_history_does_not_mind_the_order_of_partitions() -> None:
-    made = History()
-    made.read(Place(1, 0), *mark("0:0", "requeue"))
-    made.read(Place(1, 1), *mark("0:0", "done"))
-    made.read(Place(0, 0), *letter())
-
-    assert [one.state for one in made.entries()] == ["done"]
-    made.read(Place(0, 1), *letter(replaces="0:0"))
-    assert [(one.state, one.replaced_by) for one in made.entries()] == [("done", ""), ("open", "")]
-
-
-@pytest.mark.parametrize(
-    ("selection", "found"),
-    [
-        (Selection(), ["0:0", "0:1"]),
-        (Selection(places=(Place(0, 1),)), ["0:1"]),
-        (Selection(vendor="v", user="ann"), ["0:0"]),
-        (Selection(vendor="w"), []),
-        (Selection(account="2"), ["0:1"]),
-        (Selection(code="held"), ["0:1"]),
-        (Selection(since="2026-11-24T08:00:00.000Z"), ["0:0", "0:1"]),
-        (Selection(until="2026-11-24T08:00:00.000Z"), []),
-    ],
-)
-def test_selections(selection: Selection, found: list[str]) -> None:
-    made = history(letter(), letter(BO, code="held", account="2"))
-
-    assert [one.place for one in made.entries() if selection.takes(one)] == found
-    assert selection.is_everything == (selection == Selection())

@@ -4,7 +4,7 @@ import pytest
 
 from consumer.core.letters.record import Record
 from consumer.core.model import Door, Event, Place, Result, Verdict
-from tests.unit.core.letters.test_healing import HELD, REFUSED, A, B, Pod, user
+from tests.fakes.letters import HELD, REFUSED, A, B, Pod, user
 
 ABSENT = Result(Verdict.ABSENT)
 

@@ -1,10 +1,7 @@
 """How many users wait for what, and what each list is owed, looked at all at once."""
 
-import pytest
-
 from consumer.core.model import SESAMY, Door
 from consumer.core.users.counts import CAUSES, Counts, Owed, Waiting
-from consumer.core.users.user import Standing
 from tests.fakes.schedule import (
     ANN,
     BOB,
@@ -17,11 +14,6 @@ from tests.fakes.schedule import (
     C,
     surveyed,
 )
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
 
 
 def test_counts_and_what_is_owed(bench: Bench) -> None:
@@ -99,26 +91,3 @@ def test_a_due_user_waits_for_a_worker_or_for_shut_gates_alone(bench: Bench) -> 
     seen = surveyed(bench, out_vendors={"v", "w"}, letters=letters)
     assert (causes_of(seen), seen.held) == ({"held": 2}, {("v", SESAMY): 2, ("w", SESAMY): 3})
     assert surveyed(bench, out_accounts={A, C}, letters=letters).held == {("v", A): 1, ("w", C): 3}
-
-
-def test_where_a_user_stands_has_one_name(bench: Bench) -> None:
-    """The status, the counts and the explanation all ask for it."""
-
-    def standing(now: float) -> Standing:
-        return bench.schedule.users[ANN].standing(now)
-
-    bench.event(ANN, 0)
-    assert [standing(now) for now in (0, 1.9, 2)] == [Standing.QUIET, Standing.QUIET, Standing.DUE]
-    bench.doors.states = {"v": Door.SHUT}
-    assert bench.idle(2)
-    assert standing(2) is Standing.DUE
-    bench.doors.states = {}
-    job = bench.take(2)
-    assert standing(2) is Standing.RUNNING
-    bench.end(job, 2, a=RETRY, b=RETRY)
-    assert standing(2) is Standing.BACKOFF
-    assert bench.idle(2.4)
-    bench.event(ANN, 2.4)
-    assert standing(2.4) is Standing.QUIET
-    bench.end(bench.take(5), 5, a=REFUSED)
-    assert standing(5) is Standing.PARKING

@@ -12,6 +12,8 @@ from aiokafka.errors import CorruptRecordException, KafkaConnectionError, Offset
 from consumer.core.model import UserKey
 from consumer.kafka.client.reader import Answers, PartitionReader, Poll, damaged
 from tests.clock import virtual
+from tests.fakes.reader import Reader
+from tests.simulation.world import LETTERS
 from tests.topic_outside import TOPIC, Log, Part
 
 A, B, C = (TopicPartition("t", number) for number in range(3))
@@ -96,7 +98,7 @@ def test_who_has_never_answered_is_silent_too() -> None:
         Answers(now=100).has_come(polled(p0=None), [ONE], now=130.1)
 
 
-class Reader:
+class Answering:
     """Says when its partitions answered."""
 
     def __init__(self) -> None:
@@ -107,7 +109,7 @@ class Reader:
 
 
 def test_a_reader_is_heard_once_all_partitions_answer_and_given_up_where_one_no_longer_does() -> None:
-    reader, answers = Reader(), Answers(0.0)
+    reader, answers = Answering(), Answers(0.0)
 
     def heard(now: float) -> bool:
         return answers.has_come(reader, reader.at_ms, now=now)  # type: ignore[arg-type]
@@ -239,3 +241,10 @@ async def test_a_partition_that_is_no_more_is_told_and_a_new_one_begins_at_its_f
         assert hand.reader.at == {1: 6}
         assert await hand.reader.take_up([0, 1], at_end=True) == []
     assert hand.reader.at == {0: 3, 1: 6}
+
+
+async def test_offsets_that_are_gone_are_no_damage() -> None:
+    reader: Any = Reader(p0=OffsetOutOfRangeError({LETTERS: 0}), p1=EOFError())
+
+    assert list(await damaged(reader, dict.fromkeys(reader.at, 5))) == [TopicPartition(LETTERS.topic, 1)]
+    assert set(reader.next.values()) == {5}

@@ -13,8 +13,8 @@ from consumer.pod.status.report import Report
 from consumer.pod.status.tree import Status
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from tests.clock import virtual
+from tests.fakes.service import is_live, service
 from tests.simulation.settings import SETTINGS
-from tests.unit.pod.test_life import service
 
 ANN: Final = UserKey("v1", "ann")
 
@@ -201,3 +201,28 @@ def test_the_oldest_event_of_each_cause_is_told_in_seconds(monkeypatch: pytest.M
         assert [(one.cause, one.users, one.oldest_s) for one in said.users.causes if one.users] == [("debounce", 1, 60.0)]
 
     run()
+
+
+async def test_a_pod_that_no_longer_tries_to_join_is_not_alive() -> None:
+    """Each try is a sign of life, however often it fails."""
+    pod = service()
+    pod.membership.tried_at -= pod.membership.join_limit_s
+    assert not is_live(pod)
+    pod.membership.tried_at = anyio.current_time()
+    assert is_live(pod)
+
+
+async def test_a_member_must_poll_and_commit() -> None:
+    """Either alone is no life; while a pod drains, nothing is polled."""
+    pod = service()
+    pod.membership.assignment.joined = True
+    pod.membership.intake = type("Polled", (), {"polled_at": anyio.current_time(), "paused": False, "out": {}})()
+    assert is_live(pod)
+
+    pod.commits.tried_at -= 200.0
+    assert not is_live(pod)
+    pod.commits.tried_at = anyio.current_time()
+    pod.membership.intake.polled_at -= 200.0
+    assert not is_live(pod)
+    pod.membership.state = "draining"
+    assert is_live(pod)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.core.letters.headers import fields, read_time, written_time
-from consumer.core.letters.history import Entry, State
+from consumer.core.letters.headers import Named, Origin, fields, places, read_time, replaced, replacing, written_time
 from consumer.core.letters.record import parse
+from consumer.core.model import Place
 
 
 @pytest.mark.parametrize(("bytes_", "letters"), [(16_384, 4096), (16_385, 0), (1_000_000, 0)])
@@ -39,9 +39,31 @@ def test_a_time_without_a_zone_is_utc_wherever_we_run() -> None:
     assert written_time(1_795_507_200_123) == "2026-11-24T08:00:00.123Z"
 
 
+def test_places() -> None:
+    assert places("0:1,2:30, 4:5,x,7") == (Place(0, 1), Place(2, 30))
+
+
+def test_what_a_letter_replaces_is_read_as_it_was_written() -> None:
+    named = (Named(Place(0, 3), Origin(3, 40, 1_795_507_200_123)), Named(Place(1, 4)), Named(Place(0, 5), Origin(-1, -1, 0)))
+
+    assert replaced(replacing(named)) == named
+    assert places(replacing(named)["replaces"]) == (Place(0, 3), Place(1, 4), Place(0, 5))
+
+
 @pytest.mark.parametrize(
-    ("state", "is_open"), [("open", True), ("requeued", True), ("unreadable", True), ("done", False), ("replaced", False)]
+    ("text", "at_ms"),
+    [
+        ("2026-11-24T08:00:00.123Z", 1_795_507_200_123),
+        ("2026-11-24T10:00:00.123+02:00", 1_795_507_200_123),
+        ("2026-11-24T08:00:00.123", 1_795_507_200_123),
+        ("0001-01-01", -62_135_596_800_000),
+        ("9999-12-31T23:59:59.999-23:59", 253_402_387_139_999),
+        ("", None),
+        ("soon", None),
+    ],
 )
-def test_a_letter_is_open_until_it_is_done_or_replaced(state: State, is_open: bool) -> None:
-    """Of a record that can't be read as well: nothing can close it, so an operator must see it."""
-    assert Entry(place="0:0", state=state).is_open == is_open
+def test_times(text: str, at_ms: int | None) -> None:
+    """Where no zone is said it is UTC, wherever we run."""
+    assert read_time(text) == at_ms
+    if at_ms is not None and at_ms < 253_402_300_800_000:
+        assert read_time(written_time(at_ms)) == at_ms

@@ -9,7 +9,7 @@ from consumer.core.errors import ConsumerError, Refused, Retryable
 from consumer.resync.account_registers import Source
 from consumer.resync.list_rows import ListRows, Page
 from consumer.resync.registers import Registers
-from tests.unit.resync.test_registers import ANN, BO, A, Rows, There, gone
+from tests.fakes.registers import ANN, BO, A, Rows, There, gone
 
 CY = "cy@example.com"
 

@@ -14,7 +14,7 @@ from consumer.settings import model as settings
 from consumer.settings.load import describe
 from consumer.settings.model import ListSettings, SesamyCredentials, Settings, VendorSettings
 
-README: Final = Path(__file__).parent.parent / "README.md"
+README: Final = Path(__file__).parents[2] / "README.md"
 _BEGIN: Final = "<!-- settings -->"
 _END: Final = "<!-- /settings -->"
 

@@ -1,0 +1,170 @@
+"""Runs at a desk: a vendor and accounts as a test says they are, real gates, a virtual clock."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from math import inf
+from typing import Any, Final
+
+import anyio
+from msgspec.structs import replace
+
+from consumer.core.answers.snapshot import Contract, Profile, Snapshot
+from consumer.core.gates.gate import Gate
+from consumer.core.gates.gates import Gates
+from consumer.core.mapping.documents import Documents
+from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
+from consumer.resync.clients import Target, Vendor
+from consumer.resync.makeas import WriteOutcome
+from consumer.resync.run import Resync
+from consumer.resync.waits import Waits
+from consumer.telemetry.metrics import RESYNC_OUTCOMES, STAGES, Metrics
+from tests.simulation.settings import SETTINGS
+
+A, B = AccountId("1"), AccountId("2")
+ANN: Final = UserKey("v1", "ann")
+WHOLE: Final = ["upsert", "subscriptions"]
+DONE: Final = Result(Verdict.DONE)
+CUT: Final = Result(Verdict.HELD, "stopping", tried=False)
+
+Permit = Callable[[], Awaitable[None]]
+Heed = Callable[[Job, Snapshot], Awaitable[None]]
+
+
+class Sesamy:
+    """Answers after a tenth of a second; a second page asks for a permit."""
+
+    def __init__(self) -> None:
+        self.pages = 1
+        self.takes_s = 0.1
+        self.asked = self.renewed = 0
+        self.knows = True
+        self.email: str | None = "ann@example.com"
+        self.fails: list[Exception] = []
+        self.contracts: tuple[Contract, ...] = ()
+
+    async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot | None:
+        self.asked += 1
+        await anyio.sleep(self.takes_s)
+        if self.fails:
+            raise self.fails.pop()
+        for _ in range(1, self.pages):
+            await permit()
+        if not self.knows:
+            return None
+        return Snapshot(user=user, profile=Profile(email=self.email), contracts=self.contracts, entitlements=())
+
+    def renew(self) -> None:
+        self.renewed += 1
+
+
+class Make:
+    """One account: a read and two writes, a tenth of a second each."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.fails: list[Exception] = []
+        self.takes_s, self.hesitates_s = 0.1, 0.0
+        self.reads = 0
+        self.limits_s: list[float] = []
+
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> WriteOutcome:
+        assert documents
+        assert lists
+        await permit()
+        self.reads += 1
+        await anyio.sleep(self.takes_s)
+        if self.fails:
+            raise self.fails.pop()
+        for call in WHOLE:
+            await permit()
+            if self.hesitates_s:
+                await anyio.sleep(self.hesitates_s)
+            self.limits_s.append(limit_s())
+            await anyio.sleep(self.takes_s)
+            self.written.append(call)
+        return WriteOutcome(consent_kept=False)
+
+
+class Key:
+    """An account's key; says how often it was distrusted."""
+
+    def __init__(self) -> None:
+        self.expired = 0
+
+    def expire(self) -> None:
+        self.expired += 1
+
+
+class Desk:
+    """One vendor with two accounts, and a switch that ends all waits."""
+
+    def __init__(self, *, calls: Mapping[AccountId, int] | None = None, heed: Heed | None = None) -> None:
+        """Let each account have so many calls at once, then one each 2 s; not named: as many as anybody wants."""
+        self.waits = Waits()
+        self.lease_s = inf
+        self.sesamy, self.make = Sesamy(), {A: Make(), B: Make()}
+        self.keys: Any = {account: Key() for account in self.make}
+        known = {account.id: replace(account, api_key=self.keys[account.id]) for account in SETTINGS.accounts_of("v1")}
+        targets = {account: Target(known[account], make) for account, make in self.make.items()}  # type: ignore[arg-type]
+        self.gates = Gates(
+            {"v1": Gate(rate_per_s=0.5, burst=1, run_calls=1)},
+            {account: Gate(rate_per_s=0.5, burst=(calls or {}).get(account, 99), run_calls=1, tries=3) for account in self.make},
+        )
+        self.metrics = Metrics(SETTINGS)
+        sesamy: Any = self.sesamy
+        self.resync = Resync(
+            {"v1": Vendor(sesamy, targets)},
+            self.gates,
+            heed=heed,
+            lease_left_s=lambda: self.lease_s,
+            waits=self.waits,
+            uniform=lambda: 0.5,
+            metrics=self.metrics,
+        )
+
+    async def run(
+        self, *accounts: AccountId, user: UserKey = ANN, begins_in_s: float = 0.0, stop_s: float = inf, cancel_s: float = inf
+    ) -> dict[AccountId, Result] | Result | None:
+        """Return what a run brought at the accounts, or, where the fetch failed, there; None: it was cancelled."""
+        now, accounts = anyio.current_time(), accounts or (A, B)
+        job = Job(user=user, accounts=accounts, started_at=now, since_ms=dict.fromkeys(accounts, 0), begins_at=now + begins_in_s)
+        brought: dict[AccountId, Result] | Result | None = None
+
+        async def stop() -> None:
+            await anyio.sleep(stop_s)
+            self.waits.end()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop)
+            with anyio.move_on_after(cancel_s):
+                sesamy, results = await self.resync.run(job)
+                brought = dict(results) if sesamy.verdict is Verdict.DONE else sesamy
+            tasks.cancel_scope.cancel()
+        return brought
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        return {outcome: number for outcome in RESYNC_OUTCOMES if (number := self._value("resyncs_total", vendor="v1", outcome=outcome))}
+
+    @property
+    def half_written(self) -> int:
+        assert self._value("resyncs_half_written_total", vendor="v1") == self.resync.tally.half_written
+        return self.resync.tally.half_written
+
+    @property
+    def bugs(self) -> dict[str, int]:
+        return {stage: number for stage in STAGES if (number := self._value("bugs_total", stage=stage))}
+
+    def _value(self, name: str, **labels: str) -> int:
+        return int(self.metrics.registry.get_sample_value(f"sesamy_makeas_{name}", labels) or 0)
+
+
+async def beside(run: Awaitable[object], at_s: float, happens: Callable[[], object]) -> None:
+    """Let something happen so long after a run began."""
+    async with anyio.create_task_group() as tasks:
+
+        async def happen() -> None:
+            await anyio.sleep(at_s)
+            happens()
+
+        tasks.start_soon(happen)
+        await run

@@ -1,0 +1,101 @@
+"""A process: it starts, it answers, it ends by signals."""
+
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+from aiokafka.errors import KafkaConnectionError
+
+from consumer.kafka import start
+from consumer.pod import process as pod
+from tests.clock import virtual
+from tests.simulation.settings import SETTINGS
+
+
+class _Module:
+    """A module, one of whose names may stand for something else for a while."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    @contextmanager
+    def replaced(self, name: str, other: object) -> Iterator[None]:
+        before = getattr(self._module, name)
+        setattr(self._module, name, other)
+        try:
+            yield
+        finally:
+            setattr(self._module, name, before)
+
+
+@virtual
+async def test_the_start_goes_through_its_steps_in_order_and_each_try_is_a_sign_of_life() -> None:
+    """The group is pinned before it is joined: else its first members would begin somewhere."""
+    did: list[str] = []
+    alive: list[float] = []
+    fails = [KafkaConnectionError()]
+
+    def step(name: str) -> Callable[..., Any]:
+        async def call(*_: object) -> None:
+            did.append(name)
+            alive.append(service.membership.tried_at)
+            if fails and name == "pin":
+                raise fails.pop()
+
+        return call
+
+    class Stand:
+        settings = SETTINGS
+        membership = SimpleNamespace(tried_at=0.0)
+        live = staticmethod(step("live"))
+
+    service: Any = Stand()
+    began = anyio.current_time()
+    rights = _Module(pod).replaced("permitted", step("rights"))
+    with rights, _Module(start).replaced("pin_group", step("pin")), _Module(start).replaced("ensure_letters", step("letters")):
+        await pod._live(service)
+
+    assert did == ["rights", "pin", "pin", "letters", "live"]
+    assert [at - began for at in alive] == [0, 0, 0.5, 0.5, 0.5]
+
+
+class Stopped:
+    """A pod whose drain takes so long and ends so."""
+
+    def __init__(self, *, takes_s: float, is_clean: bool) -> None:
+        self._takes_s, self._is_clean = takes_s, is_clean
+        self.leave_limit_s = 5.0
+        self.membership = self
+
+    async def drain(self) -> bool:
+        await anyio.sleep(self._takes_s)
+        return self._is_clean
+
+
+async def signals(*at_s: float) -> AsyncIterator[signal.Signals]:
+    for wait_s in at_s:
+        await anyio.sleep(wait_s)
+        yield signal.SIGTERM
+    await anyio.sleep_forever()
+
+
+@virtual
+async def test_a_drain_ends_it_with_0_where_it_was_clean_and_with_75_where_it_was_cut() -> None:
+    for is_clean, status in ((True, 0), (False, 75)):
+        stopped: Any = Stopped(takes_s=3, is_clean=is_clean)
+        began = anyio.current_time()
+
+        assert await pod._until_stopped(stopped, signals(1)) == status
+        assert (anyio.current_time() - began, stopped.leave_limit_s) == (4, 5.0)
+
+
+@virtual
+async def test_a_second_signal_ends_it_at_once_with_75_and_it_leaves_in_half_a_second() -> None:
+    stopped: Any = Stopped(takes_s=30, is_clean=True)
+    began = anyio.current_time()
+
+    assert await pod._until_stopped(stopped, signals(1, 2)) == 75
+    assert (anyio.current_time() - began, stopped.leave_limit_s) == (3, 0.5)
