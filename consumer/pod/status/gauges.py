@@ -84,7 +84,7 @@ def _of_partitions(partitions: Iterable[PartitionStatus]) -> Iterator[Metric]:
 
 def _of_gates(gates: Iterable[GateStatus]) -> Iterator[Metric]:
     closed = gauge("gate_closed", "1 at the cause for which the gate is shut.", labels=["upstream", "cause"])
-    waiting = gauge("gate_waiting_users", "Users who are due and owed there.", labels=["upstream"])
+    waiting = gauge("gate_waiting_users", "Users that are due and owed there.", labels=["upstream"])
     held = gauge("gate_held_users", "Users and letters that wait for nothing but this gate to open.", labels=["upstream"])
     share = gauge("gate_rate_share_ratio", "Our part of its limits.", labels=["upstream"])
     for one in gates:
@@ -105,8 +105,8 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
     due = gauge("list_oldest_due_timestamp_seconds", "The same, without users whose burst may go on.", labels=names)
     owed = gauge("list_owed_users", "Users owed to the list.", labels=names)
     left = gauge("list_left", "Contacts known to have left the list.", labels=names)
-    no_register = gauge("list_without_register", "1: who left the list can't be read.", labels=names)
-    left_out = gauge("list_left_out_users", "Users owed to a list that is left out, for it refuses whom its siblings take.", labels=names)
+    no_register = gauge("list_without_register", "1: which contacts left the list can't be read.", labels=names)
+    left_out = gauge("list_left_out_users", "Users owed to a list that is left out, for it refuses what its siblings take.", labels=names)
     silent = gauge(
         "list_contacts_without_status", "Known contacts without a status, where none ever showed one; 0: below 20.", labels=names
     )

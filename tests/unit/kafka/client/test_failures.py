@@ -56,3 +56,11 @@ async def test_who_is_refused_does_not_try_again() -> None:
         with pytest.raises(Fatal) as raised:
             await one.lost(error)
         assert (raised.value.code, raised.value.status) == ("kafka-denied", 77)
+
+
+@virtual
+async def test_what_has_never_reached_kafka_ends_at_once() -> None:
+    with pytest.raises(Fatal) as raised:
+        await patience().lost(KafkaConnectionError())
+
+    assert (raised.value.status, anyio.current_time()) == (69, 0)
