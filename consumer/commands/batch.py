@@ -96,6 +96,7 @@ class Batch:
         self._tail = tail(settings.kafka, self._settling)
         self._schedule = Schedule(settings.rules(quiet_s=0.0), up.account_ids, urgent=URGENT)
         self._backlog, waits = Backlog(self._schedule, Healing(self._schedule, up.gates, {})), Waits()
+        self._backlog.on_letters = self._give_up
         self._resync = _resync(up, metrics, waits)
         self._workers = self._made_workers(settings, up, waits)
 
@@ -158,7 +159,6 @@ class Batch:
         return self._schedule.counts()["running"] + unsettled + self._unsaved() < self._concurrency
 
     def _settle(self) -> None:
-        self._give_up()
         for user in self._left:
             if user not in self._schedule:
                 self._settling.ended(user)
@@ -184,7 +184,7 @@ class Batch:
         return sesamy, accounts
 
     def _give_up(self) -> None:
-        """Note what can't be delivered, in place of parking it."""
+        """Note what can't be delivered, in place of parking it, and at once: a user that is being parked has written, and must count."""
         for user, letters in list(self._backlog.to_park.users.items()):
             self._failed.setdefault(user, {}).update({letter.account or "sesamy": letter.code for letter in letters})
             self._backlog.user_parked(user, letters, now=anyio.current_time())

@@ -363,6 +363,21 @@ async def test_a_crash_makes_no_more_than_concurrency_users_be_written_again() -
 
 
 @virtual
+async def test_runs_that_fail_at_one_account_are_as_many_after_a_crash_as_any() -> None:
+    house = House()
+    house.write_s = 0.11  # Between two looks at what has ended.
+    users = [UserKey("v1", f"u{number}") for number in range(12)]
+    house.write_errors = {(A, user): [Refused("no", code="http-422")] for user in users}
+    crew = Crew(house, unsaved=lambda: len(crew.told))
+    crew.ears.reads_on = False
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(crew.batch.run, users)
+        await anyio.sleep(20)
+        assert len({user for _, user in house.written}) == 4
+        tasks.cancel_scope.cancel()
+
+
+@virtual
 async def test_where_nobody_keeps_ends_unsettled_runs_hold_nobody_up() -> None:
     crew = Crew()
     crew.ears.reads_on = False
