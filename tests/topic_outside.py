@@ -153,6 +153,8 @@ class LogReader:
                 raise CorruptRecordException
             up_to = min((offset for offset in part.damaged if offset > at), default=inf)
             records = [one for one in part.records if at <= one.offset < up_to][:max_records]
+            if up_to < part.end and len(records) < max_records:  # What stands before it in the same answer goes with it.
+                raise CorruptRecordException
             if records:
                 found[tp] = records
                 self.positions[tp] = records[-1].offset + 1

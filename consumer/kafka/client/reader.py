@@ -62,6 +62,8 @@ class PartitionReader:
         """
         self._topic, self._begin, self._each = topic, begin, each
         self._poll_ms, self._max_records = poll_ms, max_records
+        # A damaged batch takes what the same poll has read before it with it: so few are asked for on the way there.
+        self._at_once = max_records
         self.at: dict[int, int] = {}
         """By partition, the next offset to be read."""
         # Partitions that are left out, each with the time of the next try; and those that are read to their end.
@@ -115,19 +117,26 @@ class PartitionReader:
             await anyio.sleep(self._poll_ms / 1000)
             return Poll(is_answer=self._answers.has_come(consumer, asked, now=anyio.current_time()))
         try:
-            batches = await consumer.getmany(*asked, timeout_ms=self._poll_ms, max_records=self._max_records)
+            batches = await consumer.getmany(*asked, timeout_ms=self._poll_ms, max_records=self._at_once)
         except OffsetOutOfRangeError as error:
             return Poll(gone=await self.firsts([tp.partition for tp in error.args[0]]))
         except DAMAGED as error:
             if not is_damage(error):
                 raise
-            found = await damaged(consumer, {tp: self.at[tp.partition] for tp in asked})
-            return Poll(damaged={tp.partition: why for tp, why in found.items()})
+            return Poll(damaged=await self._damaged(consumer, asked))
         # It raises before the records count as read: the next consumer reads them.
         is_answer = self._answers.has_come(consumer, asked, now=anyio.current_time())
+        self._at_once = min(self._at_once * 2, self._max_records)
         for tp in asked:
             self._move(consumer, tp, batches.get(tp, ()))
         return Poll(records={tp.partition: records for tp, records in batches.items()}, is_answer=is_answer)
+
+    async def _damaged(self, consumer: Reader, asked: Collection[TopicPartition]) -> dict[int, Exception]:
+        found = await damaged(consumer, {tp: self.at[tp.partition] for tp in asked})
+        if not found:  # Good ones stand before it.
+            self._at_once = 1
+            await anyio.sleep(self._poll_ms / 1000)
+        return {tp.partition: why for tp, why in found.items()}
 
     def _move(self, consumer: Reader, tp: TopicPartition, records: Sequence[Any]) -> None:
         at = records[-1].offset + 1 if records else self.at[tp.partition]

@@ -215,6 +215,19 @@ async def test_a_partition_that_is_left_out_holds_no_other_up_and_comes_back() -
 
 
 @virtual
+async def test_good_records_before_a_damaged_batch_are_handed_out_though_the_client_drops_them_with_it() -> None:
+    log = Log(0)
+    log.tell(0, ANN, BO, CAT, ANN, BO)
+    log.parts[0].damaged.add(3)
+    hand = Hand(log, out_s=60)
+    hand.reader._max_records = hand.reader._at_once = 100
+    await hand.live(10)
+
+    assert hand.offsets(0) == [0, 1, 2]
+    assert [(list(poll.damaged), hand.reader.at) for poll in hand.polls if poll.damaged] == [([0], {0: 3})]
+
+
+@virtual
 async def test_what_is_gone_is_told_with_the_first_record_that_there_is() -> None:
     log = Log(0)
     log.tell(0, ANN, BO, CAT)
