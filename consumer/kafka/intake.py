@@ -9,6 +9,7 @@ import anyio.lowlevel
 from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
+from msgspec import Struct
 
 from ..core.backlog import Backlog
 from ..telemetry.logs import log
@@ -31,13 +32,22 @@ _ASK_LIMIT_S: Final = 30.0
 Batches = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 
 
+class _Suspect(Struct):
+    """A partition that is to be asked alone."""
+
+    failures: int = 0
+    """In a row."""
+    at_once: int = _MAX_RECORDS
+    """How many records to ask for: a damaged batch takes what the same poll has read before it with it."""
+
+
 class Intake:
     """
     Reads one consumer's partitions into the backlog.
 
     It promises: each record is handed out once or is not ours; after any fetch error every partition is
-    sought to our own next offset, then asked alone until each has answered; one that fails three times is left out
-    and tried every minute, while the others go on; above the limit of dirty users nothing is fetched, and the
+    sought to our own next offset, then asked alone until each has answered; one that fails three times at one place is left
+    out and tried every minute, while the others go on; above the limit of dirty users nothing is fetched, and the
     heartbeats go on.
     """
 
@@ -59,8 +69,8 @@ class Intake:
         self._paused = False
         self._stopped = False
         self.polled_at = anyio.current_time()
-        # Partitions to be asked alone, each with its failures, and those left out, each with the time of the next try.
-        self._suspects: OrderedDict[int, int] = OrderedDict()
+        # Partitions to be asked alone, and those left out, each with the time of the next try.
+        self._suspects: OrderedDict[int, _Suspect] = OrderedDict()
         self.out: dict[int, float] = {}
 
     async def run(self) -> None:
@@ -119,7 +129,7 @@ class Intake:
         for partition in [partition for partition, at in self.out.items() if at <= now]:
             del self.out[partition]
             self._consumer.resume(self._tp(partition))
-            self._suspects[partition] = _FAILURES - 1
+            self._suspects[partition] = _Suspect(failures=_FAILURES - 1)
         if self._suspects:
             return await self._ask_alone(next(iter(self._suspects)))
         wanted = [self._tp(partition) for partition in self._ledger.partitions if partition not in self.out] if self.out else []
@@ -130,18 +140,22 @@ class Intake:
         return batches
 
     async def _ask_alone(self, partition: int) -> Batches:
-        batches: Batches = await self._consumer.getmany(self._tp(partition), timeout_ms=int(_ANSWER_S * 1000), max_records=_MAX_RECORDS)
-        self._suspects.pop(partition, None)
+        one = self._suspects[partition]
+        batches: Batches = await self._consumer.getmany(self._tp(partition), timeout_ms=int(_ANSWER_S * 1000), max_records=one.at_once)
+        if batches and one.at_once < _MAX_RECORDS:
+            one.failures, one.at_once = 0, min(one.at_once * 2, _MAX_RECORDS)
+        else:
+            self._suspects.pop(partition, None)
         return batches
 
     async def _suspect(self, error: Exception) -> None:
         """Go back to where we are on every partition, and ask one by one which is to blame."""
         self._metrics.fetch_errors.inc()
         if self._suspects:
-            partition, failures = next(iter(self._suspects.items()))
-            self._suspects[partition] = failures + 1
+            partition, one = next(iter(self._suspects.items()))
+            one.failures, one.at_once = one.failures + 1, 1
             self._suspects.move_to_end(partition)
-            if failures + 1 >= _FAILURES:
+            if one.failures >= _FAILURES:
                 del self._suspects[partition]
                 self.out[partition] = anyio.current_time() + _OUT_S
                 self._consumer.pause(self._tp(partition))
@@ -150,7 +164,7 @@ class Intake:
                 )
         else:
             _log.error("fetch failed", error=type(error).__name__)
-            self._suspects.update((partition, 0) for partition in self._ledger.partitions if partition not in self.out)
+            self._suspects.update((partition, _Suspect()) for partition in self._ledger.partitions if partition not in self.out)
         self._seek_all()
         await anyio.sleep(_POLL_MS / 1000)
 
