@@ -143,9 +143,10 @@ async def test_who_is_due_while_no_run_may_begin_wakes_nobody_again_and_again() 
 
     async def counted(*, until: float) -> None:
         waits.append(until - anyio.current_time())
+        assert len(waits) < 30, "a loop that turns round and round does not end by itself"
         await wait(until=until)
 
     office.workers._bell.wait = counted  # type: ignore[method-assign]
     await office.work_for(20)
-    assert len(waits) < 30
+    assert waits
     assert min(waits) > 0
