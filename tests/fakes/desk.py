@@ -1,87 +1,29 @@
 """Runs at a desk: a vendor and accounts as a test says they are, real gates, a virtual clock."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from math import inf
 from typing import Any, Final
 
 import anyio
 from msgspec.structs import replace
 
-from consumer.core.answers.snapshot import Contract, Profile, Snapshot
+from consumer.core.answers.snapshot import Snapshot
 from consumer.core.gates.gate import Gate
 from consumer.core.gates.gates import Gates
-from consumer.core.mapping.documents import Documents
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.clients import Target, Vendor
-from consumer.resync.makeas import WriteOutcome
 from consumer.resync.run import Resync
 from consumer.resync.waits import Waits
 from consumer.telemetry.metrics import RESYNC_OUTCOMES, STAGES, Metrics
+from tests.fakes.upstreams import Make, Sesamy
 from tests.simulation.settings import SETTINGS
 
 A, B = AccountId("1"), AccountId("2")
 ANN: Final = UserKey("v1", "ann")
-WHOLE: Final = ["upsert", "subscriptions"]
 DONE: Final = Result(Verdict.DONE)
 CUT: Final = Result(Verdict.HELD, "stopping", tried=False)
 
-Permit = Callable[[], Awaitable[None]]
 Heed = Callable[[Job, Snapshot], Awaitable[None]]
-
-
-class Sesamy:
-    """Answers after a tenth of a second; a second page asks for a permit."""
-
-    def __init__(self) -> None:
-        self.pages = 1
-        self.takes_s = 0.1
-        self.asked = self.renewed = 0
-        self.knows = True
-        self.email: str | None = "ann@example.com"
-        self.fails: list[Exception] = []
-        self.contracts: tuple[Contract, ...] = ()
-
-    async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot | None:
-        self.asked += 1
-        await anyio.sleep(self.takes_s)
-        if self.fails:
-            raise self.fails.pop()
-        for _ in range(1, self.pages):
-            await permit()
-        if not self.knows:
-            return None
-        return Snapshot(user=user, profile=Profile(email=self.email), contracts=self.contracts, entitlements=())
-
-    def renew(self) -> None:
-        self.renewed += 1
-
-
-class Make:
-    """One account: a read and two writes, a tenth of a second each."""
-
-    def __init__(self) -> None:
-        self.written: list[str] = []
-        self.fails: list[Exception] = []
-        self.takes_s, self.hesitates_s = 0.1, 0.0
-        self.reads = 0
-        self.limits_s: list[float] = []
-
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> WriteOutcome:
-        assert documents
-        assert lists
-        await permit()
-        self.reads += 1
-        await anyio.sleep(self.takes_s)
-        if self.fails:
-            raise self.fails.pop()
-        for call in WHOLE:
-            await permit()
-            if self.hesitates_s:
-                await anyio.sleep(self.hesitates_s)
-            self.limits_s.append(limit_s())
-            await anyio.sleep(self.takes_s)
-            self.written.append(call)
-        return WriteOutcome(consent_kept=False)
 
 
 class Key:

@@ -1,7 +1,7 @@
 """Each promise of a set of users resynced beside the pods: stand-ins for both sides and for the topic, a virtual clock."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,18 +10,17 @@ import pytest
 from msgspec import structs
 
 from consumer.commands.batch import Batch, Synced
-from consumer.core.answers.snapshot import Contract, Item, Profile, Snapshot
+from consumer.core.answers.snapshot import Contract, Item
 from consumer.core.errors import Denied, Fatal, Refused, Retryable
-from consumer.core.mapping.documents import Documents
 from consumer.core.model import AccountId, UserKey
 from consumer.core.users.settling import Settling
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from consumer.resync.filters import Filters
-from consumer.resync.makeas import WriteOutcome
 from consumer.settings.model import WorkerSettings
 from consumer.telemetry.fences import PartEnded
 from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual
+from tests.fakes.upstreams import Make, Sesamy
 from tests.simulation.settings import SETTINGS
 
 A, B = AccountId("1"), AccountId("2")
@@ -31,67 +30,23 @@ SMALL = structs.replace(
     workers=WorkerSettings(concurrency=4, max_attempts=2, backoff_s=0.5, backoff_max_s=1.0, hold_s=20.0),
     vendors=SETTINGS.vendors[:1],
 )
-Permit = Callable[[], Awaitable[None]]
 
 
 class House:
-    """Sesamy and Make.as: who is there, what is written when, and what each is answered, one after the other."""
+    """A vendor and its two accounts."""
 
     def __init__(self) -> None:
-        self.heeds_filters = True
-        self.filter_s = 0.0
-        self.absent: Counter[UserKey] = Counter()
-        """How often each is not found yet."""
-        self.fetch_errors: dict[UserKey, list[Exception]] = {}
-        self.write_errors: dict[tuple[AccountId, UserKey], list[Exception]] = {}
-        self.no_email: set[UserKey] = set()
-        self.write_s = 0.1
-        self.fetched: list[UserKey] = []
-        self.written: list[tuple[AccountId, UserKey]] = []
+        self.sesamy, self.make = Sesamy(), {A: Make(), B: Make()}
+        self.sesamy.contracts_of = lambda user: (Contract(id=f"c {user.user}", status="ACTIVE", items=[Item(sku="s", name="n")]),)
 
     @property
-    def is_proven(self) -> bool:
-        return True
+    def written(self) -> list[tuple[AccountId, UserKey]]:
+        return [(account, UserKey("v1", user)) for account, make in self.make.items() for user in make.users]
 
-    async def obeys_filter(self, resource: str, user_id: str, *, permit: Permit) -> bool:
-        assert resource
-        assert user_id
-        await permit()
-        await anyio.sleep(self.filter_s)
-        return self.heeds_filters
-
-    async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot | None:
-        assert callable(permit)
-        self.fetched.append(user)
-        await anyio.sleep(0.1)
-        if errors := self.fetch_errors.get(user):
-            raise errors.pop(0)
-        if self.absent[user]:
-            self.absent[user] -= 1
-            return None
-        email = "" if user in self.no_email else f"{user.user}@example.com"
-        contracts = (Contract(id=f"c {user.user}", status="ACTIVE", items=[Item(sku="s", name="n")]),)
-        return Snapshot(user=user, profile=Profile(user_id=user.user, email=email), contracts=contracts, entitlements=())
-
-    def renew(self) -> None:
-        pass
-
-
-class Account:
-    """One account of the house."""
-
-    def __init__(self, house: House, account: AccountId) -> None:
-        self._house, self._account = house, account
-
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> WriteOutcome:
-        assert limit_s() > 0
-        await permit()
-        user = UserKey("v1", documents.subscriber.external_id)
-        await anyio.sleep(self._house.write_s)
-        if errors := self._house.write_errors.get((self._account, user)):
-            raise errors.pop(0)
-        self._house.written.append((self._account, user))
-        return WriteOutcome(consent_kept=False, taken=tuple(lists))
+    def write_takes(self, seconds: float) -> None:
+        """Let each call of a write take so long."""
+        for make in self.make.values():
+            make.takes_s = seconds
 
 
 class Ears:
@@ -129,8 +84,8 @@ class Crew:
     def __init__(self, house: House | None = None, *, settings: Any = SMALL, unsaved: Callable[[], int] | None = None) -> None:
         self.house, self.ears = house or House(), Ears()
         self.told: list[Synced] = []
-        sesamy: Any = self.house
-        accounts = {one.id: Target(one, Account(self.house, one.id)) for one in settings.accounts_of("v1")}  # type: ignore[arg-type]
+        sesamy: Any = self.house.sesamy
+        accounts = {one.id: Target(one, self.house.make[one.id]) for one in settings.accounts_of("v1")}  # type: ignore[arg-type]
         limits = gates(settings)
         up = Upstreams({"v1": Vendor(sesamy, accounts)}, limits, filters=Filters({"v1": sesamy}, limits.vendors))
         self.batch = Batch(settings, up, Metrics(settings), report=self.told.append, unsaved=unsaved, tail=self._tail)
@@ -166,7 +121,7 @@ async def test_nobody_is_fetched_or_written_before_the_topic_is_followed() -> No
     crew.ears.is_ready = anyio.Event()
     async with crew.running([ANN]):
         await anyio.sleep(30)
-        assert (crew.house.fetched, crew.house.written) == ([], [])
+        assert (crew.house.sesamy.asked, crew.house.written) == ([], [])
         crew.ears.is_ready.set()
 
     assert crew.told == [synced(ANN)]
@@ -189,13 +144,13 @@ async def test_nobody_is_told_before_the_topic_is_read_up_to_the_last_write() ->
 async def test_an_event_during_the_run_means_one_more_run() -> None:
     """A pod may have written the newer state before ours: only a run that begins later is as new."""
     crew = Crew()
-    crew.house.write_s = 2.0
+    crew.house.write_takes(2.0)
     async with crew.running([ANN, BO]):
         await anyio.sleep(1)
-        assert crew.house.fetched == [ANN, BO]
+        assert crew.house.sesamy.asked == [ANN, BO]
         crew.ears.hear(ANN)
 
-    assert crew.house.fetched == [ANN, BO, ANN]
+    assert crew.house.sesamy.asked == [ANN, BO, ANN]
     assert Counter(crew.house.written) == {(A, ANN): 2, (B, ANN): 2, (A, BO): 1, (B, BO): 1}
     assert (sorted(one.user for one in crew.told), crew.batch.resyncs) == (["ann", "bo"], 3)
 
@@ -204,20 +159,20 @@ async def test_an_event_during_the_run_means_one_more_run() -> None:
 async def test_a_user_is_asked_about_only_after_the_run_has_ended() -> None:
     """An end of the topic that is asked for while the run still writes lies before its last write."""
     crew = Crew()
-    crew.house.write_s = 4.0
+    crew.house.write_takes(4.0)
     async with crew.running([ANN]):
         await anyio.sleep(3)
         crew.ears.end = 50
         crew.ears.hear(ANN)
 
-    assert crew.house.fetched == [ANN, ANN]
+    assert crew.house.sesamy.asked == [ANN, ANN]
 
 
 @virtual
 async def test_what_the_one_more_run_brings_counts() -> None:
     house = House()
-    house.write_errors[A, ANN] = [Refused("no", code="http-422")]
-    house.write_s = 2.0
+    house.make[A].fails_for["ann"] = [Refused("no", code="http-422")]
+    house.write_takes(2.0)
     crew = Crew(house)
     async with crew.running([ANN]):
         await anyio.sleep(1)
@@ -246,7 +201,7 @@ async def test_what_ends_it_before_its_time_is_no_end() -> None:
         await anyio.sleep(0.05)
 
     crew.ears.run = returns  # type: ignore[method-assign]
-    crew.house.write_s = 5
+    crew.house.write_takes(5)
     with pytest.raises(ExceptionGroup) as raised:
         await crew.run(ANN)
     assert [type(one) for one in raised.value.exceptions] == [PartEnded]
@@ -262,14 +217,15 @@ async def test_each_user_is_told_once_however_often_it_is_named() -> None:
     told = await crew.run(ANN, BO, ANN, ANN)
 
     assert sorted(one.user for one in told) == ["ann", "bo"]
-    assert Counter(crew.house.fetched) == {ANN: 1, BO: 1}
+    assert Counter(crew.house.sesamy.asked) == {ANN: 1, BO: 1}
 
 
 @virtual
 async def test_what_can_not_be_delivered_stands_by_account_and_nothing_is_parked() -> None:
     house = House()
-    house.write_errors = {(A, ANN): [Refused("no", code="http-422")], (B, CAT): [Retryable("no", code="http-500")] * 9}
-    house.fetch_errors = {BO: [Refused("no", code="http-400")]}
+    house.make[A].fails_for["ann"] = [Refused("no", code="http-422")]
+    house.make[B].fails_for["cat"] = [Retryable("no", code="http-500")] * 9
+    house.sesamy.fails_for = {BO: [Refused("no", code="http-400")]}
     told = {one.user: one for one in await Crew(house).run(ANN, BO, CAT, DAN)}
 
     assert {user: (one.outcome, one.failed) for user, one in told.items()} == {
@@ -283,7 +239,8 @@ async def test_what_can_not_be_delivered_stands_by_account_and_nothing_is_parked
 @virtual
 async def test_both_accounts_that_failed_are_named() -> None:
     house = House()
-    house.write_errors = {(one, ANN): [Refused("no", code=f"http-42{one}")] for one in (A, B)}
+    for one, make in house.make.items():
+        make.fails_for["ann"] = [Refused("no", code=f"http-42{one}")]
 
     assert [one.failed for one in await Crew(house).run(ANN)] == [{"1": "http-421", "2": "http-422"}]
 
@@ -291,19 +248,19 @@ async def test_both_accounts_that_failed_are_named() -> None:
 @virtual
 async def test_who_is_skipped_is_told_with_the_reason_after_a_second_look() -> None:
     house = House()
-    house.absent = Counter({ANN: 9, BO: 1})
-    house.no_email = {CAT}
+    house.sesamy.absent = Counter({ANN: 9, BO: 1})
+    house.sesamy.emails[CAT] = ""
     guest = UserKey("v1", "guest|7")
     told = {one.user: (one.outcome, one.reason) for one in await Crew(house).run(ANN, BO, CAT, guest)}
 
     assert told == {"ann": ("skipped", "absent"), "bo": ("synced", ""), "cat": ("skipped", "no-email"), "guest|7": ("skipped", "guest")}
-    assert Counter(house.fetched) == {ANN: 2, BO: 2, CAT: 1}
+    assert Counter(house.sesamy.asked) == {ANN: 2, BO: 2, CAT: 1}
 
 
 @virtual
 async def test_a_transient_failure_is_tried_again() -> None:
     house = House()
-    house.write_errors[A, ANN] = [Retryable("no", code="http-500")] * 2
+    house.make[A].fails_for["ann"] = [Retryable("no", code="http-500")] * 2
 
     assert await Crew(house).run(ANN) == [synced(ANN)]
 
@@ -311,7 +268,7 @@ async def test_a_transient_failure_is_tried_again() -> None:
 @virtual
 async def test_a_vendor_that_gives_others_rows_is_written_for_nobody() -> None:
     house = House()
-    house.heeds_filters = False
+    house.sesamy.heeds_filters = False
     (one,) = await Crew(house).run(ANN, limit_s=3600)
 
     assert (one.outcome, one.failed, house.written) == ("failed", {"sesamy": "held"}, [])
@@ -320,11 +277,11 @@ async def test_a_vendor_that_gives_others_rows_is_written_for_nobody() -> None:
 @virtual
 async def test_nobody_is_fetched_before_the_vendor_has_shown_that_it_heeds_its_filters() -> None:
     house = House()
-    house.filter_s = 7.0
+    house.sesamy.filter_s = 7.0
     crew = Crew(house)
     async with crew.running([ANN]):
         await anyio.sleep(6)
-        assert house.fetched == []
+        assert house.sesamy.asked == []
 
     assert crew.told == [synced(ANN)]
 
@@ -332,7 +289,7 @@ async def test_nobody_is_fetched_before_the_vendor_has_shown_that_it_heeds_its_f
 @virtual
 async def test_an_account_that_refuses_us_all_is_held_and_then_given_up() -> None:
     house = House()
-    house.write_errors = {(A, UserKey("v1", f"u{number}")): [Denied("no", code="http-401")] * 99 for number in range(8)}
+    house.make[A].fails = [Denied("no", code="http-401")] * 99
     told = await Crew(house).run(*(UserKey("v1", f"u{number}") for number in range(8)), limit_s=3600)
 
     assert {one.outcome for one in told} == {"failed"}
@@ -352,10 +309,10 @@ async def test_a_crash_makes_no_more_than_concurrency_users_be_written_again() -
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(crew.batch.run, users)
         await anyio.sleep(20)
-        assert len(set(crew.house.fetched)) == 4, "runs that are not settled don't count"
+        assert len(set(crew.house.sesamy.asked)) == 4, "runs that are not settled don't count"
         crew.ears.reads_on = True
         await anyio.sleep(20)
-        assert (len(set(crew.house.fetched)), len(crew.told)) == (4, 4), "ends that are not kept don't count"
+        assert (len(set(crew.house.sesamy.asked)), len(crew.told)) == (4, 4), "ends that are not kept don't count"
         unsaved = -8
         await anyio.sleep(20)
         assert len(crew.told) == 12
@@ -384,7 +341,7 @@ async def test_where_nobody_keeps_ends_unsettled_runs_hold_nobody_up() -> None:
     users = [UserKey("v1", f"u{number}") for number in range(12)]
     async with crew.running(users):
         await anyio.sleep(20)
-        assert len(set(crew.house.fetched)) == 12
+        assert len(set(crew.house.sesamy.asked)) == 12
         crew.ears.reads_on = True
 
     assert len(crew.told) == 12

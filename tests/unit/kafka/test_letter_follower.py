@@ -8,70 +8,60 @@ from typing import Any
 import anyio
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError
 
 from consumer.core.backlog import Backlog
 from consumer.core.errors import Fatal
 from consumer.core.events import encode
 from consumer.core.model import Event, Place
+from consumer.kafka.client.connect import partitions_of
 from consumer.kafka.client.reader import Poll
 from consumer.kafka.letter_follower import LetterFollower
 from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual
 from tests.fakes.letters import Pod, user
-from tests.fakes.reader import Reader, Row
+from tests.fakes.topic import Part, Record, Topic
 from tests.generated.metrics_table import one_of_each
 from tests.simulation.world import LETTERS
 
-OTHER = TopicPartition(LETTERS.topic, 1)
+HEADERS = [("error.code", b"held"), ("source.partition", b"1"), ("makeas.account", b"1")]
 
 
-def rows(*numbers: int) -> list[Row]:
-    """Return a partition's held letters of these users, from offset 0."""
-    headers = [("error.code", b"held"), ("source.partition", b"1"), ("makeas.account", b"1")]
-    return [Row(at, headers, encode(Event(user(number), "contract.1#update"))) for at, number in enumerate(numbers)]
+def letters(*numbers: int) -> Part:
+    """Return a partition with held letters of these users, from offset 0."""
+    part = Part()
+    for number in numbers:
+        part.add(encode(Event(user(number), "contract.1#update")), HEADERS)
+    return part
 
 
-class Topic(Reader):
-    """A consumer that waits as long as it may; `first` is where partitions begin."""
+def torn(error: Exception) -> Part:
+    """Return a partition whose first batch raises this."""
+    part = letters(0)
+    part.damage(0, error)
+    return part
 
-    def __init__(self, **at: Any) -> None:
-        super().__init__(**at)
-        self.first: dict[TopicPartition, int] = {}
 
-    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return {tp: self.first.get(tp, 0) for tp in partitions}
-
-    async def getmany(self, *asked: TopicPartition, **limits: int) -> Any:
-        await anyio.sleep(limits["timeout_ms"] / 1000)
-        lost = {tp: self.next[tp] for tp in asked if isinstance(self.at[tp], list) and not self._holds(tp)}
-        if lost:
-            raise OffsetOutOfRangeError(lost)
-        return await super().getmany(*asked, **limits)
-
-    def _holds(self, tp: TopicPartition) -> bool:
-        return self.first.get(tp, 0) <= self.next[tp] <= len(self.at[tp])
+def topic_of(*parts: Part) -> Topic:
+    return Topic(*parts, name=LETTERS.topic)
 
 
 class Follow:
-    """A follower at work, with the consumers it asks for; the last one stays."""
+    """A follower at work on a topic."""
 
-    def __init__(self, *consumers: Topic | Exception) -> None:
-        self.pod, self.consumers = Pod(), list(consumers)
+    def __init__(self, topic: Topic) -> None:
+        self.pod, self.topic = Pod(), topic
         self.asked_at: list[float] = []
         self.rung: list[int] = []
-        last: Any = consumers[-1]
-        self.follower: LetterFollower = following(self.pod, last)
+        self.follower: LetterFollower = following(self.pod)
         self.follower._reading = self._reading
         self.follower._backlog.on_work = lambda: self.rung.append(len(self.pod.schedule))
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Any]:
         self.asked_at.append(anyio.current_time())
-        one = self.consumers.pop(0) if len(self.consumers) > 1 else self.consumers[0]
-        if isinstance(one, Exception):
-            raise one
-        yield one
+        async with self.topic.reading(self, suffix="-x") as consumer:
+            yield consumer
 
     async def run_for(self, seconds: float) -> list[str]:
         """Follow so long with a new consumer; return whose letters are open then."""
@@ -86,7 +76,9 @@ class Follow:
 @virtual
 async def test_after_any_error_a_new_consumer_follows_five_seconds_later() -> None:
     errors = [KafkaError("no"), TimeoutError(), ConnectionResetError(), Fatal("no topic", code="no-topic", status=69)]
-    follow = Follow(*errors, Topic(p0=rows(0)))
+    topic = topic_of(letters(0))
+    topic.start_errors = [*errors]
+    follow = Follow(topic)
     began = anyio.current_time()
 
     assert await follow.run_for(30) == ["u0"]
@@ -95,7 +87,7 @@ async def test_after_any_error_a_new_consumer_follows_five_seconds_later() -> No
 
 @virtual
 async def test_the_workers_are_woken_once_letters_were_offered() -> None:
-    follow = Follow(Topic(p0=rows(0, 1)))
+    follow = Follow(topic_of(letters(0, 1)))
     await follow.run_for(30)
 
     assert follow.rung == [2]
@@ -103,13 +95,13 @@ async def test_the_workers_are_woken_once_letters_were_offered() -> None:
 
 @virtual
 async def test_a_partition_that_is_left_out_is_tried_again_after_a_minute() -> None:
-    topic = Topic(p0=ValueError("does not unpack"), p1=rows(1))
+    topic = topic_of(torn(ValueError("does not unpack")), letters(1))
     follow = Follow(topic)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow.run_for, 100)
         await anyio.sleep(20)
         assert follow.open() == ["u1"]
-        topic.at[LETTERS] = rows(0)
+        topic.parts[0].damaged.clear()
         await anyio.sleep(30)
         assert follow.open() == ["u1"]
         assert anyio.current_time() - follow.follower.followed_at > 40
@@ -120,14 +112,14 @@ async def test_a_partition_that_is_left_out_is_tried_again_after_a_minute() -> N
 
 @virtual
 async def test_every_ten_minutes_it_is_seen_what_retention_took_and_what_partitions_there_are() -> None:
-    topic = Topic(p0=rows(0, 1, 2))
+    topic = topic_of(letters(0, 1, 2))
     follow = Follow(topic)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow.run_for, 700)
         await anyio.sleep(100)
         assert follow.open() == ["u0", "u1", "u2"]
-        topic.first[LETTERS] = 2
-        topic.at[OTHER] = rows(7)
+        topic.parts[0].lose(before=2)
+        topic.parts.append(letters(7))
         await anyio.sleep(480)
         assert follow.open() == ["u0", "u1", "u2"]
         await anyio.sleep(60)
@@ -137,10 +129,11 @@ async def test_every_ten_minutes_it_is_seen_what_retention_took_and_what_partiti
 @virtual
 async def test_where_our_position_is_gone_reading_goes_on_at_the_first_record_there_is() -> None:
     """And what was open before it is forgotten: the topic no longer has it."""
-    topic = Topic(p0=rows(0, 1))
+    topic = topic_of(letters(0, 1))
     follow = Follow(topic)
     assert await follow.run_for(10) == ["u0", "u1"]
-    topic.at[LETTERS], topic.first[LETTERS] = rows(0, 1, 2, 3, 4, 5), 4
+    topic.parts[0] = letters(0, 1, 2, 3, 4, 5)
+    topic.parts[0].lose(before=4)
 
     assert await follow.run_for(10) == ["u4", "u5"]
     assert follow.follower._reader.at == {0: 6}
@@ -148,23 +141,27 @@ async def test_where_our_position_is_gone_reading_goes_on_at_the_first_record_th
 
 @virtual
 async def test_a_topic_that_was_made_anew_takes_its_old_letters_along() -> None:
-    topic = Topic(p0=rows(0, 1, 2))
+    topic = topic_of(letters(0, 1, 2))
     follow = Follow(topic)
     assert await follow.run_for(10) == ["u0", "u1", "u2"]
-    topic.at[LETTERS] = rows(8)
+    topic.parts[0] = letters(8)
 
     assert await follow.run_for(10) == ["u8"]
     assert follow.follower._reader.at == {0: 1}
 
 
-def following(pod: Pod, reader: Any) -> LetterFollower:
+async def partitions(consumer: Any) -> list[TopicPartition]:
+    return await partitions_of(consumer, LETTERS.topic)
+
+
+def following(pod: Pod) -> LetterFollower:
     nobody: Any = None
     metrics = Metrics(one_of_each())
     backlog = Backlog(pod.schedule, pod.healing)
     backlog.heals, backlog.topic_partitions = True, pod.of_topic
     for partition in pod.owned:
         backlog.begin(partition, 0)
-    return LetterFollower(backlog, topic=LETTERS.topic, reading=nobody, partitions=reader.partitions, metrics=metrics)
+    return LetterFollower(backlog, topic=LETTERS.topic, reading=nobody, partitions=partitions, metrics=metrics)
 
 
 async def live_until(follower: LetterFollower, reader: Any, is_so: Callable[[], bool]) -> None:
@@ -179,23 +176,17 @@ async def live_until(follower: LetterFollower, reader: Any, is_so: Callable[[], 
 
 @pytest.mark.parametrize("error", [ConnectionResetError("the network"), AttributeError("ours")])
 async def test_only_a_damaged_batch_is_left_out(error: Exception) -> None:
-    reader: Any = Reader(p0=error)
+    reader: Any = topic_of(torn(error)).reader()
     with pytest.raises(type(error)):
-        await following(Pod(), reader)._reader.live(reader)
+        await following(Pod())._reader.live(reader)
 
 
 async def test_a_damaged_batch_keeps_no_other_partition_waiting(caplog: pytest.LogCaptureFixture) -> None:
     """Letters of the others are read and tried; the topic as a whole does not count as followed, and nothing spins."""
     pod = Pod()
-    headers = [("error.code", b"held"), ("source.partition", b"1"), ("makeas.account", b"1")]
-    reader: Any = Reader(p0=ValueError("does not unpack"), p1=[Row(0, headers, encode(Event(user(), "contract.1#update")))])
-    follower = following(pod, reader)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follower._reader.live, reader)
-        with anyio.fail_after(5):
-            while not len(pod.schedule):
-                await anyio.sleep(0.01)
-        tasks.cancel_scope.cancel()
+    reader = topic_of(torn(ValueError("does not unpack")), letters(0)).reader()
+    follower = following(pod)
+    await live_until(follower, reader, lambda: len(pod.schedule) > 0)
 
     assert (sorted(pod.schedule.users), follower.followed_at) == ([user()], inf)
     assert ["left out" in line.getMessage() for line in caplog.records] == [True]
@@ -204,44 +195,39 @@ async def test_a_damaged_batch_keeps_no_other_partition_waiting(caplog: pytest.L
 async def test_what_nobody_expected_of_one_record_costs_that_record_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted and passed over; what is wrong in the book itself ends the pod."""
     pod = Pod()
-    headers = [("error.code", b"held"), ("source.partition", b"1"), ("makeas.account", b"1")]
-    good = Row(1, headers, encode(Event(user(), "contract.1#update")))
-    reader: Any = Reader(p0=[Row(0, headers=7), good])
-    follower = following(pod, reader)
-    await live_until(follower, reader, lambda: len(pod.healing.book) == 1)
+    part, value = Part(), encode(Event(user(), "contract.1#update"))
+    part.add(value, headers=7)
+    part.add(value, HEADERS)
+    follower = following(pod)
+    await live_until(follower, topic_of(part).reader(), lambda: len(pod.healing.book) == 1)
 
     assert [place for place, _ in pod.healing.book.items()] == [Place(0, 1)]
     assert (follower._metrics.bugs.labels(stage="letter")._value.get(), follower._reader.at) == (1, {0: 2})
 
-    def torn(*_: object) -> None:
+    def fails(*_: object) -> None:
         raise KeyError
 
-    monkeypatch.setattr(pod.healing.book, "read", torn)
+    monkeypatch.setattr(pod.healing.book, "read", fails)
     with pytest.raises(KeyError):
-        await follower._take_poll(Poll(records={0: [Row(2, headers, good.value)]}))
+        await follower._take_poll(Poll(records={0: [Record(2, value, HEADERS)]}))
 
 
 async def test_letters_of_a_partition_that_is_gone_are_forgotten_and_a_new_consumer_goes_on_where_the_last_was() -> None:
-    headers = [("error.code", b"held"), ("source.partition", b"1"), ("makeas.account", b"1")]
-    rows = [Row(at, headers, encode(Event(user(at), "contract.1#update"))) for at in range(3)]
     pod = Pod()
-    before: Any = Reader(p0=rows, p1=rows)
-    follower = following(pod, before)
-    await live_until(follower, before, lambda: len(pod.healing.book) == 6)
+    follower = following(pod)
+    await live_until(follower, topic_of(letters(0, 1, 2), letters(0, 1, 2)).reader(), lambda: len(pod.healing.book) == 6)
 
-    after: Any = Reader(p0=rows)
-    follower._partitions = after.partitions
-    await live_until(follower, after, lambda: after.polls > 0)
-    assert (after.next, len(pod.healing.book), follower._reader.at) == ({LETTERS: 3}, 3, {0: 3})
+    after = topic_of(letters(0, 1, 2)).reader()
+    await live_until(follower, after, lambda: len(after.polled_at) > 0)
+    assert (after.positions, len(pod.healing.book), follower._reader.at) == ({LETTERS: 3}, 3, {0: 3})
 
 
 async def test_letters_are_offered_once_all_that_was_there_has_been_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a letter is tried whose `done` stands further on."""
-    headers = [("error.code", b"held"), ("source.partition", b"1"), ("makeas.account", b"1")]
-    done = [("letter", b"0:0"), ("state", b"done")]
-    rows = [Row(0, headers, encode(Event(user(), "contract.1#update"))), Row(1, done, b"")]
+    part = letters(0)
+    part.add(b"", [("letter", b"0:0"), ("state", b"done")])
     pod = Pod()
-    reader: Any = Reader(p0=rows)
+    reader: Any = topic_of(part).reader()
     offers: list[int] = []
 
     def offer(*_: object, **__: float) -> bool:
@@ -251,18 +237,11 @@ async def test_letters_are_offered_once_all_that_was_there_has_been_read(monkeyp
     monkeypatch.setattr(pod.healing, "offer", offer)
     whole = reader.getmany
 
-    async def by_one(*_: TopicPartition, **__: int) -> Any:
-        start = reader.next[LETTERS]
-        await whole()
-        reader.next[LETTERS] = min(start + 1, 2)
-        return {LETTERS: rows[start : start + 1]} if start < len(rows) else {}
+    async def by_one(*asked: TopicPartition, timeout_ms: int, max_records: int) -> Any:
+        assert max_records > 1
+        return await whole(*asked, timeout_ms=timeout_ms, max_records=1)
 
     reader.getmany = by_one
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(following(pod, reader)._reader.live, reader)
-        with anyio.fail_after(5):
-            while not offers:
-                await anyio.sleep(0.01)
-        tasks.cancel_scope.cancel()
+    await live_until(following(pod), reader, lambda: len(offers) > 0)
 
     assert set(offers) == {0}

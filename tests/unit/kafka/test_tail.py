@@ -14,7 +14,7 @@ from consumer.kafka.client import connect
 from consumer.kafka.tail import Tail
 from consumer.settings.model import KafkaSettings
 from tests.clock import virtual
-from tests.topic_outside import Log, Part
+from tests.fakes.topic import Part, Topic
 
 ANN, BO, CAT, DAN = (UserKey("v", name) for name in ("ann", "bo", "cat", "dan"))
 
@@ -48,10 +48,10 @@ class Heard(Settling):
 
 
 @asynccontextmanager
-async def following(log: Log) -> AsyncIterator[Heard]:
+async def following(topic: Topic) -> AsyncIterator[Heard]:
     """Follow a topic while the block lasts."""
     heard, before = Heard(), connect.reading
-    connect.reading = log.reading  # type: ignore[assignment]
+    connect.reading = topic.reading  # type: ignore[assignment]
     try:
         made = Tail(KafkaSettings(), heard)
         async with anyio.create_task_group() as tasks:
@@ -68,32 +68,32 @@ async def a_while(seconds: float = 1.0) -> None:
     await anyio.sleep(seconds)
 
 
-def log_of(*users: UserKey) -> Log:
-    log = Log(5)
-    log.tell(0, *users)
-    return log
+def topic_of(*users: UserKey) -> Topic:
+    topic = Topic(Part(5))
+    topic.tell(0, *users)
+    return topic
 
 
 @virtual
 async def test_it_begins_at_the_end_and_leaves_nothing_out_from_then_on() -> None:
-    log = log_of(ANN, ANN)
-    async with following(log) as heard:
+    topic = topic_of(ANN, ANN)
+    async with following(topic) as heard:
         assert heard.up_to == {0: 7}, "it is ready before it knows where it begins"
-        log.tell(0, BO, CAT)
+        topic.tell(0, BO, CAT)
         await a_while()
 
         assert heard.events == [("bo", 0, 7), ("cat", 0, 8)]
         assert (heard.up_to, heard.lost) == ({0: 9}, [])
-    assert [(one["suffix"], "group_id" in one) for one in log.options] == [("-tail", False)]
+    assert [(one["suffix"], "group_id" in one) for one in topic.options] == [("-tail", False)]
 
 
 @virtual
 async def test_what_nobody_is_handed_counts_as_read() -> None:
     """Control records stand at the end of what a transaction wrote: a run would wait for them for ever."""
-    log = log_of(ANN)
-    async with following(log) as heard:
-        log.tell(0, BO)
-        log.parts[0].add_control(2)
+    topic = topic_of(ANN)
+    async with following(topic) as heard:
+        topic.tell(0, BO)
+        topic.parts[0].add_control(2)
         await a_while()
 
         assert heard.up_to == {0: 9}
@@ -102,16 +102,16 @@ async def test_what_nobody_is_handed_counts_as_read() -> None:
 @virtual
 async def test_a_new_consumer_goes_on_where_the_last_one_was() -> None:
     for error in (KafkaConnectionError(), TimeoutError(), ConnectionResetError()):
-        log = log_of(ANN)
-        async with following(log) as heard:
-            log.tell(0, BO)
+        topic = topic_of(ANN)
+        async with following(topic) as heard:
+            topic.tell(0, BO)
             await a_while()
-            log.poll_errors = [error]
+            topic.poll_errors = [error]
             await a_while(0.2)
-            log.tell(0, CAT, DAN)
+            topic.tell(0, CAT, DAN)
             await a_while(3)
 
-            assert len(log.readers) == 2
+            assert len(topic.readers) == 2
             assert heard.events == [("bo", 0, 6), ("cat", 0, 7), ("dan", 0, 8)]
             assert heard.lost == []
 
@@ -119,11 +119,11 @@ async def test_a_new_consumer_goes_on_where_the_last_one_was() -> None:
 @virtual
 async def test_a_partition_that_appears_is_read_from_its_first_record() -> None:
     """An event of a user may stand there before we know of it."""
-    log = log_of(ANN)
-    async with following(log) as heard:
-        log.parts.append(Part())
-        log.tell(1, BO, CAT)
-        log.readers[0].known = 2
+    topic = topic_of(ANN)
+    async with following(topic) as heard:
+        topic.parts.append(Part())
+        topic.tell(1, BO, CAT)
+        topic.readers[0].known = 2
         await a_while()
 
         assert sorted(heard.events) == [("bo", 1, 0), ("cat", 1, 1)]
@@ -132,11 +132,11 @@ async def test_a_partition_that_appears_is_read_from_its_first_record() -> None:
 
 @virtual
 async def test_where_records_are_gone_they_may_have_been_anybodys() -> None:
-    log = log_of(ANN)
-    async with following(log) as heard:
+    topic = topic_of(ANN)
+    async with following(topic) as heard:
         heard.started(BO)
-        log.parts[0].lose(before=20)
-        log.tell(0, CAT)
+        topic.parts[0].lose(before=20)
+        topic.tell(0, CAT)
         await a_while()
 
         assert (heard.lost, heard.events, heard.up_to) == ([0], [("cat", 0, 20)], {0: 21})
@@ -147,18 +147,18 @@ async def test_where_records_are_gone_they_may_have_been_anybodys() -> None:
 
 @virtual
 async def test_where_a_batch_is_damaged_it_goes_on_behind_it_and_says_so() -> None:
-    log = log_of(ANN)
-    log.parts.append(Part())
-    async with following(log) as heard:
-        log.tell(1, BO)
-        log.parts[0].damaged.add(6)
-        log.tell(0, BO, BO)
+    topic = topic_of(ANN)
+    topic.parts.append(Part())
+    async with following(topic) as heard:
+        topic.tell(1, BO)
+        topic.parts[0].damage(6)
+        topic.tell(0, BO, BO)
         await a_while(5)
 
         assert heard.lost == [0]
         assert heard.up_to == {0: 8, 1: 1}
         assert heard.events == [("bo", 1, 0)], "what was read of the other is not lost, nor read twice"
-        log.tell(0, CAT)
+        topic.tell(0, CAT)
         await a_while()
         assert heard.events == [("bo", 1, 0), ("cat", 0, 8)]
 
@@ -166,12 +166,12 @@ async def test_where_a_batch_is_damaged_it_goes_on_behind_it_and_says_so() -> No
 @virtual
 async def test_the_topics_end_is_that_of_after_the_last_write() -> None:
     """Who ends while the end is asked for is asked for again: what came meanwhile would count as later."""
-    log = log_of(ANN)
-    async with following(log) as heard:
-        log.readers[0].ends_take_s = 2.0
+    topic = topic_of(ANN)
+    async with following(topic) as heard:
+        topic.readers[0].ends_take_s = 2.0
         heard.ended(ANN)
         await a_while(1)
-        log.tell(0, BO)
+        topic.tell(0, BO)
         heard.ended(BO)
         await a_while(5)
 
@@ -183,16 +183,16 @@ async def test_the_topics_end_is_that_of_after_the_last_write() -> None:
 
 @virtual
 async def test_brokers_that_no_longer_answer_are_asked_by_a_new_consumer() -> None:
-    log = log_of(ANN)
-    async with following(log) as heard:
+    topic = topic_of(ANN)
+    async with following(topic) as heard:
         await a_while()
-        log.parts[0].is_silent = True
+        topic.parts[0].is_silent = True
         await a_while(29)
-        assert len(log.readers) == 1
+        assert len(topic.readers) == 1
         await a_while(5)
-        assert len(log.readers) == 2
-        log.parts[0].is_silent = False
-        log.tell(0, BO)
+        assert len(topic.readers) == 2
+        topic.parts[0].is_silent = False
+        topic.tell(0, BO)
         await a_while(3)
 
         assert heard.events == [("bo", 0, 6)]
@@ -200,11 +200,11 @@ async def test_brokers_that_no_longer_answer_are_asked_by_a_new_consumer() -> No
 
 @virtual
 async def test_without_a_broker_at_the_start_it_ends_at_once() -> None:
-    log = log_of(ANN)
-    log.start_errors = [KafkaConnectionError()]
+    topic = topic_of(ANN)
+    topic.start_errors = [KafkaConnectionError()]
     began = anyio.current_time()
     with pytest.raises(ExceptionGroup) as raised:
-        async with following(log):
+        async with following(topic):
             pytest.fail("it is ready")
 
     (fatal,) = raised.value.exceptions
@@ -212,12 +212,12 @@ async def test_without_a_broker_at_the_start_it_ends_at_once() -> None:
     assert (fatal.code, fatal.status, anyio.current_time() - began) == ("no-broker", 69, 0)
 
 
-async def outlive(log: Log) -> None:
+async def outlive(topic: Topic) -> None:
     """Follow a topic whose brokers go away after a second, for ever."""
-    async with following(log):
+    async with following(topic):
         await a_while()
-        log.start_errors = [KafkaConnectionError()] * 1000
-        log.poll_errors = [KafkaConnectionError()]
+        topic.start_errors = [KafkaConnectionError()] * 1000
+        topic.poll_errors = [KafkaConnectionError()]
         await anyio.sleep(1000)
 
 
@@ -225,7 +225,7 @@ async def outlive(log: Log) -> None:
 async def test_later_it_is_patient_for_two_minutes() -> None:
     began = anyio.current_time()
     with pytest.raises(ExceptionGroup) as raised:
-        await outlive(log_of(ANN))
+        await outlive(topic_of(ANN))
 
     assert [type(one) for one in raised.value.exceptions] == [Fatal]
     assert anyio.current_time() - began == pytest.approx(121, abs=2)

@@ -5,7 +5,8 @@ import anyio
 from consumer.core.errors import Retryable
 from consumer.core.model import Result, Verdict
 from tests.clock import virtual
-from tests.fakes.desk import ANN, CUT, DONE, WHOLE, A, B, Desk
+from tests.fakes.desk import ANN, CUT, DONE, A, B, Desk
+from tests.fakes.upstreams import WHOLE
 
 
 @virtual

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import pytest
 
-from consumer.core.answers.snapshot import Profile, Snapshot
 from consumer.core.errors import ConsumerError, Denied, Held, Refused, Retryable
 from consumer.core.mapping.documents import Documents, Product, Subscriber, Subscription
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
@@ -21,6 +20,7 @@ from consumer.sandbox.stand_ins.server import serving
 from consumer.settings.model import ListSettings, MakeAsSettings, SesamyCredentials, Settings, VendorSettings
 from consumer.settings.secret import Secret
 from consumer.telemetry.metrics import Metrics
+from tests.fakes.upstreams import Sesamy
 from tests.raising import raising
 from tests.unit.resync.test_makeas_consent import read
 
@@ -248,14 +248,6 @@ async def test_each_list_alone_takes_a_permit_and_asks_for_how_long() -> None:
     assert (permits, limits, there.contacts[ANN]["lists"]) == (4, 5, ["1"])
 
 
-class Sesamy:
-    """Knows everybody."""
-
-    async def snapshot(self, user: UserKey, *, permit: object) -> Snapshot:
-        assert permit
-        return Snapshot(user=user, profile=Profile(user_id=user.user, email=ANN), contracts=(), entitlements=())
-
-
 async def result_of_a_run(made: stand_in.MakeAs, *lists: str) -> Result:
     """Resync Ann to the one account, by a whole run."""
     account_id = AccountId("1001")
@@ -265,6 +257,7 @@ async def result_of_a_run(made: stand_in.MakeAs, *lists: str) -> Result:
         async with upstreams(settings, metrics) as up:
             await read(up)
             sesamy: Any = Sesamy()
+            sesamy.takes_s = 0.0
             resync = Resync(
                 {"v": Vendor(sesamy, up.vendors["v"].targets)},
                 up.gates,

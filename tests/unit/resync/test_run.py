@@ -9,7 +9,8 @@ from consumer.core.answers.snapshot import Snapshot
 from consumer.core.errors import Denied, Refused, Retryable, Torn
 from consumer.core.model import Job, Result, UserKey, Verdict
 from tests.clock import virtual
-from tests.fakes.desk import ANN, DONE, WHOLE, A, B, Desk
+from tests.fakes.desk import ANN, DONE, A, B, Desk
+from tests.fakes.upstreams import WHOLE
 
 # ---- While we stop ----
 
@@ -44,7 +45,7 @@ async def test_what_nobody_expected_of_a_fetch_fails_the_user_there() -> None:
 @virtual
 async def test_what_nobody_expected_of_mapping_is_a_failed_fetch() -> None:
     desk = Desk()
-    desk.sesamy.contracts = (None,)  # type: ignore[assignment]
+    desk.sesamy.contracts_of = lambda _: (None,)  # type: ignore[assignment, return-value]
 
     assert await desk.run() == BUG
     assert desk.bugs == {"sesamy": 1}

@@ -8,7 +8,8 @@ import pytest
 from consumer.core.errors import Denied, Forbidden, Refused, Retryable
 from consumer.core.model import Result, UserKey, Verdict
 from tests.clock import virtual
-from tests.fakes.desk import DONE, WHOLE, A, B, Desk, beside
+from tests.fakes.desk import ANN, DONE, A, B, Desk, beside
+from tests.fakes.upstreams import WHOLE
 
 LEASE: Final = Result(Verdict.HELD, "lease", tried=False)
 GATE: Final = Result(Verdict.HELD, "gate", tried=False)
@@ -48,11 +49,11 @@ async def test_where_nobody_is_known_the_absence_is_not_believed() -> None:
 @virtual
 async def test_who_has_no_address_and_who_is_a_guest_is_skipped() -> None:
     desk = Desk()
-    desk.sesamy.email = None
+    desk.sesamy.emails[ANN] = None
     assert await desk.run() == Result(Verdict.SKIPPED, "no-email")
-    assert desk.sesamy.asked == 1
+    assert desk.sesamy.asked == [ANN]
     assert await desk.run(user=UserKey("v1", "guest|1")) == Result(Verdict.SKIPPED, "guest", tried=False)
-    assert (desk.sesamy.asked, desk.make[A].reads) == (1, 0)
+    assert (desk.sesamy.asked, desk.make[A].reads) == ([ANN], 0)
 
 
 # ---- One account's failure ----
@@ -128,7 +129,7 @@ async def test_nobody_is_fetched_before_a_shut_gate() -> None:
     desk = Desk()
     desk.gates.vendors["v1"].failed(UserKey("v1", "bo"), Denied("401", code="http-401"), now=0.0)
     assert await desk.run() == GATE
-    assert (desk.sesamy.asked, desk.resync.tally.failures) == (0, {})
+    assert (desk.sesamy.asked, desk.resync.tally.failures) == ([], {})
 
 
 @virtual

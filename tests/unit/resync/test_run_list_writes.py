@@ -1,6 +1,6 @@
 """Whole runs where one list of an account refuses everybody: against the stand-in, and on a virtual clock."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -8,12 +8,9 @@ import anyio
 import pytest
 from msgspec import structs
 
-from consumer.core.answers.snapshot import Profile, Snapshot
 from consumer.core.gates.gates import Gates
-from consumer.core.mapping.documents import Documents
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.clients import Target, Vendor, gates, upstreams
-from consumer.resync.makeas import Permit, WriteOutcome
 from consumer.resync.run import Resync
 from consumer.resync.waits import Waits
 from consumer.sandbox.stand_ins import makeas as stand_in
@@ -22,6 +19,7 @@ from consumer.settings.model import Account
 from consumer.settings.secret import Secret
 from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual
+from tests.fakes.upstreams import Make, Sesamy, address
 from tests.unit.resync.test_makeas import settings_of
 from tests.unit.resync.test_makeas_consent import read
 
@@ -31,23 +29,12 @@ DONE: Final = Result(Verdict.DONE)
 HELD: Final = Result(Verdict.REFUSED, "held", lists={"12": "held"})
 
 
-class Sesamy:
-    """Knows everybody, each by an address of its own."""
-
-    async def snapshot(self, user: UserKey, *, permit: object) -> Snapshot:
-        assert permit
-        return Snapshot(user=user, profile=Profile(user_id=user.user, email=address(user.user)), contracts=(), entitlements=())
-
-
-def address(user: str) -> str:
-    return f"{user}@example.com"
-
-
 class Desk:
     """A resync to one account."""
 
     def __init__(self, target: Target, gates: Gates, metrics: Metrics) -> None:
         sesamy: Any = Sesamy()
+        sesamy.takes_s = 0.0
         self.gates, self.metrics = gates, metrics
         self.resync = Resync(
             {"v": Vendor(sesamy, {A: target})}, gates, lease_left_s=lambda: 10.0, waits=Waits(), uniform=lambda: 0.0, metrics=metrics
@@ -133,27 +120,7 @@ async def test_what_all_lists_refuse_is_the_users_and_leaves_none_out(status: in
 # ---- On a virtual clock ----
 
 
-class Make:
-    """An account with some lists, of which some refuse."""
-
-    def __init__(self) -> None:
-        self.lists: tuple[str, ...] = ()
-        self.refuses: dict[str, str] = {}
-        self.asked: list[tuple[str, ...]] = []
-
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> WriteOutcome:
-        assert documents
-        self.asked.append(tuple(lists))
-        await permit()
-        limit_s()
-        await anyio.sleep(0.1)
-        refused = {one: self.refuses[one] for one in lists if one in self.refuses}
-        taken = tuple(one for one in lists if one not in refused)
-        return WriteOutcome(consent_kept=False, refused=refused, taken=taken, left_out=tuple(one for one in self.lists if one not in lists))
-
-
 def table(make: Make, account: Account = ACCOUNT) -> Desk:
-    make.lists = account.lists
     settings = settings_of("http://nowhere.invalid", "11", "12")
     made = gates(settings, heals=True)
     return Desk(Target(account, make), made, Metrics(settings))  # type: ignore[arg-type]
@@ -161,7 +128,7 @@ def table(make: Make, account: Account = ACCOUNT) -> Desk:
 
 @virtual
 async def test_a_probe_is_made_by_the_next_user_and_its_success_has_all_lists_written() -> None:
-    make = Make()
+    make = Make(*ACCOUNT.lists)
     one = table(make)
     make.refuses["12"] = "http-404"
     for number in range(5):
@@ -182,7 +149,7 @@ async def test_a_probe_is_made_by_the_next_user_and_its_success_has_all_lists_wr
 
 @virtual
 async def test_a_probe_that_is_cut_off_keeps_nobody_from_being_the_next() -> None:
-    make = Make()
+    make = Make(*ACCOUNT.lists)
     one = table(make)
     make.refuses["12"] = "http-404"
     for number in range(5):
@@ -198,8 +165,8 @@ async def test_a_probe_that_is_cut_off_keeps_nobody_from_being_the_next() -> Non
 @virtual
 async def test_whom_one_list_refuses_while_another_is_left_out_is_told_each_by_its_own_code() -> None:
     """The one is that user's, and waits for a human; the other heals."""
-    make = Make()
     account = structs.replace(ACCOUNT, lists=("11", "12", "13"))
+    make = Make(*account.lists)
     one = table(make, account)
     make.refuses["13"] = "http-404"
     for number in range(5):

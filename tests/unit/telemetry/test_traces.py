@@ -1,6 +1,7 @@
 """Spans say what they should: links to the events a run answers, once each, until it owes nothing."""
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import anyio
@@ -18,6 +19,7 @@ from consumer.resync.waits import Waits
 from consumer.telemetry import traces as module
 from consumer.telemetry.metrics import RESYNC_OUTCOMES, Metrics
 from consumer.telemetry.traces import Spans
+from tests.fakes.upstreams import Sesamy
 from tests.simulation.settings import SETTINGS
 
 ANN, BOB = UserKey("v1", "ann"), UserKey("v1", "bob")
@@ -184,23 +186,10 @@ def test_a_user_forgotten_during_a_run_is_not_forgotten_twice(desk: Desk, monkey
 # ---- Runs ----
 
 
-class Sesamy:
-    """Fails, never answers, then knows nobody."""
-
-    def __init__(self) -> None:
-        self.answers = ["fail", "hang", "absent"]
-
-    async def snapshot(self, _user: UserKey, *, permit: object) -> None:
-        assert permit
-        answer = self.answers.pop(0)
-        if answer == "fail":
-            raise Retryable("sesamy:v1 user: status 500", code="http-500")
-        if answer == "hang":
-            await anyio.sleep_forever()
-
-
 async def test_a_run_that_is_cut_off_says_so_and_what_it_owed_is_the_next_ones(desk: Desk) -> None:
     sesamy: Any = Sesamy()
+    sesamy.knows = False
+    sesamy.fails = [Retryable("sesamy:v1 user: status 500", code="http-500")]
     resync = Resync(
         {"v1": Vendor(sesamy, {})},
         gates(SETTINGS),
@@ -211,7 +200,8 @@ async def test_a_run_that_is_cut_off_says_so_and_what_it_owed_is_the_next_ones(d
         traces=desk.traces,
     )
     desk.event(3)
-    for _ in range(3):
+    for takes_s in (0.0, inf, 0.0):
+        sesamy.takes_s = takes_s
         with anyio.move_on_after(0.05):
             await resync.run(Job(user=ANN, accounts=(AccountId("1"),), started_at=0.0, since_ms={AccountId("1"): 0}))
 

@@ -1,10 +1,6 @@
 """All of the dead-letter topic, as a command reads it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
-from aiokafka import TopicPartition
 
 from consumer.commands.dead_letters.topic import Letters
 from consumer.core.errors import Fatal
@@ -13,26 +9,20 @@ from consumer.core.model import Event
 from consumer.kafka.client import connect
 from consumer.settings.model import KafkaSettings
 from tests.fakes.letters import user
-from tests.fakes.reader import Reader, Row
-from tests.simulation.world import LETTERS
+from tests.fakes.topic import Part, Topic
 
 
-def reading(monkeypatch: pytest.MonkeyPatch, reader: Reader) -> Letters:
-    async def partitions_of(*_: object) -> list[TopicPartition]:
-        return list(reader.at)
-
-    @asynccontextmanager
-    async def opened(*_: object, **__: object) -> AsyncIterator[Reader]:
-        yield reader
-
-    monkeypatch.setattr(connect, "partitions_of", partitions_of)
-    monkeypatch.setattr(connect, "reading", opened)
-    return Letters(KafkaSettings(dead_letter_topic=LETTERS.topic))
+def reading(monkeypatch: pytest.MonkeyPatch, *parts: Part) -> Letters:
+    monkeypatch.setattr(connect, "reading", Topic(*parts, name="letters").reading)
+    return Letters(KafkaSettings(dead_letter_topic="letters"))
 
 
 async def test_a_command_says_which_batch_of_letters_can_not_be_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands behind it is not known, so no list of letters would be whole: 69, and not for want of a broker."""
-    letters = reading(monkeypatch, Reader(p0=[Row(0)], p1=ValueError("does not unpack")))
+    good, bad = Part(), Part()
+    good.add(None)
+    bad.damage(bad.add(None), ValueError("does not unpack"))
+    letters = reading(monkeypatch, good, bad)
     with pytest.raises(Fatal) as caught:
         await letters.read()
 
@@ -43,7 +33,10 @@ async def test_a_command_passes_over_a_record_that_nobody_expected(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     headers = [("error.code", b"held"), ("source.partition", b"1"), ("parked_at", b"x")]
-    letters = reading(monkeypatch, Reader(p0=[Row(0, headers=7), Row(1, headers, encode(Event(user(), "contract.1#update")))]))
+    part = Part()
+    part.add(None, headers=7)
+    part.add(encode(Event(user(), "contract.1#update")), headers)
+    letters = reading(monkeypatch, part)
     await letters.read()
 
     assert [one.place for one in letters.history.entries()] == ["0:1"]

@@ -12,9 +12,7 @@ from aiokafka.errors import CorruptRecordException, KafkaConnectionError, Offset
 from consumer.core.model import UserKey
 from consumer.kafka.client.reader import Answers, PartitionReader, Poll, damaged
 from tests.clock import virtual
-from tests.fakes.reader import Reader
-from tests.simulation.world import LETTERS
-from tests.topic_outside import TOPIC, Log, Part
+from tests.fakes.topic import TOPIC, Part, Topic
 
 A, B, C = (TopicPartition("t", number) for number in range(3))
 AT = {A: 5, B: 7, C: 9}
@@ -133,15 +131,15 @@ ANN, BO, CAT = (UserKey("v", name) for name in ("ann", "bo", "cat"))
 
 
 class Hand:
-    """Reads a whole log, and keeps what it is handed; where a batch is damaged it does as the test says."""
+    """Reads a whole topic, and keeps what it is handed; where a batch is damaged it does as the test says."""
 
-    def __init__(self, log: Log, *, out_s: float | None = None) -> None:
-        self.log, self.out_s = log, out_s
+    def __init__(self, topic: Topic, *, out_s: float | None = None) -> None:
+        self.topic, self.out_s = topic, out_s
         self.polls: list[Poll] = []
         self.reader = PartitionReader(TOPIC, begin=self._begin, each=self._each, poll_ms=100, max_records=2)
 
     async def _begin(self) -> None:
-        await self.reader.take_up(range(len(self.log.parts)))
+        await self.reader.take_up(range(len(self.topic.parts)))
 
     async def _each(self, poll: Poll) -> None:
         self.polls.append(poll)
@@ -153,7 +151,7 @@ class Hand:
 
     async def live(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
-            async with self.log.reading(self, suffix="-x") as consumer:
+            async with self.topic.reading(self, suffix="-x") as consumer:
                 await self.reader.live(consumer)  # type: ignore[arg-type]
 
     def offsets(self, partition: int) -> list[int]:
@@ -162,11 +160,11 @@ class Hand:
 
 @virtual
 async def test_each_record_is_handed_out_once_over_several_consumers() -> None:
-    log = Log(0)
-    log.tell(0, ANN, BO, CAT)
-    hand = Hand(log)
+    topic = Topic(Part())
+    topic.tell(0, ANN, BO, CAT)
+    hand = Hand(topic)
     await hand.live(1)
-    log.tell(0, ANN)
+    topic.tell(0, ANN)
     await hand.live(1)
 
     assert (hand.offsets(0), hand.reader.at) == ([0, 1, 2, 3], {0: 4})
@@ -175,41 +173,41 @@ async def test_each_record_is_handed_out_once_over_several_consumers() -> None:
 @virtual
 async def test_what_comes_with_the_end_of_all_patience_is_read_by_the_next_consumer() -> None:
     """Else it would count as read, and nobody would have seen it."""
-    log = Log(0, 0)
-    log.parts[1].is_silent = True
-    hand = Hand(log)
+    topic = Topic(Part(), Part())
+    topic.parts[1].is_silent = True
+    hand = Hand(topic)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(keep_telling, log)
+        tasks.start_soon(keep_telling, topic)
         with pytest.raises(KafkaConnectionError):
             await hand.live(60)
         tasks.cancel_scope.cancel()
     before = hand.offsets(0)
     assert before
-    log.parts[1].is_silent = False
+    topic.parts[1].is_silent = False
     await hand.live(10)
 
-    assert hand.offsets(0) == [one.offset for one in log.parts[0].records]
+    assert hand.offsets(0) == [one.offset for one in topic.parts[0].records]
 
 
-async def keep_telling(log: Log) -> None:
+async def keep_telling(topic: Topic) -> None:
     while True:
-        log.tell(0, ANN)
+        topic.tell(0, ANN)
         await anyio.sleep(0.05)
 
 
 @virtual
 async def test_a_partition_that_is_left_out_holds_no_other_up_and_comes_back() -> None:
-    log = Log(0)
-    log.parts.append(Part())
-    log.parts[0].damaged.add(0)
-    log.tell(0, ANN)
-    log.tell(1, BO)
-    hand = Hand(log, out_s=10)
+    topic = Topic(Part())
+    topic.parts.append(Part())
+    topic.parts[0].damage(0)
+    topic.tell(0, ANN)
+    topic.tell(1, BO)
+    hand = Hand(topic, out_s=10)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(hand.live, 30)
         await anyio.sleep(5)
         assert (hand.offsets(1), hand.reader.asked, hand.reader.is_whole) == ([0], [1], False)
-        log.parts[0].damaged.clear()
+        topic.parts[0].damaged.clear()
         await anyio.sleep(10)
         assert (hand.offsets(0), hand.reader.is_whole) == ([0], True)
 
@@ -229,11 +227,11 @@ async def test_good_records_before_a_damaged_batch_are_handed_out_though_the_cli
 
 @virtual
 async def test_what_is_gone_is_told_with_the_first_record_that_there_is() -> None:
-    log = Log(0)
-    log.tell(0, ANN, BO, CAT)
-    hand = Hand(log)
+    topic = Topic(Part())
+    topic.tell(0, ANN, BO, CAT)
+    hand = Hand(topic)
     hand.reader.at[0] = 0
-    log.parts[0].lose(before=2)
+    topic.parts[0].lose(before=2)
     await hand.live(1)
 
     assert [poll.gone for poll in hand.polls if poll.gone] == [{0: 2}]
@@ -242,13 +240,13 @@ async def test_what_is_gone_is_told_with_the_first_record_that_there_is() -> Non
 
 @virtual
 async def test_a_partition_that_is_no_more_is_told_and_a_new_one_begins_at_its_first_record_or_its_end() -> None:
-    log = Log(3, 5)
-    log.tell(1, ANN)
-    hand = Hand(log)
+    topic = Topic(Part(3), Part(5))
+    topic.tell(1, ANN)
+    hand = Hand(topic)
     await hand.live(1)
     assert hand.reader.at == {0: 3, 1: 6}
 
-    async with log.reading(hand, suffix="-x") as consumer:
+    async with topic.reading(hand, suffix="-x") as consumer:
         hand.reader._consumer = consumer  # type: ignore[assignment]
         assert await hand.reader.take_up([1]) == [0]
         assert hand.reader.at == {1: 6}
@@ -257,7 +255,11 @@ async def test_a_partition_that_is_no_more_is_told_and_a_new_one_begins_at_its_f
 
 
 async def test_offsets_that_are_gone_are_no_damage() -> None:
-    reader: Any = Reader(p0=OffsetOutOfRangeError({LETTERS: 0}), p1=EOFError())
+    topic = Topic(Part(6), Part(5))
+    topic.parts[1].damage(5, EOFError())
+    reader: Any = topic.reader()
+    gone, bad = (TopicPartition(TOPIC, number) for number in (0, 1))
+    reader.assign([gone, bad])
 
-    assert list(await damaged(reader, dict.fromkeys(reader.at, 5))) == [TopicPartition(LETTERS.topic, 1)]
-    assert set(reader.next.values()) == {5}
+    assert list(await damaged(reader, {gone: 5, bad: 5})) == [bad]
+    assert reader.positions == {gone: 5, bad: 5}

@@ -1,4 +1,4 @@
-"""A topic in memory as commands outside the group read it, with the habits of aiokafka that lose data or tell nothing."""
+"""A topic in memory as it is read outside the group, with the habits of aiokafka that lose data or tell nothing."""
 
 import json
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
@@ -19,6 +19,9 @@ _TICK_S = 0.01
 class Record(NamedTuple):
     offset: int
     value: bytes | None
+    headers: Any = ()
+    key: bytes | None = b"k"
+    timestamp: int = 0
 
 
 class Part:
@@ -27,12 +30,13 @@ class Part:
     def __init__(self, first: int = 0) -> None:
         self.first = self.end = first
         self.records: list[Record] = []
-        self.damaged: set[int] = set()
+        self.damaged: dict[int, Exception] = {}
+        """By offset, what reading there raises."""
         self.is_silent = False
 
-    def add(self, value: bytes | None) -> int:
+    def add(self, value: bytes | None, headers: Any = ()) -> int:
         """Append a record; return its offset."""
-        self.records.append(Record(self.end, value))
+        self.records.append(Record(self.end, value, headers))
         self.end += 1
         return self.end - 1
 
@@ -40,20 +44,24 @@ class Part:
         """Append what takes an offset and is handed to nobody."""
         self.end += number
 
+    def damage(self, offset: int, error: Exception | None = None) -> None:
+        """Let nobody read at an offset; what has it is there, or is still to come."""
+        self.damaged[offset] = error or CorruptRecordException()
+
     def lose(self, before: int) -> None:
         """Let retention take everything before an offset."""
         self.first, self.end = before, max(self.end, before)
         self.records = [one for one in self.records if one.offset >= before]
 
 
-class Log:
+class Topic:
     """A topic, and every reader that was made of it."""
 
-    def __init__(self, *firsts: int) -> None:
-        self.parts = [Part(first) for first in firsts or (0,)]
+    def __init__(self, *parts: Part, name: str = TOPIC) -> None:
+        self.parts, self.name = list(parts), name
         self.start_errors: list[Exception] = []
         self.poll_errors: list[Exception] = []
-        self.readers: list[LogReader] = []
+        self.readers: list[Reader] = []
         self.options: list[dict[str, Any]] = []
 
     def tell(self, partition: int, *users: UserKey, type_: str = "contract.7#update") -> None:
@@ -62,26 +70,33 @@ class Log:
             self.parts[partition].add(json.dumps({"eventType": type_, "vendorId": user.vendor, "userId": user.user}).encode())
 
     @asynccontextmanager
-    async def reading(self, settings: object, *, suffix: str, **options: Any) -> AsyncIterator["LogReader"]:
-        """Give a reader, as `kafka.reading` does."""
+    async def reading(self, settings: object, *, suffix: str, **options: Any) -> AsyncIterator["Reader"]:
+        """Give a reader, as `connect.reading` does."""
         assert settings
         self.options.append({"suffix": suffix, **options})
         if self.start_errors:
             raise self.start_errors.pop(0)
-        self.readers.append(LogReader(self))
-        yield self.readers[-1]
+        yield self.reader()
+
+    def reader(self) -> "Reader":
+        """Return a new reader, which stands nowhere yet."""
+        self.readers.append(Reader(self))
+        return self.readers[-1]
 
 
-class LogReader:
-    """What `Tail` and `scan` use of a consumer."""
+class Reader:
+    """
+    What our loops use of a consumer without a group.
 
-    def __init__(self, log: Log) -> None:
-        self._log = log
-        self.known = len(log.parts)
+    A poll that fails throws away what it has of other partitions, and all of them have moved on, as the client does it.
+    """
+
+    def __init__(self, topic: Topic) -> None:
+        self._topic = topic
+        self.known = len(topic.parts)
         self.positions: dict[TopicPartition, int | None] = {}
         self.paused: set[TopicPartition] = set()
         self.polled_at: dict[TopicPartition, float] = {}
-        self.polls: list[tuple[int, ...]] = []
         self.ends_take_s = 0.0
 
     def assign(self, partitions: Collection[TopicPartition]) -> None:
@@ -91,11 +106,11 @@ class LogReader:
         return set(self.positions)
 
     def partitions_for_topic(self, topic: str) -> set[int]:
-        assert topic == TOPIC
+        assert topic == self._topic.name
         return set(range(self.known))
 
     async def partitions_now(self, topic: str) -> set[int]:
-        self.known = len(self._log.parts)
+        self.known = len(self._topic.parts)
         return self.partitions_for_topic(topic)
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
@@ -114,10 +129,10 @@ class LogReader:
 
     async def beginning_offsets(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         await anyio.sleep(_TICK_S)
-        return {tp: self._log.parts[tp.partition].first for tp in tps}
+        return {tp: self._topic.parts[tp.partition].first for tp in tps}
 
     async def end_offsets(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        found = {tp: self._log.parts[tp.partition].end for tp in tps}
+        found = {tp: self._topic.parts[tp.partition].end for tp in tps}
         await anyio.sleep(self.ends_take_s or _TICK_S)
         return found
 
@@ -125,32 +140,35 @@ class LogReader:
         """Take an offset as the time at which it was written, in seconds."""
         found: dict[TopicPartition, Any] = {}
         for tp, at_ms in times.items():
-            records = self._log.parts[tp.partition].records
+            records = self._topic.parts[tp.partition].records
             found[tp] = next((one for one in records if one.offset * 1000 >= at_ms), None)
         return found
 
     async def getmany(self, *tps: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
-        self.polls.append(tuple(sorted(tp.partition for tp in tps)))
         deadline = anyio.current_time() + timeout_ms / 1000
         while True:
-            await anyio.sleep(_TICK_S)
-            if self._log.poll_errors:
-                raise self._log.poll_errors.pop(0)
+            await anyio.sleep(timeout_ms / 10_000)
+            if self._topic.poll_errors:
+                raise self._topic.poll_errors.pop(0)
             found = self._drain(set(tps) or set(self.positions), max_records)
             if found or anyio.current_time() >= deadline:
                 return found
 
     def _drain(self, wanted: set[TopicPartition], max_records: int) -> dict[TopicPartition, list[Record]]:
         found: dict[TopicPartition, list[Record]] = {}
+        errors: list[Exception] = []
         for tp in sorted(wanted - self.paused):
-            part, at = self._log.parts[tp.partition], self.positions[tp]
+            part, at = self._topic.parts[tp.partition], self.positions[tp]
             if part.is_silent or at is None:
                 continue
             self.polled_at[tp] = anyio.current_time()
             if at < part.first or at > part.end:
-                raise OffsetOutOfRangeError({tp: at})
+                errors.append(OffsetOutOfRangeError({tp: at}))
+                continue
             if at in part.damaged:
-                raise CorruptRecordException
+                errors.append(part.damaged[at])
+                self.positions[tp] = at + 1
+                continue
             up_to = min((offset for offset in part.damaged if offset > at), default=inf)
             records = [one for one in part.records if at <= one.offset < up_to][:max_records]
             if up_to < part.end and len(records) < max_records:  # What stands before it in the same answer goes with it.
@@ -160,4 +178,6 @@ class LogReader:
                 self.positions[tp] = records[-1].offset + 1
             elif up_to == inf:  # Nothing but control records is left.
                 self.positions[tp] = part.end
+        if errors:
+            raise errors[0]
         return found
