@@ -172,7 +172,7 @@ class Reader:
             up_to = min((offset for offset in part.damaged if offset > at), default=inf)
             records = [one for one in part.records if at <= one.offset < up_to][:max_records]
             if up_to < part.end and len(records) < max_records:  # What stands before it in the same answer goes with it.
-                raise CorruptRecordException
+                raise part.damaged[int(up_to)]
             if records:
                 found[tp] = records
                 self.positions[tp] = records[-1].offset + 1

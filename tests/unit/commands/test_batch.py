@@ -322,9 +322,9 @@ async def test_a_crash_makes_no_more_than_concurrency_users_be_written_again() -
 @virtual
 async def test_runs_that_fail_at_one_account_are_as_many_after_a_crash_as_any() -> None:
     house = House()
-    house.write_s = 0.11  # Between two looks at what has ended.
+    house.write_takes(0.11 / 3)  # A read and two writes, which end between two looks at what has ended.
     users = [UserKey("v1", f"u{number}") for number in range(12)]
-    house.write_errors = {(A, user): [Refused("no", code="http-422")] for user in users}
+    house.make[A].fails_for = {user.user: [Refused("no", code="http-422")] for user in users}
     crew = Crew(house, unsaved=lambda: len(crew.told))
     crew.ears.reads_on = False
     async with anyio.create_task_group() as tasks:

@@ -214,10 +214,10 @@ async def test_a_partition_that_is_left_out_holds_no_other_up_and_comes_back() -
 
 @virtual
 async def test_good_records_before_a_damaged_batch_are_handed_out_though_the_client_drops_them_with_it() -> None:
-    log = Log(0)
-    log.tell(0, ANN, BO, CAT, ANN, BO)
-    log.parts[0].damaged.add(3)
-    hand = Hand(log, out_s=60)
+    topic = Topic(Part())
+    topic.tell(0, ANN, BO, CAT, ANN, BO)
+    topic.parts[0].damage(3)
+    hand = Hand(topic, out_s=60)
     hand.reader._max_records = hand.reader._at_once = 100
     await hand.live(10)
 
