@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
-from math import inf
 from typing import Any, NamedTuple
 
 import anyio
@@ -45,7 +44,7 @@ class Part:
         self.end += number
 
     def damage(self, offset: int, error: Exception | None = None) -> None:
-        """Let nobody read at an offset; what has it is there, or is still to come."""
+        """Let nobody read the record at an offset, which is there or still to come."""
         self.damaged[offset] = error or CorruptRecordException()
 
     def lose(self, before: int) -> None:
@@ -165,18 +164,15 @@ class Reader:
             if at < part.first or at > part.end:
                 errors.append(OffsetOutOfRangeError({tp: at}))
                 continue
-            if at in part.damaged:
-                errors.append(part.damaged[at])
-                self.positions[tp] = at + 1
-                continue
-            up_to = min((offset for offset in part.damaged if offset > at), default=inf)
-            records = [one for one in part.records if at <= one.offset < up_to][:max_records]
-            if up_to < part.end and len(records) < max_records:  # What stands before it in the same answer goes with it.
-                raise part.damaged[int(up_to)]
-            if records:
+            bad = min((offset for offset in part.damaged if at <= offset < part.end), default=part.end)
+            records = [one for one in part.records if at <= one.offset < bad][:max_records]
+            if bad < part.end and len(records) < max_records:  # What stands before it in the same answer goes with it.
+                errors.append(part.damaged[bad])
+                self.positions[tp] = bad + 1
+            elif records:
                 found[tp] = records
                 self.positions[tp] = records[-1].offset + 1
-            elif up_to == inf:  # Nothing but control records is left.
+            else:  # Nothing but control records is left.
                 self.positions[tp] = part.end
         if errors:
             raise errors[0]

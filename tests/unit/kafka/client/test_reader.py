@@ -256,7 +256,7 @@ async def test_a_partition_that_is_no_more_is_told_and_a_new_one_begins_at_its_f
 
 async def test_offsets_that_are_gone_are_no_damage() -> None:
     topic = Topic(Part(6), Part(5))
-    topic.parts[1].damage(5, EOFError())
+    topic.parts[1].damage(topic.parts[1].add(None), EOFError())
     reader: Any = topic.reader()
     gone, bad = (TopicPartition(TOPIC, number) for number in (0, 1))
     reader.assign([gone, bad])
