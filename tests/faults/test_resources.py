@@ -128,8 +128,7 @@ async def _take_files(scene: Scene, pod: ScenePod) -> None:
     await until(is_met, what=lambda: pod.log.read_text(encoding="utf-8")[place:], within_s=30)
     await anyio.sleep(2)
     scene.town.makeas.faults.remove(cut)
-    if pod.lives:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    await _give_back(pod, resource.RLIMIT_NOFILE, before)
     await _replace_if_ended(scene, pod)
 
 
@@ -146,9 +145,18 @@ async def _take_memory(scene: Scene, pod: ScenePod) -> None:
     await until(is_met, what=pod.said, within_s=30)
     await anyio.sleep(2)
     scene.town.makeas.faults.remove(huge)
-    if pod.lives:
-        resource.prlimit(pid, resource.RLIMIT_AS, before)
+    await _give_back(pod, resource.RLIMIT_AS, before)
     await _replace_if_ended(scene, pod)
+
+
+async def _give_back(pod: ScenePod, what: int, before: tuple[int, int]) -> None:
+    """Lift a limit, unless the pod has ended of it, be it this moment."""
+    if not pod.lives:
+        return
+    try:
+        resource.prlimit(pod.process.pid, what, before)
+    except ProcessLookupError:  # It is being buried: nothing has waited for it yet.
+        await pod.ended()
 
 
 def _address_space(pid: int) -> int:

@@ -114,7 +114,7 @@ def test_a_start_compiles_nothing(image: str) -> None:
     """All that is imported has its bytecode beside it: with a read-only root it would be compiled at every start."""
     script = """
 import importlib.util, os, sys
-import consumer.__main__, consumer.cli, consumer.service, consumer.replay
+import consumer.__main__, consumer.commands.cli, consumer.pod.process, consumer.commands.replay.command
 sources = [one.__file__ for one in list(sys.modules.values()) if (getattr(one, "__file__", None) or "").endswith(".py")]
 print(len(sources) > 300, [one for one in sources if not os.path.exists(importlib.util.cache_from_source(one))])
 """
