@@ -14,7 +14,6 @@ from ..core.users.debts import Rules
 from .secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 TopicName = Annotated[
     str,

@@ -13,7 +13,7 @@ from consumer.sandbox.brokers.topics import create_topic
 from tests.benchmarks import scan
 from tests.benchmarks.resyncs import serving
 
-_RECORDS, _USERS = scan.RECORDS, scan.USERS
+_RECORDS = scan.RECORDS
 
 
 async def main() -> None:

@@ -43,10 +43,6 @@ class Steady:
         """Find nothing wrong."""
 
 
-class NoPoison:
-    poison_count = 0
-
-
 async def main() -> None:
     async with broker("jvm", report=lambda _: None) as kafka:
         await create_topic(kafka.bootstrap, "scan", partitions=PARTITIONS)

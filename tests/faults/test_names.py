@@ -22,7 +22,6 @@ from tests.faults.scene import Scene
 from tests.faults.told import failed, open_everywhere, parked, shut
 
 ACCOUNTS: Final = tuple(place.account for place in PLACES)
-CALM_S = 3.0
 _SESAMY, _MAKEAS = "sesamy.localhost", "makeas.localhost"
 
 

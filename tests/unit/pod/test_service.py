@@ -88,6 +88,3 @@ async def test_letters_are_taken_up_only_while_it_consumes() -> None:
         backlog.offer_letters(now=0.0)
 
         assert offered == [[], [1], []]
-
-
-# ---- A process ----

@@ -24,9 +24,6 @@ async def test_who_is_fetched_is_written_where_nothing_must_be_waited_for() -> N
     assert (desk.outcomes, desk.half_written) == ({"synced": 1}, 0)
 
 
-# ---- Cut off ----
-
-
 # ---- What nobody expected ----
 
 UNEXPECTED: Final = (OverflowError("a"), RecursionError("b"), AssertionError("c"), KeyError("d"), ExceptionGroup("e", [IndexError("f")]))

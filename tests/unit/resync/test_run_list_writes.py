@@ -174,6 +174,3 @@ async def test_whom_one_list_refuses_while_another_is_left_out_is_told_each_by_i
     make.refuses["12"] = "http-422"
 
     assert await one.run("both") == Result(Verdict.REFUSED, "http-422", lists={"12": "http-422", "13": "held"})
-
-
-# ---- What has had all ----

@@ -368,9 +368,6 @@ def test_no_finding_quotes_what_may_be_a_secret(tmp_path: Path, place: str) -> N
     assert not [text for text in shown if CANARY in text]
 
 
-# ---- Accounts ----
-
-
 # ---- README ----
 
 

@@ -6,9 +6,6 @@ from consumer.settings.model import ListSettings, SesamyCredentials, Settings, V
 from consumer.settings.secret import Secret
 from consumer.telemetry.metrics import Metrics
 
-# ---- Logs ----
-
-
 # ---- Metrics ----
 
 

@@ -87,15 +87,6 @@ def test_a_gate_that_opened_and_shuts_again_probes_after_5_s() -> None:
     assert [made.door(now=at) for at in (44.9, 45)] == [Door.SHUT, Door.PROBE]
 
 
-# ---- The pace ----
-
-
-# ---- All gates of a process ----
-
-
-# ---- What is stopped from outside ----
-
-
 # ---- Whom an upstream forbids ----
 
 

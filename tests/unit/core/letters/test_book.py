@@ -205,9 +205,6 @@ def test_marks_of_a_letter_that_says_only_part_of_its_origin_close_it(headers: A
         assert (named.place, len(again)) == (Place(0, 0), 0)
 
 
-# ---- Whose a letter is ----
-
-
 # ---- What it costs ----
 
 
@@ -243,6 +240,3 @@ def test_a_partition_made_anew_begins_at_its_first_offset() -> None:
     read(made, Place(0, 3), *letter())
 
     assert len(made) == 0
-
-
-# ---- History ----

@@ -406,9 +406,3 @@ def test_a_round_looks_at_no_letter_that_is_not_ours() -> None:
     pod.healing.book = None  # type: ignore[assignment]  # To look is to fail.
 
     assert pod.offered() == []
-
-
-# ---- Following the topic ----
-
-
-# ---- The commands' reader ----

@@ -236,9 +236,6 @@ def test_whose_token_is_lost_and_who_is_refused_has_a_letter_that_names_his_part
     assert [(one.partition, one.offset) for one in bench.end(bench.take(2), 2, a=REFUSED).letters] == [(1, -1)]
 
 
-# ---- Since when ----
-
-
 # ---- Looking ----
 
 

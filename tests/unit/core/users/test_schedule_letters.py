@@ -5,9 +5,6 @@ from math import inf
 from consumer.core.model import Door, Reopened, Result, UserKey, Verdict
 from tests.fakes.schedule import ANN, BOB, CID, HELD, REFUSED, ROUTINE, A, B, Bench, reopened
 
-# ---- Attempts ----
-
-
 # ---- Whom a letter asks for ----
 
 
@@ -89,6 +86,3 @@ def test_a_letter_about_all_accounts_that_was_not_written_is_owed_to_all(bench: 
     bench.schedule.restore(0, aside[0], now=4)
     job = bench.take(4)
     assert (job.accounts, bench.end(job, 5).closed) == ((A, B), ((0, 0),))
-
-
-# ---- Places ----
