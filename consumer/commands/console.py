@@ -13,6 +13,7 @@ import anyio
 import click
 import msgspec
 
+from ..core.answers.bounds import identifier
 from ..core.text import printable
 from ..settings.load import load
 from ..settings.model import Settings
@@ -21,7 +22,6 @@ from ..telemetry.fences import PartEnded, only_ours
 from .replay.plan import parse_offset, parse_time_ms
 from .terminal import has_colours
 
-ID_CHARS: Final = 256
 _AGO: Final = re.compile("([0-9]{1,6})([smhd])")
 _AGO_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -95,7 +95,7 @@ def vendor_settings(config: Path, vendor: str) -> Settings:
 
 def check_users(users: Iterable[str]) -> None:
     """Refuse ids that can't be any (64)."""
-    if any(not user.strip() or len(user) > ID_CHARS for user in users):
+    if any(identifier(user) is None for user in users):
         raise click.BadParameter("a user id has 1 to 256 characters", param_hint="USER")
 
 

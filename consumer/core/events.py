@@ -8,10 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from .errors import Unreadable
-from .model import Event, UserKey
+from .model import ID_CHARS, Event, UserKey
 
 MAX_RECORD_BYTES: Final = 65_536
-_MAX_ID_CHARS: Final = 256
 TYPES: Final = frozenset(
     {
         "userVendor.1#new",
@@ -99,7 +98,7 @@ def decode(value: bytes | None) -> Event | Unknown | Ignored:
 
 
 def _is_id(value: object) -> TypeGuard[str]:
-    return type(value) is str and 0 < len(value) <= _MAX_ID_CHARS
+    return type(value) is str and 0 < len(value) <= ID_CHARS
 
 
 def encode(event: Event) -> bytes:

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 AccountId = NewType("AccountId", str)
 """One conversation with Make.as: Make's user id, with `-2`, `-3` … behind it where one user id has several keys."""
-
-
 _DIGITS: Final = 19
+ID_CHARS: Final = 256
+"""Longest id of a vendor, a user, a SKU or an option."""
 
 SESAMY: Final = AccountId("")
 """Stands where an account could: what a user owes to the fetch itself."""

@@ -1,6 +1,6 @@
 """The registers of one account: which contacts left its lists, read at the pace its gate allows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import inf
 from typing import Final, Literal
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..core.errors import ConsumerError, Denied, Refused, Retryable
 from ..core.gates.gate import Gate
-from ..core.mapping.consent import STALE_S, Consent, Register, Walk
+from ..core.mapping.consent import STALE_S, Consent, Register, Row, Walk
 from ..core.model import AccountId, Door, UserKey
 from ..telemetry.fences import BUG, fenced
 from ..telemetry.logs import log
@@ -145,13 +145,7 @@ class AccountRegisters:
         began, clock = anyio.current_time(), ServerClock()
         one.register.begin()
         for status in _LEFT:
-            walk = Walk()
-            while True:
-                page = clock.noted(await self._ask(one, status, page=walk.page))
-                one.register.take(page.rows)
-                if not walk.goes_on(page.rows):
-                    break
-            if walk.stuck:
+            if (await self._walk(one, status, one.register.take, clock)).stuck:
                 one.register.doubt("paging")
         one.register.complete(read_at=began)
         one.whole_at = one.tried_at = began
@@ -163,12 +157,7 @@ class AccountRegisters:
         one.tried_at = began = anyio.current_time()
         clock, after = ServerClock(), one.since - _OVERLAP_S
         for status in _LEFT:
-            walk = Walk()
-            while True:
-                page = clock.noted(await self._ask(one, status, page=walk.page, updated_after=after))
-                one.register.left(page.rows)
-                if not walk.goes_on(page.rows):
-                    break
+            await self._walk(one, status, one.register.left, clock, updated_after=after)
         walk = Walk()
         while one.tells_changes and walk.page <= _ACTIVE_PAGES:
             page = await self._ask(one, "active", page=walk.page, updated_after=after)
@@ -178,6 +167,17 @@ class AccountRegisters:
                 break
         one.register.read_at = max(one.register.read_at, began)
         one.since = clock.later_than(one.since)
+
+    async def _walk(
+        self, one: _List, status: Status, take: Callable[[Collection[Row]], None], clock: ServerClock, *, updated_after: float | None = None
+    ) -> Walk:
+        """Read all pages of a status; return how that went."""
+        walk = Walk()
+        while True:
+            page = clock.noted(await self._ask(one, status, page=walk.page, updated_after=updated_after))
+            take(page.rows)
+            if not walk.goes_on(page.rows):
+                return walk
 
     # ---- One call ----
 

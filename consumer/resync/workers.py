@@ -90,8 +90,7 @@ class Workers:
 
     async def cancel(self) -> None:
         """Cut all runs off; their users are dirty again when this returns."""
-        for scope in self._scopes.values():
-            scope.cancel()
+        self.cut()
         with anyio.CancelScope(shield=True):
             await self._idle.wait()
 

@@ -8,6 +8,7 @@ import anyio
 from msgspec.structs import replace
 
 from consumer.core.answers.snapshot import Snapshot
+from consumer.core.errors import Denied
 from consumer.core.gates.gate import Gate
 from consumer.core.gates.gates import Gates
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
@@ -98,6 +99,20 @@ class Desk:
 
     def _value(self, name: str, **labels: str) -> int:
         return int(self.metrics.registry.get_sample_value(f"sesamy_makeas_{name}", labels) or 0)
+
+
+async def run_while_the_gate_shuts(desk: Desk) -> object:
+    """Make a run at account A, and let another user find its key refused a second later; return what the run brought."""
+    brought = list[object]()
+
+    async def run() -> None:
+        brought.append(await desk.run(A))
+
+    def shut() -> None:
+        desk.gates.accounts[A].failed(UserKey("v1", "bo"), Denied("401", code="http-401"), now=anyio.current_time())
+
+    await beside(run(), 1.0, shut)
+    return brought[0]
 
 
 async def beside(run: Awaitable[object], at_s: float, happens: Callable[[], object]) -> None:

@@ -9,8 +9,8 @@ cut id would be another's.
 import unicodedata
 from typing import Final
 
-ID_CHARS: Final = 256
-"""Longest id, SKU or option; as long as an event's ids may be."""
+from ..model import ID_CHARS
+
 TEXT_CHARS: Final = 512
 """What counts of a name, title, company or tag. Four code points may be one letter, and a tag has 99."""
 WORD_CHARS: Final = 64

@@ -283,7 +283,7 @@ class Schedule:
         closed = user.cover(urgent=self._urgent)
         case = user.case
         if not case.debts.accounts and user.due_at == inf:  # A failed fetch alone is no debt: no account waits for it.
-            del self._users[user.key]
+            self._line.drop(user)
             return closed
         if not (case.debts or case.more or case.key) and case.absent_since == inf:
             user.own_case = None

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from ...core.model import SESAMY, AccountId, Place, UserKey
+from ...core.model import ID_CHARS, SESAMY, AccountId, Place, UserKey
 from ...core.partitioner import partition_of, usual_key
 from ...core.text import shown
 from ...core.users.user import Standing, User
@@ -37,8 +37,8 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
     state = _state(service, key, found, now=now, parked=bool(letters), partition=number)
     since = service.workers.since(key)
     return Explanation(
-        vendor=shown(vendor, limit=256),
-        user=shown(user, limit=256),
+        vendor=shown(vendor, limit=ID_CHARS),
+        user=shown(user, limit=ID_CHARS),
         state=state,  # type: ignore[arg-type]
         why=_WORDS[state],
         since_s=None if since is None else round(now - since, 3),

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from ...core.errors import Exit, Fatal
+from ...core.model import ID_CHARS
 from .gauges import Scrape
 from .page import POLICY, page
 from .tree import Explanation, Status
@@ -27,7 +28,6 @@ _SEND_S: Final = 15.0
 _SCRAPED_S: Final = 1.0
 """A scrape's text serves all that ask within so long."""
 _FORMATS: Final = 8
-ID_CHARS: Final = 256
 Explain = Callable[[str, str], Explanation]
 """Vendor and user -> why the user is not synced yet."""
 _HEADERS: Final = {

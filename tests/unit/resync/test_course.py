@@ -4,10 +4,9 @@ from typing import Final
 
 import anyio
 
-from consumer.core.errors import Denied
 from consumer.core.model import Result, UserKey, Verdict
 from tests.clock import virtual
-from tests.fakes.desk import CUT, DONE, A, B, Desk, beside
+from tests.fakes.desk import CUT, DONE, A, B, Desk, run_while_the_gate_shuts
 from tests.fakes.upstreams import WHOLE
 
 GATE: Final = Result(Verdict.HELD, "gate", tried=False)
@@ -99,16 +98,8 @@ async def test_what_took_too_long_says_nothing_against_an_upstream() -> None:
 @virtual
 async def test_who_waits_for_a_permit_before_a_gate_that_shuts_meanwhile_does_not_call() -> None:
     desk = Desk(calls={A: 1})
-    brought = list[object]()
-
-    async def run() -> None:
-        brought.append(await desk.run(A))
-
-    def shut() -> None:
-        desk.gates.accounts[A].failed(UserKey("v1", "bo"), Denied("401", code="http-401"), now=anyio.current_time())
-
-    await beside(run(), 1.0, shut)
-    assert (brought, desk.make[A].reads, desk.make[A].written) == ([{A: GATE}], 1, [])
+    assert await run_while_the_gate_shuts(desk) == {A: GATE}
+    assert (desk.make[A].reads, desk.make[A].written) == (1, [])
 
 
 @virtual

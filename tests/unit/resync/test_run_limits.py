@@ -1,4 +1,4 @@
-"""When a run may not write, what a failure counts as, and whom it touches: each promise by example."""
+"""What a failure of a run counts as, and whom it touches: each promise by example."""
 
 from typing import Final
 
@@ -8,22 +8,14 @@ import pytest
 from consumer.core.errors import Denied, Forbidden, Refused, Retryable
 from consumer.core.model import Result, UserKey, Verdict
 from tests.clock import virtual
-from tests.fakes.desk import ANN, DONE, A, B, Desk, beside
+from tests.fakes.desk import ANN, DONE, A, B, Desk, run_while_the_gate_shuts
 from tests.fakes.upstreams import WHOLE
 
-LEASE: Final = Result(Verdict.HELD, "lease", tried=False)
 GATE: Final = Result(Verdict.HELD, "gate", tried=False)
-TOO_OLD: Final = Result(Verdict.RETRY, "snapshot-old")
 
 
 def server_error() -> Retryable:
     return Retryable("500", code="http-500")
-
-
-# ---- The lease ----
-
-
-# ---- The snapshot's age ----
 
 
 # ---- What Sesamy says ----
@@ -97,16 +89,8 @@ async def test_a_failure_at_a_shut_gate_burns_no_attempt_and_has_no_second_try()
     desk = Desk()
     desk.make[A].takes_s = 2.0
     desk.make[A].fails = [server_error()]
-    brought = list[object]()
-
-    async def run() -> None:
-        brought.append(await desk.run(A))
-
-    def shut() -> None:
-        desk.gates.accounts[A].failed(UserKey("v1", "bo"), Denied("401", code="http-401"), now=anyio.current_time())
-
-    await beside(run(), 1.0, shut)
-    assert (brought, desk.make[A].reads) == ([{A: Result(Verdict.HELD, "http-500")}], 1)
+    assert await run_while_the_gate_shuts(desk) == {A: Result(Verdict.HELD, "http-500")}
+    assert desk.make[A].reads == 1
 
 
 @virtual
@@ -160,9 +144,3 @@ async def test_a_token_of_sesamy_is_fetched_anew_where_three_users_are_forbidden
         assert desk.sesamy.renewed == 0
         assert isinstance(await desk.run(A, user=UserKey("v1", f"u{number}")), Result)
     assert desk.sesamy.renewed == 1
-
-
-# ---- While we stop ----
-
-
-# ---- What is shown ----
