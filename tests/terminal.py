@@ -47,14 +47,17 @@ async def piped(*args: str, **environ: str) -> Said:
 class Terminal:
     """A terminal with a command on it; its lines end as a terminal's do."""
 
-    def __init__(self, *args: str, rows: int = 24, columns: int = 80, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *args: str, rows: int = 24, columns: int = 80, environ: Mapping[str, str] | None = None, within_s: float = 20
+    ) -> None:
+        """Start it; what is waited for may take `within_s`."""
         self._ours, theirs = pty.openpty()
         ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
             command(*args), env=environment(environ or {}), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
         )
         os.close(theirs)
-        self._read = b""
+        self._read, self._within_s = b"", within_s
 
     @property
     def shown(self) -> str:
@@ -70,12 +73,12 @@ class Terminal:
         return bool(part)
 
     async def until(self, holds: Callable[[str], bool]) -> None:
-        with anyio.fail_after(20):
+        with anyio.fail_after(self._within_s):
             while not holds(self.shown):
                 assert await anyio.to_thread.run_sync(self.read, abandon_on_cancel=True), self.shown
 
     async def ended(self) -> int:
-        with anyio.fail_after(20):
+        with anyio.fail_after(self._within_s):
             while await anyio.to_thread.run_sync(self.read, abandon_on_cancel=True):
                 pass
             return await anyio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -128,12 +129,21 @@ def confirm(question: str, *, yes: bool) -> bool:
 
     Raises:
         click.UsageError: there is no terminal, and `--yes` was not given.
+        click.Abort: Ctrl-C, or the end of the input.
     """
     if yes:
         return True
     if not sys.stdin.isatty():
         raise click.UsageError("this asks first, and there is no terminal: add --yes")
-    return click.confirm(question, err=True)
+    # It stands in a running event loop, whose own answer to a first Ctrl-C is to wait for the end of this very step.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)  # Else what is said next stands behind the question.
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 # ---- Data ----

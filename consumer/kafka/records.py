@@ -96,18 +96,19 @@ class Records:
             return Unreadable("a bug of ours", code=BUG)
         if isinstance(event, Ignored):
             self._metrics.records.labels(outcome=event.reason).inc()
-        elif event.user.vendor not in self._vendors:
-            self._metrics.records.labels(outcome="unknown_vendor").inc()
-            news = self._unknown.note(event.user.vendor, partition, record.offset, at_ms=record.timestamp)
-            if news == "first":
-                _log.warning("unknown vendor", vendor=event.user.vendor, partition=partition, offset=record.offset)
-            elif news == "full":
-                _log.warning("more unknown vendors than are kept", partition=partition, offset=record.offset)
-        elif isinstance(event, Event):
-            return event
-        else:
-            return self._of_unknown_type(event, partition, record)
-        return None
+            return None
+        if event.user.vendor not in self._vendors:
+            self._pass_over(event.user.vendor, partition, record)
+            return None
+        return event if isinstance(event, Event) else self._of_unknown_type(event, partition, record)
+
+    def _pass_over(self, vendor: str, partition: int, record: ConsumerRecord[bytes, bytes]) -> None:
+        self._metrics.records.labels(outcome="unknown_vendor").inc()
+        news = self._unknown.note(vendor, partition, record.offset, at_ms=record.timestamp)
+        if news == "first":
+            _log.warning("unknown vendor", vendor=vendor, partition=partition, offset=record.offset)
+        elif news == "full":
+            _log.warning("more unknown vendors than are kept", partition=partition, offset=record.offset)
 
     def _of_unknown_type(self, event: Unknown, partition: int, record: ConsumerRecord[bytes, bytes]) -> Event | None:
         name, news = self._unknown_types.note(event.type, partition, record.offset, at_ms=record.timestamp)

@@ -6,6 +6,7 @@ and Make.as' wire shapes by themselves.
 
     brokers/    a Kafka of one of four kinds
     stand_ins/  Sesamy's and Make.as' APIs as servers, and what goes wrong at them
+    children    processes of ours, which end when we say so, and not later than we do
     ports       ports that are free, and stay so over a restart
     publishers  readers, and the events of what happens to them
     oracle      the referee: what every list must hold

@@ -74,36 +74,37 @@ async def _sit(sitting: Local) -> int:
         if sitting.options.serve:
             await _serve(sitting)
         drained = await sitting.stop_consumer()
+        if drained == 0 and sitting.options.serve:
+            sys.stderr.write("the consumer drained in order\n")
         if drained != 0:
             sys.stderr.write(f"the consumer ended with {drained}; it said:\n{sitting.tail()}\n")
         return 0 if agreed and drained == 0 and not sitting.here.violations() else _DIFFERS
     finally:
-        if sitting.consumer is not None and sitting.consumer.returncode is None:
-            with anyio.CancelScope(shield=True):
-                sitting.consumer.kill()
-                await sitting.consumer.wait()
+        await sitting.bury_consumer()
 
 
 async def _serve(sitting: Local) -> None:
     """Leave it running, with a little traffic, until interrupted."""
     user = min(sitting.here.readers(VENDORS[0]))
     ask = f"{sys.executable} -m consumer"
-    sys.stderr.write(
-        f"running until interrupted: {sitting.admin_url}/\nits settings: {sitting.config}\nin another terminal, from this folder:\n"
-        f"  {ask} status --config {sitting.config} --watch\n"
-        f"  {ask} explain --config {sitting.config} {VENDORS[0]} '{user}'\n"
-        f"  {ask} diff --config {sitting.config} {VENDORS[0]} '{user}'\n"
-        f"  {ask} replay --config {sitting.config} --from-time 2020-01-01 --dry-run\n"
-        f"  {ask} dead-letters list --config {sitting.config}\n"
-    )
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        sys.stderr.write(
+            f"running until interrupted: {sitting.admin_url}/\nits settings: {sitting.config}\nin another terminal, from this folder:\n"
+            f"  {ask} status --config {sitting.config} --watch\n"
+            f"  {ask} explain --config {sitting.config} {VENDORS[0]} '{user}'\n"
+            f"  {ask} diff --config {sitting.config} {VENDORS[0]} '{user}'\n"
+            f"  {ask} replay --config {sitting.config} --from-time 2020-01-01 --dry-run\n"
+            f"  {ask} dead-letters list --config {sitting.config}\n"
+        )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_trickle, sitting)
             await anext(signals)
+            sys.stderr.write("stopping: what is being written is written to its end\n")
             tasks.cancel_scope.cancel()
 
 
 async def _trickle(sitting: Local) -> None:
     while True:
-        await sitting.traffic(seconds=1.0)
+        with anyio.CancelScope(shield=True):  # The client leaves connections behind where it is cancelled.
+            await sitting.traffic(seconds=1.0)
         await anyio.sleep(5)

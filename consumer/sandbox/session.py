@@ -1,6 +1,5 @@
 """One sitting of `local`: the consumer as a process of its own, the traffic it is given, and what was done to it."""
 
-import os
 import random
 import signal
 import sys
@@ -19,6 +18,7 @@ from msgspec import Struct
 from ..core.errors import Exit, Fatal
 from ..pod.status.tree import Status
 from .brokers.broker import Broker
+from .children import start_child
 from .publishers import Message, event, happen, poison
 from .town import PLACES, TOPIC, VENDORS, Town
 
@@ -60,8 +60,7 @@ class Local:
     async def start_consumer(self) -> None:
         """Start it as a user would, and wait until it is ready."""
         command = [sys.executable, "-m", "consumer", "run", "--config", str(self.config)]
-        with self.log.open("ab") as log:
-            self.consumer = await anyio.open_process(command, stdin=None, stdout=log, stderr=log, env=dict(os.environ))
+        self.consumer = await start_child(command, log=self.log)
         with anyio.move_on_after(_READY_S):
             while self.consumer.returncode is None:
                 if await self._is_ready():
@@ -80,7 +79,7 @@ class Local:
         """End it by SIGKILL, as a node that dies would."""
         assert self.consumer is not None
         self.consumer.kill()
-        await self.consumer.wait()
+        await self._ended()
         self.totals.kills += 1
 
     async def stop_consumer(self) -> int:
@@ -88,7 +87,20 @@ class Local:
         if self.consumer is None or self.consumer.returncode is not None:
             return -1
         self.consumer.send_signal(signal.SIGTERM)
-        return await self.consumer.wait()
+        return await self._ended()
+
+    async def bury_consumer(self) -> None:
+        """End it whatever it does, if it runs still."""
+        if self.consumer is not None and self.consumer.returncode is None:
+            with anyio.CancelScope(shield=True):
+                self.consumer.kill()
+                await self._ended()
+
+    async def _ended(self) -> int:
+        assert self.consumer is not None
+        status = await self.consumer.wait()
+        await self.consumer.aclose()
+        return status
 
     async def status(self) -> Status | None:
         """Ask it how it is; None: it does not answer."""

@@ -59,7 +59,7 @@ async def main() -> None:
 
 
 def stuck() -> None:
-    """Let one user never finish, and millions of events of others come and go behind him."""
+    """Let one user never finish, and millions of events of others come and go behind it."""
     dirty, ledger, doors = schedule(), Ledger(), Open()
     ledger.begin(0, 0)
     done = Result(Verdict.DONE)

@@ -167,7 +167,7 @@ def rights_of(guarded: Guarded, purpose: str) -> list[AclBinding]:
 
 
 async def refuse_one(stage: Stage) -> None:
-    """Let a list refuse one reader, so that he is parked."""
+    """Let a list refuse one reader, so that it is parked."""
     user = stage.town.reader(VENDORS[0])
     email = stage.town.address(VENDORS[0], user)
     stage.town.makeas.faults.add(Fault(kind="status", upstream=FIRST, user=email, status=422))

@@ -154,10 +154,14 @@ class Stage:
 
     async def begin(self, *args: str, more: str = "", rate_per_minute: int = 60_000) -> Process:
         """Begin another command of the consumer."""
-        config = self._pod(rate_per_minute=rate_per_minute, more=more).config
+        config = self.config(more=more, rate_per_minute=rate_per_minute)
         words = 2 if args[0] == "dead-letters" else 1
         command = [sys.executable, "-m", "consumer", *args[:words], "--config", str(config), *args[words:]]
         return await anyio.open_process(command, stdin=subprocess.DEVNULL)
+
+    def config(self, *, more: str = "", rate_per_minute: int = 60_000) -> Path:
+        """Write settings for a command."""
+        return self._pod(rate_per_minute=rate_per_minute, more=more).config
 
     async def send(self, messages: Iterable[Message], *, partition: int | None = None) -> None:
         for message in messages:

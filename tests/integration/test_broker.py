@@ -12,10 +12,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from anyio import to_thread
 
-from consumer.sandbox.brokers import jars, jvm
+from consumer.sandbox.brokers import jars
 from consumer.sandbox.brokers.broker import Broker, broker
 from consumer.sandbox.brokers.topics import MEMORY_PARTITIONS, create_topic
 from consumer.sandbox.brokers.unavailable import Unavailable
+from consumer.sandbox.children import dies_with_us
 
 from .conftest import lacking
 
@@ -128,7 +129,7 @@ async def test_a_jvm_broker_takes_further_settings_and_shows_why_it_fails() -> N
 @pytest.mark.kafka
 async def test_a_jvm_broker_dies_with_its_owner(tmp_path: Path) -> None:
     """Whoever runs it may be killed: no broker stays behind."""
-    if await jars.why_not() is not None or not await jvm.dies_with_us():
+    if await jars.why_not() is not None or not await dies_with_us():
         lacking("no JVM Kafka that dies with its owner")
     program = tmp_path / "owner.py"
     program.write_text(

@@ -150,7 +150,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.men)
     @rule()
     def wait_and_take(self) -> None:
-        """Let time go by until the next is due, and begin his run."""
+        """Let time go by until the next is due, and begin its run."""
         if self.schedule.next_at() != inf:
             self.wait(max(0.0, self.schedule.next_at() - self.now))
         self.take()

@@ -115,7 +115,7 @@ async def test_an_outage_that_few_readers_meet_needs_no_human(stage: Stage) -> N
 
 @story
 async def test_one_reader_that_always_fails_is_parked_once_others_succeed(stage: Stage) -> None:
-    """He alone may shut the gate where nobody else comes; the next reader opens it, and he is not held for ever."""
+    """It alone may shut the gate where nobody else comes; the next reader opens it, and the first is not held for ever."""
     stage.world.unwell = {(AccountId("1"), READERS[0])}
     happen(stage.world, READERS[0])
     await anyio.sleep(300)
@@ -166,7 +166,7 @@ async def test_guests_say_nothing_of_sesamy(stage: Stage) -> None:
 
 @story
 async def test_a_retry_does_not_join_the_end_of_the_line(stage: Stage) -> None:
-    """A reader who failed goes before those who became due after him: his token holds the commit of all behind it."""
+    """A reader that failed goes before those that became due after it: its token holds the commit of all behind it."""
     stage.service.up.gates.vendors["v1"].set_share(0.06, now=anyio.current_time())  # A fetch a second.
     stage.world.unwell = {(AccountId("1"), READERS[0])}
     happen(stage.world, READERS[0])
@@ -284,13 +284,13 @@ async def test_a_partition_is_given_up_once_who_had_begun_to_write_is_written(st
 
 @story
 async def test_a_fault_of_ours_costs_one_reader_and_no_pod(stage: Stage) -> None:
-    """His writes to one account raise what nobody expected: he is parked there in the end, all others are written."""
+    """Its writes to one account raise what nobody expected: it is parked there in the end, all others are written."""
     stage.world.broken = {(AccountId("1"), READERS[0])}
     for _ in range(12):
         for user in READERS[:4]:
             happen(stage.world, user)
         await anyio.sleep(60)
-    await anyio.sleep(600)  # What came since he was parked, is owed anew.
+    await anyio.sleep(600)  # What came since it was parked, is owed anew.
 
     assert stage.written("1") == set(READERS[1:4])
     assert stage.written("2") == set(READERS[:4])
@@ -338,7 +338,7 @@ async def test_whose_events_are_lost_is_in_a_letter_before_a_drain_ends(stage: S
 
 @story
 async def test_a_letter_of_whose_events_are_lost_is_kept_until_it_can_be_written(stage: Stage) -> None:
-    """The letters' topic is out while the partitions go: he waits here, and is not run, and nothing is lost."""
+    """The letters' topic is out while the partitions go: it waits here, and is not run, and nothing is lost."""
     stage.world.trouble["1"] = stage.world.trouble["letters"] = "down"
     happen(stage.world, READERS[0])
     await anyio.sleep(60)

@@ -50,7 +50,7 @@ class Schedule:
             return True
         case = user.own_case
         busy = case is not None and case.phase is not Phase.WAITING
-        if user.is_by_letter and not busy:
+        if case is not None and not busy and user.is_by_letter:
             self._ask_by_event(user, event.type, since_ms)
         if user.due_at == inf:
             user.due_at, user.cap_at = due_at, cap_at

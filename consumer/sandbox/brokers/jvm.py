@@ -1,10 +1,8 @@
 """An Apache Kafka node on this machine's JVM, killed and started again at will."""
 
 import base64
-import shutil
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -12,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-from anyio import to_thread
 from anyio.abc import Process
 
+from ..children import start_child
 from ..ports import free_port
 from .jars import jars, last_lines, scratch
 from .unavailable import Unavailable
@@ -95,18 +93,7 @@ class JvmKafka:
         """
         assert self._process is None, "it runs already"
         await anyio.Path(self._log).write_bytes(b"")
-        out = await to_thread.run_sync(self._log.open, "ab")
-        try:
-            # A session of its own: Ctrl-C stops the consumer first, and us after it.
-            self._process = await anyio.open_process(
-                [*await dies_with_us(), *self._java("kafka.Kafka", str(self._properties_file), memory=self._memory)],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-        finally:
-            await to_thread.run_sync(out.close)
+        self._process = await start_child(self._java("kafka.Kafka", str(self._properties_file), memory=self._memory), log=self._log)
         if not await self._serves():
             log = await self._read_log()
             await self.kill()
@@ -197,12 +184,6 @@ async def jvm_kafka(*, overrides: Mapping[str, str], report: Callable[[str], Non
             yield kafka
         finally:
             await kafka.kill()
-
-
-async def dies_with_us() -> tuple[str, ...]:
-    """Return what, before a command, makes Linux end it if we are killed and can't do so ourselves; empty where nothing does."""
-    setpriv = await to_thread.run_sync(shutil.which, "setpriv") if sys.platform == "linux" else None
-    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 
 
 def new_id() -> str:

@@ -216,7 +216,7 @@ async def test_what_was_polled_before_or_while_partitions_come_belongs_to_nobody
 
 
 async def test_a_topic_made_anew_is_read_from_its_beginning_whatever_was_committed() -> None:
-    """Who was dirty is due still, though the log no longer has his event: nothing of ours points into the old one."""
+    """Who was dirty is due still, though the log no longer has its event: nothing of ours points into the old one."""
     desk = Desk()
     await desk.given(0, 1)
     desk.touch(ANN, 0, 500)
@@ -254,7 +254,7 @@ async def test_who_was_dirty_when_the_topic_went_waits_for_the_new_one() -> None
 
 
 async def test_who_was_dirty_when_the_topic_went_and_whose_partition_is_anothers_now_is_parked() -> None:
-    """Its new owner reads the new log, which knows nothing of him; who is ours still is not parked, but due."""
+    """Its new owner reads the new log, which knows nothing of it; who is ours still is not parked, but due."""
     for given in ((0,), ()):
         desk = Desk()
         await desk.given(0, 1)

@@ -10,7 +10,7 @@ from tests.fakes.upstreams import WHOLE
 
 
 @virtual
-async def test_who_has_begun_to_write_waits_for_the_permits_that_he_needs() -> None:
+async def test_a_user_that_has_begun_to_be_written_waits_for_the_permits_that_it_needs() -> None:
     desk = Desk(calls={A: 2})
 
     assert await desk.run(A, stop_s=0.25) == {A: DONE}
@@ -69,7 +69,7 @@ async def test_a_run_that_one_account_cuts_is_begun_at_no_other() -> None:
 
 
 @virtual
-async def test_nobody_waits_for_a_shut_gate_though_he_has_begun() -> None:
+async def test_nobody_waits_for_a_shut_gate_though_it_has_begun() -> None:
     desk = Desk()
     desk.gates.accounts[B].failed(ANN, Retryable("429", code="http-429", retry_after_s=5.0), now=0.0)
 

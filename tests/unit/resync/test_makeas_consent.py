@@ -98,13 +98,13 @@ BOTH = ["1", "2"]
 )
 async def test_where_a_register_can_be_read_nobody_who_left_is_put_on_a_list_and_all_others_are(reads: Reads) -> None:
     async with town(reads) as (there, up, client):
-        # Somebody active on the first list only, so that he must be put on the second.
+        # Somebody active on the first list only, so that it must be put on the second.
         there.contacts[ANN.lower()]["lists"] = ["1"]
         await read(up)
         for email in (ANN, BO, CY, DAN, EVE):
             await write(client, email)
 
-    # Who left a list is among its rows still: Dan's first one is not taken away from him.
+    # Who left a list is among its rows still: Dan's first one is not taken away from it.
     assert (there.violations, lists_of(there)) == ([], dict.fromkeys(("Ann", "Bo", "Cy", "Dan", "Eve"), BOTH))
     assert {tuple(contact["tags"]) for contact in there.contacts.values() if contact["email"] != EVE} == {("Quiz", "sesamy_a")}
     assert {contact["firstname"] for contact in there.contacts.values()} == {"New"}

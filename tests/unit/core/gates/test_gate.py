@@ -166,7 +166,7 @@ def test_as_many_passing_failures_in_a_row_as_a_user_has_tries_shut_it_be_they_o
     assert (made.door(now=1), made.state(now=1).cause) == (Door.SHUT, "breaker")
 
 
-def test_one_user_alone_never_shuts_it_where_others_succeed_or_he_is_refused() -> None:
+def test_one_user_alone_never_shuts_it_where_others_succeed_or_it_is_refused() -> None:
     made = gate(tries=8)
     for _ in range(50):
         assert made.failed(ANN, LATER, now=0)
@@ -382,7 +382,7 @@ def test_it_holds_users_for_so_long_beyond_a_retry_after() -> None:
 
 
 def test_expired_users_wait_where_a_probe_is_due() -> None:
-    """Where nobody waits, the next to come is the probe before he may be parked."""
+    """Where nobody waits, the next to come is the probe before it may be parked."""
     made = broken(hold_s=1)
     assert made.expired(now=4)
     assert not made.expired(now=5)

@@ -76,7 +76,7 @@ def test_a_letter_about_some_lists_is_owed_by_no_other(bench: Bench) -> None:
 
 
 def test_a_due_user_waits_for_a_worker_or_for_shut_gates_alone(bench: Bench) -> None:
-    """Held is only who is kept by every gate that stands before him: with one open, he waits for a worker."""
+    """Held is only a user kept by every gate that stands before it: with one open, it waits for a worker."""
     bench.event(ANN, 0)
     bench.event(EVE, 0)
     bench.doors.states = {"v": Door.SHUT, "w": Door.SHUT}

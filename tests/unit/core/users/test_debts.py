@@ -128,7 +128,7 @@ def test_an_absent_user_is_looked_up_again_after_30_s_and_no_event_hurries_it(be
 
 
 def test_who_was_found_in_between_is_absent_anew(bench: Bench) -> None:
-    """A user whom Sesamy knows, then not: he is looked up again, however long ago he was absent before."""
+    """A user that Sesamy knows, then not: it is looked up again, however long ago it was absent before."""
     bench.event(ANN, 0)
     bench.end(bench.take(2), 2, sesamy=ABSENT)
     bench.end(bench.take(32), 32, b=RETRY)

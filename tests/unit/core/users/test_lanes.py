@@ -71,7 +71,7 @@ def test_a_vendors_probe_is_one_user(bench: Bench) -> None:
     assert bench.take(2).accounts == (A, B)
 
 
-def test_a_retry_goes_before_those_who_became_due_after_him(bench: Bench) -> None:
+def test_a_retry_goes_before_those_that_became_due_after_it(bench: Bench) -> None:
     bench.event(ANN, 0)
     job = bench.take(2)
     bench.event(BOB, 0.5)

@@ -182,7 +182,7 @@ def test_tokens_of_a_log_that_is_gone_are_forgotten_and_the_user_stays_due(bench
 
 
 def test_whose_token_went_with_a_lost_range_is_parked_when_the_partition_goes(bench: Bench) -> None:
-    """Its next owner could read nothing of him, and here he would be run beside the next owner's runs."""
+    """Its next owner could read nothing of it, and here it would be run beside the next owner's runs."""
     bench.event(ANN, 0, partition=1)
     bench.event(BOB, 0)
     bench.schedule.forget_tokens(1)
@@ -198,7 +198,7 @@ def test_whose_token_went_with_a_lost_range_is_parked_when_the_partition_goes(be
     assert len(bench.schedule) == 0
 
 
-def test_he_stays_parked_while_the_letter_can_not_be_written_and_an_event_then_makes_him_as_any_other(bench: Bench) -> None:
+def test_it_stays_parked_while_the_letter_can_not_be_written_and_an_event_then_makes_it_as_any_other(bench: Bench) -> None:
     bench.event(ANN, 0)
     bench.schedule.forget_tokens(0)
     for now in (1, 5, 9):
@@ -230,7 +230,7 @@ def test_who_has_a_token_elsewhere_or_has_been_run_is_not_parked_with_a_lost_ran
     assert ([user.key for _, user in aside[1]], orphans) == ([ANN], ())
 
 
-def test_whose_token_is_lost_and_who_is_refused_has_a_letter_that_names_his_partition(bench: Bench) -> None:
+def test_whose_token_is_lost_and_who_is_refused_has_a_letter_that_names_its_partition(bench: Bench) -> None:
     bench.event(ANN, 0, partition=1)
     bench.schedule.forget_tokens(1)
     assert [(one.partition, one.offset) for one in bench.end(bench.take(2), 2, a=REFUSED).letters] == [(1, -1)]

@@ -18,7 +18,7 @@ def written(settling: Settling, *users: UserKey, ends: dict[int, int]) -> None:
     settling.end_is(asking, ends)
 
 
-def test_nobody_is_settled_before_the_topic_is_read_up_to_his_last_write() -> None:
+def test_nobody_is_settled_before_the_topic_is_read_up_to_its_last_write() -> None:
     settling = Settling()
     settling.read(0, 7)
     written(settling, ANN, ends={0: 9, 1: 0})
@@ -67,7 +67,7 @@ def test_an_event_before_the_first_run_is_of_no_matter_and_one_before_a_retry_is
     assert settling.settled() == ([], [ANN])
 
 
-def test_each_asks_for_the_end_once_and_of_his_own_time() -> None:
+def test_each_asks_for_the_end_once_and_of_its_own_time() -> None:
     settling = Settling()
     written(settling, ANN, ends={0: 3})
     written(settling, BO, ends={0: 5})

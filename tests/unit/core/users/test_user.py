@@ -6,7 +6,7 @@ from consumer.core.users.user import Standing
 from tests.fakes.schedule import ANN, BOB, PAID, REFUSED, RETRY, A, B, Bench, surveyed
 
 
-def test_a_merged_user_keeps_his_most_urgent_class_also_when_he_waits_already(bench: Bench) -> None:
+def test_a_merged_user_keeps_its_most_urgent_class_also_when_it_waits_already(bench: Bench) -> None:
     bench.event(ANN, 0)
     bench.event(BOB, 0)
     bench.doors.states["v"] = Door.SHUT
@@ -31,7 +31,7 @@ def test_an_event_that_is_lost_during_a_run_leaves_its_user_without_a_token(benc
     job = bench.take(2)
     bench.event(ANN, 2.5)
     bench.schedule.forget_tokens(0)
-    assert bench.schedule.park_orphans(now=2.6) == [], "he runs"
+    assert bench.schedule.park_orphans(now=2.6) == [], "it runs"
     assert bench.end(job, 3).closed == ()
     (ended,) = bench.schedule.park_orphans(now=3)
     assert [letter.partition for letter in ended.letters] == [0]
