@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
@@ -138,6 +138,17 @@ class AdminSettings(Struct, frozen=True, kw_only=True):
     """Address to listen at."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
     """Port to listen at; 0 = off."""
+    peers: tuple[Text, ...] = ()
+    """Addresses of all pods' pages, for links from one to the others; `dns://NAME:PORT` stands for all that a name resolves to."""
+    reader_lookup: bool = False
+    """Whether the page has a form that finds a reader, also by e-mail address; it has no login of its own, so put one before it."""
+
+
+class NotifySettings(Struct, frozen=True, kw_only=True):
+    """Where we say so when people must look, beside logs and metrics."""
+
+    url: Secret | None = None
+    """Address that is sent a JSON POST when a list stops or runs again, and when letters need a person; none: nothing is sent."""
 
 
 class SesamyCredentials(Struct, frozen=True, kw_only=True):
@@ -162,6 +173,10 @@ class ListSettings(Struct, frozen=True, kw_only=True, rename="camel"):
     """Make.as API key."""
     list_id: Annotated[str, Meta(pattern=r"^[0-9]{1,20}$", description="digits, in quotes")]
     """The list to sync subscribers to; digits."""
+    name: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    """The list's name for people, shown beside its id; say `Morgenbrev`."""
+    paused: bool = False
+    """Whether nothing is written to the list for now: what it is owed is kept, and written once this is gone."""
 
 
 class VendorSettings(Struct, frozen=True, kw_only=True):
@@ -173,6 +188,8 @@ class VendorSettings(Struct, frozen=True, kw_only=True):
     """The vendor's client at Sesamy."""
     makeas: Annotated[tuple[ListSettings, ...], Meta(min_length=1)]
     """One credential set, or an array of them; all lists are synced in parallel."""
+    paused: bool = False
+    """Whether nothing is fetched or written for the vendor for now: what is owed is kept, and written once this is gone."""
 
 
 class Account(Addressee, frozen=True, kw_only=True):
@@ -184,6 +201,10 @@ class Account(Addressee, frozen=True, kw_only=True):
 
     vendor: str
     api_key: Secret
+    names: Mapping[str, str] = {}
+    """List -> its name for people, where it has one."""
+    paused: frozenset[str] = frozenset()
+    """The lists that nothing is written to for now."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, dict=True):
@@ -196,19 +217,28 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
     makeas: MakeAsSettings = MakeAsSettings()
     http: HttpSettings = HttpSettings()
     admin: AdminSettings = AdminSettings()
+    notify: NotifySettings = NotifySettings()
     vendors: Annotated[tuple[VendorSettings, ...], Meta(min_length=1)]
 
     @cached_property
     def accounts(self) -> tuple[Account, ...]:
         """Return every vendor's accounts, in the order of the settings."""
-        lists: dict[tuple[str, str, Secret], list[str]] = {}
+        sets: dict[tuple[str, str, Secret], list[ListSettings]] = {}
         for vendor in self.vendors:
             for one in vendor.makeas:
-                lists.setdefault((vendor.id, one.user_id, one.api_key), []).append(one.list_id)
-        ids = _account_ids([(user_id, key) for _, user_id, key in lists])
+                sets.setdefault((vendor.id, one.user_id, one.api_key), []).append(one)
+        ids = _account_ids([(user_id, key) for _, user_id, key in sets])
         return tuple(
-            Account(id=ids[user_id, key], vendor=vendor, user_id=user_id, api_key=key, lists=tuple(dict.fromkeys(of)))
-            for (vendor, user_id, key), of in lists.items()
+            Account(
+                id=ids[user_id, key],
+                vendor=vendor,
+                user_id=user_id,
+                api_key=key,
+                lists=tuple(dict.fromkeys(one.list_id for one in of)),
+                names={one.list_id: one.name for one in of if one.name is not None},
+                paused=frozenset(one.list_id for one in of if one.paused),
+            )
+            for (vendor, user_id, key), of in sets.items()
         )
 
     def accounts_of(self, vendor: str) -> tuple[Account, ...]:

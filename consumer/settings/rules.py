@@ -1,6 +1,7 @@
 """The rules of settings over more than one value. No value is ever quoted."""
 
 import ipaddress
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
@@ -16,11 +17,15 @@ from .model import (
     HttpSettings,
     KafkaSettings,
     MakeAsSettings,
+    NotifySettings,
     SesamySettings,
     VendorSettings,
     WorkerSettings,
 )
+from .secret import Secret, SecretError
 
+DNS: Final = "dns://"
+"""Begins an address of all pods that a name resolves to."""
 HAND_OVER_S: Final = 8.0
 """What handing partitions over takes beside `workers.drain_s` until no run is left: a heartbeat to hear of it (3 s), and a commit (5 s)."""
 
@@ -35,6 +40,7 @@ class Sections(Struct, frozen=True, kw_only=True):
     makeas: MakeAsSettings
     http: HttpSettings
     admin: AdminSettings
+    notify: NotifySettings
     vendors: tuple[VendorSettings | None, ...]
 
 
@@ -142,6 +148,31 @@ def _addresses(sections: Sections) -> _Found:
     if sections.http.proxy is not None:
         for what, cure in _of_url(sections.http.proxy, may_be_plain=True):
             yield _rule("http.proxy", what=what, cure=cure)
+    for number, peer in enumerate(sections.admin.peers):
+        for what, cure in _of_peer(peer):
+            yield _rule(f"admin.peers[{number}]", "admin.peers", what=what, cure=cure)
+    if sections.notify.url is not None:
+        for what, cure in _of_notify(sections.notify.url):
+            yield _rule("notify.url", what=what, cure=cure)
+
+
+def _of_peer(peer: str) -> Iterator[tuple[str, str]]:
+    if peer.startswith(DNS):
+        name, _, port = peer.removeprefix(DNS).rpartition(":")
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", name) or not port.isdecimal() or not 1 <= int(port[:6]) <= 65_535:  # noqa: PLR2004
+            yield "not a name and a port", f"write it as {DNS}NAME:PORT"
+        return
+    yield from _of_url(peer, may_be_plain=True)
+
+
+def _of_notify(url: Secret) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with an address that may hold a token anywhere but before the host."""
+    try:
+        parts = urlsplit(url.read())
+        found = list(_of_url(parts._replace(query="", fragment="").geturl()))
+    except (SecretError, ValueError):
+        found = [("not a URL", "write it as https://host/path")]
+    yield from found
 
 
 def _of_url(url: str, *, may_be_plain: bool = False) -> Iterator[tuple[str, str]]:

@@ -377,4 +377,4 @@ def test_the_readme_has_every_setting_as_it_is() -> None:
 
     assert text == fresh(text)
     assert "`debounce.quiet_s`" in block()
-    assert block().count("\n| `") == 49
+    assert block().count("\n| `") == 55

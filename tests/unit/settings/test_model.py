@@ -54,3 +54,12 @@ def test_the_fingerprint_follows_the_settings_but_no_secret(tmp_path: Path) -> N
     assert base != read(tmp_path, LEAST.replace("1466", "1467")).fingerprint()
     assert base != read(tmp_path, LEAST, {"DEBOUNCE_QUIET_S": "3"}).fingerprint()
     assert len(base) == 12
+
+
+def test_a_list_has_a_name_and_may_be_paused(tmp_path: Path) -> None:
+    rows = "{ userId = '1', apiKey = 'k', listId = '7', name = 'Morgenbrev' }, { userId = '1', apiKey = 'k', listId = '8', paused = true }"
+    (account,) = read(tmp_path, with_vendor(f"[{rows}]")).accounts
+
+    assert account.lists == ("7", "8")
+    assert account.names == {"7": "Morgenbrev"}
+    assert account.paused == {"8"}

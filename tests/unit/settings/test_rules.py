@@ -29,6 +29,29 @@ def test_a_proxy_may_be_plain_for_what_goes_through_it_is_not(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("[admin]\npeers = ['http://10.0.0.7:8080', 'dns://pods.news.svc:8080']", []),
+        (
+            "[admin]\npeers = ['dns://pods', 'dns://:8080', 'dns://pods:0', 'http://u:p@pod', 'pod:8080']",
+            [f"admin.peers[{n}]" for n in range(5)],
+        ),
+        ("[notify]\nurl = 'https://hooks.example/T1?token=k'", []),
+        ("[notify]\nurl = 'http://127.0.0.1:9/x'", []),
+        ("[notify]\nurl = 'http://hooks.example/T1'", ["notify.url"]),
+        ("[notify]\nurl = 'https://u:p@hooks.example/T1'", ["notify.url"]),
+        ("[notify]\nurl = 'https://169.254.169.254/'", ["notify.url"]),
+        ("[notify]\nurl = 'hooks'", ["notify.url"]),
+    ],
+)
+def test_addresses_of_peers_and_of_who_is_told(tmp_path: Path, line: str, expected: list[str]) -> None:
+    if not expected:
+        read(tmp_path, f"{line}\n" + LEAST)
+        return
+    assert expected == paths(refused(tmp_path, f"{line}\n" + LEAST))
+
+
+@pytest.mark.parametrize(
     ("vendors", "expected"),
     [
         ("", ["vendors"]),
