@@ -47,7 +47,7 @@ def _lines(one: Explanation) -> Iterator[str]:
         yield f"  due in {duration(one.due_s)}"
     for owed in one.owed:
         gate = "" if owed.gate == "open" else f"; its gate is {owed.gate} ({owed.gate_cause}), next try in {duration(owed.gate_next_try_s)}"
-        last = f", last error {owed.code}" if owed.code else ""
+        last = (f", last error {owed.code}" if owed.code else "") + (f" ({owed.said})" if owed.said else "")
         yield f"  owed to {owed.account}: {owed.attempts} attempts{last}, next try in {duration(owed.next_try_s)}{gate}"
     for letter in one.letters:
         how = "tried again by itself" if letter.heals else _requeue(letter.place)

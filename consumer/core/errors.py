@@ -25,12 +25,12 @@ class ConsumerError(Exception):
     Base of all our errors.
 
     `code` is a short slug from a closed set (fit for a metric label, a header and a log field); the text never
-    holds an address, a name, a key, a body or a URL's query.
+    holds an address, a name, a key, a body or a URL's query. `said` is what the remote said, for people, as `core.answers.said` gives it.
     """
 
-    def __init__(self, text: str, *, code: str) -> None:
+    def __init__(self, text: str, *, code: str, said: str = "") -> None:
         super().__init__(text)
-        self.code = code
+        self.code, self.said = code, said
 
 
 class Unreadable(ConsumerError):

@@ -153,6 +153,8 @@ class Result(Struct, frozen=True):
     """The upstream asks that this user is not tried again before (s)."""
     lists: Mapping[str, str] = {}
     """List -> code, of the account's lists that are owed the user where its others have all; none: it is about the whole account."""
+    said: str = ""
+    """What the remote said of it, for people."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -185,3 +187,5 @@ class Failure(Struct, frozen=True, kw_only=True):
     count: int
     last_at: float
     """Wall time (s)."""
+    said: str = ""
+    """What the remote said, the last time that it said anything; without any value."""

@@ -81,7 +81,7 @@ class ListRows:
             query.append(("updated_after", datetime.fromtimestamp(updated_after, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")))
         answer = await self._get("leavers", "/subscribers/by_list", query)
         if answer.status in REFUSED:
-            raise Refused(f"leavers: status {answer.status}", code=f"http-{answer.status}")
+            raise Refused(f"leavers: status {answer.status}", code=f"http-{answer.status}", said=answer.said)
         return Page(tuple(_row(one) for one in _rows(answer)), _date(answer.date))
 
     async def _get(self, op: str, path: str, query: list[tuple[str, str]]) -> Answer:

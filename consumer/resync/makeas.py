@@ -46,6 +46,8 @@ class WriteOutcome(Struct, frozen=True):
     """The lists that took it."""
     left_out: tuple[str, ...] = ()
     """The lists that it belongs on, and the caller left out."""
+    errors: Mapping[str, ConsumerError] = {}
+    """Of each list in `refused`."""
 
 
 class MakeAs:
@@ -170,9 +172,10 @@ class MakeAs:
             self._believe(await self._exchange(op, method, path, query=query, json=body, limit_s=limit_s), op)
 
         sent = tuple(one for one in choice.lists if one in lists)
-        refused = await _each_alone(put, sent)
+        errors = await _each_alone(put, sent)
+        refused = {one: error.code for one, error in errors.items()}
         left_out = tuple(one for one in choice.lists if one not in lists)
-        return WriteOutcome(choice.left, refused, tuple(one for one in sent if one not in refused), left_out)
+        return WriteOutcome(choice.left, refused, tuple(one for one in sent if one not in refused), left_out, errors)
 
     async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:
         """Assumption: a bare array, which updates what it finds by `external_id`."""
@@ -185,7 +188,7 @@ class MakeAs:
         """Refuse a success that is none; count one that says nothing we know."""
         reading = read(decoded(answer, op)) if answer.body.strip() else Reading("done")
         if reading.says == "refused":
-            raise Refused(f"{op}: rows were refused", code="rows")
+            raise Refused(f"{op}: rows were refused", code="rows", said=answer.said)
         if reading.says == "unknown":
             self._unknown(op, reading.shape)
 
@@ -209,9 +212,9 @@ class _List(Struct, frozen=True):
     title: str | None = None
 
 
-async def _each_alone(put: Callable[[tuple[str, ...]], Awaitable[None]], lists: tuple[str, ...]) -> Mapping[str, str]:
+async def _each_alone(put: Callable[[tuple[str, ...]], Awaitable[None]], lists: tuple[str, ...]) -> Mapping[str, ConsumerError]:
     """
-    Put a contact on all lists at once, and on each alone where that is refused; return list id -> code of those that refuse.
+    Put a contact on all lists at once, and on each alone where that is refused; return list id -> error of those that refuse.
 
     Raises:
         ConsumerError: from `put`; where all lists refuse, it is the user that is refused.
@@ -221,14 +224,14 @@ async def _each_alone(put: Callable[[tuple[str, ...]], Awaitable[None]], lists: 
     except ConsumerError as together_refused:
         if not lists[1:] or not _is_of_lists(together_refused):
             raise
-        refused: dict[str, str] = {}
+        refused: dict[str, ConsumerError] = {}
         for one in lists:
             try:
                 await put((one,))
             except ConsumerError as error:
                 if not _is_of_lists(error):
                     raise
-                refused[one] = error.code
+                refused[one] = error
         if len(refused) == len(lists):
             raise
         return refused

@@ -144,6 +144,8 @@ class Resync:
                     target.account.api_key.expire()
             else:
                 gate.succeeded(user, now=anyio.current_time())
+                for refused in written.errors.values():
+                    self.tally.failed(account, refused)
                 if written.consent_kept:
                     self._metrics.consent_kept.labels(account=account).inc()
             return
@@ -162,11 +164,11 @@ class Resync:
         # What took too long waited for permits of ours, or for the other upstream: that says nothing against this one.
         counts = not gate.closed(now=now) if error.code == TOO_OLD else gate.failed(user, error, now=now)
         if isinstance(error, Held) and not isinstance(error, Denied):
-            return Result(Verdict.HELD, error.code, tried=False)
+            return Result(Verdict.HELD, error.code, tried=False, said=error.said)
         if not counts:
-            return Result(Verdict.HELD, error.code)
+            return Result(Verdict.HELD, error.code, said=error.said)
         delay_s = (error.delay_s or 0.0) if isinstance(error, Retryable) else 0.0
-        return Result(Verdict.REFUSED if isinstance(error, Refused) else Verdict.RETRY, error.code, delay_s=delay_s)
+        return Result(Verdict.REFUSED if isinstance(error, Refused) else Verdict.RETRY, error.code, delay_s=delay_s, said=error.said)
 
 
 def _untold(_outcome: str) -> None:

@@ -114,7 +114,7 @@ class Token:
             answer = await self._http.exchange("token", "POST", "", form=form)
         except (Denied, Forbidden, Refused) as error:
             self._expire_secret()
-            raise Denied("Sesamy refuses our client credentials", code=error.code) from None
+            raise Denied("Sesamy refuses our client credentials", code=error.code, said=error.said) from None
         tree = _json(answer, "token").tree
         token = tree.get("access_token") if isinstance(tree, dict) else None
         if not (isinstance(token, str) and token and token.isascii() and token.isprintable()):

@@ -35,7 +35,8 @@ class Tally:
         """Count a failure."""
         before = self.failures.pop((upstream, error.code), None)
         count = before.count + 1 if before else 1
-        self.failures[upstream, error.code] = Failure(code=error.code, upstream=upstream, count=count, last_at=time.time())
+        said = error.said or (before.said if before else "")
+        self.failures[upstream, error.code] = Failure(code=error.code, upstream=upstream, count=count, last_at=time.time(), said=said)
         if len(self.failures) > _FAILURES:
             del self.failures[next(iter(self.failures))]
 

@@ -36,6 +36,8 @@ class Debt(Struct):
     attempts: int = 0
     tried_at: float = -inf
     code: str = ""
+    said: str = ""
+    """What the remote said, for people."""
 
 
 class Unpaid(Struct, frozen=True):
@@ -95,7 +97,7 @@ class Debts(dict[AccountId, Debt]):
             self.pop(upstream, None)
             return ()
         debt = self.setdefault(upstream, Debt(now))
-        debt.not_before, debt.code = now, result.code
+        debt.not_before, debt.code, debt.said = now, result.code, result.said
         if result.tried:
             debt.tried_at = now
         if result.verdict is Verdict.HELD:

@@ -7,6 +7,7 @@ import anyio
 from ...core.model import ID_CHARS, SESAMY, AccountId, Place, UserKey
 from ...core.partitioner import partition_of, usual_key
 from ...core.text import shown
+from ...core.users.debts import Debt
 from ...core.users.user import Standing, User
 from .tree import Explanation, OpenLetterStatus, OwedAccount
 
@@ -75,24 +76,20 @@ def _state(service: "Service", key: UserKey, user: User | None, *, now: float, p
 def _owed(service: "Service", key: UserKey, user: User | None, now: float) -> tuple[OwedAccount, ...]:
     if user is None:
         return ()
-    return tuple(
-        _one_owed(service, key, account, attempts=debt.attempts, code=debt.code, next_try_s=max(0.0, debt.not_before - now), now=now)
-        for account, debt in user.debts.items()
-    )
+    return tuple(_one_owed(service, key, account, debt, now) for account, debt in user.debts.items())
 
 
-def _one_owed(
-    service: "Service", key: UserKey, account: AccountId, *, attempts: int, code: str, next_try_s: float, now: float
-) -> OwedAccount:
-    gates = service.up.gates
+def _one_owed(service: "Service", key: UserKey, account: AccountId, debt: Debt, now: float) -> OwedAccount:
+    gates, code = service.up.gates, debt.code
     if not code and account != SESAMY and not gates.ready(account, now):
         code = "register"  # Its registers are read first.
     gate = (gates.vendors[key.vendor] if account == SESAMY else gates.accounts[account]).state(now=now)
     return OwedAccount(
         account=account or "sesamy",
-        attempts=attempts,
+        attempts=debt.attempts,
         code=code,
-        next_try_s=round(next_try_s, 3),
+        said=debt.said,
+        next_try_s=round(max(0.0, debt.not_before - now), 3),
         gate=gate.state,
         gate_cause=gate.cause,
         gate_next_try_s=round(gate.next_try_s, 3),

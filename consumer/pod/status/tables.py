@@ -161,7 +161,7 @@ _LISTS: Final = ("vendor", "account", "list", "last write", "fresh after", "olde
 _WAITS: Final = ("cause", "waits for", "users#", "oldest event")
 _UPSTREAMS: Final = ("upstream", "gate", "why", "shut for", "next try in", "held#", "users due#", "in use#", "share of limits#")
 _PARTITIONS: Final = ("partition#", "next#", "end#", "committed#", "lag#", "open users#", "oldest open", "")
-_FAILURES: Final = ("upstream", "code", "times#", "last")
+_FAILURES: Final = ("upstream", "code", "times#", "last", "it said")
 _ANSWERS: Final = ("upstream", "operation", "fields", "times#")
 _FILTERS: Final = ("vendor", "of", "found", "well again", "makes good, once it is well")
 _UNKNOWN: Final = ("vendor", "events#", "first at", "makes good, once known")
@@ -253,7 +253,8 @@ def _partition(one: PartitionStatus, *, now: float) -> tuple[Cell, ...]:
 
 
 def _failures(status: Status, *, now: float) -> Iterable[tuple[Cell, ...]]:
-    return ((Cell(one.upstream), Cell(one.code), _n(one.count), Cell(_ago(one.last_at, now=now))) for one in status.recent_failures)
+    for one in status.recent_failures:
+        yield Cell(one.upstream), Cell(one.code), _n(one.count), Cell(_ago(one.last_at, now=now)), Cell(one.said)
 
 
 def _filters(status: Status, *, now: float) -> Iterable[tuple[Cell, ...]]:

@@ -207,6 +207,8 @@ class OwedAccount(Struct, frozen=True, kw_only=True):
     attempts: int = 0
     code: str = ""
     """Of the last error."""
+    said: str = ""
+    """What the remote said then; without any value."""
     next_try_s: float = 0.0
     """Not before so many seconds from now."""
     gate: Literal["open", "closed", "probing"] = "open"

@@ -5,6 +5,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from ...core.answers.said import Sent, said
 from ...core.errors import Retryable
 
 T = TypeVar("T")
@@ -19,6 +20,12 @@ class Answer(Struct, frozen=True):
     """The server's own time, as it says it; None: it does not."""
     retry_after: str | None = None
     """When to come again, as it says it."""
+    sent: Sent = Sent()
+
+    @property
+    def said(self) -> str:
+        """Return what it says to people, without any value of the exchange."""
+        return said(self.body, self.sent)
 
 
 def decoded(answer: Answer, what: str) -> object:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from yarl import URL
 
+from ...core.answers.said import Sent
 from ...core.errors import ConsumerError, Retryable
 from ...telemetry.fences import only_ours
 from .answers import Answer
@@ -109,7 +110,8 @@ class Http:
         sent = {**(headers or {}), **({"Content-Type": kind} if data is not None else {})}
         url = self._base_url + path + ("?" + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in query) if query else "")
         started = anyio.current_time()
-        asked = _Asked(op, method, url, sent, data, _deadline(started + self._timeout_s, limit_s), cap_bytes)
+        told = Sent(path, query, json, form or {}, sent.get("Authorization", ""))
+        asked = _Asked(op, method, url, sent, data, _deadline(started + self._timeout_s, limit_s), cap_bytes, told)
         code, before = "cancelled", last_word.set(limit_s)
         try:
             answer = await self._twice(asked, limit_s)
@@ -164,7 +166,7 @@ class Http:
                 if len(body) > asked.cap_bytes:
                     raise self._no_answer(asked.op, "too-large")
             headers = response.headers
-            return Answer(response.status, bytes(body), date=headers.get("Date"), retry_after=headers.get("Retry-After"))
+            return Answer(response.status, bytes(body), date=headers.get("Date"), retry_after=headers.get("Retry-After"), sent=asked.told)
 
     def _no_answer(self, op: str, code: str, *, met: str = "") -> Retryable:
         error = Retryable(f"{self._upstream} {op}: {code}", code=code)
@@ -208,6 +210,7 @@ class _Asked(Struct, frozen=True):
     data: bytes | None
     deadline: float
     cap_bytes: int
+    told: Sent
 
 
 def _deadline(latest: float, limit_s: Callable[[], float] | None) -> float:

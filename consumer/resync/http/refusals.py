@@ -28,6 +28,12 @@ def refusal(answer: Answer, what: str, *, refuses: Collection[int], wall_clock: 
         refuses: the statuses that say no to this one user; others of the 4xx are unusable answers.
         wall_clock: seconds, for a Retry-After that is a date, in an answer without its own.
     """
+    error = _meaning(answer, what, refuses=refuses, wall_clock=wall_clock)
+    error.said = answer.said
+    return error
+
+
+def _meaning(answer: Answer, what: str, *, refuses: Collection[int], wall_clock: Callable[[], float]) -> ConsumerError:
     status = answer.status
     text, code = f"{what}: status {status}", f"http-{status}"
     if status == _DENIED:

@@ -81,6 +81,7 @@ async def test_a_list_that_refuses_everybody_is_left_out_and_its_sibling_has_all
     assert (gate, made.calls["1001", "upsert"]) == ("open", 5 * 3 + 15)
     assert (one.outcomes("partial"), one.outcomes("failed")) == (20, 0)
     assert one.resync.tally.written.keys() == {(A, "11", "v")}
+    assert [(failure.code, failure.count) for failure in one.resync.tally.failures.values()] == [(f"http-{status}", 5)]
 
 
 async def test_who_has_left_is_owed_nothing_of_a_list_that_is_left_out() -> None:
@@ -114,7 +115,7 @@ async def test_what_all_lists_refuse_is_the_users_and_leaves_none_out(status: in
         results = [await one.run(f"u{number}") for number in range(4)]
         states = {one.gates.lists.state(A, list_id, now=anyio.current_time()).door for list_id in ("11", "12")}
 
-    assert (results, states) == ([Result(Verdict.REFUSED, f"http-{status}")] * 4, {"open"})
+    assert (results, states) == ([Result(Verdict.REFUSED, f"http-{status}", said="Refused")] * 4, {"open"})
 
 
 # ---- On a virtual clock ----

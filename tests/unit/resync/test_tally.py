@@ -29,6 +29,18 @@ async def test_so_many_kinds_of_failure_are_remembered_and_the_newest_counts_on(
 
 
 @virtual
+async def test_what_the_remote_said_is_kept_with_the_failure_and_the_debt_until_it_says_something_else() -> None:
+    desk = Desk()
+    told = []
+    for said in ("no such field", "", "not now"):
+        desk.make[A].fails = [Refused("422", code="http-422", said=said)]
+        told.append((await desk.run(A), desk.resync.tally.failures[A, "http-422"].said))
+
+    assert [kept for _, kept in told] == ["no such field", "no such field", "not now"]
+    assert [results[A].said for results, _ in told if isinstance(results, dict)] == ["no such field", "", "not now"]
+
+
+@virtual
 async def test_a_run_that_is_cut_off_is_counted_and_so_is_that_it_had_begun_to_write() -> None:
     desk = Desk()
 

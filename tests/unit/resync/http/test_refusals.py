@@ -38,6 +38,16 @@ async def test_each_status_is_one_of_our_errors(status: int, kind: type[Consumer
     assert (kind, code) == (type(error), error.code)
 
 
+@pytest.mark.parametrize("status", [401, 403, 422, 429, 500])
+async def test_what_it_says_is_kept_without_a_value_of_the_exchange(status: int) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response({"message": "canary@example.com can't be: canary 12"}, status=status)
+
+    error = await fails(handler)
+
+    assert (error.said, "can't" in str(error)) == ("… can't be: …", False)
+
+
 @pytest.mark.parametrize(
     ("said", "seconds"),
     [
