@@ -67,14 +67,15 @@ class Workers:
                 now = anyio.current_time()
                 if self._start_one(tasks, now):
                     continue
-                self._park_held(now)
+                if not self._paused:  # Else a letter could be written behind the last commit.
+                    self._park_held(now)
                 due_at = self._schedule.next_at()
                 # A user that was not taken out, though its time has come, is waited for by the bell: no run may begin now.
                 times = (due_at if due_at > now else inf, self._gates.next_change(now=now), now + 1.0)
                 await self._bell.wait(until=min(times))
 
     def pause(self) -> None:
-        """Start no more runs, and end those that have not begun to write and must wait."""
+        """Start no more runs, park nobody behind a gate, and end those runs that have not begun to write and must wait."""
         self._paused = True
         self._waits.end()
 

@@ -94,6 +94,20 @@ async def test_only_what_is_over_the_limit_is_parked_and_once() -> None:
 
 
 @virtual
+async def test_nobody_is_parked_behind_a_gate_while_it_pauses() -> None:
+    """A letter that is begun behind the last commit of a drain would be written, and its event be read again."""
+    office = Office(A, dirty=LIMIT + 78)
+    office.shut(A, DOWN, now=anyio.current_time())
+    office.workers.pause()
+
+    await office.work_for(1000)
+    assert office.letters == {}
+    office.workers.resume()
+    await office.work_for(2.5)
+    assert len(office.letters) == 200
+
+
+@virtual
 async def test_at_the_limit_nobody_is_parked() -> None:
     office = Office(A, dirty=LIMIT)
     office.shut(A, DOWN)
