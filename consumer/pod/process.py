@@ -79,11 +79,11 @@ async def _answering(service: Service) -> AsyncIterator[None]:
     if admin.port == 0:
         yield
         return
-    async with serving(admin.host, admin.port, report.status, service.metrics.registry, partial(explain, service)):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(fill, report.last_hour, report.status, service.metrics)
-            yield
-            tasks.cancel_scope.cancel()
+    served = serving(admin.host, admin.port, report.status, service.metrics.registry, partial(explain, service))
+    async with served, anyio.create_task_group() as tasks:
+        tasks.start_soon(fill, report.last_hour, report.status, service.metrics)
+        yield
+        tasks.cancel_scope.cancel()
 
 
 async def _live(service: Service) -> None:

@@ -83,23 +83,27 @@ class Report:
             unknown_vendors=_unknown(service),
             unknown_types=_unknown_types(service),
             ignored_filters=_ignored_filters(service),
-            dead_letters=LetterCounts(
-                written=service.writer.written,
-                waiting=len(service.backlog.to_park),
-                writable=writable,
-                readable=readable,
-                open=len(service.backlog.healing.book) if service.follower.caught_up and readable else None,
-                oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
-                to_retry=seen.letters,
-                unreadable=len(service.backlog.healing.book.unreadable),
-                groups=self._letter_groups,
-            ),
+            dead_letters=self._letters(seen, writable=writable, readable=readable),
             recent_failures=tuple(sorted(service.resync.tally.failures.values(), key=lambda one: -one.last_at)),
             unknown_answers=tuple(
                 UnknownAnswer(upstream=one.upstream, op=one.op, shape=one.shape, count=one.count) for one in service.up.shapes.seen()
             ),
             settings_fingerprint=self._fingerprint,
             last_hour=self.last_hour.seen(at=time.time()),
+        )
+
+    def _letters(self, seen: Counts, *, writable: bool, readable: bool) -> LetterCounts:
+        service, book = self._service, self._service.backlog.healing.book
+        return LetterCounts(
+            written=service.writer.written,
+            waiting=len(service.backlog.to_park),
+            writable=writable,
+            readable=readable,
+            open=len(book) if service.follower.caught_up and readable else None,
+            oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
+            to_retry=seen.letters,
+            unreadable=len(book.unreadable),
+            groups=self._letter_groups,
         )
 
     def _counted(self) -> Counts:

@@ -14,7 +14,7 @@ LISTS: Final = 200
 _OFF_S: Final = 10.0
 """A look that is further from the end of its minute can't say what was in that minute."""
 
-_Value = TypeVar("_Value", int, float)
+_Value = TypeVar("_Value")
 _Key = tuple[str, str, str]
 
 
