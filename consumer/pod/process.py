@@ -23,6 +23,7 @@ from ..telemetry.tracing import Traces, tracing
 from .service import Service
 from .status.explain import explain
 from .status.hour.filling import fill
+from .status.peers.addresses import Peers
 from .status.report import Report
 from .status.server import serving
 
@@ -79,7 +80,8 @@ async def _answering(service: Service) -> AsyncIterator[None]:
     if admin.port == 0:
         yield
         return
-    served = serving(admin.host, admin.port, report.status, service.metrics.registry, partial(explain, service))
+    peers = Peers(admin.peers) if admin.peers else None
+    served = serving(admin.host, admin.port, report.status, service.metrics.registry, partial(explain, service), peers=peers)
     async with served, anyio.create_task_group() as tasks:
         tasks.start_soon(fill, report.last_hour, report.status, service.metrics)
         yield

@@ -13,4 +13,5 @@ It changes nothing of the service, and shows no personal data.
     gauges    a status as metrics
     server    probes, metrics and page over HTTP
     hour/     the last hour, by the minute, and its pictures
+    peers/    the other pods: where they are, and what they say
 """

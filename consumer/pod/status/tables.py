@@ -40,6 +40,8 @@ class Cell(Struct, frozen=True):
     tone: Tone = ""
     past: tuple[float | None, ...] = ()
     """The last hour by the minute (s), the newest last; a page draws it beside the text."""
+    link: str = ""
+    """An address of the settings, for a page."""
 
 
 class Column(Struct, frozen=True):
