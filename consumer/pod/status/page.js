@@ -23,6 +23,8 @@
       const icon = document.getElementById("icon");
       icon.href = icon.dataset.gone;
       document.querySelector("main").className = "old";
+      document.querySelector(".verdict").className = "verdict unknown";
+      document.querySelector(".says").textContent = "Not known any more: the pod does not answer";
       if (late.hidden) late.textContent = "no answer from the pod since " + answered.toLocaleTimeString() + ": what follows is old";
       late.hidden = false;
     } finally {
