@@ -94,16 +94,17 @@ class Report:
 
     def _letters(self, seen: Counts, *, writable: bool, readable: bool) -> LetterCounts:
         service, book = self._service, self._service.backlog.healing.book
+        is_known = service.follower.caught_up and readable
         return LetterCounts(
             written=service.writer.written,
             waiting=len(service.backlog.to_park),
             writable=writable,
             readable=readable,
-            open=len(book) if service.follower.caught_up and readable else None,
+            open=len(book) if is_known else None,
             oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
             to_retry=seen.letters,
-            unreadable=len(book.unreadable),
-            groups=self._letter_groups,
+            unreadable=len(book.unreadable) if is_known else None,
+            groups=self._letter_groups if is_known else (),
         )
 
     def _counted(self) -> Counts:

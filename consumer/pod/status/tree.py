@@ -173,8 +173,8 @@ class LetterCounts(Struct, frozen=True, kw_only=True):
     """For how long the oldest of them has been open; None: there is none, or not known."""
     to_retry: int = 0
     """Of this pod's partitions, those that will be tried again: by themselves once a gate is open, or since an operator asked."""
-    unreadable: int = 0
-    """Letters of records that can't be read, beside `open`: nothing closes them but retention. Counted up to 10,000."""
+    unreadable: int | None = None
+    """Letters of records that can't be read, beside `open`: only retention takes them. Counted up to 10,000; None: not known."""
     groups: tuple[LetterGroup, ...] = ()
     """Those that are open or unreadable, of all pods' partitions, the largest groups first."""
 
