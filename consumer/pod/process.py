@@ -22,6 +22,8 @@ from ..telemetry.metrics import Metrics
 from ..telemetry.tracing import Traces, tracing
 from .service import Service
 from .status.explain import explain
+from .status.hour.filling import fill
+from .status.peers.addresses import Peers
 from .status.report import Report
 from .status.server import serving
 
@@ -74,12 +76,16 @@ async def _run(settings: Settings, traces: Traces | None) -> int:
 async def _answering(service: Service) -> AsyncIterator[None]:
     """Serve the probes, the metrics and the page, where a port is set."""
     admin = service.settings.admin
-    status = Report(service, started_at=time.time(), host=socket.gethostname()).status
+    report = Report(service, started_at=time.time(), host=socket.gethostname())
     if admin.port == 0:
         yield
         return
-    async with serving(admin.host, admin.port, status, service.metrics.registry, partial(explain, service)):
+    peers = Peers(admin.peers) if admin.peers else None
+    served = serving(admin.host, admin.port, report.status, service.metrics.registry, partial(explain, service), peers=peers)
+    async with served, anyio.create_task_group() as tasks:
+        tasks.start_soon(fill, report.last_hour, report.status, service.metrics)
         yield
+        tasks.cancel_scope.cancel()
 
 
 async def _live(service: Service) -> None:

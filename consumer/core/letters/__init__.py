@@ -6,6 +6,7 @@ It reads and writes no topic: records come in and go out as values.
     record    a letter or a mark as a record, both ways
     headers   the names of the headers, and what they say
     book      the letters that are open
+    kinds     how many are open of each kind
     history   every letter, and what became of it
     healing   which open letters are tried again, and when one is done
 """

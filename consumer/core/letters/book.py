@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ..model import AccountId, Addressee, Place, UserKey
 from .headers import Mark, Named, Origin
+from .kinds import Kinds, Unreadable
 from .record import OpenLetter, Record
 
 _SPARE: Final = 1000
@@ -39,6 +40,7 @@ class Letterbook:
         self._open: dict[int, OrderedDict[int, OpenLetter]] = {}
         self._size = 0
         self._by_user: dict[UserKey, tuple[Place, ...]] = {}
+        self.kinds, self.unreadable = Kinds(), Unreadable()
         # A heap by the time of parking; closed ones leave it once they come to its top, or are the half of it.
         self._by_age: list[tuple[int, Place]] = []
         # Partition -> the newest offset read; and what was closed before it was read, by the origins that were said.
@@ -81,10 +83,13 @@ class Letterbook:
             return self._mark(record.mark)
         closed = tuple(gone for named in record.replaces if (gone := self._close(named)) is not None)
         letter, ahead = record.letter, self._closed_ahead.pop(place, ())
+        if record.unreadable:
+            self.unreadable.came(*place, record.unreadable)
         if letter is None or None in ahead or letter.origin in ahead:
             return Change(closed=closed)
         self._open.setdefault(place[0], OrderedDict())[place[1]] = letter
         self._size += 1
+        self.kinds.came(letter)
         self._by_user[letter.user] = (*self.of_user(letter.user), place)
         heapq.heappush(self._by_age, (letter.parked_ms, place))
         return Change(place if letter.held else None, closed)
@@ -96,7 +101,9 @@ class Letterbook:
         letter = self.get(mark.named.place)
         if letter is None or not mark.named.means(letter.origin):
             return Change()
+        self.kinds.went(letter)
         letter.requeued = True
+        self.kinds.came(letter)
         return Change(mark.named.place)
 
     def _close(self, named: Named) -> Closed | None:
@@ -111,6 +118,7 @@ class Letterbook:
     def _take_out(self, place: Place) -> Closed:
         letter = self._open[place[0]].pop(place[1])
         self._size -= 1
+        self.kinds.went(letter)
         left = tuple(one for one in self._by_user[letter.user] if one != place)
         if left:
             self._by_user[letter.user] = left
@@ -133,6 +141,7 @@ class Letterbook:
 
     def forget_before(self, partition: int, offset: int) -> tuple[Closed, ...]:
         """Take out what retention has taken from the topic."""
+        self.unreadable.forget_before(partition, offset)
         gone: list[Closed] = []
         of_partition = self._open.get(partition, OrderedDict())
         while of_partition and (first := next(iter(of_partition))) < offset:

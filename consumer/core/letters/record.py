@@ -1,5 +1,6 @@
 """A record of the dead-letter topic, both ways: a letter, or a mark that says something of one."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -9,6 +10,7 @@ from ..errors import Unreadable
 from ..events import Ignored, decode, encode
 from ..model import AccountId, Addressee, Event, Letter, Place, UserKey
 from ..partitioner import partition_of, usual_key
+from ..text import shown
 from ..users.debts import HELD
 from . import headers as names
 from .headers import Headers, Mark, Named, Origin, fields, mark_of, number, origin_of, read_time, replaced, replacing, written_time
@@ -42,6 +44,13 @@ class OpenLetter(Struct, gc=False):
     has_origin: bool = True
     """False: its headers don't say when it was parked, or of what."""
     requeued: bool = False
+    code: str = ""
+    """Why it was parked; one text for all letters that have it."""
+
+    @property
+    def heals(self) -> bool:
+        """Say whether it is tried again without anybody, or since somebody asked."""
+        return self.held or self.requeued
 
     @property
     def origin(self) -> Origin | None:
@@ -66,6 +75,8 @@ class Record(Struct, frozen=True):
     mark: Mark | None = None
     letter: OpenLetter | None = None
     replaces: tuple[Named, ...] = ()
+    unreadable: str = ""
+    """Code of a letter that holds no user's event, so that nobody can try it; empty: it is none."""
 
 
 def parse(headers: Headers, value: bytes | None, key: bytes | None, *, timestamp_ms: int, now: float) -> Record:
@@ -79,7 +90,13 @@ def parse(headers: Headers, value: bytes | None, key: bytes | None, *, timestamp
     said = fields(headers)
     if names.MARKED in said:
         return Record(mark=mark_of(said))
-    return Record(letter=_letter(said, value, key, timestamp_ms=timestamp_ms, now=now), replaces=replaced(said))
+    letter = _letter(said, value, key, timestamp_ms=timestamp_ms, now=now)
+    unreadable = _code(said) if letter is None and names.CODE in said else ""
+    return Record(letter=letter, replaces=replaced(said), unreadable=unreadable)
+
+
+def _code(said: Mapping[str, str]) -> str:
+    return sys.intern(shown(said[names.CODE])) or "?"
 
 
 def _letter(said: Mapping[str, str], value: bytes | None, key: bytes | None, *, timestamp_ms: int, now: float) -> OpenLetter | None:
@@ -108,6 +125,7 @@ def _letter(said: Mapping[str, str], value: bytes | None, key: bytes | None, *, 
         read_at=now,
         key=None if is_usual else key,
         has_origin=origin is not None,
+        code=_code(said),
     )
 
 

@@ -8,7 +8,10 @@ It changes nothing of the service, and shows no personal data.
     verdict   what is so and what to do, in one look
     explain   why one user is not synced yet
     tables    a status as tables of words, for page and terminal
+    letters_table  the open letters by group, and the commands that show and requeue them
     page      a status as HTML
     gauges    a status as metrics
     server    probes, metrics and page over HTTP
+    hour/     the last hour, by the minute, and its pictures
+    peers/    the other pods: where they are, and what they say
 """

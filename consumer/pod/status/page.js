@@ -15,11 +15,16 @@
       document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
       document.getElementById("build").textContent = fresh.getElementById("build").textContent;
       document.title = fresh.title;
+      document.getElementById("icon").href = fresh.getElementById("icon").href;
       answered = new Date();
       late.hidden = true;
     } catch {
       document.title = "no answer · sesamy-makeas";
+      const icon = document.getElementById("icon");
+      icon.href = icon.dataset.gone;
       document.querySelector("main").className = "old";
+      document.querySelector(".verdict").className = "verdict unknown";
+      document.querySelector(".says").textContent = "Not known any more: the pod does not answer";
       if (late.hidden) late.textContent = "no answer from the pod since " + answered.toLocaleTimeString() + ": what follows is old";
       late.hidden = false;
     } finally {

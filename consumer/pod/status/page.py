@@ -2,16 +2,49 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final
+from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
+from msgspec import Struct
 
-from .tables import sheet
+from .hour.charts import Chart, charts, freshness
+from .peers.addresses import Peer
+from .peers.asking import Answers
+from .peers.together import together
+from .tables import Sheet, sheet
 from .tree import Status
+from .verdict import Level
 
 REFRESH_S: Final = 5
 """How often a page without a script is loaded anew; `page.js` asks as often."""
+
+
+class Look(Struct, frozen=True):
+    """How a verdict is shown: in words, as a form and in a colour, so that none of them is needed."""
+
+    words: str
+    glyph: str
+    icon: str
+    """A picture of the glyph, for the tab: the address of an SVG that holds all of itself."""
+
+
+def _icon(form: str, colour: str, glyph: str) -> str:
+    text = f"<text x='16' y='24' font-size='20' font-family='sans-serif' font-weight='bold' text-anchor='middle' fill='#fff'>{glyph}</text>"
+    svg = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'><path fill='{colour}' d='{form}'/>{text}</svg>"
+    return f"data:image/svg+xml,{quote(svg, safe='')}"
+
+
+_ROUND: Final = "M16 1a15 15 0 1 0 .01 0z"
+_LOOKS: Final[dict[Level, Look]] = {
+    "fine": Look("All is well", "✓", _icon(_ROUND, "#1a7f37", "✓")),
+    "notice": Look("It works, and somebody should know", "i", _icon("M2 2h28v28H2z", "#9a6700", "i")),
+    "trouble": Look("Trouble: somebody must act", "!", _icon("M16 0L32 31H0z", "#c4121d", "!")),
+    "unknown": Look("Not enough is known to say that it is well", "?", _icon("M16 0l16 16-16 16L0 16z", "#59636e", "?")),
+}
+_GONE: Final = _LOOKS["unknown"].icon
 
 
 def _read(name: str) -> str:
@@ -30,12 +63,41 @@ def _hash(text: str) -> str:
 
 
 POLICY: Final = (
-    f"default-src 'none'; style-src {_hash(_STYLE)}; script-src {_hash(_SCRIPT)}; connect-src 'self'; "
+    f"default-src 'none'; style-src {_hash(_STYLE)}; script-src {_hash(_SCRIPT)}; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The content security policy: this page's own style and script, and its own address, nothing else."""
+"""The content security policy: this page's own style, script and icon, and its own address, nothing else."""
 
 
-def page(status: Status, *, now: float) -> str:
-    """Return the page; `now`: wall time (s)."""
-    return _TEMPLATE.render(sheet=sheet(status, now=now), style=_STYLE, script=_SCRIPT, refresh_s=REFRESH_S)
+def page(status: Status, *, now: float, peers: Sequence[Peer] = (), unresolved: Sequence[str] = ()) -> str:
+    """
+    Return the page of a pod.
+
+    Args:
+        now: wall time (s).
+        peers: all pods, to be linked to.
+        unresolved: names of `admin.peers` whose addresses are not known now.
+    """
+    return _rendered(sheet(status, now=now), charts(status.last_hour, at=now), now, peers, unresolved, is_all=False)
+
+
+def page_of_all(answers: Answers, *, now: float, unresolved: Sequence[str] = ()) -> str:
+    """Return the page of all pods; `now`: wall time (s)."""
+    return _rendered(together(answers), (), now, tuple(answers), unresolved, is_all=True)
+
+
+def _rendered(shown: Sheet, hour: Sequence[Chart], now: float, peers: Sequence[Peer], unresolved: Sequence[str], *, is_all: bool) -> str:
+    return _TEMPLATE.render(
+        sheet=shown,
+        look=_LOOKS[shown.verdict.level],
+        looks=_LOOKS,
+        gone=_GONE,
+        hour=hour,
+        drawn=lambda past: freshness(past, at=now),
+        peers=peers,
+        unresolved=unresolved,
+        is_all=is_all,
+        style=_STYLE,
+        script=_SCRIPT,
+        refresh_s=REFRESH_S,
+    )

@@ -17,12 +17,15 @@ from ...core.unknown import Unknown
 from ...core.users.counts import Counts, Owed, count
 from ...settings.model import Account
 from ...telemetry.metrics import version
+from .hour.last_hour import Ring
+from .letters_table import letter_groups
 from .tree import (
     CauseStatus,
     GateStatus,
     GroupStatus,
     IgnoredFilter,
     LetterCounts,
+    LetterGroup,
     ListStatus,
     PartitionStatus,
     Status,
@@ -52,6 +55,8 @@ class Report:
         self._fingerprint = service.settings.fingerprint()
         self._counts, self._count_again_at = Counts(), 0.0
         self._oldest_letter_ms: int | None = None
+        self.last_hour = Ring()
+        self._letter_groups: tuple[LetterGroup, ...] = ()
 
     def status(self) -> Status:
         """Return the status of now."""
@@ -78,20 +83,28 @@ class Report:
             unknown_vendors=_unknown(service),
             unknown_types=_unknown_types(service),
             ignored_filters=_ignored_filters(service),
-            dead_letters=LetterCounts(
-                written=service.writer.written,
-                waiting=len(service.backlog.to_park),
-                writable=writable,
-                readable=readable,
-                open=len(service.backlog.healing.book) if service.follower.caught_up and readable else None,
-                oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
-                to_retry=seen.letters,
-            ),
+            dead_letters=self._letters(seen, writable=writable, readable=readable),
             recent_failures=tuple(sorted(service.resync.tally.failures.values(), key=lambda one: -one.last_at)),
             unknown_answers=tuple(
                 UnknownAnswer(upstream=one.upstream, op=one.op, shape=one.shape, count=one.count) for one in service.up.shapes.seen()
             ),
             settings_fingerprint=self._fingerprint,
+            last_hour=self.last_hour.seen(at=time.time()),
+        )
+
+    def _letters(self, seen: Counts, *, writable: bool, readable: bool) -> LetterCounts:
+        service, book = self._service, self._service.backlog.healing.book
+        is_known = service.follower.caught_up and readable
+        return LetterCounts(
+            written=service.writer.written,
+            waiting=len(service.backlog.to_park),
+            writable=writable,
+            readable=readable,
+            open=len(book) if is_known else None,
+            oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
+            to_retry=seen.letters,
+            unreadable=len(book.unreadable) if is_known else None,
+            groups=self._letter_groups if is_known else (),
         )
 
     def _counted(self) -> Counts:
@@ -108,6 +121,7 @@ class Report:
                 now=now,
             )
             self._oldest_letter_ms = service.backlog.healing.book.oldest_parked_ms()
+            self._letter_groups = letter_groups(service.backlog.healing.book, service.settings.accounts)
             ended = time.perf_counter()
             self._count_again_at = ended + (ended - began) * _COUNT_REST
         return self._counts

@@ -18,7 +18,9 @@ from prometheus_client.exposition import choose_encoder
 from ...core.errors import Exit, Fatal
 from ...core.model import ID_CHARS
 from .gauges import Scrape
-from .page import POLICY, page
+from .page import POLICY, page, page_of_all
+from .peers.addresses import Peers
+from .peers.asking import Rounds
 from .tree import Explanation, Status
 
 _CONNECTIONS: Final = 256
@@ -41,24 +43,31 @@ _HEADERS: Final = {
 
 @asynccontextmanager
 async def serving(
-    host: str, port: int, status: Callable[[], Status], registry: CollectorRegistry, explain: Explain | None = None
+    host: str,
+    port: int,
+    status: Callable[[], Status],
+    registry: CollectorRegistry,
+    explain: Explain | None = None,
+    *,
+    peers: Peers | None = None,
 ) -> AsyncIterator[int]:
     """
     Serve while the block lasts; give the port.
 
     It promises: GET and HEAD only, no personal data, nothing that waits for anything but `status`, a plain function; many
-    clients, slow readers and large answers hold up nothing but themselves.
+    clients, slow readers and large answers hold up nothing but themselves. `/all` alone waits, for the other pods, 2 s each.
 
     Args:
         port: 0 takes a free one; whether there is to be a server at all is the caller's business.
         status: gives the status of now.
         registry: what `/metrics` shows.
         explain: says why a user is not synced yet.
+        peers: all pods of the group, for links and for `/all`; None: there is no `/all`.
 
     Raises:
         Fatal: the address can't be listened at (69).
     """
-    runner = web.AppRunner(_app(status, registry, explain), access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0)
+    runner = web.AppRunner(_app(status, registry, explain, peers), access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0)
     await runner.setup()
     try:
         try:
@@ -67,11 +76,24 @@ async def serving(
             text = f"admin: can't listen at port {port} ({error.strerror or type(error).__name__}): free it, or set admin.port (0 = off)"
             raise Fatal(text, code="admin-port", status=Exit.UNAVAILABLE) from error
         try:
-            yield listening.sockets[0].getsockname()[1]
+            async with _looking(peers, listening.sockets[0].getsockname()[1]) as listens_at:
+                yield listens_at
         finally:
             listening.close()
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def _looking(peers: Peers | None, port: int) -> AsyncIterator[int]:
+    """Look for the other pods meanwhile; give the port."""
+    if peers is None:
+        yield port
+        return
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(peers.run, port)
+        yield port
+        tasks.cancel_scope.cancel()
 
 
 class _HangsUp(asyncio.Protocol):
@@ -121,7 +143,7 @@ class _Scrapes:
         return text, content_type
 
 
-def _app(status: Callable[[], Status], registry: CollectorRegistry, explain: Explain | None) -> web.Application:
+def _app(status: Callable[[], Status], registry: CollectorRegistry, explain: Explain | None, peers: Peers | None) -> web.Application:
     async def livez(_: web.Request) -> web.Response:
         return _probe(status().live, "live", ("not live: something that should move does not",))
 
@@ -140,7 +162,8 @@ def _app(status: Callable[[], Status], registry: CollectorRegistry, explain: Exp
 
     async def as_page(_: web.Request) -> web.Response:
         now = status()
-        return web.Response(text=page(now, now=now.at), content_type="text/html")
+        known, unresolved = (peers.known, peers.unresolved) if peers else ((), ())
+        return web.Response(text=page(now, now=now.at, peers=known, unresolved=unresolved), content_type="text/html")
 
     async def why(request: web.Request) -> web.Response:
         vendor, user = request.query.get("vendor", ""), request.query.get("user", "")
@@ -152,8 +175,20 @@ def _app(status: Callable[[], Status], registry: CollectorRegistry, explain: Exp
     paths = {"/livez": livez, "/readyz": readyz, "/metrics": metrics, "/status.json": as_json, "/explain.json": why, "/": as_page}
     for path, answer in paths.items():
         app.router.add_get(path, answer)
+    if peers is not None:
+        app.router.add_get("/all", _all_of(peers))
     app.on_response_prepare.append(_harden)
     return app
+
+
+def _all_of(peers: Peers) -> Callable[[web.Request], Awaitable[web.Response]]:
+    rounds = Rounds()
+
+    async def all_pods(_: web.Request) -> web.Response:
+        answers = await rounds.answers(peers.known)
+        return web.Response(text=page_of_all(answers, now=time.time(), unresolved=peers.unresolved), content_type="text/html")
+
+    return all_pods
 
 
 def _probe(good: bool, word: str, why_not: tuple[str, ...]) -> web.Response:  # noqa: FBT001 - the only thing it is about

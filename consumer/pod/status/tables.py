@@ -6,7 +6,10 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from ...core.text import age
+from .letters_table import HEADS as LETTERS
+from .letters_table import letter_rows
 from .tree import CauseStatus, GateStatus, ListStatus, PartitionStatus, Status
+from .verdict import Verdict
 
 Tone = Literal["", "good", "mild", "bad"]
 _NAMED: Final = 5
@@ -35,6 +38,10 @@ class Cell(Struct, frozen=True):
 
     text: str
     tone: Tone = ""
+    past: tuple[float | None, ...] = ()
+    """The last hour by the minute (s), the newest last; a page draws it beside the text."""
+    link: str = ""
+    """An address of the settings, for a page."""
 
 
 class Column(Struct, frozen=True):
@@ -72,6 +79,7 @@ class Sheet(Struct, frozen=True, kw_only=True):
     lines: tuple[Cell, ...]
     tables: tuple[Table, ...]
     foot: str
+    verdict: Verdict = Verdict(level="fine")
 
 
 def sheet(status: Status, *, now: float) -> Sheet:
@@ -83,6 +91,7 @@ def sheet(status: Status, *, now: float) -> Sheet:
             _table("Lists", _LISTS, _lists(status, now=now), empty="none in the settings"),
             _table("What waits, and for what", _WAITS, (_wait(one) for one in status.users.causes if one.users), empty="nobody waits"),
             _table("Gates", _UPSTREAMS, (_gate(one) for one in status.upstreams), empty="none in the settings"),
+            _table("Letters", LETTERS, (tuple(map(Cell, row)) for row in letter_rows(status.dead_letters))),
             _table("Partitions", _PARTITIONS, (_partition(one, now=now) for one in status.partitions), empty="none of this pod"),
             _table("Last failures", _FAILURES, _failures(status, now=now), empty="none since the start"),
             _table("Others' rows from Sesamy", _FILTERS, _filters(status, now=now)),
@@ -125,6 +134,7 @@ def _lines(status: Status, *, now: float) -> Iterable[Cell]:
     again = f", {letters.to_retry:,} of this pod's to be tried again" if letters.to_retry else ""
     oldest = f", the oldest for {age(letters.oldest_s)}" if letters.open and letters.oldest_s is not None else ""
     known = "letters open: not known" if letters.open is None else f"{letters.open:,} letters open{oldest}"
+    known += f", {letters.unreadable:,} of records that can't be read" if letters.unreadable else ""
     said = f"{known}{again}; {letters.written:,} written by this pod, {letters.waiting:,} waiting"
     lost = ["takes none"] * (not letters.writable) + ["can't be read"] * (not letters.readable)
     yield Cell(f"{said}{': the dead-letter topic ' if lost else ''}{' and '.join(lost)}", "bad" if lost else "")
@@ -186,9 +196,10 @@ def _late(seconds: float | None) -> Cell:
 
 def _lists(status: Status, *, now: float) -> Iterable[tuple[Cell, ...]]:
     gates = {one.name: one for one in status.upstreams}
+    past = {(one.vendor, one.account, one.list): one.freshness_s for one in (status.last_hour.lists if status.last_hour else ())}
     for one in status.lists:
         way = _way(gates.get(f"sesamy:{one.vendor}"), gates.get(one.account))
-        yield *_list(one, now=now), way if one.door == "open" else _left_out(one)
+        yield *_list(one, past.get((one.vendor, one.account, one.list), ()), now=now), way if one.door == "open" else _left_out(one)
 
 
 def _way(*gates: GateStatus | None) -> Cell:
@@ -206,14 +217,14 @@ def _left_out(one: ListStatus) -> Cell:
     return Cell(f"left out for {age(one.left_out_s)}{why}, {again}", "mild" if one.door == "probing" else "bad")
 
 
-def _list(one: ListStatus, *, now: float) -> tuple[Cell, ...]:
+def _list(one: ListStatus, past: tuple[float | None, ...], *, now: float) -> tuple[Cell, ...]:
     written = "none yet" if one.last_write_at is None else _ago(one.last_write_at, now=now)
     return (
         Cell(one.vendor),
         Cell(one.account),
         Cell(one.list),
         Cell(written),
-        Cell(age(one.freshness_last_s)),
+        Cell(age(one.freshness_last_s), past=past),
         _late(one.oldest_pending_s),
         _n(one.owed_users),
     )

@@ -144,6 +144,21 @@ class IgnoredFilter(Struct, frozen=True, kw_only=True):
     """The command that makes good for it, since the last good verdict, on all partitions; once it is well again."""
 
 
+class LetterGroup(Struct, frozen=True, kw_only=True):
+    """Open letters that are alike."""
+
+    code: str = ""
+    """Empty: all that are in no other group."""
+    account: str = ""
+    """Make's user id; empty: all accounts, or none in particular."""
+    lists: tuple[str, ...] = ()
+    needs_a_person: int = 0
+    heals: int = 0
+    """Tried again without anybody: held ones once their gate is open, and those that were asked for."""
+    unreadable: bool = False
+    """Of records that can't be read: nobody can try them."""
+
+
 class LetterCounts(Struct, frozen=True, kw_only=True):
     """The dead-letter topic, as this pod knows it."""
 
@@ -158,6 +173,10 @@ class LetterCounts(Struct, frozen=True, kw_only=True):
     """For how long the oldest of them has been open; None: there is none, or not known."""
     to_retry: int = 0
     """Of this pod's partitions, those that will be tried again: by themselves once a gate is open, or since an operator asked."""
+    unreadable: int | None = None
+    """Letters of records that can't be read, beside `open`: only retention takes them. Counted up to 10,000; None: not known."""
+    groups: tuple[LetterGroup, ...] = ()
+    """Those that are open or unreadable, of all pods' partitions, the largest groups first."""
 
 
 class UnknownAnswer(Struct, frozen=True, kw_only=True):
@@ -168,6 +187,30 @@ class UnknownAnswer(Struct, frozen=True, kw_only=True):
     shape: str
     """The names of its fields; without any value."""
     count: int
+
+
+class ListHour(Struct, frozen=True, kw_only=True):
+    """The last hour of one list."""
+
+    vendor: str = ""
+    account: str = ""
+    list: str = ""
+    freshness_s: tuple[float | None, ...] = ()
+    """By the minute, the newest last; None: nothing was written and nothing due, or not known."""
+
+
+class LastHour(Struct, frozen=True, kw_only=True):
+    """The last hour of this pod, by the minute, the newest last; None: not known."""
+
+    step_s: float = 60.0
+    events: tuple[int | None, ...] = ()
+    """Records read."""
+    resyncs: tuple[int | None, ...] = ()
+    """Runs ended."""
+    dirty: tuple[int | None, ...] = ()
+    """Users that were dirty when the minute ended."""
+    lists: tuple[ListHour, ...] = ()
+    """Of the first 200 lists."""
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -197,6 +240,8 @@ class Status(Struct, frozen=True, kw_only=True):
     recent_failures: tuple[Failure, ...] = ()
     unknown_answers: tuple[UnknownAnswer, ...] = ()
     settings_fingerprint: str = ""
+    last_hour: LastHour | None = None
+    """None: no minute has ended yet."""
 
 
 class OwedAccount(Struct, frozen=True, kw_only=True):

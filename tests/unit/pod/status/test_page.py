@@ -4,15 +4,24 @@ import base64
 import hashlib
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+from msgspec import structs
 
 from consumer.core.model import Failure
 from consumer.core.text import shown
-from consumer.pod.status.page import POLICY, page
+from consumer.pod.status import page as pages
+from consumer.pod.status.page import POLICY, page, page_of_all
+from consumer.pod.status.peers.addresses import Peer
+from consumer.pod.status.tables import sheet
 from consumer.pod.status.tree import (
     CauseStatus,
     GateStatus,
     GroupStatus,
+    LastHour,
     LetterCounts,
+    ListHour,
     ListStatus,
     PartitionStatus,
     Status,
@@ -21,6 +30,7 @@ from consumer.pod.status.tree import (
     UnknownVendor,
     UserCounts,
 )
+from consumer.pod.status.verdict import Level, Point, Verdict, weighed
 
 EVIL = '<img src=x onerror=alert(1)>"&\n'
 
@@ -84,15 +94,16 @@ def test_the_page_has_no_foreign_assets() -> None:
     parsed = Parsed(text)
 
     assert "took" in parsed.words
-    assert not {"img", "link", "iframe", "object", "form"} & set(parsed.tags)
-    assert {value for name, value in parsed.attributes if name in {"href", "src"}} == {"status.json", "metrics"}
+    assert not {"img", "iframe", "object", "form"} & set(parsed.tags)
+    addresses = {value or "" for name, value in parsed.attributes if name in {"href", "src"}}
+    assert {one for one in addresses if not one.startswith("data:image/svg+xml,")} == {"status.json", "metrics"}
     assert not {name for name, _ in parsed.attributes if name.startswith("on") or name == "style"}
     for tag in ("style", "script"):
         assert parsed.tags.count(tag) == 1
         body = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
         digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
         assert f"{tag}-src 'sha256-{digest}'" in POLICY
-    assert {"default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(POLICY.split("; "))
+    assert {"default-src 'none'", "connect-src 'self'", "img-src data:", "frame-ancestors 'none'"} <= set(POLICY.split("; "))
 
 
 def test_every_value_is_escaped() -> None:
@@ -115,3 +126,86 @@ def test_the_refresh_is_not_hectic() -> None:
     text = page(Status(), now=0.0)
     assert re.search(r'<noscript><meta http-equiv="refresh" content="5"></noscript>', text)
     assert "}, 5000);" in text
+
+
+# ---- The verdict, the hour, the other pods ----
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, verdict: Verdict) -> str:
+    """Return a page with that verdict."""
+    monkeypatch.setattr(pages, "sheet", lambda status, *, now: structs.replace(sheet(status, now=now), verdict=verdict))
+    return page(Status(state="consuming", ready=True), now=1000.0)
+
+
+def test_the_verdict_stands_above_all_else_with_its_cures() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        text = judged(
+            patch,
+            weighed(
+                [
+                    Point(level="notice", text="an <old> thing"),
+                    Point(level="trouble", text="1 of 4 lists stopped", cure="give it a new key", runbook="SesamyMakeasKeyRefused"),
+                ]
+            ),
+        )
+    words = " ".join(Parsed(text).words.split())
+
+    in_order = ["Trouble: somebody must act", "1 of 4 lists stopped", "To do: give it a new key.", "Runbook: SesamyMakeasKeyRefused"]
+    places = [words.index(one) for one in (*in_order, "an <old> thing", "users dirty")]
+    assert all(one < other for one, other in pairwise(places))
+    assert "an <old> thing" not in text
+
+
+@pytest.mark.parametrize(("level", "glyph"), [("notice", "i"), ("trouble", "!"), ("unknown", "?")])
+def test_a_tab_shows_that_something_is_not_well(monkeypatch: pytest.MonkeyPatch, level: Level, glyph: str) -> None:
+    """By its title and its icon, which differs in form and not in colour alone."""
+    text, well = judged(monkeypatch, Verdict(level=level)), judged(monkeypatch, Verdict(level="fine"))
+
+    assert f"<title>{glyph} consuming · sesamy-makeas</title>" in text
+    assert "<title>consuming · sesamy-makeas</title>" in well
+    icons = [next(value for name, value in Parsed(one).attributes if value and value.startswith("data:")) for one in (text, well)]
+    assert icons[0].split("d%3D%27")[1].split("%27")[0] != icons[1].split("d%3D%27")[1].split("%27")[0]
+
+
+def test_many_points_do_not_push_everything_else_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = Parsed(judged(monkeypatch, weighed(Point(level="trouble", text=f"point-{n}") for n in range(40)))).words
+
+    assert ("point-11" in words, "point-12" in words, "and 28 more" in words) == (True, False, True)
+
+
+def test_the_last_hour_is_drawn_and_said_and_each_list_has_its_own() -> None:
+    hour = LastHour(
+        events=(None, 4, 120),
+        resyncs=(None, 1, 2),
+        dirty=(None, 0, 9),
+        lists=(ListHour(vendor="v", account="1", list="11", freshness_s=(None, 30.0, 2000.0)),),
+    )
+    lists = (ListStatus(vendor="v", account="1", list="11"), ListStatus(vendor="v", account="1", list="12"))
+    text = page(Status(last_hour=hour, lists=lists), now=1_795_521_600.0)
+    labels = [value for name, value in Parsed(text).attributes if name == "aria-label"]
+
+    assert "events in, last hour: 120 a minute now, at most 120, began 11:58 UTC" in labels
+    assert "fresh after, last hour: 33 min now, at most 33 min, began 11:58 UTC" in labels
+    assert text.count("<svg") == 4
+    assert text.count('class="late"') == 1
+    assert "<svg" not in page(Status(lists=lists), now=1000.0)
+
+
+def test_the_other_pods_are_linked_to_and_this_one_is_marked() -> None:
+    peers = (Peer(url="http://a:1", name="a:1", is_own=True), Peer(url="http://b:1/x", name="b:1/x"))
+    parsed = Parsed(page(Status(), now=1000.0, peers=peers, unresolved=("gone",)))
+    links = {value for name, value in parsed.attributes if name == "href" and value and not value.startswith("data:")}
+
+    assert links == {"http://b:1/x/", "all", "status.json", "metrics"}
+    assert "a:1 (this pod)" in parsed.words
+    assert "gone: its addresses are not known" in parsed.words
+
+
+def test_the_page_of_all_pods_links_to_each() -> None:
+    a, b = Peer(url="http://a:1", name="a:1", is_own=True), Peer(url="http://b:1", name="b:1")
+    parsed = Parsed(page_of_all({a: Status(host=EVIL), b: "no answer (timeout)"}, now=1000.0))
+    links = [value for name, value in parsed.attributes if name == "href" and value and not value.startswith("data:")]
+
+    assert {"http://a:1/", "http://b:1/", "./"} <= set(links)
+    assert "img" not in parsed.tags
+    assert "1 of 2 pods silent: b:1" in parsed.words

@@ -7,13 +7,14 @@ import anyio
 import pytest
 
 from consumer.core.events import decode
-from consumer.core.model import AccountId, Failure, UserKey
+from consumer.core.model import AccountId, Failure, Place, UserKey
 from consumer.pod.service import Service
 from consumer.pod.status.report import Report
 from consumer.pod.status.tree import Status
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from tests.clock import virtual
 from tests.fakes.service import is_live, service
+from tests.fakes.written import letter, read
 from tests.simulation.settings import SETTINGS
 
 ANN: Final = UserKey("v1", "ann")
@@ -226,3 +227,21 @@ async def test_a_member_must_poll_and_commit() -> None:
     assert not is_live(pod)
     pod.membership.state = "draining"
     assert is_live(pod)
+
+
+@virtual
+async def test_letters_are_grouped_and_unreadable_ones_counted_once_the_topic_has_been_read() -> None:
+    pod = well()
+    account = SETTINGS.accounts[0].user_id
+    for offset, (headers, value) in enumerate((letter(account=account), letter(None, code="not-json", account=""))):
+        read(pod.backlog.healing.book, Place(0, offset), headers, value)
+    said = status(pod).dead_letters
+    assert (said.open, said.unreadable, said.groups) == (None, None, ())
+
+    pod.follower.caught_up = True
+    said = status(pod).dead_letters
+    assert (said.open, said.unreadable) == (1, 1)
+    assert [(one.code, one.account, one.needs_a_person, one.unreadable) for one in said.groups] == [
+        ("http-422", account, 1, False),
+        ("not-json", "", 1, True),
+    ]

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from consumer.core.errors import Fatal
 from consumer.pod.status import server as admin
 from consumer.pod.status.page import POLICY
+from consumer.pod.status.peers.addresses import Peers
 from consumer.pod.status.server import serving
 from consumer.pod.status.tree import (
     Status,
@@ -225,7 +226,7 @@ async def test_the_port_is_free_after_the_block() -> None:
 async def test_the_page_shows_it_all(pod: Pod) -> None:
     pod.status = busy()
     code, text, answer = await ask(pod, "/")
-    words = Parsed(text).words
+    words = " ".join(Parsed(text).words.split())
 
     assert (code, answer.content_type) == (200, "text/html")
     for expected in (
@@ -245,3 +246,26 @@ async def test_the_page_shows_it_all(pod: Pod) -> None:
         "paused",
     ):
         assert expected in words
+
+
+# ---- All pods ----
+
+
+async def test_all_pods_are_one_page_where_the_settings_name_them() -> None:
+    """And nowhere else: there is no `/all` of one pod."""
+    alone, other = Pod(), Status(host="pod-b", state="consuming", ready=True)
+    async with serving("127.0.0.1", 0, lambda: other, CollectorRegistry()) as port:
+        peers = Peers((f"http://127.0.0.1:{port}", "http://127.0.0.1:9"))
+        async with serving("127.0.0.1", 0, lambda: alone.status, CollectorRegistry(), peers=peers) as own:
+            alone.base = f"http://127.0.0.1:{own}"
+            with anyio.fail_after(10):
+                while not peers.known:
+                    await anyio.sleep(0.01)
+            code, text, answer = await ask(alone, "/all")
+            assert (code, answer.headers["Content-Security-Policy"]) == (200, POLICY)
+            assert "pod-b" in Parsed(text).words
+            assert "1 of 2 pods silent: 127.0.0.1:9" in Parsed(text).words
+            assert f'<a href="http://127.0.0.1:{port}/">' in (await ask(alone, "/"))[1]
+        async with serving("127.0.0.1", 0, lambda: alone.status, CollectorRegistry()) as own:
+            alone.base = f"http://127.0.0.1:{own}"
+            assert (await ask(alone, "/all"))[0] == 404
