@@ -6,6 +6,7 @@ It changes nothing of the service, and shows no personal data.
     report    the status of now, made from the service
     tree      the shape of a status
     verdict   what is so and what to do, in one look
+    told/     the words for what a status says: the verdict, the lines, several pods as one
     explain   why one user is not synced yet
     tables    a status as tables of words, for page and terminal
     page      a status as HTML

@@ -18,6 +18,8 @@ from ...core.users.counts import Counts, Owed, count
 from ...settings.model import Account
 from ...telemetry.metrics import version
 from .tree import (
+    NOT_A_MEMBER,
+    TOPIC_MISSING,
     CauseStatus,
     GateStatus,
     GroupStatus,
@@ -52,6 +54,7 @@ class Report:
         self._fingerprint = service.settings.fingerprint()
         self._counts, self._count_again_at = Counts(), 0.0
         self._oldest_letter_ms: int | None = None
+        self._need_person = 0
 
     def status(self) -> Status:
         """Return the status of now."""
@@ -60,7 +63,7 @@ class Report:
         failing = service.writer.failing_since
         writable = failing is None or now - failing < _LETTERS_LATE_S
         readable = now - service.follower.followed_at < _LETTERS_UNREAD_S
-        not_ready = _not_ready(service, writable=writable, readable=readable)
+        not_ready, knows_letters = _not_ready(service, writable=writable, readable=readable), service.follower.caught_up and readable
         return Status(
             build=version(),
             host=self._host,
@@ -83,9 +86,10 @@ class Report:
                 waiting=len(service.backlog.to_park),
                 writable=writable,
                 readable=readable,
-                open=len(service.backlog.healing.book) if service.follower.caught_up and readable else None,
+                open=len(service.backlog.healing.book) if knows_letters else None,
                 oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
                 to_retry=seen.letters,
+                need_person=self._need_person if knows_letters else None,
             ),
             recent_failures=tuple(sorted(service.resync.tally.failures.values(), key=lambda one: -one.last_at)),
             unknown_answers=tuple(
@@ -108,6 +112,7 @@ class Report:
                 now=now,
             )
             self._oldest_letter_ms = service.backlog.healing.book.oldest_parked_ms()
+            self._need_person = sum(not (one.held or one.requeued) for _, one in service.backlog.healing.book.items())
             ended = time.perf_counter()
             self._count_again_at = ended + (ended - began) * _COUNT_REST
         return self._counts
@@ -121,8 +126,8 @@ def _not_ready(service: "Service", *, writable: bool, readable: bool) -> tuple[s
     reasons = (
         ("starting", service.membership.state == "starting"),
         ("draining", service.membership.state == "draining"),
-        ("not a member of the group", not service.membership.assignment.joined),
-        ("the topic is missing", service.membership.assignment.watch.missing),
+        (NOT_A_MEMBER, not service.membership.assignment.joined),
+        (TOPIC_MISSING, service.membership.assignment.watch.missing),
         ("the dead-letter topic takes no letters", not writable),
         ("the dead-letter topic can't be read", not readable),
     )
@@ -219,6 +224,7 @@ def _partitions(service: "Service") -> tuple[PartitionStatus, ...]:
                 open=ledger.open_count(partition),
                 paused=intake is not None and (intake.paused or partition in intake.out),
                 oldest_open_at=None if oldest_ms is None else oldest_ms / 1000,
+                out=intake is not None and partition in intake.out,
             )
         )
     return tuple(rows)
@@ -283,4 +289,6 @@ def _list(service: "Service", account: Account, list_id: str, seen: Counts, now:
         left_out_s=round(door.left_out_s, 3),
         next_try_s=round(door.next_try_s, 3),
         contacts_without_status=consent.without_status,
+        name=shown(account.names.get(list_id, "")),
+        paused=list_id in account.paused or any(one.id == vendor and one.paused for one in service.settings.vendors),
     )

@@ -1,13 +1,16 @@
 """What a pod says of itself: of a service that was brought into each state by hand."""
 
 import time
+from types import SimpleNamespace
 from typing import Any, Final
 
 import anyio
 import pytest
+from msgspec import structs
 
 from consumer.core.events import decode
-from consumer.core.model import AccountId, Failure, UserKey
+from consumer.core.model import AccountId, Failure, Place, UserKey
+from consumer.core.text import shown
 from consumer.pod.service import Service
 from consumer.pod.status.report import Report
 from consumer.pod.status.tree import Status
@@ -127,7 +130,7 @@ async def test_a_partition_says_where_it_is_and_what_is_open_there() -> None:
     said = status(pod)
 
     rows = {one.partition: (one.position, one.end, one.committed, one.open, one.oldest_open_at, one.lag) for one in said.partitions}
-    assert rows == {1: (20, 90, 12, 1, 5.0, 78), 2: (10, -1, -1, 0, None, 0), 5: (10, -1, -1, 0, None, 0)}
+    assert rows == {1: (20, 90, 12, 1, 5.0, 78), 2: (10, -1, -1, 0, None, None), 5: (10, -1, -1, 0, None, None)}
     assert [one.partition for one in said.partitions] == [1, 2, 5]
     assert (said.group.generation, said.group.topic_partitions, said.group.lease_left_s) == (7, 8, 0)
 
@@ -226,3 +229,41 @@ async def test_a_member_must_poll_and_commit() -> None:
     assert not is_live(pod)
     pod.membership.state = "draining"
     assert is_live(pod)
+
+
+@virtual
+async def test_a_partition_that_is_left_out_is_said_to_be() -> None:
+    pod = well()
+    for partition in (1, 2):
+        pod.backlog.ledger.begin(partition, 10)
+    intake: Any = SimpleNamespace(paused=False, out={2: 5.0}, polled_at=0.0)
+    pod.membership.intake = intake
+
+    assert [(one.out, one.paused) for one in status(pod).partitions] == [(False, False), (True, True)]
+
+
+@virtual
+async def test_only_letters_that_nothing_tries_again_need_a_person() -> None:
+    pod = well()
+    letters = [SimpleNamespace(held=held, requeued=requeued) for held, requeued in ((True, False), (False, True), (False, False))]
+    book: Any = pod.backlog.healing.book
+    book.items = lambda: iter([(Place(0, number), one) for number, one in enumerate(letters)])
+    assert status(pod).dead_letters.need_person is None, "what is not read yet is not 0"
+    pod.follower.caught_up = True
+
+    assert status(pod).dead_letters.need_person == 1
+
+
+@virtual
+async def test_a_list_has_its_name_and_is_paused_by_itself_or_with_its_vendor() -> None:
+    pod = well()
+    first, *rest = SETTINGS.vendors
+    named = structs.replace(first.makeas[0], name="Morgen\x07brev", paused=True)
+    vendors = (structs.replace(first, makeas=(named, *first.makeas[1:])), structs.replace(rest[0], paused=True), *rest[1:])
+    pod.settings = structs.replace(SETTINGS, vendors=vendors)
+    said = status(pod).lists
+
+    assert (said[0].name, said[0].paused) == (shown("Morgen\x07brev"), True)
+    assert "\x07" not in said[0].name
+    assert {one.vendor for one in said if one.paused} == {first.id, rest[0].id}
+    assert [one.paused for one in said if one.vendor == first.id].count(True) == 1
