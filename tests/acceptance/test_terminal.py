@@ -160,23 +160,21 @@ async def test_a_watched_screen_is_a_screen_of_its_own_without_colours_too() -> 
 # ---- The screen of --watch ----
 
 
-async def test_a_small_screen_keeps_the_state_and_says_what_is_left_out() -> None:
+async def test_a_small_screen_keeps_the_verdict_and_the_state_and_counts_what_is_left_out() -> None:
     gone = nobody()
     async with answering({"/status.json": STATUS}) as url:
-        _, screens = await watched("--url", url, "--url", gone, rows=10, columns=30)
-        whole = await piped("status", "--url", url)
+        _, screens = await watched("--url", url, "--url", gone, rows=16, columns=50)
 
     for screen in screens:
         drawn = re.sub("\x1b\\[[0-9;]*m", "", screen).split("\n")
-        assert {len(line) for line in drawn} == {30}, "nothing is left of what was drawn before"
+        assert {len(line) for line in drawn} == {50}, "nothing is left of what was drawn before"
         lines = [line.rstrip() for line in drawn]
-        assert len(lines) == 10
-        assert max(map(len, lines)) == 30
-        assert lines[0].endswith("…")
-        assert lines[0].startswith(gone)
-        assert lines[1].startswith("consuming  ")
-        left = 1 + len(whole.out.splitlines()) - 9
-        assert lines[-1] == f"… {left} more lines: make the win…"
+        assert len(lines) == 16
+        assert lines[0] == "trouble: pod-a is not a member of the group: it"
+        assert any(line.startswith("unknown: 1 of 2 pods silent") for line in lines)
+        assert any(line.startswith(gone) and line.endswith("…") for line in lines)
+        shown_gates = sum(line.startswith("account-") for line in lines)
+        assert any(line.endswith(f"+{30 - shown_gates} fine") for line in lines)
         assert screen.count("\x1b[0m") >= 2
 
 

@@ -13,7 +13,19 @@ from .told.words import LATE_S, ago
 from .tree import CauseStatus, GateStatus, ListStatus, PartitionStatus, Status
 from .verdict import Verdict
 
-__all__ = ["Cell", "Column", "Sheet", "Table", "Tone", "gates_table", "lists_table", "sheet", "waits_table"]
+__all__ = [
+    "Cell",
+    "Column",
+    "Sheet",
+    "Table",
+    "Tone",
+    "gates_table",
+    "lists_table",
+    "other_tables",
+    "partition_row",
+    "sheet",
+    "waits_table",
+]
 
 _CAUSES: Final = {
     "debounce": "a burst that may go on",
@@ -58,13 +70,13 @@ def sheet(status: Status, *, now: float) -> Sheet:
             waits_table(status),
             gates_table((one.name, one) for one in status.upstreams),
             _ordered(
-                "Partitions", _PARTITIONS, (_partition(one, now=now) for one in status.partitions), _SPARE_OF_PARTITIONS, "none of this pod"
+                "Partitions",
+                _PARTITIONS,
+                (partition_row(one, now=now) for one in status.partitions),
+                _SPARE_OF_PARTITIONS,
+                "none of this pod",
             ),
-            _table("Last failures", _FAILURES, _failures(status, now=now), empty="none since the start"),
-            _table("Others' rows from Sesamy", _FILTERS, _filters(status, now=now)),
-            _table("Unknown vendors", _UNKNOWN, _unknown(status)),
-            _table("Unknown answers, taken for done", _ANSWERS, _answers(status)),
-            _table("Unknown event types", _UNKNOWN_TYPES, _unknown_types(status)),
+            *other_tables(status, now=now),
         ),
         foot=f"version {status.build or '?'}, settings {status.settings_fingerprint or '?'}",
     )
@@ -100,6 +112,17 @@ def _ordered(title: str, heads: tuple[str, ...], rows: Iterable[Row], spare: tup
         empty=empty,
         kinds=tuple(one.kind for one in ordered),
         spare=tuple(heads.index(one) for one in spare),
+    )
+
+
+def other_tables(status: Status, *, now: float) -> tuple[Table, ...]:
+    """Return what failed, and what is not known; `now`: wall time (s)."""
+    return (
+        _table("Last failures", _FAILURES, _failures(status, now=now), empty="none since the start"),
+        _table("Others' rows from Sesamy", _FILTERS, _filters(status, now=now)),
+        _table("Unknown vendors", _UNKNOWN, _unknown(status)),
+        _table("Unknown answers, taken for done", _ANSWERS, _answers(status)),
+        _table("Unknown event types", _UNKNOWN_TYPES, _unknown_types(status)),
     )
 
 
@@ -201,7 +224,8 @@ def _gate(name: str, one: GateStatus) -> Row:
     )
 
 
-def _partition(one: PartitionStatus, *, now: float) -> Row:
+def partition_row(one: PartitionStatus, *, now: float) -> Row:
+    """Return one partition's row; `now`: wall time (s)."""
     is_late = one.oldest_open_at is not None and now - one.oldest_open_at > LATE_S
     stuck = "left out" if one.out else "paused" if one.paused else ""
     lag = one.lag

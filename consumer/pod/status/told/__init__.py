@@ -9,4 +9,5 @@ The words for what a status says, for page and terminal: pure, and the same for 
     pods         points of one pod: group, partitions, letters, what it does not know
     backlog      how much is to be done, and how long that takes at this rate
     merged       several pods as one
+    all_pods     several pods as one, as tables of words
 """
