@@ -18,7 +18,7 @@ from rich.text import Text
 from ...core.errors import Fatal
 from ...pod.status.tree import Status
 from .. import pods
-from ..console import as_json, config_option, examples, output_option, quiet_logs, run_async, settings_of, url_option
+from ..console import as_json, config_option, examples, output_option, quiet_logs, run_async, settings_of, url_dns_option, url_option
 from ..drawing import console, show, table, word
 from ..terminal import is_dumb
 from .fit import fitted
@@ -28,18 +28,24 @@ _Found = Mapping[str, Status | Fatal]
 
 
 @click.command(
-    "status", epilog=examples("status --url http://10.0.0.7:8080 --url http://10.0.0.8:8080", "status --watch --config /etc/consumer.toml")
+    "status",
+    epilog=examples(
+        "status --url http://10.0.0.7:8080 --url http://10.0.0.8:8080",
+        "status --url-dns consumer-headless:8080",
+        "status --watch --config /etc/consumer.toml",
+    ),
 )
 @config_option
 @output_option
 @url_option
+@url_dns_option
 @click.option("--watch", is_flag=True, help="Go on until stopped.")
 @click.option("--every", "every_s", type=click.FloatRange(0.5, 3600), default=5.0, show_default=True, metavar="S", help="With --watch.")
-def command(config: Path, output: str, *, urls: tuple[str, ...], watch: bool, every_s: float) -> int:
+def command(config: Path, output: str, *, urls: tuple[str, ...], names: tuple[str, ...], watch: bool, every_s: float) -> int:
     """Show what the pods say of themselves: lists, what waits and why, gates, partitions, failures."""
     with _stopped_in_peace() if watch else nullcontext():
         quiet_logs()
-        addresses = pods.named(urls) or pods.urls_of(settings_of(config))
+        addresses = pods.named(urls, names) or pods.urls_of(settings_of(config))
         if not watch:
             return run_async(_show_once, addresses, output)
         is_screen = output == "text" and sys.stdout.isatty() and not is_dumb()

@@ -79,3 +79,13 @@ def test_where_all_fits_nothing_is_counted() -> None:
 
     assert not any(line.startswith("+") for line in lines)
     assert lines[-1] == "version ?, settings ?"
+
+
+def test_one_table_of_trouble_is_whole_before_another_of_what_is_fine() -> None:
+    def of(kind: str, rows: int) -> Table:
+        return Table(title=kind, heads=("a",), rows=((Cell(kind),),) * rows, empty="", kinds=(kind,) * rows)
+
+    lines = screen(Parts(points=(Text("p"),), lines=(Text("l"),), tables=(of("late", 8), of("fine", 4))), height=14)
+
+    assert lines.count("late") == 9, "its title, and its rows"
+    assert lines[-1] == "fine: +4 fine"
