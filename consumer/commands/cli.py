@@ -30,7 +30,7 @@ COMMANDS: Final = {
     "local": Row("local", "Run the whole thing on this machine, and check the end state."),
     "replay": Row("replay.command", "Resync every user seen in a range of the topic, beside the running pods."),
     "run": Row("run", "Consume, debounce and resync until stopped."),
-    "status": Row("status", "Show what the pods say of themselves: lists, what waits and why, gates, partitions, failures."),
+    "status": Row("status.command", "Show what the pods say of themselves: lists, what waits and why, gates, partitions, failures."),
     "sync": Row("sync", "Resync these users of VENDOR now."),
 }
 

@@ -50,6 +50,13 @@ def url_option(command: _Command) -> _Command:
     return click.option("--url", "urls", multiple=True, help="A pod's admin address; repeatable. Default: that of the settings.")(command)
 
 
+def url_dns_option(command: _Command) -> _Command:
+    """Give a command `--url-dns`, repeatable, as `names`."""
+    return click.option(
+        "--url-dns", "names", multiple=True, metavar="NAME:PORT", help="A name that resolves to the addresses of all pods; repeatable."
+    )(command)
+
+
 class _Parsed(click.ParamType[Any]):
     """An option's value that one of our functions reads; its ValueError says what to write instead."""
 

@@ -1,6 +1,7 @@
 """Tables and bars, as `rich` draws them: as wide as they are, and plain where no terminal shows them."""
 
 import errno
+import io
 import os
 import sys
 import time
@@ -32,9 +33,15 @@ class _Console(Console):
 
 
 def console(*, err: bool = False) -> Console:
-    """Return what writes to stdout, or stderr: with colours on a terminal that takes them, and never reading markup."""
+    """
+    Return what writes to stdout, or stderr, with colours on a terminal that takes them.
+
+    It never reads markup, and writes `?` where the stream has no such character.
+    """
     stream = sys.stderr if err else sys.stdout
     is_terminal = stream.isatty()
+    if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+        stream.reconfigure(errors="replace")  # A name in other letters is no reason to show nothing.
     return _Console(
         file=stream,
         force_terminal=is_terminal,

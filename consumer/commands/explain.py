@@ -11,7 +11,18 @@ from ..core.errors import Exit
 from ..core.text import duration, printable
 from ..pod.status.tree import Explanation
 from . import pods
-from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, settings_of, url_option
+from .console import (
+    as_json,
+    check_users,
+    config_option,
+    examples,
+    output_option,
+    quiet_logs,
+    run_async,
+    settings_of,
+    url_dns_option,
+    url_option,
+)
 
 _PLACE: Final = re.compile("[0-9]+:[0-9]+")
 
@@ -20,13 +31,14 @@ _PLACE: Final = re.compile("[0-9]+:[0-9]+")
 @config_option
 @output_option
 @url_option
+@url_dns_option
 @click.argument("vendor")
 @click.argument("user")
-def command(config: Path, output: str, vendor: str, user: str, *, urls: tuple[str, ...]) -> int:
+def command(config: Path, output: str, vendor: str, user: str, *, urls: tuple[str, ...], names: tuple[str, ...]) -> int:
     """Say why USER of VENDOR is not synced yet, asked of the running pods."""
     quiet_logs()
     check_users((user,))
-    found = run_async(pods.explain, pods.named(urls) or pods.urls_of(settings_of(config)), vendor, user)
+    found = run_async(pods.explain, pods.named(urls, names) or pods.urls_of(settings_of(config)), vendor, user)
     if output == "json":
         as_json(found.best)
     else:

@@ -1,5 +1,7 @@
 """The running pods, asked over HTTP: what they say of themselves, and why a user is not synced yet."""
 
+import re
+import socket
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Final, TypeVar
@@ -13,6 +15,7 @@ from ..core.errors import Exit, Fatal, Retryable
 from ..pod.status.tree import Explanation, Status
 from ..resync.http.exchange import Http, encoded, met, session
 from ..settings.model import Settings
+from ..settings.rules import DNS
 
 _LIMIT_S: Final = 5.0
 _CAP_BYTES: Final = 4 * 1024 * 1024
@@ -25,6 +28,8 @@ _WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown-vendor": 
 _AT_WORK: Final = frozenset({"waiting", "due", "running", "owed", "parking"})
 """States that only the pod of the user's partition can be in."""
 _LIKE: Final = "wants an address like http://10.0.0.7:8080, with a path where a proxy has one before the pod"
+_NAME: Final = re.compile(r"([A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})):([0-9]{1,5})")
+_PORTS: Final = range(1, 65_536)
 _IPV4: Final = 4
 
 _Answer = TypeVar("_Answer", Status, Explanation)
@@ -44,17 +49,23 @@ class Explained(Struct, frozen=True, kw_only=True):
         return _is_own(self.best)
 
 
-def named(urls: Sequence[str]) -> list[str]:
+def named(urls: Sequence[str], names: Sequence[str] = ()) -> list[str]:
     """
     Return the addresses that were named, each once.
+
+    Of `names`, each `NAME:PORT`, it gives `dns://NAME:PORT`, which is looked up whenever it is asked.
 
     Raises:
         Fatal: one is none, or says more than where a pod is (64); the text does not quote it.
     """
+    for name in names:
+        found = _NAME.fullmatch(name)
+        if found is None or int(found[2]) not in _PORTS:
+            raise Fatal("--url-dns wants NAME:PORT, like consumer-headless:8080", code="no-address", status=Exit.USAGE)
     for url in urls:
         if wrong := _wrong(url):
             raise Fatal(f"--url {wrong}", code="no-address", status=Exit.USAGE)
-    return list(dict.fromkeys(url.rstrip("/") for url in urls))
+    return list(dict.fromkeys([*(url.rstrip("/") for url in urls), *(f"{DNS}{name}" for name in names)]))
 
 
 def _wrong(url: str) -> str:
@@ -118,20 +129,45 @@ def _is_own(one: Explanation) -> bool:
 
 
 async def statuses(urls: Sequence[str]) -> dict[str, Status | Fatal]:
-    """Ask all pods at once; return, by address, what each says, or that it says nothing."""
+    """Ask all pods at once; return, by address, what each says, or that it says nothing; a name that can't be looked up says nothing."""
     return await _ask_all(urls, "/status.json", {}, Status)
 
 
 async def _ask_all(urls: Sequence[str], path: str, params: Mapping[str, str], answer_type: type[_Answer]) -> dict[str, _Answer | Fatal]:
     found: dict[str, _Answer | Fatal] = {}
+    addresses = await _looked_up(urls)
 
     async def one(http: Http, url: str) -> None:
         found[url] = await _ask(http, url, path, params, answer_type)
 
     async with session(connections=_CONNECTIONS) as opened, anyio.create_task_group() as tasks:
-        for url in urls:
-            tasks.start_soon(one, Http(opened, upstream="pod", base_url=encoded(url), timeout_s=_LIMIT_S), url)
-    return {url: found[url] for url in urls}
+        for url, why in addresses.items():
+            if why is not None:
+                found[url] = why
+            else:
+                tasks.start_soon(one, Http(opened, upstream="pod", base_url=encoded(url), timeout_s=_LIMIT_S), url)
+    return {url: found[url] for url in addresses}
+
+
+async def _looked_up(urls: Sequence[str]) -> dict[str, Fatal | None]:
+    """Return each address once, in order, a name's in place of the name; a name that has none keeps its place, with why."""
+    found: dict[str, Fatal | None] = {}
+    for url in urls:
+        if not url.startswith(DNS):
+            found[url] = None
+            continue
+        name, _, port = url.removeprefix(DNS).rpartition(":")
+        try:
+            with anyio.fail_after(_LIMIT_S):
+                rows = await anyio.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)
+        except TimeoutError:
+            found[url] = _unusable(url, f"the name was not resolved within {_LIMIT_S:.0f} s: is the name server there?")
+        except (OSError, UnicodeError):
+            found[url] = _unusable(url, "the name can't be resolved: is it right, and is a pod running under it?")
+        else:
+            hosts = sorted({str(row[4][0]) for row in rows}, key=lambda host: (":" in host, host))
+            found |= {f"http://{f'[{host}]' if ':' in host else host}:{port}": None for host in hosts}
+    return found
 
 
 async def _ask(http: Http, url: str, path: str, params: Mapping[str, str], answer_type: type[_Answer]) -> _Answer | Fatal:

@@ -12,7 +12,18 @@ import anyio.to_thread
 import pytest
 from anyio.abc import ByteReceiveStream, Process, SocketAttribute
 
-from consumer.pod.status.tree import Explanation, GateStatus, OpenLetterStatus, OwedAccount, Status
+from consumer.pod.status.hour.shapes import LastHour
+from consumer.pod.status.tree import (
+    Explanation,
+    GateStatus,
+    GroupStatus,
+    LetterCounts,
+    ListStatus,
+    OpenLetterStatus,
+    OwedAccount,
+    PartitionStatus,
+    Status,
+)
 from tests.pods import answering, nobody
 from tests.terminal import LEAVE, Said, Terminal, command, environment, piped, shown
 
@@ -160,23 +171,21 @@ async def test_a_watched_screen_is_a_screen_of_its_own_without_colours_too() -> 
 # ---- The screen of --watch ----
 
 
-async def test_a_small_screen_keeps_the_state_and_says_what_is_left_out() -> None:
+async def test_a_small_screen_keeps_the_verdict_and_the_state_and_counts_what_is_left_out() -> None:
     gone = nobody()
     async with answering({"/status.json": STATUS}) as url:
-        _, screens = await watched("--url", url, "--url", gone, rows=10, columns=30)
-        whole = await piped("status", "--url", url)
+        _, screens = await watched("--url", url, "--url", gone, rows=16, columns=50)
 
     for screen in screens:
         drawn = re.sub("\x1b\\[[0-9;]*m", "", screen).split("\n")
-        assert {len(line) for line in drawn} == {30}, "nothing is left of what was drawn before"
+        assert {len(line) for line in drawn} == {50}, "nothing is left of what was drawn before"
         lines = [line.rstrip() for line in drawn]
-        assert len(lines) == 10
-        assert max(map(len, lines)) == 30
-        assert lines[0].endswith("…")
-        assert lines[0].startswith(gone)
-        assert lines[1].startswith("consuming  ")
-        left = 1 + len(whole.out.splitlines()) - 9
-        assert lines[-1] == f"… {left} more lines: make the win…"
+        assert len(lines) == 16
+        assert lines[0] == "trouble: pod-a is not a member of the group: it"
+        assert any(line.startswith("unknown: 1 of 2 pods silent") for line in lines)
+        assert any(line.startswith(gone) and line.endswith("…") for line in lines)
+        shown_gates = sum(line.startswith("account-") for line in lines)
+        assert any(line.endswith(f"+{30 - shown_gates} fine") for line in lines)
         assert screen.count("\x1b[0m") >= 2
 
 
@@ -273,3 +282,60 @@ async def test_another_command_that_is_interrupted_was_cut_off() -> None:
         await process.aclose()
 
     assert status == 75
+
+
+# ---- Terminals that can less ----
+
+
+NAMED: Final = Status(
+    state="consuming",
+    ready=True,
+    host="pod-a",
+    at=3600.0,
+    group=GroupStatus(generation=1, lease_left_s=9.0, topic_partitions=1),
+    partitions=(PartitionStatus(partition=0, position=1, end=1, committed=1),),
+    lists=(ListStatus(vendor="v", account="1", list="7", name="Lørdag 漢", last_write_at=3599.0),),
+    dead_letters=LetterCounts(open=0, need_person=0),
+    last_hour=LastHour(events=(1, 2, 3)),
+)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+async def test_a_terminal_of_few_characters_is_given_no_others(encoding: str) -> None:
+    async with answering({"/status.json": NAMED}) as url:
+        process = await anyio.run_process(
+            command("status", "--url", url), check=False, env=environment({"PYTHONIOENCODING": encoding, "LC_ALL": "C"})
+        )
+    text = process.stdout.decode(encoding)
+
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert text.startswith("fine: ")
+    assert "L?rdag ? (7)" in text or "Lørdag ? (7)" in text
+    assert ":+#" in text
+
+
+async def test_without_colours_the_words_alone_say_what_is_wrong() -> None:
+    async with answering({"/status.json": STATUS}) as url:
+        _, text = await shown("status", "--url", url, TERM="dumb", LANG="nb_NO.UTF-8")
+
+    assert "\x1b" not in text
+    assert text.startswith("trouble: pod-a is not a member of the group: it reads no events -> run `check --online`")
+
+
+async def test_several_pods_are_one_first_and_then_a_line_each() -> None:
+    async with answering({"/status.json": NAMED}) as one, answering({"/status.json": NAMED}) as two:
+        said = await piped("status", "--url", one, "--url", two)
+        data = await piped("status", "--url", one, "--url-dns", f"localhost:{two.rpartition(':')[2]}", "--output", "json")
+
+    lines = said.out.splitlines()
+    assert lines[0].startswith(f"notice: 1 of 1 partition held twice, number 0 by {one} and {two}")
+    assert lines[1] == "2 pods hold 1 of 1 partition, 1 of them by two"
+    assert [line.split("  ")[:2] for line in lines[-2:]] == [["consuming", one], ["consuming", two]]
+    assert [row["url"] for row in json.loads(data.out)][:2] == [one, two]
+
+
+async def test_a_name_that_is_none_ends_with_69() -> None:
+    said = await piped("status", "--url-dns", "no-such-name.invalid:8080")
+
+    assert (said.status, said.out) == (69, "")
+    assert "dns://no-such-name.invalid:8080: the name can't be resolved" in said.err

@@ -228,7 +228,9 @@ class Scene(Stage):
             status = await pod.status()
             assert status is not None
             for one in status.partitions:
-                self.recorder.record(Said(at=time.time(), pod=pod.name, name=f"lag of {one.partition}", value=one.lag, truth=0))
+                self.recorder.record(
+                    Said(at=time.time(), pod=pod.name, name=f"lag of {one.partition}", value=-1 if one.lag is None else one.lag, truth=0)
+                )
         self.recorder.record(Finished(at=time.time()))
 
     async def history(self) -> list[Operation]:

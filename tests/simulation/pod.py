@@ -138,5 +138,5 @@ class Pod:
         at, limit = anyio.current_time(), len(self._world.with_open_letters())  # Who is refused is tried again now and then.
         self._world.record(Bounded(at=at, pod=self.name, name="dirty users", value=status.users.dirty, limit=limit))
         for one in status.partitions:
-            self._world.say(self.name, f"lag of {one.partition}", one.lag, 0)
+            self._world.say(self.name, f"lag of {one.partition}", -1 if one.lag is None else one.lag, 0)
             self._world.say(self.name, f"committed of {one.partition}", one.committed, self._group.offsets[one.partition])

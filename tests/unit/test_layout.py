@@ -18,7 +18,7 @@ _WITHOUT: Final = {
     "commands/local.py": _BY_RUNNING_IT,
     "commands/replay/command.py": _BY_RUNNING_IT,
     "commands/run.py": _BY_RUNNING_IT,
-    "commands/status.py": _BY_RUNNING_IT,
+    "commands/status/command.py": _BY_RUNNING_IT,
     "commands/sync.py": _BY_RUNNING_IT,
     "commands/terminal.py": _BY_RUNNING_IT,
     "core/answers/snapshot.py": _ONLY_WORDS,

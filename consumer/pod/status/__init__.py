@@ -6,9 +6,10 @@ It changes nothing of the service, and shows no personal data.
     report    the status of now, made from the service
     tree      the shape of a status
     verdict   what is so and what to do, in one look
+    told/     the words for what a status says: the verdict, the lines, several pods as one
     explain   why one user is not synced yet
     tables    a status as tables of words, for page and terminal
-    letters_table  the open letters by group, and the commands that show and requeue them
+    passed_over   what was passed over, with the command that makes good for it
     page      a status as HTML
     gauges    a status as metrics
     server    probes, metrics and page over HTTP

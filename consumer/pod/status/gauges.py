@@ -64,7 +64,11 @@ def _of_partitions(partitions: Iterable[PartitionStatus]) -> Iterator[Metric]:
     rows: tuple[tuple[GaugeMetricFamily, Callable[[PartitionStatus], float | None]], ...] = (
         (gauge("partition_committed_offset", "Next record after a crash.", labels=["partition"]), lambda one: one.committed),
         (
-            gauge("partition_lag_records", "Records from the committed offset to the partition's end.", labels=["partition"]),
+            gauge(
+                "partition_lag_records",
+                "Records from the committed offset to the partition's end; absent: not known.",
+                labels=["partition"],
+            ),
             lambda one: one.lag,
         ),
         (gauge("partition_open_users", "Users with an uncovered event here.", labels=["partition"]), lambda one: one.open),

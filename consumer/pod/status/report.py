@@ -3,9 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from math import inf
-from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -13,25 +11,24 @@ import anyio
 from ...core.mapping.consent import Consent
 from ...core.model import AccountId
 from ...core.text import shown
-from ...core.unknown import Unknown
 from ...core.users.counts import Counts, Owed, count
 from ...settings.model import Account
 from ...telemetry.metrics import version
 from .hour.last_hour import Ring
-from .letters_table import letter_groups
+from .passed_over import ignored_filters, unknown_types, unknown_vendors
+from .told.letters import letter_groups
 from .tree import (
+    NOT_A_MEMBER,
+    TOPIC_MISSING,
     CauseStatus,
     GateStatus,
     GroupStatus,
-    IgnoredFilter,
     LetterCounts,
     LetterGroup,
     ListStatus,
     PartitionStatus,
     Status,
     UnknownAnswer,
-    UnknownType,
-    UnknownVendor,
     UserCounts,
 )
 
@@ -80,9 +77,9 @@ class Report:
             users=_users(service, seen),
             upstreams=_gates(service, seen, now),
             lists=_lists(service, seen, now),
-            unknown_vendors=_unknown(service),
-            unknown_types=_unknown_types(service),
-            ignored_filters=_ignored_filters(service),
+            unknown_vendors=unknown_vendors(service),
+            unknown_types=unknown_types(service),
+            ignored_filters=ignored_filters(service),
             dead_letters=self._letters(seen, writable=writable, readable=readable),
             recent_failures=tuple(sorted(service.resync.tally.failures.values(), key=lambda one: -one.last_at)),
             unknown_answers=tuple(
@@ -105,6 +102,7 @@ class Report:
             to_retry=seen.letters,
             unreadable=len(book.unreadable) if is_known else None,
             groups=self._letter_groups if is_known else (),
+            need_person=sum(one.needs_a_person for one in self._letter_groups if not one.unreadable) if is_known else None,
         )
 
     def _counted(self) -> Counts:
@@ -135,8 +133,8 @@ def _not_ready(service: "Service", *, writable: bool, readable: bool) -> tuple[s
     reasons = (
         ("starting", service.membership.state == "starting"),
         ("draining", service.membership.state == "draining"),
-        ("not a member of the group", not service.membership.assignment.joined),
-        ("the topic is missing", service.membership.assignment.watch.missing),
+        (NOT_A_MEMBER, not service.membership.assignment.joined),
+        (TOPIC_MISSING, service.membership.assignment.watch.missing),
         ("the dead-letter topic takes no letters", not writable),
         ("the dead-letter topic can't be read", not readable),
     )
@@ -167,46 +165,6 @@ def _users(service: "Service", seen: Counts) -> UserCounts:
     )
 
 
-def _unknown(service: "Service") -> tuple[UnknownVendor, ...]:
-    return tuple(
-        UnknownVendor(
-            vendor=shown(vendor),
-            events=one.events,
-            first_offset=str(one.first),
-            replay=f"sesamy-makeas replay --vendor {quote(shown(vendor))} {_from(one)}",
-        )
-        for vendor, one in service.unknown.seen.items()
-    )
-
-
-def _unknown_types(service: "Service") -> tuple[UnknownType, ...]:
-    types = service.unknown_types
-    return tuple(
-        UnknownType(
-            type=name,
-            events=one.events,
-            first_offset=str(one.first),
-            replay="" if types.are_taken else f"sesamy-makeas replay --unknown-types {_from(one)}",
-        )
-        for name, one in types.seen.items()
-    )
-
-
-def _ignored_filters(service: "Service") -> tuple[IgnoredFilter, ...]:
-    return tuple(
-        IgnoredFilter(vendor=one.vendor, resource=one.resource, found_at=one.found_at, obeyed_at=one.obeyed_at, replay=one.replay)
-        for one in service.up.filters.findings()
-    )
-
-
-def _from(one: Unknown) -> str:
-    """Return where to begin, on every partition: other pods have seen events of theirs."""
-    if one.since_ms < 0:
-        return f"--from-offset {one.first}"
-    at = datetime.fromtimestamp(min(one.since_ms / 1000, time.time()), tz=UTC)
-    return f"--from-time {at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
-
-
 def _live(service: "Service", now: float) -> bool:
     """Say whether the work lives: every part, every run, and polls and commits of a member, or else its tries to join."""
     if service.ended or service.workers.longest_s(now=now) >= _RUN_LATE_S:
@@ -233,6 +191,7 @@ def _partitions(service: "Service") -> tuple[PartitionStatus, ...]:
                 open=ledger.open_count(partition),
                 paused=intake is not None and (intake.paused or partition in intake.out),
                 oldest_open_at=None if oldest_ms is None else oldest_ms / 1000,
+                out=intake is not None and partition in intake.out,
             )
         )
     return tuple(rows)
@@ -297,4 +256,6 @@ def _list(service: "Service", account: Account, list_id: str, seen: Counts, now:
         left_out_s=round(door.left_out_s, 3),
         next_try_s=round(door.next_try_s, 3),
         contacts_without_status=consent.without_status,
+        name=shown(account.names.get(list_id, "")),
+        paused=list_id in account.paused or any(one.id == vendor and one.paused for one in service.settings.vendors),
     )

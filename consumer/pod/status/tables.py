@@ -1,20 +1,34 @@
 """The tables that a person is shown of a status, as words: the page and the terminal draw the same."""
 
-from collections.abc import Iterable, Iterator
-from typing import Final, Literal
+from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
 
 from ...core.text import age
-from .letters_table import HEADS as LETTERS
-from .letters_table import letter_rows
+from .told.cells import Cell, Column, Row, Table, Tone
+from .told.letters import HEADS as LETTERS
+from .told.letters import letter_rows
+from .told.lines import facts_of, lines_of, state_of
+from .told.weigh import of
+from .told.words import LATE_S, ago
 from .tree import CauseStatus, GateStatus, ListStatus, PartitionStatus, Status
 from .verdict import Verdict
 
-Tone = Literal["", "good", "mild", "bad"]
-_NAMED: Final = 5
-_LATE_S: Final = 900.0
-"""An event that waits for longer is shown as trouble."""
+__all__ = [
+    "Cell",
+    "Column",
+    "Sheet",
+    "Table",
+    "Tone",
+    "gates_table",
+    "lists_table",
+    "other_tables",
+    "partition_row",
+    "sheet",
+    "waits_table",
+]
+
 _CAUSES: Final = {
     "debounce": "a burst that may go on",
     "backoff": "the wait after a failure",
@@ -33,45 +47,6 @@ _GATES: Final = {
 }
 
 
-class Cell(Struct, frozen=True):
-    """One word or number, and how it is to be taken."""
-
-    text: str
-    tone: Tone = ""
-    past: tuple[float | None, ...] = ()
-    """The last hour by the minute (s), the newest last; a page draws it beside the text."""
-    link: str = ""
-    """An address of the settings, for a page."""
-
-
-class Column(Struct, frozen=True):
-    """What stands over the cells of a table."""
-
-    name: str
-    is_number: bool
-
-
-class Table(Struct, frozen=True, kw_only=True):
-    """One table; a head that ends with `#` stands over numbers."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    empty: str
-    """What to say where there is no row; empty: leave the table out."""
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """Return its columns, in order."""
-        return tuple(Column(head.rstrip("#"), head.endswith("#")) for head in self.heads)
-
-    @property
-    def placed(self) -> Iterator[tuple[tuple[Column, Cell], ...]]:
-        """Give its rows, each cell with its column."""
-        columns = self.columns
-        return (tuple(zip(columns, row, strict=True)) for row in self.rows)
-
-
 class Sheet(Struct, frozen=True, kw_only=True):
     """All that is shown."""
 
@@ -79,90 +54,36 @@ class Sheet(Struct, frozen=True, kw_only=True):
     lines: tuple[Cell, ...]
     tables: tuple[Table, ...]
     foot: str
-    verdict: Verdict = Verdict(level="fine")
+    verdict: Verdict
+    """What is so and what to do: shown first."""
+    facts: tuple[Cell, ...] = ()
+    """Those of the lines that the verdict does not say better."""
 
 
 def sheet(status: Status, *, now: float) -> Sheet:
     """Return what to show; `now`: wall time (s)."""
+    verdict, state = of({"": status}, now=now), state_of(status)
     return Sheet(
-        state=_state(status),
-        lines=tuple(_lines(status, now=now)),
+        state=state if verdict.level == "fine" or state.tone != "good" else Cell(state.text),  # Green says that all is well.
+        lines=tuple(lines_of(status, now=now)),
+        facts=tuple(facts_of(status, now=now)),
+        verdict=verdict,
         tables=(
-            _table("Lists", _LISTS, _lists(status, now=now), empty="none in the settings"),
-            _table("What waits, and for what", _WAITS, (_wait(one) for one in status.users.causes if one.users), empty="nobody waits"),
-            _table("Gates", _UPSTREAMS, (_gate(one) for one in status.upstreams), empty="none in the settings"),
+            lists_table(status, now=now),
+            waits_table(status),
+            gates_table((one.name, one) for one in status.upstreams),
             _table("Letters", LETTERS, (tuple(map(Cell, row)) for row in letter_rows(status.dead_letters))),
-            _table("Partitions", _PARTITIONS, (_partition(one, now=now) for one in status.partitions), empty="none of this pod"),
-            _table("Last failures", _FAILURES, _failures(status, now=now), empty="none since the start"),
-            _table("Others' rows from Sesamy", _FILTERS, _filters(status, now=now)),
-            _table("Unknown vendors", _UNKNOWN, _unknown(status)),
-            _table("Unknown answers, taken for done", _ANSWERS, _answers(status)),
-            _table("Unknown event types", _UNKNOWN_TYPES, _unknown_types(status)),
+            _ordered(
+                "Partitions",
+                _PARTITIONS,
+                (partition_row(one, now=now) for one in status.partitions),
+                _SPARE_OF_PARTITIONS,
+                "none of this pod",
+            ),
+            *other_tables(status, now=now),
         ),
         foot=f"version {status.build or '?'}, settings {status.settings_fingerprint or '?'}",
     )
-
-
-def _named(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _ago(at: float, *, now: float) -> str:
-    return f"{age(now - at)} ago"
-
-
-def _state(status: Status) -> Cell:
-    word = status.state if status.ready or status.state != "consuming" else "not ready"
-    reasons = [one for one in status.not_ready if one != status.state]
-    why = f": {', '.join(reasons)}" if reasons else ""
-    return Cell(word + why, "good" if status.ready else "bad" if status.state == "consuming" else "mild")
-
-
-def _lines(status: Status, *, now: float) -> Iterable[Cell]:
-    group, users, letters = status.group, status.users, status.dead_letters
-    up = f", up {age(now - status.started_at)}" if status.started_at else ""
-    yield Cell(f"{status.host or 'this pod'}: generation {group.generation}, lease {group.lease_left_s:.0f} s{up}")
-    if not status.live:
-        yield Cell("not live: something that should move does not", "bad")
-    if group.topic_partitions:
-        mine = len(status.partitions)
-        share = min((gate.rate_share for gate in status.upstreams), default=1.0)
-        yield Cell(f"{mine} of {group.topic_partitions} partitions: {share:.0%} of every limit")
-    yield from _trouble(status)
-    full = users.limit > 0 and users.dirty >= users.limit
-    yield Cell(f"{users.dirty:,} users dirty, at most {users.limit:,}{': nothing is read for now' if full else ''}", "bad" if full else "")
-    again = f", {letters.to_retry:,} of this pod's to be tried again" if letters.to_retry else ""
-    oldest = f", the oldest for {age(letters.oldest_s)}" if letters.open and letters.oldest_s is not None else ""
-    known = "letters open: not known" if letters.open is None else f"{letters.open:,} letters open{oldest}"
-    known += f", {letters.unreadable:,} of records that can't be read" if letters.unreadable else ""
-    said = f"{known}{again}; {letters.written:,} written by this pod, {letters.waiting:,} waiting"
-    lost = ["takes none"] * (not letters.writable) + ["can't be read"] * (not letters.readable)
-    yield Cell(f"{said}{': the dead-letter topic ' if lost else ''}{' and '.join(lost)}", "bad" if lost else "")
-
-
-def _trouble(status: Status) -> Iterable[Cell]:
-    """Give what one must not miss, however long the tables are."""
-    shut = [one.name for one in status.upstreams if one.state != "open"]
-    if shut:
-        yield Cell(f"{_named(len(shut), 'gate')} not open: {_some(shut)}", "bad")
-    left_out = [f"{one.vendor} {one.list}" for one in status.lists if one.door != "open"]
-    if left_out:
-        yield Cell(f"{_named(len(left_out), 'list')} left out, refusing everybody: {_some(left_out)}", "bad")
-    late = [f"{one.vendor} {one.list}" for one in status.lists if (one.oldest_due_s or 0.0) > _LATE_S]
-    if late:
-        yield Cell(f"{_named(len(late), 'list')} with an event that has waited for more than {age(_LATE_S)}: {_some(late)}", "bad")
-    if status.ignored_filters:
-        whose = list(dict.fromkeys(one.vendor for one in status.ignored_filters))
-        yield Cell(f"others' rows were taken for a user's, so what was written may be wrong, below: {_some(whose)}", "bad")
-    if status.unknown_vendors:
-        yield Cell(f"{_named(len(status.unknown_vendors), 'vendor')} that the settings don't know, below", "mild")
-    if passed_over := sum(bool(one.replay) for one in status.unknown_types):
-        yield Cell(f"{_named(passed_over, 'event type')} that we don't know, passed over, below", "mild")
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 # ---- Tables ----
@@ -171,6 +92,9 @@ _LISTS: Final = ("vendor", "account", "list", "last write", "fresh after", "olde
 _WAITS: Final = ("cause", "waits for", "users#", "oldest event")
 _UPSTREAMS: Final = ("upstream", "gate", "why", "shut for", "next try in", "held#", "users due#", "in use#", "share of limits#")
 _PARTITIONS: Final = ("partition#", "next#", "end#", "committed#", "lag#", "open users#", "oldest open", "")
+_SPARE_OF_LISTS: Final = ("fresh after", "account", "last write", "vendor", "oldest pending", "users owed#")
+_SPARE_OF_GATES: Final = ("in use#", "share of limits#", "users due#", "next try in", "held#", "why")
+_SPARE_OF_PARTITIONS: Final = ("next#", "end#", "committed#", "open users#", "oldest open")
 _FAILURES: Final = ("upstream", "code", "times#", "last", "it said")
 _ANSWERS: Final = ("upstream", "operation", "fields", "times#")
 _FILTERS: Final = ("vendor", "of", "found", "well again", "makes good, once it is well")
@@ -182,6 +106,45 @@ def _table(title: str, heads: tuple[str, ...], rows: Iterable[tuple[Cell, ...]],
     return Table(title=title, heads=heads, rows=tuple(rows), empty=empty)
 
 
+def _ordered(title: str, heads: tuple[str, ...], rows: Iterable[Row], spare: tuple[str, ...], empty: str) -> Table:
+    """Make a table with its troubled rows first; rows of one rank stay in their order."""
+    ordered = sorted(rows, key=lambda one: one.rank)
+    return Table(
+        title=title,
+        heads=heads,
+        rows=tuple(one.cells for one in ordered),
+        empty=empty,
+        kinds=tuple(one.kind for one in ordered),
+        spare=tuple(heads.index(one) for one in spare),
+    )
+
+
+def other_tables(status: Status, *, now: float) -> tuple[Table, ...]:
+    """Return what failed, and what is not known; `now`: wall time (s)."""
+    return (
+        _table("Last failures", _FAILURES, _failures(status, now=now), empty="none since the start"),
+        _table("Others' rows from Sesamy", _FILTERS, _filters(status, now=now)),
+        _table("Unknown vendors", _UNKNOWN, _unknown(status)),
+        _table("Unknown answers, taken for done", _ANSWERS, _answers(status)),
+        _table("Unknown event types", _UNKNOWN_TYPES, _unknown_types(status)),
+    )
+
+
+def lists_table(status: Status, *, now: float) -> Table:
+    """Return the lists, those in trouble first; `now`: wall time (s)."""
+    return _ordered("Lists", _LISTS, _lists(status, now=now), _SPARE_OF_LISTS, "none in the settings")
+
+
+def waits_table(status: Status) -> Table:
+    """Return what users wait for."""
+    return _table("What waits, and for what", _WAITS, (_wait(one) for one in status.users.causes if one.users), empty="nobody waits")
+
+
+def gates_table(gates: Iterable[tuple[str, GateStatus]]) -> Table:
+    """Return gates, each with the name to show, those that are not open first."""
+    return _ordered("Gates", _UPSTREAMS, (_gate(name, one) for name, one in gates), _SPARE_OF_GATES, "none in the settings")
+
+
 def _n(number: int) -> Cell:
     return Cell(f"{number:,}")
 
@@ -191,15 +154,28 @@ def _offset(number: int) -> Cell:
 
 
 def _late(seconds: float | None) -> Cell:
-    return Cell(age(seconds), "bad" if seconds is not None and seconds > _LATE_S else "")
+    return Cell(age(seconds), "bad" if seconds is not None and seconds > LATE_S else "")
 
 
-def _lists(status: Status, *, now: float) -> Iterable[tuple[Cell, ...]]:
+def _lists(status: Status, *, now: float) -> Iterable[Row]:
     gates = {one.name: one for one in status.upstreams}
     past = {(one.vendor, one.account, one.list): one.freshness_s for one in (status.last_hour.lists if status.last_hour else ())}
     for one in status.lists:
         way = _way(gates.get(f"sesamy:{one.vendor}"), gates.get(one.account))
-        yield *_list(one, past.get((one.vendor, one.account, one.list), ()), now=now), way if one.door == "open" else _left_out(one)
+        is_late = one.oldest_due_s is not None and one.oldest_due_s > LATE_S
+        if one.paused:
+            last, rank, kind = Cell("paused in the settings", "mild"), 3, "paused"
+        elif one.door != "open":
+            last, rank, kind = _left_out(one), 1, "left out"
+        elif way.tone != "good":
+            last, rank, kind = way, 0, "stopped"
+        else:
+            last, rank, kind = (
+                way,
+                2 if is_late else 4 if one.owed_users else 5,
+                "late" if is_late else "owed" if one.owed_users else "fine",
+            )
+        yield Row((*_list(one, past.get((one.vendor, one.account, one.list), ()), now=now), last), rank, kind)
 
 
 def _way(*gates: GateStatus | None) -> Cell:
@@ -218,11 +194,11 @@ def _left_out(one: ListStatus) -> Cell:
 
 
 def _list(one: ListStatus, past: tuple[float | None, ...], *, now: float) -> tuple[Cell, ...]:
-    written = "none yet" if one.last_write_at is None else _ago(one.last_write_at, now=now)
+    written = "none yet" if one.last_write_at is None else ago(one.last_write_at, now=now)
     return (
         Cell(one.vendor),
         Cell(one.account),
-        Cell(one.list),
+        Cell(one.title),
         Cell(written),
         Cell(age(one.freshness_last_s), past=past),
         _late(one.oldest_pending_s),
@@ -234,11 +210,11 @@ def _wait(one: CauseStatus) -> tuple[Cell, ...]:
     return Cell(one.cause, "mild" if one.cause == "held" else ""), Cell(_CAUSES.get(one.cause, "")), _n(one.users), _late(one.oldest_s)
 
 
-def _gate(one: GateStatus) -> tuple[Cell, ...]:
+def _gate(name: str, one: GateStatus) -> Row:
     tone: Tone = "good" if one.state == "open" else "mild" if one.state == "probing" else "bad"
     shut = one.state != "open"
-    return (
-        Cell(one.name),
+    cells = (
+        Cell(name),
         Cell(one.state, tone),
         Cell(f"{one.cause}: {_GATES[one.cause]}" if one.cause else ""),
         Cell(age(one.closed_s) if shut else ""),
@@ -248,30 +224,39 @@ def _gate(one: GateStatus) -> tuple[Cell, ...]:
         _n(one.in_use),
         Cell(f"{one.rate_share:.0%}"),
     )
+    return Row(
+        cells, {"closed": 0, "probing": 1, "open": 2}[one.state], {"closed": "shut", "probing": "probing", "open": "fine"}[one.state]
+    )
 
 
-def _partition(one: PartitionStatus, *, now: float) -> tuple[Cell, ...]:
-    return (
+def partition_row(one: PartitionStatus, *, now: float) -> Row:
+    """Return one partition's row; `now`: wall time (s)."""
+    is_late = one.oldest_open_at is not None and now - one.oldest_open_at > LATE_S
+    stuck = "left out" if one.out else "paused" if one.paused else ""
+    lag = one.lag
+    kind = stuck or ("unknown" if lag is None or one.position < 0 else "late" if is_late else "behind" if lag else "fine")
+    cells = (
         Cell(str(one.partition)),
         _offset(one.position),
         _offset(one.end),
         _offset(one.committed),
-        _n(one.lag),
+        Cell("?") if lag is None else _n(lag),
         _n(one.open),
         Cell("") if one.oldest_open_at is None else _late(now - one.oldest_open_at),
-        Cell("paused", "mild") if one.paused else Cell(""),
+        Cell(stuck, "" if not stuck else "bad" if one.out else "mild"),
     )
+    return Row(cells, ("left out", "paused", "unknown", "late", "behind", "fine").index(kind), kind)
 
 
 def _failures(status: Status, *, now: float) -> Iterable[tuple[Cell, ...]]:
     for one in status.recent_failures:
-        yield Cell(one.upstream), Cell(one.code), _n(one.count), Cell(_ago(one.last_at, now=now)), Cell(one.said)
+        yield Cell(one.upstream), Cell(one.code), _n(one.count), Cell(ago(one.last_at, now=now)), Cell(one.said)
 
 
 def _filters(status: Status, *, now: float) -> Iterable[tuple[Cell, ...]]:
     for one in status.ignored_filters:
-        well = Cell("not yet", "bad") if one.obeyed_at is None else Cell(_ago(one.obeyed_at, now=now))
-        yield Cell(one.vendor), Cell(one.resource), Cell(_ago(one.found_at, now=now)), well, Cell(one.replay)
+        well = Cell("not yet", "bad") if one.obeyed_at is None else Cell(ago(one.obeyed_at, now=now))
+        yield Cell(one.vendor), Cell(one.resource), Cell(ago(one.found_at, now=now)), well, Cell(one.replay)
 
 
 def _unknown(status: Status) -> Iterable[tuple[Cell, ...]]:

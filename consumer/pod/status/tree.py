@@ -1,10 +1,11 @@
 """The tree of what a pod says of itself, frozen: for `/status.json`, the page, the probes and the metrics. No personal data."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from ...core.model import Failure, GateCause
+from .hour.shapes import LastHour
 
 
 class GroupStatus(Struct, frozen=True, kw_only=True):
@@ -29,11 +30,18 @@ class PartitionStatus(Struct, frozen=True, kw_only=True):
     paused: bool = False
     oldest_open_at: float | None = None
     """Wall time (s) of the oldest such event; None: there is none."""
+    out: bool = False
+    """Left out: its records can't be fetched; it is tried every minute."""
 
     @property
-    def lag(self) -> int:
-        """Return how many records stand between what is committed and the end."""
-        return max(0, self.end - self.committed) if min(self.end, self.committed) >= 0 else 0
+    def lag(self) -> int | None:
+        """Return how many records stand between what is committed and the end; None: not known."""
+        return max(0, self.end - self.committed) if min(self.end, self.committed) >= 0 else None
+
+    @property
+    def unread(self) -> int | None:
+        """Return how many records stand between the next one to read and the end; None: not known."""
+        return max(0, self.end - self.position) if min(self.end, self.position) >= 0 else None
 
 
 class CauseStatus(Struct, frozen=True, kw_only=True):
@@ -104,6 +112,15 @@ class ListStatus(Struct, frozen=True, kw_only=True):
     next_try_s: float = 0.0
     contacts_without_status: int = 0
     """Known contacts of the account that showed none, where so many did (from 20 on) and none ever showed one; else 0."""
+    name: str = ""
+    """For people, from the settings; empty: it has none."""
+    paused: bool = False
+    """Nothing is written to it for now, as the settings of the list or of its vendor want it."""
+
+    @property
+    def title(self) -> str:
+        """Return how people are told of it: `Morgenbrev (1466)`, or the id alone."""
+        return f"{self.name} ({self.list})" if self.name else self.list
 
 
 class UnknownVendor(Struct, frozen=True, kw_only=True):
@@ -177,6 +194,8 @@ class LetterCounts(Struct, frozen=True, kw_only=True):
     """Letters of records that can't be read, beside `open`: only retention takes them. Counted up to 10,000; None: not known."""
     groups: tuple[LetterGroup, ...] = ()
     """Those that are open or unreadable, of all pods' partitions, the largest groups first."""
+    need_person: int | None = None
+    """Of the open ones, those that nobody tries again until an operator asks; None: not known."""
 
 
 class UnknownAnswer(Struct, frozen=True, kw_only=True):
@@ -189,28 +208,8 @@ class UnknownAnswer(Struct, frozen=True, kw_only=True):
     count: int
 
 
-class ListHour(Struct, frozen=True, kw_only=True):
-    """The last hour of one list."""
-
-    vendor: str = ""
-    account: str = ""
-    list: str = ""
-    freshness_s: tuple[float | None, ...] = ()
-    """By the minute, the newest last; None: nothing was written and nothing due, or not known."""
-
-
-class LastHour(Struct, frozen=True, kw_only=True):
-    """The last hour of this pod, by the minute, the newest last; None: not known."""
-
-    step_s: float = 60.0
-    events: tuple[int | None, ...] = ()
-    """Records read."""
-    resyncs: tuple[int | None, ...] = ()
-    """Runs ended."""
-    dirty: tuple[int | None, ...] = ()
-    """Users that were dirty when the minute ended."""
-    lists: tuple[ListHour, ...] = ()
-    """Of the first 200 lists."""
+NOT_A_MEMBER: Final = "not a member of the group"
+TOPIC_MISSING: Final = "the topic is missing"
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -241,7 +240,12 @@ class Status(Struct, frozen=True, kw_only=True):
     unknown_answers: tuple[UnknownAnswer, ...] = ()
     settings_fingerprint: str = ""
     last_hour: LastHour | None = None
-    """None: no minute has ended yet."""
+    """None: not known."""
+
+    @property
+    def is_member(self) -> bool:
+        """Say whether the pod is a member of the consumer group."""
+        return self.group.generation >= 0 and NOT_A_MEMBER not in self.not_ready
 
 
 class OwedAccount(Struct, frozen=True, kw_only=True):

@@ -3,12 +3,14 @@
 from contextlib import AsyncExitStack
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 
 from consumer.commands import pods as ask
 from consumer.core.errors import Fatal
 from consumer.pod.status.tree import Explanation, Status
+from consumer.sandbox.ports import free_port
 from tests.pods import answering, nobody
 from tests.unit.telemetry.test_metrics import settings
 
@@ -144,3 +146,45 @@ async def test_what_can_not_be_read_is_said_and_not_quoted(body: bytes, said: st
         assert error.status == 69
         assert said in str(error)
         assert CANARY not in str(error)
+
+
+# ---- Names that stand for all pods ----
+
+
+@pytest.mark.parametrize("name", ["pods", "pods:0", "pods:65536", "pods:http", f"{CANARY}@pods:80", f"http://{CANARY}:80", ":80", "a b:80"])
+def test_a_name_is_a_name_and_a_port(name: str) -> None:
+    with pytest.raises(Fatal, match="--url-dns wants NAME:PORT") as caught:
+        ask.named([], [name])
+
+    assert caught.value.status == 64
+    assert CANARY not in str(caught.value)
+
+
+async def test_a_name_stands_for_all_its_addresses_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+
+    async def resolved(name: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        hosts = {"pods": ("::1", "127.0.0.2", "127.0.0.1", "127.0.0.1")}[name]
+        return [(0, 0, 0, "", (host, port)) for host in hosts]
+
+    monkeypatch.setattr(anyio, "getaddrinfo", resolved)
+    found = await ask.statuses(ask.named([f"http://127.0.0.1:{port}"], [f"pods:{port}"]))
+
+    assert [*found] == [f"http://127.0.0.1:{port}", f"http://127.0.0.2:{port}", f"http://[::1]:{port}"]
+
+
+async def test_a_real_name_is_resolved_and_asked() -> None:
+    async with answering({"/status.json": Status(host="a")}) as url:
+        found = await ask.statuses(ask.named([], [f"localhost:{url.rpartition(':')[2]}"]))
+
+    assert isinstance(found[url], Status)
+
+
+async def test_a_name_that_is_none_is_said_plainly_and_ends_with_69() -> None:
+    ((urls, one),) = (await ask.statuses(ask.named([], ["no-such-name.invalid:8080"]))).items()
+
+    assert isinstance(one, Fatal)
+    assert (urls, one.status) == ("dns://no-such-name.invalid:8080", 69)
+    assert "can't be resolved" in str(one)
+    with pytest.raises(Fatal, match="can't be resolved"):
+        await ask.explain(ask.named([], ["no-such-name.invalid:8080"]), "v", "u")

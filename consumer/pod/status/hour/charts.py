@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from ....core.text import age
-from ..tree import LastHour
+from .shapes import LastHour
 
 HEIGHT: Final = 20
 """Of the picture, whose width is the number of minutes; it is stretched to its place."""

@@ -5,7 +5,8 @@ from typing import Final, TypeVar
 
 from msgspec import Struct, structs
 
-from ..tree import LastHour, ListHour, ListStatus, Status
+from ..tree import ListStatus, Status
+from .shapes import LastHour, ListHour
 
 STEP_S: Final = 60.0
 MINUTES: Final = 60

@@ -3,7 +3,7 @@
 from prometheus_client import generate_latest
 
 from consumer.pod.status.gauges import Scrape, gauges
-from consumer.pod.status.tables import _lines
+from consumer.pod.status.told.lines import lines_of
 from consumer.pod.status.tree import CauseStatus, GateStatus, LetterCounts, ListStatus, PartitionStatus, Status, UserCounts
 from consumer.telemetry.metrics import Metrics
 from tests.unit.telemetry.test_metrics import samples, settings
@@ -16,6 +16,8 @@ def test_the_state_is_pulled_as_gauges() -> None:
         partitions=(
             PartitionStatus(partition=0, position=9, end=12, committed=5, open=2, paused=True, oldest_open_at=950.0),
             PartitionStatus(partition=1),
+            PartitionStatus(partition=2, end=12),
+            PartitionStatus(partition=3, position=9, committed=9),
         ),
         upstreams=(GateStatus(name="1001", kind="makeas", state="closed", cause="denied", closed_s=7, waiting_users=4, held_users=3),),
         lists=(
@@ -32,7 +34,8 @@ def test_the_state_is_pulled_as_gauges() -> None:
     assert value("ready") == 1
     assert [value("dirty_users", cause=cause) for cause in ("debounce", "held")] == [6, 0]
     assert [value("oldest_dirty_timestamp_seconds", cause=cause) for cause in ("debounce", "held")] == [900, None]
-    assert (value("partition_lag_records", partition="0"), value("partition_lag_records", partition="1")) == (7, 0)
+    assert (value("partition_lag_records", partition="0"), value("partition_lag_records", partition="1")) == (7, None)
+    assert [value("partition_lag_records", partition=one) for one in "23"] == [None, None], "of a partition half known nothing is claimed"
     assert value("partition_paused", partition="0") == 1
     assert value("partition_oldest_open_timestamp_seconds", partition="0") == 950
     assert value("partition_oldest_open_timestamp_seconds", partition="1") is None
@@ -50,7 +53,7 @@ def told(letters: LetterCounts) -> tuple[str, list[float]]:
     """Return what page and terminal say of letters, and the gauge of open ones."""
     status = Status(dead_letters=letters)
     open_ = next(one for one in gauges(status, now=0.0) if one.name == "sesamy_makeas_dead_letters_open")
-    return [cell.text for cell in _lines(status, now=0.0)][-1], [sample.value for sample in open_.samples]
+    return [cell.text for cell in lines_of(status, now=0.0)][-1], [sample.value for sample in open_.samples]
 
 
 def test_open_letters_that_nobody_has_counted_are_not_none() -> None:

@@ -1,13 +1,16 @@
 """What a pod says of itself: of a service that was brought into each state by hand."""
 
 import time
+from types import SimpleNamespace
 from typing import Any, Final
 
 import anyio
 import pytest
+from msgspec import structs
 
 from consumer.core.events import decode
 from consumer.core.model import AccountId, Failure, Place, UserKey
+from consumer.core.text import shown
 from consumer.pod.service import Service
 from consumer.pod.status.report import Report
 from consumer.pod.status.tree import Status
@@ -128,7 +131,7 @@ async def test_a_partition_says_where_it_is_and_what_is_open_there() -> None:
     said = status(pod)
 
     rows = {one.partition: (one.position, one.end, one.committed, one.open, one.oldest_open_at, one.lag) for one in said.partitions}
-    assert rows == {1: (20, 90, 12, 1, 5.0, 78), 2: (10, -1, -1, 0, None, 0), 5: (10, -1, -1, 0, None, 0)}
+    assert rows == {1: (20, 90, 12, 1, 5.0, 78), 2: (10, -1, -1, 0, None, None), 5: (10, -1, -1, 0, None, None)}
     assert [one.partition for one in said.partitions] == [1, 2, 5]
     assert (said.group.generation, said.group.topic_partitions, said.group.lease_left_s) == (7, 8, 0)
 
@@ -160,33 +163,6 @@ async def test_failures_come_newest_first() -> None:
         pod.resync.tally.failures["1", code] = Failure(code=code, upstream="1", count=1, last_at=last_at)
 
     assert [one.code for one in status(pod).recent_failures] == ["b", "c", "a"]
-
-
-@virtual
-async def test_an_unknown_vendor_comes_with_the_command_that_makes_it_good_whatever_its_name() -> None:
-    pod = well()
-    pod.unknown.note("a; rm", 2, 7, at_ms=1_000_500)
-    pod.unknown.note("old", 1, 9, at_ms=-1)
-    pod.unknown_types.note("x#y", 0, 3, at_ms=2_000_000)
-    said = status(pod)
-
-    assert [one.replay for one in said.unknown_vendors] == [
-        "sesamy-makeas replay --vendor 'a; rm' --from-time 1970-01-01T00:16:40.500Z",
-        "sesamy-makeas replay --vendor old --from-offset 1:9",
-    ]
-    assert [one.replay for one in said.unknown_types] == ["sesamy-makeas replay --unknown-types --from-time 1970-01-01T00:33:20.000Z"]
-
-
-def test_a_time_that_is_ahead_of_ours_is_no_time_to_begin_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    @virtual
-    async def run() -> None:
-        monkeypatch.setattr(time, "time", lambda: 1000.0)
-        pod = well()
-        pod.unknown.note("v9", 0, 0, at_ms=9_999_999_999)
-        said = status(pod)
-        assert said.unknown_vendors[0].replay.endswith("--from-time 1970-01-01T00:16:40.000Z")
-
-    run()
 
 
 def test_the_oldest_event_of_each_cause_is_told_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,3 +221,41 @@ async def test_letters_are_grouped_and_unreadable_ones_counted_once_the_topic_ha
         ("http-422", account, 1, False),
         ("not-json", "", 1, True),
     ]
+
+
+async def test_a_partition_that_is_left_out_is_said_to_be() -> None:
+    pod = well()
+    for partition in (1, 2):
+        pod.backlog.ledger.begin(partition, 10)
+    intake: Any = SimpleNamespace(paused=False, out={2: 5.0}, polled_at=0.0)
+    pod.membership.intake = intake
+
+    assert [(one.out, one.paused) for one in status(pod).partitions] == [(False, False), (True, True)]
+
+
+@virtual
+async def test_only_letters_that_nothing_tries_again_need_a_person() -> None:
+    pod = well()
+    account, book = SETTINGS.accounts[0].user_id, pod.backlog.healing.book
+    read(book, Place(0, 0), *letter(account=account))
+    read(book, Place(0, 1), *letter(account=account, code="held"))
+    read(book, Place(0, 2), *letter(None, code="not-json", account=""))
+    assert status(pod).dead_letters.need_person is None, "what is not read yet is not 0"
+    pod.follower.caught_up = True
+
+    assert status(pod).dead_letters.need_person == 1
+
+
+@virtual
+async def test_a_list_has_its_name_and_is_paused_by_itself_or_with_its_vendor() -> None:
+    pod = well()
+    first, *rest = SETTINGS.vendors
+    named = structs.replace(first.makeas[0], name="Morgen\x07brev", paused=True)
+    vendors = (structs.replace(first, makeas=(named, *first.makeas[1:])), structs.replace(rest[0], paused=True), *rest[1:])
+    pod.settings = structs.replace(SETTINGS, vendors=vendors)
+    said = status(pod).lists
+
+    assert (said[0].name, said[0].paused) == (shown("Morgen\x07brev"), True)
+    assert "\x07" not in said[0].name
+    assert {one.vendor for one in said if one.paused} == {first.id, rest[0].id}
+    assert [one.paused for one in said if one.vendor == first.id].count(True) == 1

@@ -238,8 +238,8 @@ async def test_the_page_shows_it_all(pod: Pod) -> None:
         "held shut gates, and nothing else",
         "denied",
         "replay --vendor v --from-time 2026-11-24T08:00:00.000Z",
-        "1 gate not open: vendor",
-        "1 list with an event that has waited for more than 15 min: vendor 7",
+        "gate vendor not open: account vendor refuses the key",
+        "1 of 1 list late, 7: an event has waited since",
         "1 vendor that the settings don't know",
         "http-500",
         "abcdef012345",
@@ -264,7 +264,7 @@ async def test_all_pods_are_one_page_where_the_settings_name_them() -> None:
             code, text, answer = await ask(alone, "/all")
             assert (code, answer.headers["Content-Security-Policy"]) == (200, POLICY)
             assert "pod-b" in Parsed(text).words
-            assert "1 of 2 pods silent: 127.0.0.1:9" in Parsed(text).words
+            assert "1 of 2 pods silent, 127.0.0.1:9" in Parsed(text).words
             assert f'<a href="http://127.0.0.1:{port}/">' in (await ask(alone, "/"))[1]
         async with serving("127.0.0.1", 0, lambda: alone.status, CollectorRegistry()) as own:
             alone.base = f"http://127.0.0.1:{own}"

@@ -1,7 +1,7 @@
 """The pictures of the last hour: gaps where nothing is known, and all of it in words."""
 
 from consumer.pod.status.hour.charts import HEIGHT, charts, freshness
-from consumer.pod.status.tree import LastHour
+from consumer.pod.status.hour.shapes import LastHour
 
 NOON = 1_795_521_600.0
 """12:00 UTC."""

@@ -1,7 +1,8 @@
 """The last hour: each minute once, a gap where nobody looked, and no more memory than sixty of them."""
 
 from consumer.pod.status.hour.last_hour import LISTS, MINUTES, Look, Ring, look
-from consumer.pod.status.tree import LastHour, ListStatus, Status, UserCounts
+from consumer.pod.status.hour.shapes import LastHour
+from consumer.pod.status.tree import ListStatus, Status, UserCounts
 
 NOON = 1_795_521_600.0
 KEY = ("v", "1", "11")

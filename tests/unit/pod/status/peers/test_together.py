@@ -23,7 +23,8 @@ def test_each_pod_has_its_row_with_a_link_and_the_sums_are_of_all() -> None:
     shown = together({A: pod("pod-a", 0, 1, dirty=3), B: pod("pod-b", 2, dirty=1000)})
 
     assert shown.state == Cell("all pods: 2 of 2 answer", "good")
-    assert shown.lines == (Cell("1,003 users dirty, 3 of 4 partitions held by pods that answer"),)
+    assert shown.facts == (Cell("2 pods hold 3 of 4 partitions", "bad"),)
+    assert [table.title for table in shown.tables][:2] == ["Pods", "Lists"]
     assert [(row[0].text, row[1].link, row[4].text, row[5].text) for row in shown.tables[0].rows] == [
         ("pod-a", "http://a:1", "3", "2"),
         ("pod-b", "http://b:1", "1,000", "1"),
@@ -34,7 +35,7 @@ def test_a_silent_pod_makes_the_whole_unknown_and_is_named() -> None:
     shown = together({A: pod("pod-a"), B: "no answer (timeout)"})
 
     assert shown.verdict.level in {"unknown", "trouble"}
-    assert any(point.text == "1 of 2 pods silent: b:1" and point.cure for point in shown.verdict.points)
+    assert any(point.text.startswith("1 of 2 pods silent, b:1") and point.cure for point in shown.verdict.points)
     assert shown.state == Cell("all pods: 1 of 2 answer", "bad")
     assert [cell.text for cell in shown.tables[0].rows[1]][:4] == ["?", "b:1", "silent", "no answer (timeout)"]
 
@@ -42,5 +43,5 @@ def test_a_silent_pod_makes_the_whole_unknown_and_is_named() -> None:
 def test_no_pod_at_all_is_not_well() -> None:
     shown = together({})
 
-    assert [point.text for point in shown.verdict.points] == ["no pod is known yet"]
+    assert [point.text for point in shown.verdict.points] == ["no pod was asked"]
     assert shown.verdict.level == "unknown"

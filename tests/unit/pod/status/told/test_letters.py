@@ -2,7 +2,7 @@
 
 import shlex
 
-from consumer.pod.status.letters_table import HEADS, letter_groups, letter_rows
+from consumer.pod.status.told.letters import HEADS, letter_groups, letter_rows
 from consumer.pod.status.tree import LetterCounts, LetterGroup
 from tests.fakes.written import BO, book, letter
 from tests.simulation.settings import SETTINGS

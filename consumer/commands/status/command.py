@@ -3,13 +3,11 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Final
 
 import anyio
 import click
@@ -17,31 +15,37 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from ..core.errors import Fatal
-from ..pod.status.tables import Cell, sheet
-from ..pod.status.tree import Status
-from . import pods
-from .console import as_json, config_option, examples, output_option, quiet_logs, run_async, settings_of, url_option
-from .drawing import console, lines_of, show, table, word
-from .terminal import is_dumb
+from ...core.errors import Fatal
+from ...pod.status.tree import Status
+from .. import pods
+from ..console import as_json, config_option, examples, output_option, quiet_logs, run_async, settings_of, url_dns_option, url_option
+from ..drawing import console, show, table, word
+from ..terminal import is_dumb
+from .fit import fitted
+from .parts import COLOURS, Parts, drawn, parts
 
-_COLOURS: Final = {"": "", "good": "green", "mild": "yellow", "bad": "red"}
 _Found = Mapping[str, Status | Fatal]
 
 
 @click.command(
-    "status", epilog=examples("status --url http://10.0.0.7:8080 --url http://10.0.0.8:8080", "status --watch --config /etc/consumer.toml")
+    "status",
+    epilog=examples(
+        "status --url http://10.0.0.7:8080 --url http://10.0.0.8:8080",
+        "status --url-dns consumer-headless:8080",
+        "status --watch --config /etc/consumer.toml",
+    ),
 )
 @config_option
 @output_option
 @url_option
+@url_dns_option
 @click.option("--watch", is_flag=True, help="Go on until stopped.")
 @click.option("--every", "every_s", type=click.FloatRange(0.5, 3600), default=5.0, show_default=True, metavar="S", help="With --watch.")
-def command(config: Path, output: str, *, urls: tuple[str, ...], watch: bool, every_s: float) -> int:
+def command(config: Path, output: str, *, urls: tuple[str, ...], names: tuple[str, ...], watch: bool, every_s: float) -> int:
     """Show what the pods say of themselves: lists, what waits and why, gates, partitions, failures."""
     with _stopped_in_peace() if watch else nullcontext():
         quiet_logs()
-        addresses = pods.named(urls) or pods.urls_of(settings_of(config))
+        addresses = pods.named(urls, names) or pods.urls_of(settings_of(config))
         if not watch:
             return run_async(_show_once, addresses, output)
         is_screen = output == "text" and sys.stdout.isatty() and not is_dumb()
@@ -105,7 +109,7 @@ async def _watch_on_screen(urls: list[str], *, every_s: float) -> None:
     with Live(console=out, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as screen:
         while True:
             found = await pods.statuses(urls)
-            screen.update(_fitted(found, on=out), refresh=True)
+            screen.update(_on_screen(found, on=out), refresh=True)
             if not sys.stderr.isatty():  # Else it is on the screen already.
                 _complain(_silent(found))
             await anyio.sleep(every_s)
@@ -130,42 +134,38 @@ def _rows(found: _Found) -> list[dict[str, object]]:
 # ---- What is drawn ----
 
 
-def _fitted(found: _Found, *, on: Console) -> Group:
+def _on_screen(found: _Found, *, on: Console) -> Group:
     """Fill the screen, and no more of it than there is: what is wrong stands first."""
-    wrong = [word(str(one), _COLOURS["bad"]) for one in _silent(found)]
-    lines = [line for part in (*wrong, *_drawn(found)) for line in lines_of(part, on=on)]
-    width, height = on.size
-    if len(lines) > height:
-        left = len(lines) - (height - 1)
-        lines = [*lines[: height - 1], Text(f"… {left:,} more lines: make the window higher")]
-    for line in lines:
-        line.truncate(width, overflow="ellipsis")
-    return Group(*lines)
+    wrong = [word(str(one), COLOURS["bad"]) for one in _silent(found)]
+    return Group(*fitted(_parts(found, is_ascii=_is_ascii(on), width=on.width), wrong, on=on))
+
+
+def _parts(found: _Found, *, is_ascii: bool, width: int | None = None) -> Parts:
+    answers = {url: one for url, one in found.items() if not isinstance(one, Fatal)}
+    return parts(answers, [url for url in found if url not in answers], is_ascii=is_ascii, width=width)
+
+
+def _is_ascii(on: Console) -> bool:
+    return not on.encoding.startswith("utf")
 
 
 def _drawn(found: _Found) -> Iterator[RenderableType]:
-    answers = [(url, one) for url, one in found.items() if not isinstance(one, Fatal)]
-    for number, (url, one) in enumerate(answers):
-        if number:
-            yield Text()
-        yield from _pod(url, one)
-
-
-def _pod(url: str, one: Status) -> Iterator[RenderableType]:
-    shown = sheet(one, now=one.at or time.time())
-    yield _cell(shown.state).append_text(word(f"  {url}"))
-    yield from map(_cell, shown.lines)
-    for each in shown.tables:
+    """Draw all of it, as wide and as high as it is; nothing where no pod answered."""
+    if all(isinstance(one, Fatal) for one in found.values()):
+        return
+    what = _parts(found, is_ascii=_is_ascii(console()))
+    yield from what.points
+    yield from what.lines
+    for each in what.tables:
         if each.rows:
             yield Text()
             yield word(each.title, "bold")
-            yield table(each.heads, (tuple(map(_cell, row)) for row in each.rows))
+            yield table(each.heads, (tuple(map(drawn, row)) for row in each.rows))
         elif each.empty:
             yield Text()
             yield word(f"{each.title}: {each.empty}")
-    yield Text()
-    yield word(shown.foot)
-
-
-def _cell(cell: Cell) -> Text:
-    return word(cell.text, _COLOURS[cell.tone])
+    if what.pods or what.foot:
+        yield Text()
+    yield from what.pods
+    if what.foot:
+        yield word(what.foot)

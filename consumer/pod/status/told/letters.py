@@ -6,9 +6,9 @@ from typing import Final
 
 from msgspec import structs
 
-from ...core.letters.book import Letterbook
-from ...settings.model import Account
-from .tree import LetterCounts, LetterGroup
+from ....core.letters.book import Letterbook
+from ....settings.model import Account
+from ..tree import LetterCounts, LetterGroup
 
 HEADS: Final = ("code", "account", "lists", "need a person#", "heal alone#", "show them", "try them again, once mended")
 _LISTS: Final = 5

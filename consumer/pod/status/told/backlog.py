@@ -1,0 +1,59 @@
+"""The backlog: how much is to be done, and how long that takes at the rate of the last minutes."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+
+from ..hour.shapes import LastHour
+from ..tree import Status
+
+_STEPS: Final = 10
+"""So many of the last steps tell the rate."""
+_MINUTE_S: Final = 60.0
+
+
+class Backlog(Struct, frozen=True, kw_only=True):
+    """What is to be done, of one pod or of several."""
+
+    behind: int | None
+    """Events from what is committed to the end, where that is known; None: of no partition."""
+    unknown: int
+    """Partitions of which it is not known."""
+    dirty: int
+    to_do: int
+    """At most so many resyncs: of dirty users, and of events that are not read yet."""
+    per_minute: float | None
+    """Resyncs a minute of late; None: not known."""
+
+    @property
+    def left_s(self) -> float | None:
+        """Return after how long it is done at the latest, if nothing more comes; None: not known, or never at this rate."""
+        if not self.to_do:
+            return 0.0
+        return self.to_do / self.per_minute * _MINUTE_S if self.per_minute else None
+
+
+def backlog(statuses: Iterable[Status]) -> Backlog:
+    """Return the backlog of some pods together."""
+    statuses = [*statuses]
+    partitions = [one for status in statuses for one in status.partitions]
+    lags = [lag for one in partitions if (lag := one.lag) is not None]
+    rates = [_rate(one.last_hour) for one in statuses]
+    known = [one for one in rates if one is not None]
+    dirty = sum(one.users.dirty for one in statuses)
+    return Backlog(
+        behind=sum(lags) if lags else None,
+        unknown=sum(one.unread is None or one.lag is None for one in partitions),
+        dirty=dirty,
+        to_do=dirty + sum(one.unread or 0 for one in partitions),
+        per_minute=sum(known) if known and len(known) == len(rates) else None,
+    )
+
+
+def _rate(hour: LastHour | None) -> float | None:
+    """Return the resyncs a minute of the last known steps."""
+    if hour is None or hour.step_s <= 0:
+        return None
+    known = [one for one in hour.resyncs[-_STEPS:] if one is not None]
+    return sum(known) / len(known) * _MINUTE_S / hour.step_s if known else None

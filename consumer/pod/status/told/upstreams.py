@@ -1,0 +1,158 @@
+"""The points of gates and lists: which lists are stopped, left out, late or paused, why, and what to do."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from ....core.text import age
+from ..tree import GateStatus, ListStatus, Status
+from ..verdict import Level, Point
+from .merged import lists_of
+from .words import LATE_S, clock, named, since, some
+
+
+class _Told(Struct, frozen=True):
+    """How a cause is told; `{}` is the upstream."""
+
+    level: Level
+    why: str
+    cure: str
+    runbook: str
+
+
+_AGAIN: Final = "read below what it said, and ask those that run it; it is tried again by itself"
+_CAUSES: Final[Mapping[str, _Told]] = {
+    "breaker": _Told("trouble", "{} failed for five users in a row", _AGAIN, "SesamyMakeasGateShut"),
+    "absent": _Told(
+        "trouble",
+        "{} knew none of twenty users in a row",
+        "look whether base_url and client_id are this vendor's, with `check --online`",
+        "SesamyMakeasUsersUnknown",
+    ),
+    "filter": _Told(
+        "trouble",
+        "{} answers with others' rows, whoever is asked for",
+        "tell Sesamy, and run the replay command below once it is well again",
+        "SesamyMakeasFilterIgnored",
+    ),
+    "unproven": _Told(
+        "unknown",
+        "{} has not answered yet whether it heeds which user is asked for",
+        "wait for its first answer; if it does not come, see the log lines `the filter could not be asked about`",
+        "SesamyMakeasGateShut",
+    ),
+    "retry-after": _Told(
+        "notice", "{} asked us to wait", "wait; if it asks often, lower its limit in the settings", "SesamyMakeasRateLimited"
+    ),
+    "": _Told("trouble", "the gate of {} is not open", _AGAIN, "SesamyMakeasGateShut"),
+}
+_KEY: Final = "SesamyMakeasKeyRefused"
+
+
+def points(statuses: Mapping[str, Status], *, now: float) -> Iterator[Point]:
+    """Give the points of all gates and lists of some pods; `now`: wall time (s)."""
+    lists = [one for one in lists_of(statuses.values()) if not one.paused]
+    yield from _paused(lists_of(statuses.values()))
+    behind: set[tuple[str, str, str]] = set()
+    for (name, cause), shut in _shut(statuses).items():
+        stopped = [one for one in lists if name in (one.account, f"sesamy:{one.vendor}")]
+        behind.update(map(_key, stopped))
+        yield _stopped(name, cause, shut, stopped, of=len(lists), pods=len(statuses), now=now)
+    yield from _left_out(lists, now=now)
+    yield from _late([one for one in lists if one.door == "open" and _key(one) not in behind], of=len(lists), now=now)
+
+
+def _key(one: ListStatus) -> tuple[str, str, str]:
+    return one.vendor, one.account, one.list
+
+
+def _shut(statuses: Mapping[str, Status]) -> dict[tuple[str, str], list[GateStatus]]:
+    """Return the gates that are not open, of all pods, by name and cause."""
+    found: dict[tuple[str, str], list[GateStatus]] = defaultdict(list)
+    for status in statuses.values():
+        for one in status.upstreams:
+            if one.state != "open":
+                found[one.name, one.cause].append(one)
+    return found
+
+
+def _titles(lists: Sequence[ListStatus]) -> str:
+    return some([one.title for one in lists])
+
+
+def _of(number: int, of: int) -> str:
+    return f"{number:,} of {named(of, 'list')}"
+
+
+def _stopped(name: str, cause: str, shut: Sequence[GateStatus], lists: Sequence[ListStatus], *, of: int, pods: int, now: float) -> Point:
+    """Tell of one upstream that is not open, for one cause, on some pods."""
+    told, who = _told(name, cause), f"Sesamy, for {name.removeprefix('sesamy:')}," if name.startswith("sesamy:") else f"account {name}"
+    length_s, again_s = max(one.closed_s for one in shut), min(one.next_try_s for one in shut)
+    where = "" if len(shut) == pods else f", on {len(shut)} of {named(pods, 'pod')}"
+    subject = f"{_of(len(lists), of)} stopped {since(length_s, now=now)}{where}, {_titles(lists)}" if lists else f"gate {name} not open"
+    if any(one.state == "probing" for one in shut):
+        again = "; being tried now"
+    else:
+        again = f"; next try at {clock(now + again_s, now=now)}" if again_s > 0 else ""
+    return Point(level=told.level, text=f"{subject}: {told.why.format(who)}{again}", cure=told.cure, runbook=told.runbook)
+
+
+def _told(name: str, cause: str) -> _Told:
+    if cause != "denied":
+        return _CAUSES.get(cause, _CAUSES[""])
+    if name.startswith("sesamy:"):
+        vendor = name.removeprefix("sesamy:")
+        return _Told("trouble", "{} refuses the client", f"replace client_id and client_secret of vendor {vendor}", _KEY)
+    return _Told("trouble", "{} refuses the key", f"replace apiKey in makeas of account {name}", _KEY)
+
+
+def _paused(lists: Iterable[ListStatus]) -> Iterator[Point]:
+    if paused := [one for one in lists if one.paused]:
+        owed = sum(one.owed_users for one in paused)
+        yield Point(
+            level="notice",
+            text=f"{named(len(paused), 'list')} paused in the settings, {_titles(paused)}: {named(owed, 'user')} owed to {_them(paused)}",
+            cure="take `paused` out of the settings when it is to be written again",
+        )
+
+
+def _them(lists: Sequence[ListStatus]) -> str:
+    return "it" if len(lists) == 1 else "them"
+
+
+def _left_out(lists: Sequence[ListStatus], *, now: float) -> Iterator[Point]:
+    by_code: dict[str, list[ListStatus]] = defaultdict(list)
+    for one in lists:
+        if one.door != "open":
+            by_code[one.door_code].append(one)
+    for code, out in by_code.items():
+        length_s = max(one.left_out_s for one in out)
+        yield Point(
+            level="trouble",
+            text=f"{_of(len(out), len(lists))} left out {since(length_s, now=now)}, {_titles(out)}: every user is refused"
+            f"{f' ({code})' if code else ''}, and the account's other lists take them",
+            cure="ask `check --online` for the list; mend it at Make.as, or its listId in the settings",
+            runbook="SesamyMakeasListLeftOut",
+        )
+
+
+def _late(lists: Sequence[ListStatus], *, of: int, now: float) -> Iterator[Point]:
+    late = [one for one in lists if one.oldest_due_s is not None and one.oldest_due_s > LATE_S]
+    if late:
+        oldest_s = max(one.oldest_due_s or 0.0 for one in late)
+        yield Point(
+            level="trouble",
+            text=f"{_of(len(late), of)} late, {_titles(late)}: an event has waited {since(oldest_s, now=now)}, more than {age(LATE_S)}",
+            cure="see `What waits`: more is queued than the limits let through, or something holds it",
+            runbook="SesamyMakeasListBehind",
+        )
+    unwritten = [one for one in lists if one not in late and one.owed_users and one.last_write_at is None]
+    if unwritten:
+        owed = sum(one.owed_users for one in unwritten)
+        yield Point(
+            level="unknown",
+            text=f"{_of(len(unwritten), of)} not written yet since the start, {_titles(unwritten)}: {named(owed, 'user')} owed",
+            cure="wait for the first write",
+        )

@@ -1,0 +1,42 @@
+"""Words that all that is told has in common: numbers with their noun, some of many names, and times."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from ....core.text import age
+
+_NAMED: Final = 5
+LATE_S: Final = 900.0
+"""An event that waits for longer is shown as trouble."""
+_DAY_S: Final = 86_400.0
+
+
+def named(number: int, what: str) -> str:
+    """Return a number with its noun: `1 partition`, `1,200 partitions`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first few of many names, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def ago(at: float, *, now: float) -> str:
+    """Return how long ago a time was."""
+    return f"{age(now - at)} ago"
+
+
+def clock(at: float, *, now: float) -> str:
+    """Return a time of day in UTC, for the reader may be anywhere; with its date where that is not within a day of now."""
+    try:
+        moment = datetime.fromtimestamp(at, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return "?"
+    return f"{moment:%H:%M} UTC" if abs(now - at) < _DAY_S else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def since(length_s: float, *, now: float) -> str:
+    """Return since when, and for how long: `since 14:02 UTC (12 min)`."""
+    return f"since {clock(now - length_s, now=now)} ({age(length_s)})"

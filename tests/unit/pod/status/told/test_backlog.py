@@ -1,0 +1,37 @@
+"""How much is to be done, and how long that takes."""
+
+from msgspec import structs
+
+from consumer.pod.status.hour.shapes import LastHour
+from consumer.pod.status.told.backlog import backlog
+from consumer.pod.status.tree import UserCounts
+from tests.unit.pod.status.told.well import ROW, WELL, but
+
+BEHIND = but(
+    partitions=(structs.replace(ROW, position=50, end=110, committed=10), structs.replace(ROW, partition=1, end=-1)),
+    users=UserCounts(dirty=40, limit=100),
+    last_hour=LastHour(resyncs=(500, None, *([5] * 10))),
+)
+
+
+def test_known_lags_are_summed_and_the_unknown_are_counted() -> None:
+    found = backlog([BEHIND])
+
+    assert (found.behind, found.unknown, found.dirty) == (100, 1, 40)
+    assert backlog([but(partitions=(structs.replace(ROW, end=-1),))]).behind is None
+
+
+def test_it_takes_as_long_as_the_rate_of_the_last_minutes_says() -> None:
+    found = backlog([BEHIND])
+
+    assert (found.to_do, found.per_minute, found.left_s) == (100, 5.0, 1200.0)
+    assert backlog([BEHIND, BEHIND]).left_s == 1200.0
+
+
+def test_at_no_rate_or_an_unknown_one_nothing_is_promised() -> None:
+    never = structs.replace(BEHIND, last_hour=LastHour(resyncs=(0, 0)))
+    assert (backlog([never]).per_minute, backlog([never]).left_s) == (0.0, None)
+    for hour in (None, LastHour(), LastHour(resyncs=(None,))):
+        assert backlog([structs.replace(BEHIND, last_hour=hour)]).left_s is None
+    assert backlog([BEHIND, structs.replace(BEHIND, last_hour=None)]).per_minute is None
+    assert backlog([WELL]).left_s == 0.0

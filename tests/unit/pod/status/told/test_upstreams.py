@@ -1,0 +1,89 @@
+"""What is told of gates and lists: how many stopped, since when, which, why, and what to do."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from msgspec import structs
+
+from consumer.core.model import GateCause
+from consumer.pod.status.told.upstreams import points
+from consumer.pod.status.tree import Status
+from consumer.pod.status.verdict import Point
+from tests.unit.pod.status.told.well import GATE, LIST, NOW, OTHER, SESAMY, WELL, but
+
+
+def told(*statuses: Status) -> list[Point]:
+    return list(points({f"pod-{number}": one for number, one in enumerate(statuses)}, now=NOW))
+
+
+def shut(cause: Any, gate: Any = GATE, **fields: Any) -> Status:
+    changed = structs.replace(gate, state="closed", cause=cause, closed_s=720.0, **fields)
+    return but(upstreams=tuple(changed if one.name == gate.name else one for one in WELL.upstreams))
+
+
+def test_a_key_that_is_refused_is_told_with_its_list_its_time_and_its_cure() -> None:
+    (point,) = told(shut("denied"))
+
+    assert point == Point(
+        level="trouble",
+        text="1 of 2 lists stopped since 14:02 UTC (12 min), Morgenbrev (1466): account 1001 refuses the key",
+        cure="replace apiKey in makeas of account 1001",
+        runbook="SesamyMakeasKeyRefused",
+    )
+
+
+def test_a_vendor_that_is_shut_stops_its_lists_and_asks_for_its_client() -> None:
+    (point,) = told(shut("denied", SESAMY))
+
+    assert point.text == "2 of 2 lists stopped since 14:02 UTC (12 min), Morgenbrev (1466), 7: Sesamy, for v, refuses the client"
+    assert point.cure == "replace client_id and client_secret of vendor v"
+
+
+@pytest.mark.parametrize("cause", get_args(GateCause))
+@pytest.mark.parametrize("gate", [GATE, SESAMY])
+def test_each_cause_has_its_words_its_cure_and_a_chapter_that_is_there(cause: str, gate: Any) -> None:
+    (point,) = told(shut(cause, gate))
+    headings = (Path(__file__).parents[5] / "deploy" / "RUNBOOK.md").read_text()
+
+    assert point.level == {"retry-after": "notice", "unproven": "unknown"}.get(cause, "trouble")
+    assert point.cure
+    assert "{}" not in point.text
+    assert f"\n## {point.runbook}\n" in headings
+
+
+def test_the_words_of_the_causes_differ() -> None:
+    assert len({told(shut(cause))[0].text for cause in get_args(GateCause)}) == len(get_args(GateCause))
+
+
+def test_it_is_said_when_it_is_tried_again() -> None:
+    assert told(shut("retry-after", next_try_s=120.0))[0].text.endswith("asked us to wait; next try at 14:16 UTC")
+    probing = structs.replace(GATE, state="probing", cause="breaker")
+    assert told(but(upstreams=(probing,)))[0].text.endswith("; being tried now")
+
+
+def test_a_gate_that_only_some_pods_see_shut_is_one_point() -> None:
+    (point,) = told(shut("denied"), WELL, shut("denied"))
+
+    assert ", on 2 of 3 pods, Morgenbrev (1466): " in point.text
+
+
+def test_a_list_that_is_left_out_says_its_code() -> None:
+    (point,) = told(but(lists=(structs.replace(LIST, door="left-out", door_code="http-404", left_out_s=720.0), OTHER)))
+
+    assert point.text.startswith("1 of 2 lists left out since 14:02 UTC (12 min), Morgenbrev (1466): every user is refused (http-404)")
+    assert (point.level, point.runbook) == ("trouble", "SesamyMakeasListLeftOut")
+
+
+def test_a_list_is_late_after_a_quarter_of_an_hour_and_not_where_a_gate_tells_why() -> None:
+    late = (structs.replace(LIST, oldest_due_s=1200.0), structs.replace(OTHER, oldest_due_s=900.0))
+    (point,) = told(but(lists=late))
+    assert point.text == "1 of 2 lists late, Morgenbrev (1466): an event has waited since 13:54 UTC (20 min), more than 15 min"
+    assert [one.runbook for one in told(structs.replace(shut("denied"), lists=late))] == ["SesamyMakeasKeyRefused"]
+
+
+def test_a_list_that_is_paused_in_the_settings_is_a_notice_and_no_trouble() -> None:
+    paused = structs.replace(LIST, paused=True, owed_users=3, oldest_due_s=9000.0, door="left-out")
+    (point,) = told(but(lists=(paused, OTHER)))
+
+    assert (point.level, point.text) == ("notice", "1 list paused in the settings, Morgenbrev (1466): 3 users owed to it")
