@@ -18,6 +18,8 @@ from ...core.users.counts import Counts, Owed, count
 from ...settings.model import Account
 from ...telemetry.metrics import version
 from .tree import (
+    NOT_A_MEMBER,
+    TOPIC_MISSING,
     CauseStatus,
     GateStatus,
     GroupStatus,
@@ -52,6 +54,7 @@ class Report:
         self._fingerprint = service.settings.fingerprint()
         self._counts, self._count_again_at = Counts(), 0.0
         self._oldest_letter_ms: int | None = None
+        self._letters_for_people = 0
 
     def status(self) -> Status:
         """Return the status of now."""
@@ -84,6 +87,7 @@ class Report:
                 writable=writable,
                 readable=readable,
                 open=len(service.backlog.healing.book) if service.follower.caught_up and readable else None,
+                for_people=self._letters_for_people if service.follower.caught_up and readable else None,
                 oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
                 to_retry=seen.letters,
             ),
@@ -108,6 +112,7 @@ class Report:
                 now=now,
             )
             self._oldest_letter_ms = service.backlog.healing.book.oldest_parked_ms()
+            self._letters_for_people = sum(not (letter.held or letter.requeued) for _, letter in service.backlog.healing.book.items())
             ended = time.perf_counter()
             self._count_again_at = ended + (ended - began) * _COUNT_REST
         return self._counts
@@ -121,8 +126,8 @@ def _not_ready(service: "Service", *, writable: bool, readable: bool) -> tuple[s
     reasons = (
         ("starting", service.membership.state == "starting"),
         ("draining", service.membership.state == "draining"),
-        ("not a member of the group", not service.membership.assignment.joined),
-        ("the topic is missing", service.membership.assignment.watch.missing),
+        (NOT_A_MEMBER, not service.membership.assignment.joined),
+        (TOPIC_MISSING, service.membership.assignment.watch.missing),
         ("the dead-letter topic takes no letters", not writable),
         ("the dead-letter topic can't be read", not readable),
     )

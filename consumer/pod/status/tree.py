@@ -1,10 +1,14 @@
 """The tree of what a pod says of itself, frozen: for `/status.json`, the page, the probes and the metrics. No personal data."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from ...core.model import Failure, GateCause
+
+NOT_A_MEMBER: Final = "not a member of the group"
+TOPIC_MISSING: Final = "the topic is missing"
+"""Reasons of `Status.not_ready` that others look for."""
 
 
 class GroupStatus(Struct, frozen=True, kw_only=True):
@@ -156,6 +160,8 @@ class LetterCounts(Struct, frozen=True, kw_only=True):
     """Letters of users in the topic that nothing has closed, of all pods' partitions; None: not known, for the topic has not been read."""
     oldest_s: float | None = None
     """For how long the oldest of them has been open; None: there is none, or not known."""
+    for_people: int | None = None
+    """Of the open ones, those that are not tried again by themselves and that nobody has requeued; None: not known."""
     to_retry: int = 0
     """Of this pod's partitions, those that will be tried again: by themselves once a gate is open, or since an operator asked."""
 
