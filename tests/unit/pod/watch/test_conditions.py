@@ -77,6 +77,12 @@ def test_a_gate_that_is_probed_does_not_flap(between: Status) -> None:
     assert len(lived((0, shut()), (5, between), (7, shut()), (12, between), (16, shut()))) == 1
 
 
+def test_a_long_probe_is_no_end() -> None:
+    probed = shut(state="probing")
+
+    assert len(lived((0, shut()), (5, probed), (15, probed), (25, probed))) == 1
+
+
 def test_it_can_begin_anew_after_its_end() -> None:
     told = lived((0, shut()), (10, WELL), (15, WELL), (20, shut()))
 
