@@ -221,6 +221,17 @@ def scalers(documents: list[Document]) -> Iterator[str]:
             yield f"{called(one)}: its query is not limited to {own}"
 
 
+def alerts(documents: list[Document]) -> Iterator[str]:
+    """See that each alert says where it is explained, all at one place, and each in its own chapter."""
+    for one in of(documents, "PrometheusRule"):
+        rules = [rule for group in one["spec"]["groups"] for rule in group["rules"]]
+        places = [rule.get("annotations", {}).get("runbook_url", "").partition("#") for rule in rules]
+        if len({base for base, _, _ in places}) != 1 or not all(base.startswith("https://") for base, _, _ in places):
+            yield f"{called(one)}: its runbook_url are not all at one https address"
+        if [chapter for _, _, chapter in places] != [rule["alert"].lower() for rule in rules]:
+            yield f"{called(one)}: a runbook_url leads to another chapter than its alert's"
+
+
 RULES: Final[tuple[Callable[[list[Document]], Iterator[str]], ...]] = (
     versions,
     pods,
@@ -232,6 +243,7 @@ RULES: Final[tuple[Callable[[list[Document]], Iterator[str]], ...]] = (
     budget,
     jobs,
     scalers,
+    alerts,
 )
 
 

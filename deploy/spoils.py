@@ -77,6 +77,8 @@ SPOILS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("PodDisruptionBudget", "spec/unhealthyPodEvictionPolicy", GONE),
     ("PodMonitor", "spec/podMetricsEndpoints/0/port", "other"),
     ("PodMonitor", "spec/selector/matchLabels/app.kubernetes.io~1name", "another"),
+    ("PrometheusRule", "spec/groups/0/rules/0/annotations/runbook_url", GONE),
+    ("PrometheusRule", "spec/groups/0/rules/1/annotations/runbook_url", "https://wiki.example.com/RUNBOOK.md#another"),
     ("ScaledObject", "spec/maxReplicaCount", 1),
     ("ScaledObject", "spec/scaleTargetRef/name", "another"),
     ("ScaledObject", "spec/triggers/0/metadata/query", "vector(0)"),

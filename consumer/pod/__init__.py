@@ -7,4 +7,5 @@ It puts the parts of the other folders together, and decides nothing about a use
     service      builds the parts, and owns their lives
     membership   a member's life: join, watch, hand over, take up, drain
     status/      what the process says of itself
+    watch/       what of it begins and ends, logged and sent
 """

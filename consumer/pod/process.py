@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
+from anyio.abc import TaskGroup
 
 from ..core.errors import Exit
+from ..core.text import shown
 from ..kafka import start
 from ..kafka.client import connect
 from ..kafka.rights import permitted
@@ -26,6 +28,10 @@ from .status.hour.filling import fill
 from .status.peers.addresses import Peers
 from .status.report import Report
 from .status.server import serving
+from .watch.conditions import Conditions
+from .watch.hello import hello
+from .watch.push import Push
+from .watch.watch import Watch
 
 _log = log(__name__)
 
@@ -39,6 +45,7 @@ async def run(settings: Settings) -> int:
     Raises:
         Fatal: see `start.until_broker` and `tracing`.
     """
+    hello(settings)
     with tracing(settings, os.environ) as traces:
         status = await _run(settings, traces)
     if status:
@@ -64,8 +71,10 @@ async def _run(settings: Settings, traces: Traces | None) -> int:
                 settings.kafka, listener, made, leave_limit_s=lambda: service.membership.leave_limit_s
             ),
         )
-        async with _answering(service), anyio.create_task_group() as everything:
+        report = Report(service, started_at=time.time(), host=socket.gethostname())
+        async with _answering(service, report), anyio.create_task_group() as everything:
             everything.start_soon(for_ever, "pod", partial(_live, service))
+            _watching(everything, service, report)
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 status = await _until_stopped(service, signals)
             everything.cancel_scope.cancel()
@@ -73,10 +82,9 @@ async def _run(settings: Settings, traces: Traces | None) -> int:
 
 
 @asynccontextmanager
-async def _answering(service: Service) -> AsyncIterator[None]:
+async def _answering(service: Service, report: Report) -> AsyncIterator[None]:
     """Serve the probes, the metrics and the page, where a port is set."""
     admin = service.settings.admin
-    report = Report(service, started_at=time.time(), host=socket.gethostname())
     if admin.port == 0:
         yield
         return
@@ -86,6 +94,16 @@ async def _answering(service: Service) -> AsyncIterator[None]:
         tasks.start_soon(fill, report.last_hour, report.status, service.metrics)
         yield
         tasks.cancel_scope.cancel()
+
+
+def _watching(tasks: TaskGroup, service: Service, report: Report) -> None:
+    """Look at what begins and ends, and send it where an address is set; it ends with the pod, which waits for no receiver."""
+    settings, push = service.settings, None
+    if settings.notify.url is not None:
+        push = Push(settings.notify.url, service.metrics, host=shown(socket.gethostname()), proxy=settings.http.proxy)
+        tasks.start_soon(for_ever, "push", push.run)
+    watch = Watch(report.status, Conditions(settings), put=None if push is None else push.put)
+    tasks.start_soon(for_ever, "watch", watch.run)
 
 
 async def _live(service: Service) -> None:

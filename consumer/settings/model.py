@@ -128,7 +128,7 @@ class HttpSettings(Struct, frozen=True, kw_only=True):
     """How Sesamy and Make.as are reached."""
 
     proxy: Text | None = None
-    """Proxy for all requests to Sesamy and Make.as; the environment's are not used, nor does `HTTP_PROXY` set this."""
+    """Proxy for all requests to Sesamy, Make.as and `notify.url`; the environment's are not used, nor does `HTTP_PROXY` set this."""
 
 
 class AdminSettings(Struct, frozen=True, kw_only=True):

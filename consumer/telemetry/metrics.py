@@ -26,6 +26,7 @@ CUT_OFF: Final = "cut_off"
 RESYNC_OUTCOMES: Final = ("synced", "partial", "failed", CUT_OFF, "skipped_no_email", "skipped_guest", "skipped_absent")
 COMMIT_RESULTS: Final = ("ok", "refused", "failed")
 REBALANCE_KINDS: Final = ("assigned", "revoked")
+NOTIFICATION_OUTCOMES: Final = ("sent", "failed", "held_back", "dropped")
 STAGES: Final = ("intake", "sesamy", "makeas")
 SESAMY_OPS: Final = ("token", "user", "contracts", "entitlements")
 _WRITES: Final = ("upsert", "update", "products", "subscriptions")
@@ -78,6 +79,7 @@ class Metrics:
             "unknown_answers", "Successes of a write whose body says nothing that we know; taken for done.", "upstream", "op"
         )
         self.odd_values = count("odd_values", "Fields of Sesamy's answers that could not be read, and rows left out.", "field")
+        self.notifications = count("notifications", "Notices to `notify.url`: sent, given up, held back for a while, let go.", "outcome")
         self.loop_lag = seconds("loop_lag_seconds", "How late the event loop woke a sleeper.", _LAG_BUCKETS)
         self._begin_at_zero(settings)
         self.registry.register(_Process(settings))
@@ -94,6 +96,7 @@ class Metrics:
             (self.commits, COMMIT_RESULTS),
             (self.rebalances, REBALANCE_KINDS),
             (self.odd_values, odd_names()),
+            (self.notifications, NOTIFICATION_OUTCOMES),
             (self.bugs, (*STAGES, "letter")),
         ):
             for value in values:

@@ -203,7 +203,12 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
         (
             ("Ready", "", "short", ((_gauge("ready", "instance", how="max"), "{{instance}}"),)),
             ("Lateness of the event loop, 99 of 100", "", "s", ((_quantile(0.99, "loop_lag_seconds", "instance"), "{{instance}}"),)),
-            ("Log lines", "", "ops", ((_rate("log_lines_total", "level"), "{{level}}"),)),
+            (
+                "Log lines and notices",
+                "",
+                "ops",
+                ((_rate("log_lines_total", "level"), "{{level}}"), (_rate("notifications_total", "outcome"), "notice {{outcome}}")),
+            ),
             (
                 "Build and settings",
                 "",

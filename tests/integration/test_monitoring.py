@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,13 +20,16 @@ from anyio.abc import Process
 from prometheus_client import generate_latest
 
 from consumer.pod.status.gauges import Scrape
+from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.ports import free_port
+from consumer.sandbox.town import town
 from consumer.telemetry.metrics import Metrics
 from tests.generated import dashboard
 from tests.generated.__main__ import stale
 from tests.generated.metrics_table import metrics, one_of_each
 from tests.generated.rules import ROOT
 from tests.integration.conftest import lacking
+from tests.integration.harness import staged, until
 from tests.unit.pod.status.test_page import EVIL, busy
 
 MONITORING: Final = ROOT / "deploy/monitoring"
@@ -112,6 +116,9 @@ def test_each_alert_has_its_chapter_in_the_runbook_and_each_chapter_its_alert() 
         path, _, anchor = rule["annotations"]["runbook"].partition("#")
         assert (path, anchor) == ("deploy/RUNBOOK.md", rule["alert"].lower())
         assert anchor in chapters
+        assert rule["annotations"]["runbook_url"].endswith(f"/RUNBOOK.md#{anchor}")
+        assert rule["annotations"]["summary"]
+        assert rule["annotations"]["description"]
         assert rule["labels"]["severity"] in {"page", "ticket"}
     assert {one for one in chapters if one.startswith("sesamymakeas")} == {rule["alert"].lower() for rule in rules()}
     assert {f"exit-{status}" for status in (0, 1, 64, 69, 70, 75, 77, 78)} <= chapters
@@ -121,12 +128,12 @@ def test_each_alert_has_its_chapter_in_the_runbook_and_each_chapter_its_alert() 
 
 
 @asynccontextmanager
-async def prometheus(target: str, folder: Path) -> AsyncIterator[str]:
-    """Give the address of a Prometheus that scrapes `target` each second and knows our rules."""
-    scrape = {"job_name": "sesamy-makeas", "scrape_interval": "1s", "static_configs": [{"targets": [target]}]}
+async def prometheus(*targets: str, folder: Path, known: Path = MONITORING / "rules.yaml") -> AsyncIterator[str]:
+    """Give the address of a Prometheus that scrapes `targets` each second and knows our rules."""
+    scrape = {"job_name": "sesamy-makeas", "scrape_interval": "1s", "static_configs": [{"targets": [*targets]}]}
     config = {
         "global": {"evaluation_interval": "1s"},
-        "rule_files": [str(MONITORING / "rules.yaml")],
+        "rule_files": [str(known)],
         "scrape_configs": [scrape],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -184,7 +191,7 @@ async def test_every_query_of_the_dashboard_answers_while_a_consumer_lives_throu
     try:
         with anyio.fail_after(200):
             target = await address_of(local)
-            async with prometheus(target, tmp_path) as base, anyio.create_task_group() as tasks:
+            async with prometheus(target, folder=tmp_path) as base, anyio.create_task_group() as tasks:
                 tasks.start_soon(drained, local.stderr)
                 tasks.start_soon(drained, local.stdout)
                 assert await local.wait() == 0
@@ -194,6 +201,47 @@ async def test_every_query_of_the_dashboard_answers_while_a_consumer_lives_throu
         await ended(local)
     assert empty == []
     assert {(rule["name"], rule["health"]) for rule in groups[0]["rules"]} == {(rule["alert"], "ok") for rule in rules()}
+
+
+def hurried(folder: Path) -> Path:
+    """Return our rules with a second for a minute, and three for three: so that a test can wait for them."""
+    text = (MONITORING / "rules.yaml").read_text(encoding="utf-8")
+    shorter = re.sub(r"\[(\d+)m\]", lambda found: f"[{max(4, int(found[1]))}s]", re.sub(r"for: (\d+)m", r"for: \1s", text))
+    path = folder / "hurried.yaml"
+    path.write_text(shorter, encoding="utf-8")
+    return path
+
+
+async def firing(base: str) -> set[tuple[str, str]]:
+    found = (await asked(base, "alerts") or {"alerts": []})["alerts"]
+    return {(one["labels"]["alertname"], one["labels"].get("instance", "")) for one in found if one["state"] == "firing"}
+
+
+async def test_one_of_two_pods_that_stands_still_fires_and_ends(kafka: Broker, topic: str, tmp_path: Path) -> None:
+    """It is stopped by a signal, as a machine that hangs: the other one's good numbers must not hide it."""
+    async with town(tmp_path, readers=5) as here, staged(here, kafka, topic, tmp_path) as stage:
+        one, other = await stage.pod().start(), await stage.pod().start()
+        targets = [f"127.0.0.1:{pod.port}" for pod in (one, other)]
+        async with prometheus(*targets, folder=tmp_path, known=hurried(tmp_path)) as base:
+            await until(lambda: asked_for(base, targets), what=lambda: "both are scraped", within_s=30)
+            one.signal(signal.SIGSTOP)
+            wanted = ("SesamyMakeasZombiePod", targets[0])
+
+            async def fires() -> bool:
+                return wanted in await firing(base)
+
+            async def is_over() -> bool:
+                return wanted not in await firing(base)
+
+            await until(fires, what=lambda: "it fires", within_s=60)
+            assert ("SesamyMakeasZombiePod", targets[1]) not in await firing(base)
+            one.signal(signal.SIGCONT)
+            await until(is_over, what=lambda: "it ends", within_s=60)
+
+
+async def asked_for(base: str, targets: list[str]) -> bool:
+    found = await asked(base, "query", query="sesamy_makeas_ready == 1")
+    return found is not None and {one["metric"]["instance"] for one in found["result"]} == {*targets}
 
 
 async def answered(base: str, query: str, began: float) -> Any:

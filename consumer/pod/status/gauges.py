@@ -31,6 +31,7 @@ class Scrape(Collector):
 def gauges(status: Status, *, now: float) -> Iterator[Metric]:
     """Turn a status into gauges; `now`: wall time (s)."""
     yield gauge("ready", "1: the pod does its work.", value=float(status.ready))
+    yield gauge("live", "1: what should move, moves.", value=float(status.live))
     yield gauge("lease_remaining_seconds", "Time for which our partitions are surely ours.", value=status.group.lease_left_s)
     yield from _of_users(status.users, now=now)
     yield from _of_partitions(status.partitions)
@@ -70,6 +71,10 @@ def _of_partitions(partitions: Iterable[PartitionStatus]) -> Iterator[Metric]:
                 labels=["partition"],
             ),
             lambda one: one.lag,
+        ),
+        (
+            gauge("partition_unread_records", "Records that are there and that we have not read.", labels=["partition"]),
+            lambda one: max(0, one.end - one.position) if min(one.end, one.position) >= 0 else 0,
         ),
         (gauge("partition_open_users", "Users with an uncovered event here.", labels=["partition"]), lambda one: one.open),
         (gauge("partition_paused", "1: not read for now.", labels=["partition"]), lambda one: one.paused),

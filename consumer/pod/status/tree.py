@@ -7,6 +7,10 @@ from msgspec import Struct
 from ...core.model import Failure, GateCause
 from .hour.shapes import LastHour
 
+NOT_A_MEMBER: Final = "not a member of the group"
+TOPIC_MISSING: Final = "the topic is missing"
+"""Reasons of `Status.not_ready` that others look for."""
+
 
 class GroupStatus(Struct, frozen=True, kw_only=True):
     """Our place in the consumer group."""
@@ -188,14 +192,14 @@ class LetterCounts(Struct, frozen=True, kw_only=True):
     """Letters of users in the topic that nothing has closed, of all pods' partitions; None: not known, for the topic has not been read."""
     oldest_s: float | None = None
     """For how long the oldest of them has been open; None: there is none, or not known."""
+    need_person: int | None = None
+    """Of the open ones, those that are not tried again by themselves and that nobody has requeued; None: not known."""
     to_retry: int = 0
     """Of this pod's partitions, those that will be tried again: by themselves once a gate is open, or since an operator asked."""
     unreadable: int | None = None
     """Letters of records that can't be read, beside `open`: only retention takes them. Counted up to 10,000; None: not known."""
     groups: tuple[LetterGroup, ...] = ()
     """Those that are open or unreadable, of all pods' partitions, the largest groups first."""
-    need_person: int | None = None
-    """Of the open ones, those that nobody tries again until an operator asks; None: not known."""
 
 
 class UnknownAnswer(Struct, frozen=True, kw_only=True):
@@ -206,10 +210,6 @@ class UnknownAnswer(Struct, frozen=True, kw_only=True):
     shape: str
     """The names of its fields; without any value."""
     count: int
-
-
-NOT_A_MEMBER: Final = "not a member of the group"
-TOPIC_MISSING: Final = "the topic is missing"
 
 
 class Status(Struct, frozen=True, kw_only=True):

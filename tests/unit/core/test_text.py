@@ -29,12 +29,12 @@ def test_only_what_does_not_print_is_escaped(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "expected"), [(None, ""), (-3.0, "0 s"), (59.4, "59 s"), (60.0, "1 min"), (7200.0, "2 h"), (200_000.0, "2 d")]
 )
-def test_ages_for_people(seconds: float | None, expected: str) -> None:
+def test_ages_need_person(seconds: float | None, expected: str) -> None:
     assert age(seconds) == expected
 
 
 @pytest.mark.parametrize(
     ("seconds", "expected"), [(0.4, "0 s"), (4.0, "4 s"), (59.6, "1 min 00 s"), (200.0, "3 min 20 s"), (3_900.0, "1 h 05 min")]
 )
-def test_durations_for_people(seconds: float, expected: str) -> None:
+def test_durations_need_person(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected

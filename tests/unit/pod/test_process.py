@@ -4,13 +4,17 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from aiokafka.errors import KafkaConnectionError
+from msgspec import structs
 
 from consumer.kafka import start
 from consumer.pod import process as pod
+from consumer.settings.model import NotifySettings
+from consumer.settings.secret import Secret
+from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual
 from tests.simulation.settings import SETTINGS
 
@@ -99,3 +103,17 @@ async def test_a_second_signal_ends_it_at_once_with_75_and_it_leaves_in_half_a_s
 
     assert await pod._until_stopped(stopped, signals(1, 2)) == 75
     assert (anyio.current_time() - began, stopped.leave_limit_s) == (3, 0.5)
+
+
+@virtual
+async def test_what_begins_is_watched_from_the_start_and_pushed_where_an_address_is_set() -> None:
+    """Without one nothing opens a connection."""
+    for url, wanted in ((None, ["watch"]), (Secret("text", "https://hooks.example/", text="https://hooks.example/"), ["push", "watch"])):
+        started: list[str] = []
+        tasks: Any = SimpleNamespace(start_soon=lambda _, name, __, to=started: to.append(name))
+        settings = structs.replace(SETTINGS, notify=NotifySettings(url=url))
+        watched: Any = SimpleNamespace(settings=settings, metrics=Metrics(SETTINGS))
+
+        pod._watching(tasks, watched, cast("Any", SimpleNamespace(status=None)))
+
+        assert started == wanted

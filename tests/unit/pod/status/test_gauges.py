@@ -31,7 +31,8 @@ def test_the_state_is_pulled_as_gauges() -> None:
     def value(name: str, **labels: str) -> float | None:
         return found.get((f"sesamy_makeas_{name}", tuple(sorted(labels.items()))))
 
-    assert value("ready") == 1
+    assert (value("ready"), value("live")) == (1, 1)
+    assert (value("partition_unread_records", partition="0"), value("partition_unread_records", partition="1")) == (3, 0)
     assert [value("dirty_users", cause=cause) for cause in ("debounce", "held")] == [6, 0]
     assert [value("oldest_dirty_timestamp_seconds", cause=cause) for cause in ("debounce", "held")] == [900, None]
     assert (value("partition_lag_records", partition="0"), value("partition_lag_records", partition="1")) == (7, None)

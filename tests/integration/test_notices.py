@@ -1,0 +1,81 @@
+"""What a pod says of what begins and ends: one line of the log each, and a POST to the operator's own address."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest_asyncio
+from aiohttp import web
+
+from consumer.sandbox.brokers.broker import Broker
+from consumer.sandbox.stand_ins.server import serving
+from consumer.sandbox.town import PLACES, town
+from tests.integration.harness import Pod, Stage, staged, until
+
+FIRST, SECOND, THIRD = (place.account for place in PLACES)
+_TOKEN: Final = "T0KEN-of-the-hook"
+_QUICK: Final = "[workers]\nbackoff_s = 0.2\nbackoff_max_s = 2.0\n"
+
+
+@pytest_asyncio.fixture
+async def stage(kafka: Broker, topic: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with town(tmp_path, readers=30) as here, staged(here, kafka, topic, tmp_path) as made:
+        yield made
+
+
+def lines(pod: Pod) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in pod.log.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
+
+
+async def test_a_refused_key_is_told_once_and_its_end_once_in_the_log_and_at_the_operators_address(stage: Stage) -> None:
+    """No 97 seconds of 401 without a warning; and the address shows nowhere."""
+    came: list[dict[str, Any]] = []
+
+    async def hook(request: web.Request) -> web.Response:
+        assert request.query["token"] == _TOKEN
+        came.append(await request.json())
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/hooks/T1", hook)
+    async with serving(app) as url:
+        pod = await stage.pod(more=f'{_QUICK}\n[notify]\nurl = "{url}/hooks/T1?token={_TOKEN}"\n').start()
+        stage.town.account(PLACES[1]).key = "new"
+        await stage.touch_all()
+        await until(lambda: _is(len(came) == 1), what=lambda: f"the beginning is sent: {pod.said()}", within_s=30)
+        await stage.agree(accounts=[FIRST, THIRD], within_s=30)
+        stage.town.key_file(SECOND).write_text("new\n", encoding="utf-8")
+        await until(lambda: _is(len(came) == 2), what=lambda: f"the end is sent: {pod.said()}", within_s=60)
+        await stage.agree(within_s=60)
+        assert await pod.stop() == 0
+
+    begins, ends = came
+    assert [(one["event"], one["begins"], one["cause"]) for one in came] == [
+        ("list-stopped", True, "denied"),
+        ("list-runs", False, "denied"),
+    ]
+    assert [one["list"] for one in begins["lists"]] == [one["list"] for one in ends["lists"]]
+    assert "refuses our key" in begins["summary"]
+    assert begins["cure"] in begins["text"]
+    assert begins["since"] == ends["since"]
+    assert ends["lasted_s"] > 0
+    assert ends["users"] > 0
+    said = lines(pod)
+    (shut,) = [line for line in said if line["event"] == "gate shut"]
+    (opened,) = [line for line in said if line["event"] == "gate open again"]
+    assert (shut["level"], shut["upstream"], shut["cause"]) == ("warning", SECOND, "denied")
+    assert shut["lists"]
+    assert shut["cure"]
+    assert (opened["level"], opened["upstream"]) == ("info", SECOND)
+    assert opened["closed_s"] > 0
+    assert opened["users"] > 0
+    assert said[0]["event"] == "starting"
+    assert said[0]["topic"] == stage.topic
+    text = pod.log.read_text(encoding="utf-8") + json.dumps(came)
+    assert _TOKEN not in text
+    assert "@" not in json.dumps(came)
+
+
+async def _is(found: bool) -> bool:
+    return found
