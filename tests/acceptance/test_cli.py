@@ -104,7 +104,10 @@ def test_the_command_line_imports_nothing_heavy_and_no_command(args: list[str]) 
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=50, check=True)
 
-    assert done.stderr.splitlines()[-1] == "['consumer.commands.cli', 'consumer.commands.terminal']"
+    assert (
+        done.stderr.splitlines()[-1]
+        == "['consumer.commands.cli', 'consumer.commands.shell', 'consumer.commands.shell.stdout', 'consumer.commands.terminal']"
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -232,6 +235,33 @@ def test_check_online_with_nothing_there_is_69(good: Path) -> None:
         assert (findings[path]["level"], findings[path]["status"]) == ("error", 69)
         assert findings[path]["cure"]
     assert CANARY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "status"),
+    [
+        (("status",), 69),
+        (("explain", "vendor_123", "ann"), 69),
+        (("check", "--online"), 69),
+        (("diff", "vendor_123", "ann"), 69),
+        (("sync", "vendor_123", "ann"), 69),
+        (("replay", "--from-time", "1h"), 69),
+        (("replay", "--from-time", "1h", "--dry-run", "--output", "json"), 69),
+        (("dead-letters", "list"), 69),
+        (("dead-letters", "show", "0:1"), 69),
+        (("dead-letters", "requeue", "--all", "--yes"), 69),
+        (("sync", "vendor_9", "ann"), 64),
+        (("sync", "--config", "nowhere.toml", "vendor_123", "ann"), 78),
+    ],
+)
+def test_what_a_command_says_of_errors_is_text_also_without_a_terminal(good: Path, args: tuple[str, ...], status: int) -> None:
+    """A log's lines are for `run`: whoever types a command, or reads a cron job's mail, reads words."""
+    done = invoke(*args, cwd=good, environ={"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "ADMIN_PORT": "9"})
+
+    assert done.returncode == status
+    assert [line for line in done.stderr.splitlines() if line.startswith("{")] == []
+    assert "Unable connect" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 4, done.stderr
 
 
 def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:

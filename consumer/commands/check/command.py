@@ -11,10 +11,8 @@ from rich.text import Text
 
 from ...kafka.rights import Purpose
 from ...settings.findings import Finding
-from ...telemetry import metrics as telemetry
-from ..console import as_json, config_option, examples, output_option, run_async
+from ..console import as_json, config_option, examples, output_option, quiet_logs, run_async
 from ..drawing import show, table, word
-from ..terminal import has_colours
 from .offline import exit_status, offline
 from .online import online
 
@@ -28,7 +26,7 @@ _PURPOSES: Final = click.Choice(["run", "replay", "dead-letters"])
 @click.option("--for", "purpose", type=_PURPOSES, default="run", show_default=True, help="Whose rights to ask for.")
 def command(config: Path, output: str, purpose: Purpose, *, asks: bool) -> int:
     """Say what is wrong with the settings, and (--online) with all that they name."""
-    telemetry.configure(level=logging.CRITICAL, colours=has_colours())
+    quiet_logs(logging.CRITICAL)
     settings, findings = offline(config, os.environ)
     if asks and settings is not None:
         findings += run_async(online, settings, purpose)
