@@ -158,7 +158,11 @@ def test_check_says_all_that_is_wrong(tmp_path: Path) -> None:
     done = invoke("check", "--config", "other.toml", cwd=tmp_path, environ={"ADMIN_PORT": "0x"})
 
     assert done.returncode == 78
-    assert re.findall(r"^error +(\S+)", done.stdout, re.MULTILINE) == ["debounce.quiet", "ADMIN_PORT", "vendors[0].makeas[0].listId"]
+    assert re.findall(r"^error +(.*?)  ", done.stdout, re.MULTILINE) == [
+        "debounce.quiet, line 2",
+        "ADMIN_PORT (environment)",
+        "vendors[0] (vendor_123).makeas[0].listId, line 14",
+    ]
     assert done.stdout.count("cure: ") == 3
     assert "did you mean quiet_s?" in done.stdout
     assert done.stderr == "3 to correct, 0 to think about\n"
@@ -168,8 +172,9 @@ def test_check_for_machines(tmp_path: Path) -> None:
     (tmp_path / "consumer.toml").write_text(GOOD.replace("[kafka]", "[kafka]\ntopci = 'x'"))
     done = invoke("check", "--output", "json", cwd=tmp_path)
 
-    cure = "did you mean topic?"
-    assert json.loads(done.stdout) == [{"path": "kafka.topci", "what": "unknown key", "cure": cure, "level": "error", "status": 78}]
+    (found,) = json.loads(done.stdout)
+    assert (found.pop("shown"), found.pop("line")) == ("kafka.topci", 3)
+    assert found == {"path": "kafka.topci", "what": "unknown key", "cure": "did you mean topic?", "level": "error", "status": 78}
     assert (done.returncode, done.stderr) == (78, "")
 
 
@@ -184,10 +189,10 @@ def test_advice_leaves_the_status_alone(tmp_path: Path) -> None:
     done = invoke("check", cwd=tmp_path)
 
     assert done.returncode == 0
-    assert [*re.findall(r"^warning +(\S+)", done.stdout, re.MULTILINE)] == [
-        "vendors[0].makeas[0].apiKey",
-        "vendors[1].makeas[0].apiKey",
-        "vendors[1].makeas",
+    assert [*re.findall(r"^warning +(.*?)  ", done.stdout, re.MULTILINE)] == [
+        "vendors[0] (vendor_123).makeas[0] (1466).apiKey",
+        "vendors[1] (vendor_456).makeas[0] (1466).apiKey",
+        "vendors[1] (vendor_456).makeas",
     ]
     assert CANARY not in done.stdout + done.stderr
 
@@ -200,8 +205,13 @@ def test_unusable_settings_are_78_with_every_finding(tmp_path: Path, args: tuple
     done = invoke(*args, cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (78, "")
-    for path in ("kafka.sasl_mechanism", "kafka.foo", "debounce.quiet_s"):
-        assert f"{path}: " in done.stderr
+    places = (
+        "kafka.sasl_mechanism (or KAFKA_SASL_MECHANISM), line 2",
+        "kafka.foo, line 3",
+        "debounce.quiet_s (or DEBOUNCE_QUIET_S), line 6",
+    )
+    for place in places:
+        assert f"{place}: " in done.stderr
     assert CANARY not in done.stderr
 
 
