@@ -12,6 +12,7 @@ from ..core.text import duration, printable
 from ..pod.status.tree import Explanation
 from . import pods
 from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, settings_of, url_option
+from .shell.completion import VENDORS
 
 _PLACE: Final = re.compile("[0-9]+:[0-9]+")
 
@@ -20,7 +21,7 @@ _PLACE: Final = re.compile("[0-9]+:[0-9]+")
 @config_option
 @output_option
 @url_option
-@click.argument("vendor")
+@click.argument("vendor", shell_complete=VENDORS)
 @click.argument("user")
 def command(config: Path, output: str, vendor: str, user: str, *, urls: tuple[str, ...]) -> int:
     """Say why USER of VENDOR is not synced yet, asked of the running pods."""

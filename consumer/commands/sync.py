@@ -18,6 +18,7 @@ from ..settings.model import Settings
 from ..telemetry.metrics import Metrics
 from .batch import Batch, Synced
 from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, vendor_settings
+from .shell.completion import VENDORS
 
 _NOTICE_S: Final = 5.0
 _SHOWN: Final = 20
@@ -26,7 +27,7 @@ _SHOWN: Final = 20
 @click.command("sync", epilog=examples('sync vendor_123 "auth0|5f7c"', "sync --output json vendor_123 user-1 user-2"))
 @config_option
 @output_option
-@click.argument("vendor")
+@click.argument("vendor", shell_complete=VENDORS)
 @click.argument("users", nargs=-1, required=True, metavar="USER...")
 def command(config: Path, output: str, vendor: str, users: tuple[str, ...]) -> int:
     """Resync these users of VENDOR now."""

@@ -14,6 +14,7 @@ from ...core.model import Place
 from ...core.text import shown
 from ...settings.model import Settings
 from ..console import TIME
+from ..shell.completion import ACCOUNTS, VENDORS
 from .codes import CODES
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -22,14 +23,18 @@ _HTTP: Final = re.compile(r"http-[1-5][0-9]{2}")
 _SHOWN: Final = 40
 
 
+def _codes(_context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    return [code for code in CODES if code.startswith(begun)]
+
+
 def selectors(command: _Command) -> _Command:
     """Give a command the options that `selection` reads."""
     for option in reversed(
         (
-            click.option("--vendor", default="", help="Only letters of this vendor."),
+            click.option("--vendor", default="", shell_complete=VENDORS, help="Only letters of this vendor."),
             click.option("--user", default="", help="Only letters of this user id."),
-            click.option("--account", default="", help="Only letters owed to this Make.as user id."),
-            click.option("--code", default="", help="Only letters with this error code."),
+            click.option("--account", default="", shell_complete=ACCOUNTS, help="Only letters owed to this Make.as user id."),
+            click.option("--code", default="", shell_complete=_codes, help="Only letters with this error code."),
             click.option("--since", type=TIME, help="Only letters parked at this time or later (ISO 8601; or 90m, 2h, 3d ago)."),
             click.option("--until", type=TIME, help="Only letters parked before this time."),
         )

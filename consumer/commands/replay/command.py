@@ -13,6 +13,7 @@ from rich.text import Text
 from ...core.text import duration, printable
 from ..console import OFFSET, TIME, as_json, config_option, confirm, examples, output_option, quiet_logs, run_async, settings_of
 from ..drawing import Progress, show, table, word
+from ..shell.completion import VENDORS
 from .files import Report
 from .plan import Asked, Plan, Range
 from .work import Options, replay
@@ -36,7 +37,7 @@ _SHOWN: Final = 20
     "--from-time", "from_ms", type=TIME, help="Begin every partition at this time (ISO 8601, UTC where it says none; or 90m, 2h, 3d ago)."
 )
 @click.option("--to-time", "to_ms", type=TIME, help="End every partition before this time.")
-@click.option("--vendor", "vendors", multiple=True, help="Only users of this vendor; repeatable.")
+@click.option("--vendor", "vendors", multiple=True, shell_complete=VENDORS, help="Only users of this vendor; repeatable.")
 @click.option("--user", "users", multiple=True, help="Only this user id; repeatable.")
 @click.option(
     "--unknown-types", is_flag=True, help="Take events of unknown type, too, where they name a known vendor; `status` shows which."
