@@ -23,7 +23,7 @@ def _completed(cwd: Path, words: str) -> tuple[list[str], str]:
         ("replay --vendor ", ["vendor_123", "vendor_456"]),
         ("dead-letters list --vendor vendor_4", ["vendor_456"]),
         ("dead-letters list --account ", ["1001", "1002"]),
-        ("dead-letters requeue --code hel", ["held"]),
+        ("dead-letters requeue --code snap", ["snapshot-old"]),
         ("sync --config nowhere.toml ", []),
         ("check --onl", ["--online"]),
     ],
