@@ -1,5 +1,6 @@
 """What every tier shares: blocking calls in the event loop are errors, and Hypothesis has three profiles."""
 
+import logging
 import os
 from collections.abc import Iterator
 from random import SystemRandom
@@ -34,3 +35,14 @@ def blockbuster() -> Iterator[BlockBuster]:
     """Fail the test whose package code blocks the event loop; stand-ins may."""
     with blockbuster_ctx("consumer", excluded_modules=["consumer.sandbox"]) as guard:
         yield guard
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Undo what a command that a test calls in this process does to the process's logs."""
+    loggers = logging.getLogger(), logging.getLogger("consumer")
+    before = [(one, [*one.handlers], one.level) for one in loggers]
+    yield
+    for one, handlers, level in before:
+        one.handlers[:] = handlers
+        one.setLevel(level)

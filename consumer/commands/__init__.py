@@ -20,5 +20,6 @@ What they share:
     terminal        options of commands that draw on a terminal
     drawing         tables and bars
     pods            running pods, asked over HTTP
+    shell/          stdout that fails, and what a shell completes
     batch           given users, resynced to their end, beside the pods
 """

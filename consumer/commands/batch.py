@@ -90,6 +90,8 @@ class Batch:
         self._left: dict[UserKey, None] = {}
         self._registers, self._filters = up.registers, up.filters
         up.filters.await_verdicts(now=anyio.current_time())
+        self.unknown: dict[UserKey, None] = {}
+        """Users that Sesamy did not know at the first look, and that a second is due for."""
         self.resyncs = 0
         """Runs so far; more than users where some were tried or run again."""
         self._settling = Settling()
@@ -177,6 +179,8 @@ class Batch:
         self._settling.started(job.user)
         self.resyncs += 1
         sesamy, accounts = await self._resync.run(job)
+        if sesamy.verdict is Verdict.ABSENT:
+            self.unknown[job.user] = None
         if sesamy.verdict in {Verdict.SKIPPED, Verdict.ABSENT}:
             self._skipped[job.user] = sesamy.code
         else:
@@ -190,6 +194,7 @@ class Batch:
             self._backlog.user_parked(user, letters, now=anyio.current_time())
 
     def _tell(self, user: UserKey) -> None:
+        self.unknown.pop(user, None)
         failed, skipped = self._failed.pop(user, {}), self._skipped.pop(user, "")
         outcome: Literal["synced", "failed", "skipped"] = "failed" if failed else "skipped" if skipped else "synced"
         self._report(Synced(vendor=user.vendor, user=user.user, outcome=outcome, reason=skipped, failed=failed))

@@ -10,6 +10,7 @@ import click
 
 from .. import __version__
 from ..core.errors import Exit, Fatal
+from .shell import stdout
 from .terminal import has_colours
 
 _NAME: Final = "sesamy-makeas"
@@ -84,21 +85,28 @@ def cli() -> None:
                                        78  settings
     """  # noqa: D301 - \b is click's
     _leave_no_core()
+    context = click.get_current_context()
     if not has_colours():
-        click.get_current_context().color = False
+        context.color = False
+    if context.invoked_subcommand != "status":  # Which may draw for as long as somebody looks.
+        stdout.go_on_without_reader()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    stdout.guard()
     status = 0
     try:
         status = _invoke(argv)
+    except* (stdout.NoReader, stdout.Unwritable) as group:
+        status = max(_tell_unwritten(error) for error in _leaves(group))
     except* Fatal as group:
         status = max(_tell_fatal(error) for error in _leaves(group))
     except* Exception as group:  # noqa: BLE001 - whatever else it is, it is ours
         bug = _tell_bug(_leaves(group))
         status = status or bug
-    return status
+    left = stdout.flushed()
+    return status if left is None else max(status, _tell_unwritten(left))
 
 
 def _invoke(argv: Sequence[str] | None) -> int:
@@ -126,6 +134,14 @@ def _tell_fatal(error: BaseException) -> int:
     for line in str(error).splitlines():
         _complain(line, code=error.code, status=error.status)
     return error.status
+
+
+def _tell_unwritten(error: BaseException) -> int:
+    assert isinstance(error, OSError)
+    status, line = stdout.given_up(error)
+    if line:
+        _complain(line, status=status)
+    return status
 
 
 def _tell_bug(errors: Iterable[BaseException]) -> int:

@@ -21,7 +21,6 @@ from ..settings.model import Settings
 from ..telemetry import metrics as telemetry
 from ..telemetry.fences import PartEnded, only_ours
 from .replay.plan import parse_offset, parse_time_ms
-from .terminal import has_colours
 
 _AGO: Final = re.compile("([0-9]{1,6})([smhd])")
 _AGO_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -110,9 +109,9 @@ def check_users(users: Iterable[str]) -> None:
 # ---- Work ----
 
 
-def quiet_logs() -> None:
-    """Let only what is wrong be logged: the data are on stdout."""
-    telemetry.configure(level=logging.WARNING, colours=has_colours())
+def quiet_logs(level: int = logging.WARNING) -> None:
+    """Let only what is wrong be said, as plain lines, for people read them: the data are on stdout."""
+    telemetry.configure(plain=True, level=level)
 
 
 def run_async(work: Callable[..., Awaitable[_T]], *args: object) -> _T:

@@ -21,8 +21,17 @@ from ..resync.clients import Target, Upstreams, upstreams
 from ..settings.model import Settings
 from ..telemetry.metrics import Metrics
 from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, vendor_settings
+from .shell.completion import VENDORS
 
 _SIGNS: Final = {"add": "+", "change": "~", "remove": "-", "same": "=", "keep": " ", "unknown": "?"}
+_LEGEND: Final = """
+
+\b
+Signs:
+  +  would be added              =     is the same
+  ~  would be changed            ?     is written, but can't be read back
+  -  would be taken away         none  is not ours, and kept
+"""
 _SHOWN: Final = 20
 """Rows that can't be read back, of one account, in text."""
 
@@ -51,11 +60,11 @@ class UserDiff(Struct, frozen=True, kw_only=True):
 # ---- The command ----
 
 
-@click.command("diff", epilog=examples('diff vendor_123 "auth0|5f7c"', "diff --mask --output json vendor_123 user-1 user-2"))
+@click.command("diff", epilog=examples('diff vendor_123 "auth0|5f7c"', "diff --mask --output json vendor_123 user-1 user-2") + _LEGEND)
 @config_option
 @output_option
 @click.option("--mask", is_flag=True, help="Hide personal values.")
-@click.argument("vendor")
+@click.argument("vendor", shell_complete=VENDORS)
 @click.argument("users", nargs=-1, required=True, metavar="USER...")
 def command(config: Path, output: str, vendor: str, users: tuple[str, ...], *, mask: bool) -> int:
     """Show what a resync of these users of VENDOR would change; exit 1 where something would. Nothing is written."""

@@ -1,8 +1,6 @@
 """Tables and bars, as `rich` draws them: as wide as they are, and plain where no terminal shows them."""
 
-import errno
 import io
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,13 +8,13 @@ from types import TracebackType
 from typing import Final, Self
 
 import click
-import msgspec
 from rich import progress
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ..core.text import duration, printable
+from .shell.stdout import NoReader
 from .terminal import has_colours, is_dumb
 
 _WIDE: Final = 1_000_000
@@ -29,7 +27,7 @@ class _Console(Console):
     """A console that lets a broken pipe be an error, as any print does."""
 
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        raise NoReader
 
 
 def console(*, err: bool = False) -> Console:
@@ -88,7 +86,7 @@ def show(*what: RenderableType, err: bool = False) -> None:
 
 class Progress:
     """
-    Progress on stderr: a bar on a terminal, else one line of JSON per 10 s.
+    Progress on stderr: a bar on a terminal, else one line per 10 s.
 
     Use it as a context: at its end nothing of it is left on the terminal.
     """
@@ -111,11 +109,10 @@ class Progress:
         if now - self._told_at < (_LIVE_S if self._is_live else _PROGRESS_S):
             return
         self._told_at = now
-        if not self._is_live:
-            fields = {"progress": what, "done": done, "of": of} | ({} if left_s is None else {"left_s": round(left_s, 1)})
-            click.echo(msgspec.json.encode(fields), err=True)
-            return
         said = f"{done:,} of {of:,}" + ("" if left_s is None else f", {duration(left_s)} left at least")
+        if not self._is_live:
+            click.echo(f"{what} {said}", err=True)
+            return
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], description=what, completed=done, total=of, said=said, refresh=True)
             return

@@ -23,6 +23,7 @@ from .console import (
     url_dns_option,
     url_option,
 )
+from .shell.completion import VENDORS
 
 _PLACE: Final = re.compile("[0-9]+:[0-9]+")
 
@@ -32,7 +33,7 @@ _PLACE: Final = re.compile("[0-9]+:[0-9]+")
 @output_option
 @url_option
 @url_dns_option
-@click.argument("vendor")
+@click.argument("vendor", shell_complete=VENDORS)
 @click.argument("user")
 def command(config: Path, output: str, vendor: str, user: str, *, urls: tuple[str, ...], names: tuple[str, ...]) -> int:
     """Say why USER of VENDOR is not synced yet, asked of the running pods."""

@@ -11,20 +11,23 @@ import click
 from ..core.errors import Exit
 from ..core.model import GateState, UserKey
 from ..core.text import printable
+from ..core.users.debts import ABSENT_S
 from ..kafka import rights
 from ..resync.clients import Upstreams, upstreams
 from ..settings.model import Settings
 from ..telemetry.metrics import Metrics
 from .batch import Batch, Synced
 from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, vendor_settings
+from .shell.completion import VENDORS
 
 _NOTICE_S: Final = 5.0
+_SHOWN: Final = 20
 
 
 @click.command("sync", epilog=examples('sync vendor_123 "auth0|5f7c"', "sync --output json vendor_123 user-1 user-2"))
 @config_option
 @output_option
-@click.argument("vendor")
+@click.argument("vendor", shell_complete=VENDORS)
 @click.argument("users", nargs=-1, required=True, metavar="USER...")
 def command(config: Path, output: str, vendor: str, users: tuple[str, ...]) -> int:
     """Resync these users of VENDOR now."""
@@ -76,14 +79,30 @@ async def sync(
 
 
 async def _notify(batch: Batch, up: Upstreams, vendor: str, notice: Callable[[str], None]) -> None:
-    """Say again and again which users are left, and which gates are shut; one that Sesamy does not know yet is looked up twice."""
+    """Say again and again which users are left, and which gates are shut; of users that only wait for their second look, once."""
+    told: set[UserKey] = set()
     while True:
         await anyio.sleep(_NOTICE_S)
         now = anyio.current_time()
+        if new := [one for one in batch.unknown if one not in told]:
+            told.update(new)
+            notice(_unknown([one.user for one in new], vendor))
         states = [(f"sesamy:{vendor}", up.gates.vendors[vendor].state(now=now))]
         states += [(one, up.gates.accounts[one].state(now=now)) for one in up.account_ids[vendor]]
         shut = [f"{name} is shut ({one.cause}){_next_try(one)}" for name, one in states if one.state != "open"]
-        notice(f"{batch.left} of the users left: {'; '.join(shut) or 'they wait for a rate, a second try or a second look'}")
+        left = batch.left - len(batch.unknown)
+        if shut:
+            notice(f"{batch.left} of the users left: {'; '.join(shut)}")
+        elif left > 0:
+            notice(f"{left} of the users left: they wait for a rate or a second try")
+
+
+def _unknown(users: Sequence[str], vendor: str) -> str:
+    names = ", ".join(map(printable, users[:_SHOWN])) + (f" and {len(users) - _SHOWN:,} more" if len(users) > _SHOWN else "")
+    return (
+        f"Sesamy does not know {names} of {vendor}: asked once more {ABSENT_S:g} s after the first time,"
+        " for an event may be ahead of Sesamy's API"
+    )
 
 
 def _next_try(gate: GateState) -> str:

@@ -130,6 +130,19 @@ class Rights:
         """Take a client that has reached a broker."""
         self._client = client
 
+    async def silent(self) -> tuple[str, ...]:
+        """Return the addresses that brokers give of themselves and that can't be connected, as `host:port`."""
+        brokers = list(self._client.cluster.brokers())
+        answers: dict[int, bool] = {}
+
+        async def ask(node: int) -> None:
+            answers[node] = bool(await self._client.ready(node))
+
+        async with anyio.create_task_group() as tasks:
+            for broker in brokers:
+                tasks.start_soon(ask, broker.nodeId)
+        return tuple(f"{broker.host}:{broker.port}" for broker in brokers if not answers[broker.nodeId])
+
     async def topics(self, names: Collection[str]) -> dict[str, Described]:
         """
         Describe topics.

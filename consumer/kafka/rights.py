@@ -1,7 +1,7 @@
 """The rights that Kafka grants us for a purpose: as findings for `check --online`, and as the end of a command that lacks one."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -70,6 +70,9 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
     try:
         async with connected(settings) as rights:
             found.append(fine("kafka.bootstrap_servers", "reached"))
+            if silent := await rights.silent():
+                found.append(_silent(silent))
+                return found
             letters = await _ask(rights, settings, found, purpose)
             if letters is not None and not letters.error:
                 found += _kept(settings, await rights.configuration(settings.dead_letter_topic))
@@ -90,7 +93,7 @@ async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], pu
     names = [settings.topic] * wants_topic + [settings.dead_letter_topic] * wants_letters
     topics = await rights.topics(names)
     if wants_topic:
-        found.append(_source(topics[settings.topic]))
+        found.append(_source(topics[settings.topic], settings.topic))
     if purpose == "run":
         found.append(_group(await rights.group(settings.group_id)))
     if not wants_letters:
@@ -100,7 +103,16 @@ async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], pu
     return letters
 
 
+def _silent(addresses: Sequence[str]) -> Finding:
+    what = f"it answers, but its brokers say they are at {', '.join(addresses)}, which can't be reached from here"
+    cure = "correct the brokers' advertised.listeners, or open the network and the names to these addresses"
+    return wrong("kafka.bootstrap_servers", what, cure, Exit.UNAVAILABLE)
+
+
 def _unanswered(settings: KafkaSettings, name: str) -> Finding:
+    if name in {NotImplementedError.__name__, IncompatibleBrokerVersion.__name__}:
+        what = "Kafka answers, but can't say which topics and rights there are: it is older than 2.3, or a stand-in"
+        return wrong("kafka.bootstrap_servers", what, "use Kafka 2.3 or later; of a stand-in (local) this can't be asked", Exit.UNAVAILABLE)
     if any(word in name for word in _DENIED_WORDS):
         return wrong("kafka", f"refuses us ({name})", "correct kafka.sasl_*, or grant the rights", Exit.NO_PERMISSION)
     # A broker that misses a certificate of ours hangs up without a word.
@@ -109,12 +121,13 @@ def _unanswered(settings: KafkaSettings, name: str) -> Finding:
     return wrong("kafka.bootstrap_servers", f"no broker answers as it should ({name})", cure, Exit.UNAVAILABLE)
 
 
-def _source(topic: Described) -> Finding:
+def _source(topic: Described, name: str) -> Finding:
     path = "kafka.topic"
     if "Authorization" in topic.error or topic.lacks(READ):
         return wrong(path, "we may not read it", "grant READ on the topic to this principal", Exit.NO_PERMISSION)
     if topic.error:
-        return wrong(path, f"not there ({topic.error})", "create the topic, or correct the name", Exit.UNAVAILABLE)
+        what = f"topic {name} is not there" if "Unknown" in topic.error else f"topic {name} can't be used ({topic.error})"
+        return wrong(path, what, "create the topic, or correct the name", Exit.UNAVAILABLE)
     return fine(path, f"{topic.partitions} partitions{_unsaid(topic)}")
 
 

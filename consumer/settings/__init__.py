@@ -9,4 +9,7 @@ It opens files and reads the environment, and no connection; no value of a secre
     secret     a secret and where it comes from
     tls        the TLS files
     findings   one thing that was looked at: where, what, which cure
+    naming     where a setting stands, for people
+    placeholders  values that nobody has filled in
+    environment   variables that look like a setting's, and are none
 """

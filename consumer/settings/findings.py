@@ -1,5 +1,6 @@
 """Findings: what was looked at, what is with it, and which cure. No value is ever quoted."""
 
+import os
 from typing import Literal
 
 from msgspec import Struct
@@ -17,6 +18,20 @@ class Finding(Struct, frozen=True, kw_only=True):
     level: Literal["fine", "warning", "error"] = "error"
     status: int = Exit.SETTINGS
     """The exit status an error leads to."""
+    shown: str = ""
+    """The path with what it is about, for people; empty: the path says all."""
+    line: int | None = None
+    """The line of the settings' file, where it is known."""
+
+    @property
+    def place(self) -> str:
+        """Return where it is, for people."""
+        return (self.shown or self.path) + (f", line {self.line}" if self.line is not None else "")
+
+
+def reason(error: OSError) -> str:
+    """Return why a file can't be read, in the system's words and without its name: `permission denied`."""
+    return os.strerror(error.errno).lower() if error.errno else "can't be read"
 
 
 def fine(path: str, what: str) -> Finding:

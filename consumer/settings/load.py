@@ -12,8 +12,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..core.errors import Exit, Fatal
-from .findings import Finding
+from .findings import Finding, reason
 from .model import Settings
+from .naming import clearer, names_in
+from .placeholders import placeholders
 from .rules import Sections, cross
 from .secret import Secret, SecretError
 
@@ -30,7 +32,7 @@ class SettingsError(Fatal):
     def __init__(self, findings: Iterable[Finding]) -> None:
         """Take at least one finding."""
         self.findings = tuple(findings)
-        lines = [f"{one.path}: {one.what}; {one.cure}" for one in self.findings]
+        lines = [f"{one.place}: {one.what}; {one.cure}" for one in self.findings]
         super().__init__("\n".join([f"settings: {len(lines)} to correct", *lines]), code="settings", status=Exit.SETTINGS)
 
 
@@ -41,28 +43,33 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: anything is wrong; all of it at once.
     """
-    reader = _Reader(environ)
-    sections = reader.sections(_tree(path))
+    reader, text = _Reader(environ), _text(path)
+    tree = _tree(path, text)
+    sections = reader.sections(tree)
     reader.found += cross(sections, broken=reader.broken)
+    reader.found += placeholders(sections)
     if reader.found:
-        raise SettingsError(reader.found)
+        raise SettingsError(clearer(reader.found, names_in(tree), text=text))
     return Settings(**{**msgspec.structs.asdict(sections), "vendors": tuple(one for one in sections.vendors if one is not None)})
 
 
-def _tree(path: Path) -> dict[str, Any]:
+def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            text = file.read(_MAX_BYTES).decode("utf-8-sig")
+            return file.read(_MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
-        what = "not there" if isinstance(error, FileNotFoundError) else f"can't be read ({type(error).__name__})"
+        what = "not there" if isinstance(error, FileNotFoundError) else reason(error)
         raise SettingsError([Finding(path=str(path), what=what, cure="name the file with --config FILE, or write it")]) from None
     except ValueError:
         raise SettingsError([Finding(path=str(path), what="not UTF-8", cure="save it as UTF-8")]) from None
+
+
+def _tree(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:  # Its text, and the document in it, may hold a secret.
         place = _ANYWHERE.search(str(error)) if isinstance(error, ValueError) else None
-        where = f"line {place[1]}, column {place[2]}" if place else "its end or its nesting"
+        where = f"line {place[1]}, column {place[2]}" if place else "it ends too early, or is nested too deep"
         finding = Finding(path=str(path), what=f"not TOML: {where}", cure="correct it there; text needs quotes, a key stands once")
     raise SettingsError([finding])
 
@@ -124,14 +131,14 @@ class _Reader:
                     self._refuse(path, "missing", f"add it: {describe(field.type)}")
                     whole = False
                 continue
-            value = self._value(tree[key], field.type, path)
+            value = self._value(tree[key], field.type, path, is_optional=not field.required)
             if value is not None:
                 values[field.name] = value
             elif field.required:
                 whole = False
         return cls(**values) if whole else None
 
-    def _value(self, value: object, of: Any, path: str) -> Any:  # noqa: ANN401 - any setting
+    def _value(self, value: object, of: Any, path: str, *, is_optional: bool) -> Any:  # noqa: ANN401 - any setting
         """Return the value as its type; None, and a finding, where it can't be that."""
         plain = _plain(of)
         if plain is Secret:
@@ -146,9 +153,9 @@ class _Reader:
                 return self._struct(plain, value, f"{path}.")
             self._refuse(path, "expected a table", f"write it as {{ {', '.join(_required(plain))} }}")
             return None
-        return self._leaf(value, of, path)
+        return self._leaf(value, of, path, is_optional=is_optional)
 
-    def _leaf(self, value: object, of: Any, path: str) -> Any:  # noqa: ANN401 - any setting
+    def _leaf(self, value: object, of: Any, path: str, *, is_optional: bool) -> Any:  # noqa: ANN401 - any setting
         shown, strict = path, True
         if isinstance(value, _FromEnvironment):
             shown, strict = f"{value.name} (environment)", False
@@ -158,7 +165,11 @@ class _Reader:
         except (msgspec.ValidationError, OverflowError):  # Its text may quote the value.
             self.broken.add(path)
             linked = isinstance(value, str) and value.startswith("tcp://")
-            cure = "Kubernetes sets it for a service of that name: enableServiceLinks: false" if linked else "correct it, or remove it"
+            cure = (
+                "Kubernetes sets it for a service of that name: enableServiceLinks: false"
+                if linked
+                else "correct it" + ", or remove it" * is_optional
+            )
             self._refuse(shown, f"expected {describe(of)}", cure)
             return None
 

@@ -4,6 +4,8 @@ import stat
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 
+from .findings import reason
+
 _MASK: Final = "***"
 _MAX_BYTES: Final = 65_536
 
@@ -81,7 +83,7 @@ class Secret:
                 raise SecretError("longer than 64 KiB")
             text = _usable(path.read_bytes().decode().strip())
         except OSError as error:
-            raise SecretError(type(error).__name__) from None
+            raise SecretError("not there" if isinstance(error, FileNotFoundError) else reason(error)) from None
         except ValueError:  # The decoder's error holds the bytes.
             raise SecretError("not UTF-8") from None
         self._text, self._seen, self._expired = text, seen, False

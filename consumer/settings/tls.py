@@ -4,6 +4,8 @@ import ssl
 from pathlib import Path
 from typing import Final
 
+from .findings import reason
+
 _CA: Final = "kafka.ssl_cafile"
 _CERTIFICATE: Final = "kafka.ssl_certfile"
 _KEY: Final = "kafka.ssl_keyfile"
@@ -27,6 +29,8 @@ def context(cafile: str | None, certfile: str | None, keyfile: str | None) -> ss
     try:
         made = ssl.create_default_context(cafile=cafile)
     except OSError as error:  # Not chained, here and below: the client's own text adds nothing.
+        if _is_empty(cafile):
+            raise Unusable(_CA, "the file it names is empty", "put the authority's certificate there, as PEM") from None
         raise _unread(_CA, error, "no certificate in PEM form is in it", "put the authority's certificate there, as PEM") from None
     if certfile is not None and keyfile is not None:
         _show(made, certfile, keyfile)
@@ -54,7 +58,14 @@ def _show(made: ssl.SSLContext, certfile: str, keyfile: str) -> None:
 def _unread(setting: str, error: OSError, what: str, cure: str) -> Unusable:
     if isinstance(error, ssl.SSLError):
         return Unusable(setting, what, cure)
-    return Unusable(setting, f"the file it names can't be read ({type(error).__name__})", "correct the path, or the file's owner and mode")
+    return Unusable(setting, f"the file it names can't be read: {reason(error)}", "correct the path, or the file's owner and mode")
+
+
+def _is_empty(path: str | None) -> bool:
+    try:
+        return path is not None and not Path(path).read_bytes().strip()
+    except OSError:
+        return False
 
 
 def _is_encrypted(keyfile: str) -> bool:

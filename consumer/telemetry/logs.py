@@ -31,6 +31,8 @@ FIELDS: Final = frozenset(
 
 _VALUE_CHARS: Final = 256
 _REPEAT_S: Final = 10.0
+_NEVER: Final = logging.CRITICAL + 1
+_HEAD: Final = frozenset({"timestamp", "level", "logger", "event"})
 _OURS: Final = __name__.partition(".")[0]
 _FRAMES: Final = 5
 
@@ -69,7 +71,7 @@ def log(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def configure(*, json: bool | None = None, level: int = logging.INFO, colours: bool = True) -> None:
+def configure(*, json: bool | None = None, level: int = logging.INFO, colours: bool = True, plain: bool = False) -> None:
     """
     Send all logs of the process to stderr.
 
@@ -77,8 +79,10 @@ def configure(*, json: bool | None = None, level: int = logging.INFO, colours: b
         json: one JSON object a line; None: where stderr is no terminal.
         level: the least severe level of our own lines; other libraries' begin at WARNING.
         colours: whether a terminal may be given any.
+        plain: each line is text for the operator that typed a command, and other libraries' are left out: what they warn of, the
+            command says itself, where it matters.
     """
-    as_json = not sys.stderr.isatty() if json is None else json
+    as_json = not plain and (not sys.stderr.isatty() if json is None else json)
     root = logging.getLogger()
     for old in [one for one in root.handlers if isinstance(one, _Handler)]:
         root.removeHandler(old)
@@ -87,9 +91,10 @@ def configure(*, json: bool | None = None, level: int = logging.INFO, colours: b
             sys.stderr,
             json=as_json,
             colors=colours and not as_json and sys.stderr.isatty(),
+            plain=plain,
         )
     )
-    root.setLevel(max(logging.WARNING, level))
+    root.setLevel(_NEVER if plain else max(logging.WARNING, level))
     logging.getLogger(_OURS).setLevel(level)
     logging.captureWarnings(capture=True)
 
@@ -111,9 +116,10 @@ class _Handler(logging.StreamHandler[TextIO]):
         """Say nothing: the usual report would print the record's values."""
 
 
-def handler(stream: TextIO, *, json: bool, colors: bool = False) -> "_Handler":
+def handler(stream: TextIO, *, json: bool, colors: bool = False, plain: bool = False) -> "_Handler":
     """Return a handler that writes our lines to `stream`."""
-    renderer: Any = _as_json if json else structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=0)
+    drawn = _as_text if plain else structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=0)
+    renderer: Any = _as_json if json else drawn
     made = _Handler(stream)
     made.as_json = json
     made.addFilter(Repeats(time.monotonic))
@@ -222,6 +228,11 @@ def _safe(_logger: object, _method: str, event: EventDict) -> EventDict:
     return {
         name: value if isinstance(value, bool | int | float) else shown(str(value), limit=_VALUE_CHARS) for name, value in event.items()
     }
+
+
+def _as_text(_logger: object, _method: str, event: EventDict) -> str:
+    fields = ", ".join(f"{name} {value}" for name, value in event.items() if name not in _HEAD)
+    return f"sesamy-makeas: {event['event']}" + (f" ({fields})" if fields else "")
 
 
 def _as_json(_logger: object, _method: str, event: EventDict) -> str:

@@ -104,7 +104,10 @@ def test_the_command_line_imports_nothing_heavy_and_no_command(args: list[str]) 
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=50, check=True)
 
-    assert done.stderr.splitlines()[-1] == "['consumer.commands.cli', 'consumer.commands.terminal']"
+    assert (
+        done.stderr.splitlines()[-1]
+        == "['consumer.commands.cli', 'consumer.commands.shell', 'consumer.commands.shell.stdout', 'consumer.commands.terminal']"
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -155,7 +158,11 @@ def test_check_says_all_that_is_wrong(tmp_path: Path) -> None:
     done = invoke("check", "--config", "other.toml", cwd=tmp_path, environ={"ADMIN_PORT": "0x"})
 
     assert done.returncode == 78
-    assert re.findall(r"^error +(\S+)", done.stdout, re.MULTILINE) == ["debounce.quiet", "ADMIN_PORT", "vendors[0].makeas[0].listId"]
+    assert re.findall(r"^error +(.*?)  ", done.stdout, re.MULTILINE) == [
+        "debounce.quiet, line 2",
+        "ADMIN_PORT (environment)",
+        "vendors[0] (vendor_123).makeas[0].listId, line 14",
+    ]
     assert done.stdout.count("cure: ") == 3
     assert "did you mean quiet_s?" in done.stdout
     assert done.stderr == "3 to correct, 0 to think about\n"
@@ -165,8 +172,9 @@ def test_check_for_machines(tmp_path: Path) -> None:
     (tmp_path / "consumer.toml").write_text(GOOD.replace("[kafka]", "[kafka]\ntopci = 'x'"))
     done = invoke("check", "--output", "json", cwd=tmp_path)
 
-    cure = "did you mean topic?"
-    assert json.loads(done.stdout) == [{"path": "kafka.topci", "what": "unknown key", "cure": cure, "level": "error", "status": 78}]
+    (found,) = json.loads(done.stdout)
+    assert (found.pop("shown"), found.pop("line")) == ("kafka.topci", 3)
+    assert found == {"path": "kafka.topci", "what": "unknown key", "cure": "did you mean topic?", "level": "error", "status": 78}
     assert (done.returncode, done.stderr) == (78, "")
 
 
@@ -181,10 +189,10 @@ def test_advice_leaves_the_status_alone(tmp_path: Path) -> None:
     done = invoke("check", cwd=tmp_path)
 
     assert done.returncode == 0
-    assert [*re.findall(r"^warning +(\S+)", done.stdout, re.MULTILINE)] == [
-        "vendors[0].makeas[0].apiKey",
-        "vendors[1].makeas[0].apiKey",
-        "vendors[1].makeas",
+    assert [*re.findall(r"^warning +(.*?)  ", done.stdout, re.MULTILINE)] == [
+        "vendors[0] (vendor_123).makeas[0] (1466).apiKey",
+        "vendors[1] (vendor_456).makeas[0] (1466).apiKey",
+        "vendors[1] (vendor_456).makeas",
     ]
     assert CANARY not in done.stdout + done.stderr
 
@@ -197,8 +205,13 @@ def test_unusable_settings_are_78_with_every_finding(tmp_path: Path, args: tuple
     done = invoke(*args, cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (78, "")
-    for path in ("kafka.sasl_mechanism", "kafka.foo", "debounce.quiet_s"):
-        assert f"{path}: " in done.stderr
+    places = (
+        "kafka.sasl_mechanism (or KAFKA_SASL_MECHANISM), line 2",
+        "kafka.foo, line 3",
+        "debounce.quiet_s (or DEBOUNCE_QUIET_S), line 6",
+    )
+    for place in places:
+        assert f"{place}: " in done.stderr
     assert CANARY not in done.stderr
 
 
@@ -232,6 +245,33 @@ def test_check_online_with_nothing_there_is_69(good: Path) -> None:
         assert (findings[path]["level"], findings[path]["status"]) == ("error", 69)
         assert findings[path]["cure"]
     assert CANARY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "status"),
+    [
+        (("status",), 69),
+        (("explain", "vendor_123", "ann"), 69),
+        (("check", "--online"), 69),
+        (("diff", "vendor_123", "ann"), 69),
+        (("sync", "vendor_123", "ann"), 69),
+        (("replay", "--from-time", "1h"), 69),
+        (("replay", "--from-time", "1h", "--dry-run", "--output", "json"), 69),
+        (("dead-letters", "list"), 69),
+        (("dead-letters", "show", "0:1"), 69),
+        (("dead-letters", "requeue", "--all", "--yes"), 69),
+        (("sync", "vendor_9", "ann"), 64),
+        (("sync", "--config", "nowhere.toml", "vendor_123", "ann"), 78),
+    ],
+)
+def test_what_a_command_says_of_errors_is_text_also_without_a_terminal(good: Path, args: tuple[str, ...], status: int) -> None:
+    """A log's lines are for `run`: whoever types a command, or reads a cron job's mail, reads words."""
+    done = invoke(*args, cwd=good, environ={"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "ADMIN_PORT": "9"})
+
+    assert done.returncode == status
+    assert [line for line in done.stderr.splitlines() if line.startswith("{")] == []
+    assert "Unable connect" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 4, done.stderr
 
 
 def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:

@@ -107,7 +107,7 @@ async def test_poison_is_shown_and_not_requeued(stage: Stage) -> None:
     await stage.idle(pod)
 
     letters = await listed(stage)
-    assert sorted((one["source"], one["can_be_requeued"], one["user"]) for one in letters) == [("1:0", False, ""), ("1:1", False, "")]
+    assert sorted((one["source"], one["can_be_requeued"], one["user"]) for one in letters) == [("1:0", False, None), ("1:1", False, None)]
     assert "b'1:1'" in {one["key"] for one in await stage.letters(2)}
     shown = await stage.command("dead-letters", "show", letters[0]["place"])
     assert (shown.status, "no value" in shown.err) == (0, True), shown

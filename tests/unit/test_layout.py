@@ -16,7 +16,6 @@ _WITHOUT: Final = {
     "commands/dead_letters/command.py": _BY_RUNNING_IT,
     "commands/explain.py": _BY_RUNNING_IT,
     "commands/local.py": _BY_RUNNING_IT,
-    "commands/replay/command.py": _BY_RUNNING_IT,
     "commands/run.py": _BY_RUNNING_IT,
     "commands/status/command.py": _BY_RUNNING_IT,
     "commands/sync.py": _BY_RUNNING_IT,

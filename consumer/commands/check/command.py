@@ -11,10 +11,9 @@ from rich.text import Text
 
 from ...kafka.rights import Purpose
 from ...settings.findings import Finding
-from ...telemetry import metrics as telemetry
-from ..console import as_json, config_option, examples, output_option, run_async
+from ...settings.naming import clearer, names_of
+from ..console import as_json, config_option, examples, output_option, quiet_logs, run_async
 from ..drawing import show, table, word
-from ..terminal import has_colours
 from .offline import exit_status, offline
 from .online import online
 
@@ -28,10 +27,10 @@ _PURPOSES: Final = click.Choice(["run", "replay", "dead-letters"])
 @click.option("--for", "purpose", type=_PURPOSES, default="run", show_default=True, help="Whose rights to ask for.")
 def command(config: Path, output: str, purpose: Purpose, *, asks: bool) -> int:
     """Say what is wrong with the settings, and (--online) with all that they name."""
-    telemetry.configure(level=logging.CRITICAL, colours=has_colours())
+    quiet_logs(logging.CRITICAL)
     settings, findings = offline(config, os.environ)
     if asks and settings is not None:
-        findings += run_async(online, settings, purpose)
+        findings += clearer(run_async(online, settings, purpose), names_of(settings))
     if output == "json":
         as_json(findings)
     else:
@@ -47,6 +46,6 @@ def _tell(findings: Sequence[Finding]) -> None:
 
 def _rows(findings: Sequence[Finding]) -> Iterator[tuple[Text, ...]]:
     for one in findings:
-        yield word(one.level), word(one.path), word(one.what)
+        yield word(one.level), word(one.place), word(one.what)
         if one.cure:
             yield word(""), word(""), word(f"cure: {one.cure}")

@@ -7,9 +7,11 @@ from typing import Final
 
 from ...core.errors import Exit
 from ...core.gates.gates import MAKE_CALLS
+from ...settings.environment import misspelt
 from ...settings.findings import Finding, fine, warning
 from ...settings.load import SettingsError, load
 from ...settings.model import KafkaSettings, Settings
+from ...settings.naming import clearer, names_of
 from ...settings.rules import is_loopback, tight_times
 from ...settings.secret import Secret
 
@@ -27,7 +29,7 @@ def offline(path: Path, environ: Mapping[str, str]) -> tuple[Settings | None, li
         return None, list(error.findings)
     return settings, [
         fine(str(path), f"vendors: {len(settings.vendors)}, accounts: {len(settings.accounts)}"),
-        *advice(path, settings, environ),
+        *clearer(advice(path, settings, environ), names_of(settings)),
     ]
 
 
@@ -41,6 +43,8 @@ def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterat
     """Give what works and is unwise."""
     yield from _who_can_read(path, settings)
     yield from _shared_accounts(settings)
+    yield from _two_keys(settings)
+    yield from misspelt(environ)
     yield from tight_times(settings.kafka, settings.workers)
     yield from _upstreams(settings, environ)
     yield from _topic(settings.kafka)
@@ -65,6 +69,18 @@ def _shared_accounts(settings: Settings) -> Iterator[Finding]:
             where = f"vendors[{numbers[vendors[-1]]}].makeas"
             cure = "give each vendor a Make.as account of its own: each takes away the other's sesamy_ tags of a shared reader"
             yield warning(where, f"writes to the same account as vendors[{numbers[vendors[0]]}]", cure)
+
+
+def _two_keys(settings: Settings) -> Iterator[Finding]:
+    """Give the lists whose account is written with another key elsewhere."""
+    first: dict[str, tuple[str, Secret]] = {}
+    for number, vendor in enumerate(settings.vendors):
+        for place, one in enumerate(vendor.makeas):
+            path = f"vendors[{number}].makeas[{place}]"
+            where, key = first.setdefault(one.user_id, (path, one.api_key))
+            if key != one.api_key:
+                what = f"another apiKey for the userId of {where}: two conversations with one account, each at the whole rate"
+                yield warning(path, what, "write the newer key in both, if one is old; else leave it")
 
 
 def _upstreams(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -4,5 +4,8 @@ The command `dead-letters`: what was parked, listed, shown and asked to be tried
 It tries nothing itself: the pods do, once a mark in the topic asks them to.
 
     command   its options, and what is told of letters
+    selectors which letters are meant, and what can't be
+    codes     the codes that a letter can have
+    data      letters as JSON, and which say again what another says
     topic     the dead-letter topic, read to its end, and the marks written to it
 """

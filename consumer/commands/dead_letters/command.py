@@ -1,10 +1,9 @@
 """The command `dead-letters`: list, show, requeue."""
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
@@ -12,27 +11,13 @@ import msgspec
 from ...core.errors import Exit
 from ...core.letters.history import Entry, Selection
 from ...core.model import Place
-from ..console import OFFSET, TIME, as_json, config_option, confirm, examples, output_option, quiet_logs, run_async, settings_of
+from ..console import OFFSET, as_json, config_option, confirm, examples, output_option, quiet_logs, run_async, settings_of
 from ..drawing import Progress, show, table, word
 from . import topic
+from .data import as_data, repeated
+from .selectors import none_found, refuse_unknown, selection, selectors
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 _COLUMNS = ("place", "state", "parked_at", "vendor", "user", "account", "code", "attempts", "source")
-
-
-def _selectors(command: _Command) -> _Command:
-    for option in reversed(
-        (
-            click.option("--vendor", default="", help="Only letters of this vendor."),
-            click.option("--user", default="", help="Only letters of this user id."),
-            click.option("--account", default="", help="Only letters owed to this Make.as user id."),
-            click.option("--code", default="", help="Only letters with this error code."),
-            click.option("--since", type=TIME, help="Only letters parked at this time or later (ISO 8601; or 90m, 2h, 3d ago)."),
-            click.option("--until", type=TIME, help="Only letters parked before this time."),
-        )
-    ):
-        command = option(command)
-    return command
 
 
 @click.group("dead-letters", epilog=examples("dead-letters list", "dead-letters requeue --code http-422 --wait"))
@@ -43,18 +28,21 @@ def command() -> None:
 @command.command("list", epilog=examples("dead-letters list --vendor vendor_123", "dead-letters list --all-states --output json"))
 @config_option
 @output_option
-@_selectors
+@selectors
 @click.option("--all-states", is_flag=True, help="Closed ones, too, with what became of each.")
-def list_(config: Path, output: str, *, all_states: bool, **selectors: Any) -> int:  # noqa: ANN401
+def list_(config: Path, output: str, *, all_states: bool, **said: Any) -> int:  # noqa: ANN401
     """List letters: the open ones, unless told otherwise."""
     quiet_logs()
-    entries = _find(config, _selection((), selectors), all_states=all_states)
+    selected = selection((), said)
+    letters = _read(config, selected)
+    entries = _selected(letters, selected, all_states=all_states)
+    again = repeated(letters)
     if output == "json":
-        as_json(entries)
-        return 0
-    _tell(entries, (*_COLUMNS, "closed_at", "replaced_by") if all_states else _COLUMNS)
+        as_json([as_data(entry, repeats=again.get(entry.place, "")) for entry in entries])
+    else:
+        _tell(entries, (*_COLUMNS, "closed_at", "replaced_by") if all_states else _COLUMNS, again)
     if not entries:
-        click.echo("no letters" if all_states else "no open letters", err=True)
+        click.echo(none_found(letters, all_states=all_states, is_everything=selected.is_everything), err=True)
     return 0
 
 
@@ -65,14 +53,17 @@ def list_(config: Path, output: str, *, all_states: bool, **selectors: Any) -> i
 def show_(config: Path, output: str, place: Place) -> int:
     """Show all that is known of the letter at P:N in the dead-letter topic."""
     quiet_logs()
-    found = _find(config, Selection(places=(place,)), all_states=True)
+    selected = Selection(places=(place,))
+    letters = _read(config, selected)
+    found = _selected(letters, selected, all_states=True)
     if not found:
-        raise click.BadParameter("no letter is there", param_hint="P:N")
+        raise click.BadParameter(f"no letter is there; `list --all-states` has all {len(letters):,}", param_hint="P:N")
+    again = repeated(letters).get(found[0].place, "")
     if output == "json":
-        as_json(found[0])
+        as_json(as_data(found[0], repeats=again))
         return 0
-    said = msgspec.to_builtins(found[0]).items()
-    show(table(("", ""), [(word(name), word(str(value))) for name, value in said if value != ""]))
+    said = {**msgspec.to_builtins(found[0]), "repeats": again}
+    show(table(("", ""), [(word(name), word(str(value))) for name, value in said.items() if value != ""]))
     if not found[0].can_be_requeued:
         click.echo("It has no value, since its record could not be read: see the source, and let the publisher send it again.", err=True)
     return 0
@@ -81,7 +72,7 @@ def show_(config: Path, output: str, place: Place) -> int:
 @command.command("requeue", epilog=examples("dead-letters requeue 0:17 0:21", "dead-letters requeue --code http-422 --yes --wait"))
 @config_option
 @output_option
-@_selectors
+@selectors
 @click.option("--all", "everything", is_flag=True, help="All open letters.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--wait", "and_wait", is_flag=True, help="Stay until they are done or refused again; exit 1 where some were refused.")
@@ -94,17 +85,20 @@ def requeue(
     everything: bool,
     yes: bool,
     and_wait: bool,
-    **selectors: Any,  # noqa: ANN401
+    **said: Any,  # noqa: ANN401
 ) -> int:
     """Ask the pods to try letters again: those at P:N, those selected, or --all."""
     quiet_logs()
-    selection = _selection(places, selectors)
-    if selection.is_everything != everything:
+    selected = selection(places, said)
+    if selected.is_everything != everything:
         raise click.UsageError("say which: positions P:N, selectors, or --all (and not both)")
-    found = _find(config, selection, all_states=True, requeues=True)
-    _say_missing(selection, found)
+    letters = _read(config, selected, requeues=True)
+    found = _selected(letters, selected, all_states=True)
+    _say_missing(selected, found)
     entries = _that_can_be_requeued(found, are_named=bool(places))
     if not entries:
+        if not found:
+            click.echo(none_found(letters, all_states=False, is_everything=selected.is_everything), err=True)
         return 0
     if not confirm(f"Requeue {len(entries):,} letters?", yes=yes):
         return 0
@@ -131,19 +125,16 @@ def _that_can_be_requeued(found: Sequence[Entry], *, are_named: bool) -> list[En
     return entries
 
 
-def _find(config: Path, selection: Selection, *, all_states: bool, requeues: bool = False) -> list[Entry]:
-    return run_async(partial(topic.find, settings_of(config), selection, all_states=all_states, requeues=requeues))
+def _read(config: Path, selected: Selection, *, requeues: bool = False) -> Sequence[Entry]:
+    """Return all letters; refuse what can't be meant by a selection of them."""
+    settings = settings_of(config)
+    letters = run_async(partial(topic.read, settings, requeues=requeues))
+    refuse_unknown(selected, letters, settings)
+    return letters
 
 
-def _selection(places: Sequence[Place], selectors: dict[str, Any]) -> Selection:
-    times = {name: _iso(selectors.pop(name)) for name in ("since", "until")}
-    return Selection(places=tuple(places), **selectors, **times)
-
-
-def _iso(at_ms: int | None) -> str:
-    if at_ms is None:
-        return ""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _selected(letters: Iterable[Entry], selected: Selection, *, all_states: bool) -> list[Entry]:
+    return [entry for entry in letters if (all_states or entry.is_open) and selected.takes(entry)]
 
 
 def _say_missing(selection: Selection, found: Sequence[Entry]) -> None:
@@ -155,7 +146,7 @@ def _say_missing(selection: Selection, found: Sequence[Entry]) -> None:
 
 def _tell_requeued(entries: Sequence[Entry], output: str) -> None:
     if output == "json":
-        as_json(entries)
+        as_json([as_data(entry) for entry in entries])
         return
     done = sum(entry.state == "done" for entry in entries)
     refused = [entry for entry in entries if entry.state == "replaced"]
@@ -166,7 +157,12 @@ def _tell_requeued(entries: Sequence[Entry], output: str) -> None:
     _tell(refused, ("place", "vendor", "user", "account", "code", "replaced_by"))
 
 
-def _tell(entries: Iterable[Entry], columns: Sequence[str]) -> None:
+def _tell(entries: Sequence[Entry], columns: Sequence[str], again: Mapping[str, str] | None = None) -> None:
     rows = [[word(str(getattr(entry, name))) for name in columns] for entry in entries]
+    heads = tuple(columns)
+    if again and any(entry.place in again for entry in entries):
+        heads = (*columns, "")
+        notes = [again.get(entry.place, "") for entry in entries]
+        rows = [[*row, word(f"repeats {note}" if note else "")] for row, note in zip(rows, notes, strict=True)]
     if rows:
-        show(table(columns, rows))
+        show(table(heads, rows))

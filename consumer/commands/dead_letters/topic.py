@@ -7,7 +7,7 @@ from typing import Any, Final
 import anyio
 
 from ...core.errors import Exit, Fatal
-from ...core.letters.history import Entry, History, Selection
+from ...core.letters.history import Entry, History
 from ...core.letters.record import mark
 from ...core.model import Place
 from ...kafka import rights
@@ -100,9 +100,9 @@ class Letters:
             raise Fatal(f"{'; '.join(what)}: {cure}", code="damaged-letters", status=Exit.UNAVAILABLE)
 
 
-async def find(settings: Settings, selection: Selection, *, all_states: bool, requeues: bool = False) -> list[Entry]:
+async def read(settings: Settings, *, requeues: bool = False) -> Sequence[Entry]:
     """
-    Return the letters selected; only open ones, unless all states are asked for.
+    Return all letters, the oldest first.
 
     Args:
         requeues: whether letters are to be requeued, so that the right to write is needed, too.
@@ -113,7 +113,7 @@ async def find(settings: Settings, selection: Selection, *, all_states: bool, re
     await rights.require(settings.kafka, "dead-letters", writes=requeues)
     letters = Letters(settings.kafka)
     await letters.read()
-    return [entry for entry in letters.history.entries() if (all_states or entry.is_open) and selection.takes(entry)]
+    return letters.history.entries()
 
 
 async def requeue(settings: Settings, entries: Sequence[Entry]) -> None:

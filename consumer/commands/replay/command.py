@@ -1,5 +1,6 @@
 """The command `replay`: its options, and what is told of it."""
 
+import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.text import Text
 from ...core.text import duration, printable
 from ..console import OFFSET, TIME, as_json, config_option, confirm, examples, output_option, quiet_logs, run_async, settings_of
 from ..drawing import Progress, show, table, word
+from ..shell.completion import VENDORS
 from .files import Report
 from .plan import Asked, Plan, Range
 from .work import Options, replay
@@ -35,7 +37,7 @@ _SHOWN: Final = 20
     "--from-time", "from_ms", type=TIME, help="Begin every partition at this time (ISO 8601, UTC where it says none; or 90m, 2h, 3d ago)."
 )
 @click.option("--to-time", "to_ms", type=TIME, help="End every partition before this time.")
-@click.option("--vendor", "vendors", multiple=True, help="Only users of this vendor; repeatable.")
+@click.option("--vendor", "vendors", multiple=True, shell_complete=VENDORS, help="Only users of this vendor; repeatable.")
 @click.option("--user", "users", multiple=True, help="Only this user id; repeatable.")
 @click.option(
     "--unknown-types", is_flag=True, help="Take events of unknown type, too, where they name a known vendor; `status` shows which."
@@ -49,9 +51,9 @@ _SHOWN: Final = 20
     show_default=True,
     help="The part of every limit to use; a 429 halves it.",
 )
-@click.option("--state", type=_FILE, help="Keep here who is done, and go on from here after an interruption.")
+@click.option("--state", type=_FILE, help="Keep here which users are done, and go on from here after an interruption.")
 @click.option("--report", type=_FILE, help="Write here how it went, as JSON.")
-@click.option("--retry-report", type=_FILE, help="Run just those who failed, of an earlier --report.")
+@click.option("--retry-report", type=_FILE, help="Run just the users that failed, of an earlier --report.")
 def command(config: Path, output: str, *, yes: bool, from_offsets: tuple[Any, ...], to_offsets: tuple[Any, ...], **rest: Any) -> int:  # noqa: ANN401
     """Resync every user seen in a range of the topic, beside the running pods."""
     quiet_logs()
@@ -61,7 +63,8 @@ def command(config: Path, output: str, *, yes: bool, from_offsets: tuple[Any, ..
     settings = settings_of(config)
     known = {vendor.id for vendor in settings.vendors}
     if unknown := [vendor for vendor in asked.vendors if vendor not in known]:
-        raise click.BadParameter(f"no such vendor in {config}: {', '.join(unknown)}", param_hint="--vendor")
+        there = ", ".join(vendor.id for vendor in settings.vendors)
+        raise click.BadParameter(f"no such vendor in {config}: {', '.join(unknown)}; known: {there}", param_hint="--vendor")
     names = ("dry_run", "rate_share", "state", "report", "retry_report")
     options = Options(asked=asked, **{name: rest[name] for name in names})
     with Progress() as progress:
@@ -85,9 +88,20 @@ def _asked(from_offsets: Iterable[tuple[int, int]], to_offsets: Iterable[tuple[i
         raise click.UsageError("say which range: --from-offset P:N, or --from-time TIME")
     if rest["retry_report"] is not None and (timed or not asked.by_time):
         raise click.UsageError("--retry-report has its users from the report: name no range")
-    if asked.from_ms is not None and asked.to_ms is not None and asked.to_ms < asked.from_ms:
-        raise click.UsageError("--to-time is before --from-time")
+    _refuse_empty(asked, now_ms=int(time.time() * 1000))
     return asked
+
+
+def _refuse_empty(asked: Asked, *, now_ms: int) -> None:
+    """Refuse a range in which no record can be: a plan without users would sound as if all were well."""
+    if asked.from_ms is not None and asked.from_ms > now_ms:
+        raise click.BadParameter("this time is in the future: no record is there yet", param_hint="--from-time")
+    if asked.from_ms is not None and asked.to_ms is not None and asked.to_ms <= asked.from_ms:
+        same = asked.to_ms == asked.from_ms
+        raise click.UsageError(f"--to-time is {'the same as' if same else 'before'} --from-time: no record is between them")
+    for partition, start in asked.from_offsets.items():
+        if asked.to_offsets.get(partition) == start:
+            raise click.UsageError(f"the range of partition {partition} is empty: --to-offset is where it ends, exclusive")
 
 
 def _by_partition(offsets: Iterable[tuple[int, int]], option: str) -> dict[int, int]:
@@ -144,21 +158,26 @@ def _drawn(plan: Plan) -> Iterator[RenderableType]:
 
 
 def _row(plan: Plan, one: Range) -> tuple[Text, ...]:
-    gone = f"{one.gone:,} offsets are gone (retention)" if one.gone else ""
+    gone = f"{one.gone:,} offsets are gone (retention)" if one.gone else one.beside
     numbers = (f"{one.partition}", f"{one.start:,}", f"{one.end:,}", f"{plan.records[str(one.partition)]:,}")
     return (*map(word, numbers), word(gone))
 
 
 def _lines(plan: Plan) -> Iterator[str]:
     before = f", {plan.done_before:,} of them done already" if plan.done_before else ""
-    yield f"{plan.users:,} users{before}; one resync each"
-    if plan.unreadable or plan.ignored:
-        yield f"{plan.unreadable:,} unreadable records and {plan.ignored:,} of unknown type or without value are passed over"
+    yield f"{plan.users:,} users{before}; one resync each" if plan.users else "no user to resync"
+    if plan.ranges and not any(plan.records.values()):
+        yield "no record in this range"
+    if plan.unreadable:
+        yield f"{plan.unreadable:,} unreadable records are passed over"
+    if plan.ignored:
+        yield f"{plan.ignored:,} records of unknown type or without value are passed over"
     for vendor, count in plan.unknown_vendors.items():
         yield f"{count:,} events of vendor {vendor}, which the settings don't know, are passed over"
     taken = "are taken" if plan.takes_unknown_types else "are passed over: --unknown-types takes them"
     for type_, count in plan.unknown_types.items():
         yield f"{count:,} events of type {type_}, which is none of the eight, {taken}"
-    for load in plan.loads:
+    for load in plan.loads if plan.users > plan.done_before else ():
         yield f"{load.upstream}: {load.calls:,} calls, {duration(load.takes_s)} at {plan.rate_share:g} of the limit"
-    yield f"takes {duration(plan.takes_s)} at least"
+    if plan.users > plan.done_before:
+        yield f"takes {duration(plan.takes_s)} at least"

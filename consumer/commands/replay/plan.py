@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from ...core.gates.gates import MAKE_CALLS, SESAMY_CALLS
 from ...core.model import Place, UserKey
@@ -45,6 +45,8 @@ class Range(Struct, frozen=True, kw_only=True):
     """Exclusive."""
     gone: int = 0
     """Records asked for that the topic no longer holds."""
+    beside: str = ""
+    """Where it lies, when no record is in it."""
 
     @property
     def offsets(self) -> int:
@@ -86,9 +88,21 @@ def ranges(
             wrong.append(f"{number}: the end {end} is before the start {start}")
             continue
         end = min(end, edge.end)
-        gone = max(0, min(edge.first, end) - start)
-        found.append(Range(partition=number, start=min(max(start, edge.first), max(end, edge.first)), end=max(end, edge.first), gone=gone))
+        gone, beside = max(0, min(edge.first, end) - start), _beside(edge, start, end)
+        start, end = min(max(start, edge.first), max(end, edge.first)), max(end, edge.first)
+        found.append(Range(partition=number, start=start, end=end, gone=gone, beside=beside))
     return tuple(found), wrong
+
+
+def _beside(edge: Edges, start: int, end: int) -> str:
+    """Say where a range lies in which no record is; empty: some may be."""
+    if edge.first >= edge.end:
+        return "the partition is empty"
+    if end <= edge.first:
+        return f"it ends before the first record, {edge.first:,}"
+    if start >= edge.end:
+        return f"it begins after the last record, {edge.end - 1:,}"
+    return "no record is between its ends" if end <= start else ""
 
 
 def _or(value: int | None, other: int) -> int:
@@ -172,10 +186,7 @@ def plan(settings: Settings, found: Sequence[Range], scanned: Scanned, left: Seq
     each = loads(settings, left, rate_share=rate_share)
     return Plan(
         topic=settings.kafka.topic,
-        ranges=tuple(
-            Range(partition=one.partition, start=one.start, end=one.end, gone=one.gone + scanned.gone.get(one.partition, 0))
-            for one in found
-        ),
+        ranges=tuple(structs.replace(one, gone=one.gone + scanned.gone.get(one.partition, 0)) for one in found),
         records={str(one.partition): scanned.records.get(one.partition, 0) for one in found},
         users=len(scanned.users),
         done_before=len(scanned.users) - len(left),

@@ -109,3 +109,13 @@ async def test_a_configuration_that_we_may_not_read_is_none() -> None:
 
     assert await rights(denied).configuration("t") is None
     assert await rights(shown).configuration("t") == {"retention.ms": "5", "cleanup.policy": "delete"}
+
+
+async def test_brokers_that_can_not_be_connected_are_named_by_the_address_they_give() -> None:
+    class Client:
+        cluster = SimpleNamespace(brokers=lambda: [SimpleNamespace(nodeId=one, host=f"b{one}", port=9092) for one in range(3)])
+
+        async def ready(self, node: int) -> bool:
+            return node == 1
+
+    assert await Rights(Client()).silent() == ("b0:9092", "b2:9092")  # type: ignore[arg-type]

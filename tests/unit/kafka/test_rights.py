@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from aiokafka.errors import IncompatibleBrokerVersion
 
 from consumer.core.errors import Fatal
 from consumer.kafka import rights
@@ -33,7 +34,7 @@ def brief(finding: Finding) -> tuple[str, int]:
     ],
 )
 def test_the_topic(topic: Described, expected: tuple[str, int]) -> None:
-    assert brief(_source(topic)) == expected
+    assert brief(_source(topic, "events")) == expected
 
 
 @pytest.mark.parametrize(
@@ -121,6 +122,10 @@ class Answers:
 
     def __init__(self, configuration: dict[str, str] | None, may: frozenset[int] = ALL) -> None:
         self._configuration, self._may, self.asked = configuration, may, 0
+        self.silent_at: tuple[str, ...] = ()
+
+    async def silent(self) -> tuple[str, ...]:
+        return self.silent_at
 
     async def topics(self, names: list[str]) -> dict[str, Described]:
         return {name: Described(partitions=1, may=self._may) for name in names}
@@ -220,3 +225,30 @@ async def test_no_broker_is_69_and_no_secret_shows() -> None:
 
     assert [(finding.path, *brief(finding)) for finding in found] == [("kafka.bootstrap_servers", "error", 69)]
     assert "hunter2-canary" not in repr(found)
+
+
+async def test_an_address_that_a_broker_gives_of_itself_and_nobody_reaches_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers({})
+    answers.silent_at = ("broker-0.internal:9092",)
+    answered(monkeypatch, answers)
+    found = await findings(KafkaSettings(), "run")
+
+    assert [brief(one) for one in found] == [("fine", 0), ("error", 69)]
+    assert "broker-0.internal:9092" in found[1].what
+    assert "advertised.listeners" in found[1].cure
+
+
+def test_the_topic_that_is_missing_is_named() -> None:
+    assert _source(Described(error="UnknownTopicOrPartitionError"), "events").what == "topic events is not there"
+
+
+async def test_a_broker_that_can_not_say_what_there_is_is_not_said_to_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Old(Answers):
+        async def topics(self, names: list[str]) -> dict[str, Described]:
+            assert names
+            raise IncompatibleBrokerVersion
+
+    answered(monkeypatch, Old({}))
+    *_, last = await findings(KafkaSettings(), "run")
+
+    assert (brief(last), "Kafka answers, but" in last.what, "2.3" in last.cure) == (("error", 69), True, True)

@@ -49,10 +49,21 @@ def test_unusable_settings_are_findings(tmp_path: Path) -> None:
 
 def test_two_vendors_that_write_to_one_account(tmp_path: Path) -> None:
     text = ONE.format(id="a", key="'k'") + ONE.format(id="b", key="'k'") + ONE.format(id="c", key="'other'")
-    _, finding = said(tmp_path, text)
+    _, finding, keys = said(tmp_path, text)
 
     assert (finding.level, finding.path) == ("warning", "vendors[1].makeas")
     assert "vendors[0]" in finding.what
+    assert (keys.level, keys.path) == ("warning", "vendors[2].makeas[0]"), "it is written with another key"
+    assert "another apiKey for the userId of vendors[0].makeas[0]" in keys.what
+
+
+def test_a_misspelt_variable_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "consumer.toml"
+    path.write_text(ONE.format(id="a", key="'k'"))
+    path.chmod(0o600)
+    _, finding = offline(path, {"KAFKA_TOPICS": "x"})[1]
+
+    assert (finding.level, finding.path, "KAFKA_TOPIC (" in finding.cure) == ("warning", "KAFKA_TOPICS (environment)", True)
 
 
 @pytest.mark.parametrize(("key", "mode", "warned"), [("'k'", 0o644, True), ("'k'", 0o640, False), ("{ env = 'KEY' }", 0o644, False)])

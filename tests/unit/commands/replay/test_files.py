@@ -95,4 +95,4 @@ def test_the_state_keeps_the_name_that_older_files_have(tmp_path: Path) -> None:
     path = tmp_path / "state"
     Keeper(path, State(topic="t", asked=ASKED, ranges=RANGES), concurrency=8).save()
 
-    assert msgspec.json.decode(path.read_bytes())["spans"] == [{"partition": 0, "start": 5, "end": 90, "gone": 0}]
+    assert msgspec.json.decode(path.read_bytes())["spans"] == [{"partition": 0, "start": 5, "end": 90, "gone": 0, "beside": ""}]

@@ -20,14 +20,20 @@ EDGES = {0: Edges(10, 50), 1: Edges(0, 0), 2: Edges(5, 5)}
         (Asked(from_offsets={0: 20}), [Range(partition=0, start=20, end=50)]),
         (Asked(to_offsets={0: 20}), [Range(partition=0, start=10, end=20)]),
         (Asked(from_offsets={0: 20}, to_offsets={0: 30}), [Range(partition=0, start=20, end=30)]),
-        (Asked(from_offsets={0: 20}, to_offsets={0: 20}), [Range(partition=0, start=20, end=20)]),
-        (Asked(from_offsets={0: 50}), [Range(partition=0, start=50, end=50)]),
+        (Asked(from_offsets={0: 20}, to_offsets={0: 20}), [Range(partition=0, start=20, end=20, beside="no record is between its ends")]),
+        (Asked(from_offsets={0: 50}), [Range(partition=0, start=50, end=50, beside="it begins after the last record, 49")]),
         (Asked(from_offsets={0: 3}), [Range(partition=0, start=10, end=50, gone=7)]),
-        (Asked(from_offsets={0: 3}, to_offsets={0: 8}), [Range(partition=0, start=10, end=10, gone=5)]),
+        (
+            Asked(from_offsets={0: 3}, to_offsets={0: 8}),
+            [Range(partition=0, start=10, end=10, gone=5, beside="it ends before the first record, 10")],
+        ),
         (Asked(from_offsets={0: 20}, to_offsets={0: 99}), [Range(partition=0, start=20, end=50)]),
-        (Asked(from_offsets={1: 0}), [Range(partition=1, start=0, end=0)]),
-        (Asked(from_offsets={2: 0}), [Range(partition=2, start=5, end=5, gone=5)]),
-        (Asked(from_offsets={0: 40}, to_offsets={2: 5}), [Range(partition=0, start=40, end=50), Range(partition=2, start=5, end=5)]),
+        (Asked(from_offsets={1: 0}), [Range(partition=1, start=0, end=0, beside="the partition is empty")]),
+        (Asked(from_offsets={2: 0}), [Range(partition=2, start=5, end=5, gone=5, beside="the partition is empty")]),
+        (
+            Asked(from_offsets={0: 40}, to_offsets={2: 5}),
+            [Range(partition=0, start=40, end=50), Range(partition=2, start=5, end=5, beside="the partition is empty")],
+        ),
     ],
 )
 def test_offsets(asked: Asked, found: list[Range]) -> None:

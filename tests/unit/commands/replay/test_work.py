@@ -72,6 +72,8 @@ class Work:
         self.denied: Exception | None = None
         self.keeps_ends: list[bool] = []
         self.resolved = 0
+        self.unknown: dict[UserKey, None] = {}
+        self.is_shut = True
 
     def batch(self, *_: object, report: Callable[[Synced], None], unsaved: Callable[[], int] | None = None) -> "Batch":
         self.keeps_ends.append(unsaved is not None)
@@ -84,7 +86,8 @@ class Work:
         state = GateState(state="closed", cause="retry-after", closed_s=1.0, next_try_s=7.0, share=1.0, in_use=0)
         well = msgspec.structs.replace(state, state="open", cause="")
         yield SimpleNamespace(
-            gates=SimpleNamespace(vendors={"v": _Gate(well)}, accounts={"1001": _Gate(state)}), account_ids={"v": ("1001",)}
+            gates=SimpleNamespace(vendors={"v": _Gate(well)}, accounts={"1001": _Gate(state if self.is_shut else well)}),
+            account_ids={"v": ("1001",)},
         )
 
     async def require(self, kafka: object, purpose: str) -> None:
@@ -118,6 +121,7 @@ class Batch:
     def __init__(self, work: Work, report: Callable[[Synced], None]) -> None:
         self._work, self._report = work, report
         self.resyncs = self.left = 0
+        self.unknown: dict[UserKey, None] = work.unknown
 
     async def run(self, users: Iterable[UserKey]) -> None:
         for number, user in enumerate(users):
@@ -324,3 +328,17 @@ def test_a_sync_says_every_five_seconds_what_it_waits_for(work: Work) -> None:
 
     run()
     assert said == [(at, "0 of the users left: 1001 is shut (retry-after), next try in 7 s") for at in (5, 10, 15)]
+
+
+def test_a_sync_says_once_whom_sesamy_does_not_know_and_why_it_asks_again(work: Work) -> None:
+    work.each_s, work.is_shut = 16, False
+    work.unknown = {UserKey("v", "u\x1b0"): None}
+    said: list[str] = []
+
+    @virtual
+    async def run() -> None:
+        assert await sync(SETTINGS, "v", ["u0", "u1"], report=lambda _: None, notice=said.append) == 0
+
+    run()
+    (line,) = said
+    assert line.startswith("Sesamy does not know u\\x1b0 of v: asked once more 30 s after the first time, for an event may be ahead")

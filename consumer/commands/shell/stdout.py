@@ -1,0 +1,88 @@
+"""The stdout of a command: a disk that is full is no bug of ours, and a reader that went away is no error at all."""
+
+import errno
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import Any, Final, TextIO, cast
+
+from ...core.errors import Exit
+
+_FDS: Final = range(3)
+
+
+class Unwritable(OSError):
+    """Stdout can't be written to, and it is not that nobody reads it."""
+
+
+class NoReader(BrokenPipeError):
+    """Nobody reads stdout any more; it has no number, for click would end the process by it."""
+
+
+class _Raw(io.FileIO):
+    """The file under stdout, whose errors can be told from those of any other file."""
+
+    goes_on = False
+    """Whether what nobody reads is dropped, and the command goes on to its end."""
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            if self.goes_on:
+                return len(memoryview(data).cast("B"))
+            raise NoReader from None
+        except OSError as error:
+            raise Unwritable(error.errno, error.strerror) from None
+
+
+def guard() -> None:
+    """
+    See to it that stdin, stdout and stderr are open, and that stdout's errors are its own.
+
+    One that was closed (`>&-`) takes what is written and drops it; else the next file that is opened would stand in its place.
+    """
+    for number in _FDS:
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # Takes the lowest number that is free: this one.
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    old: TextIO | None = sys.stdout
+    first: TextIO | None = sys.__stdout__
+    if old is None or (old is first and type(getattr(old.buffer, "raw", None)) is io.FileIO):
+        raw = _Raw(1, "w", closefd=False)
+        told = {"encoding": old.encoding, "errors": old.errors} if old is not None else {"encoding": "utf-8"}
+        # It is written through at each line on a terminal, as Python's own is.
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), **told, line_buffering=raw.isatty())
+
+
+def go_on_without_reader() -> None:
+    """Have what nobody reads dropped: this command's work and its exit status are worth more than what it prints."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Raw):
+        raw.goes_on = True
+
+
+def flushed() -> OSError | None:
+    """Write what is left; return what stands in the way."""
+    try:
+        sys.stdout.flush()
+    except (NoReader, Unwritable) as error:
+        return error
+    return None
+
+
+def given_up(error: OSError) -> tuple[int, str]:
+    """Return the status of a command that could not write, and what is to be said (empty: nothing); nothing more is written to stdout."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)  # Else the interpreter, at its end, would try to write what is left, and fail as we did.
+    os.close(null)
+    with suppress(OSError):
+        sys.stdout.flush()
+    if isinstance(error, NoReader):
+        return Exit.FINE, ""
+    why = "no space left" if error.errno in {errno.ENOSPC, errno.EDQUOT} else os.strerror(cast("int", error.errno)).lower()
+    return Exit.UNAVAILABLE, f"can't write to stdout: {why}"
