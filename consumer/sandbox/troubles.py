@@ -25,7 +25,7 @@ Name = Literal["429", "500", "slow", "key", "refuses", "poison", "kill", "broker
 
 
 class Trouble(Struct, frozen=True, kw_only=True):
-    """One thing that goes wrong at `upstream`: an account, `ACCOUNT/LIST` (refuses), `sesamy:VENDOR`, or nowhere else: the consumer's own."""
+    """One thing that goes wrong at `upstream`: an account, `ACCOUNT/LIST` (refuses), `sesamy:VENDOR`, or empty: the consumer's own."""
 
     name: Name
     upstream: str = ""
