@@ -1,4 +1,4 @@
-"""The programs that `make deploy-check` needs, of which some build for minutes: what is missing is said before that. Exit status 1: some is."""
+"""The programs that `make deploy-check` needs: what is missing is said before minutes of building. Exit status 1: something is."""
 
 import re
 import shutil
