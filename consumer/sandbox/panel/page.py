@@ -32,7 +32,7 @@ def _read(name: str) -> str:
 
 
 _STYLE: Final = _read("page.css")
-_TEMPLATE: Final = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True).from_string(
+_TEMPLATE: Final = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, keep_trailing_newline=True).from_string(
     _read("page.html")
 )
 _HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
