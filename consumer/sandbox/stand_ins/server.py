@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
 from aiohttp import web
 
 
@@ -18,7 +19,8 @@ async def serving(app: web.Application, *, port: int = 0, cuts_off: bool = True)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", port)
-        await site.start()
+        with anyio.CancelScope(shield=True):  # One that is cut off here leaves its socket behind.
+            await site.start()
         host, bound = runner.addresses[0][:2]
         yield f"http://{host}:{bound}"
     finally:
