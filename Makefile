@@ -109,17 +109,18 @@ $(READY): requirements-dev.txt requirements-uv.txt pyproject.toml
 		if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$${found:-}" ]; then echo "make: no Python here can make .venv; cure: $(CURE)" >&2; exit 1; fi; \
-	echo "making .venv with $$($$found --version), once" >&2; \
+	echo "installing into .venv with $$($$found --version) (first time, about a minute)" >&2; \
 	[ -x $(BIN)/python ] || $$found -m venv .venv; \
 	$(BIN)/python -m pip $(PIP) --require-hashes --requirement requirements-uv.txt || echo "uv is not to be had here: pip does it, slower" >&2; \
 	$(call install,$(BIN)/python,--require-hashes --requirement requirements-dev.txt); \
 	$(call install,$(BIN)/python,--no-deps --no-build-isolation --editable .); \
-	touch $@
+	touch $@; echo "installed" >&2
 
 $(DEPLOY)/.ready: $(READY) requirements-deploy.txt Makefile
-	@echo "making $(DEPLOY), once" >&2
+	@$(BIN)/python deploy/tools.py
+	@echo "making $(DEPLOY) (first time, some minutes)" >&2
 	@$(BIN)/python -m venv $(DEPLOY)
 	@$(call install,$(DEPLOY)/bin/python,--require-hashes --requirement requirements-deploy.txt)
 	@set -eu; for module in $(GO_TOOLS); do GOBIN="$(CURDIR)/$(DEPLOY)/bin" GOFLAGS= go install "$$module" 2>"$(DEPLOY)/go.log" \
-		|| { cat "$(DEPLOY)/go.log" >&2; echo "make: $$module could not be built; cure: install Go 1.23 or newer" >&2; exit 1; }; done
+		|| { cat "$(DEPLOY)/go.log" >&2; echo "make: $$module could not be built; cure: install Go 1.23 or newer, and let it reach its module proxy (GOPROXY)" >&2; exit 1; }; done
 	@touch $@

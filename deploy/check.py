@@ -13,6 +13,7 @@ import kubernetes_validate
 import yaml
 from policy import called, policy
 from spoils import unnoticed
+from tools import NEEDED
 
 DEPLOY = Path(__file__).parent
 ROOT = DEPLOY.parent
@@ -30,7 +31,7 @@ def tool(name: str) -> str:
     """Return where a tool is: our own first."""
     found = str(BIN / name) if (BIN / name).exists() else shutil.which(name)
     if found is None:
-        raise SystemExit(f"deploy-check: {name} is missing; cure: on Debian apt-get install prometheus (for promtool) and Go 1.23 or newer")
+        raise SystemExit(f"deploy-check: {name} is missing; cure: {NEEDED.get(name, 'rm -r .venv/deploy, then make deploy-check')}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from random import SystemRandom
 
@@ -21,8 +22,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure() -> None:
-    """Draw the seeds of the simulation that nobody has seen; the workers of a run have them from its first process."""
+    """Draw the seeds that nobody has seen, which the workers have from the first process; let Ctrl-C reach what tests start."""
     os.environ.setdefault("SIMULATION_FRESH_FROM", str(SystemRandom().randrange(10**6, 10**9)))
+    # What a shell starts in the background of a script ignores SIGINT, and so would every process that a test starts, and interrupts: it
+    # is inherited. What is caught is not.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:

@@ -19,8 +19,14 @@ from .console import examples, output_option
     metavar="auto|testcontainers|jvm|memory|HOST:PORT",
     help="The Kafka to use; auto takes the best there is.",
 )
-@click.option("--serve", is_flag=True, help="Leave it running, with the status page.")
+@click.option("--serve", is_flag=True, help="Leave it running, with the status page and /sandbox.")
 @click.option("--chaos", is_flag=True, help="Add failures: 429s, a slow account, a wrong key, poison, a kill.")
 def command(config: Path | None, output: str, broker: str, *, serve: bool, chaos: bool) -> int:
-    """Run the whole thing on this machine, and check the end state."""
+    """
+    Run the whole thing on this machine, and check the end state.
+
+    With --serve it prints commands to try in another terminal, and serves /sandbox on a port of its own, to this machine alone: a page
+    with buttons that let an upstream answer 429, 401, 500 or slowly, a list refuse, a record be broken, the consumer be killed and (on
+    the JVM) the broker go away; heal them there. Ctrl-C heals them all, and lets the consumer drain.
+    """
     return local.main(Options(broker=broker, serve=serve, chaos=chaos, output=output, config=config))

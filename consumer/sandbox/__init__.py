@@ -12,7 +12,10 @@ and Make.as' wire shapes by themselves.
     oracle      the referee: what every list must hold
     town        publishers, accounts and lists, served; and the settings of a consumer of them
     session     one sitting of `local`: the consumer as a process, and its traffic
-    chaos       what befalls a sitting
+    troubles    what can befall a sitting, and how it is healed
+    chaos       what befalls a sitting that asks for the worst
+    panel/      troubles at the press of a button
+    offers      commands to try beside a sitting
     view        what a person sees of a sitting
     local       all of it, from the start to the verdict
 """

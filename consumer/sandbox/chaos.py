@@ -3,25 +3,25 @@
 import anyio
 
 from .session import Local
-from .stand_ins.faults import Fault
 from .town import PLACES
+from .troubles import KILL, Trouble, Troubles
 
 
 async def strike(sitting: Local) -> None:
     """Do all of it, and heal all of it; then `struck` is set."""
-    faults, (first, second, third) = sitting.here.makeas.faults, PLACES
-    stormy = faults.add(Fault(kind="status", upstream=first.account, status=429, retry_after="2"))
-    slow = faults.add(Fault(kind="delay", upstream=second.account, delay_s=1.0))
+    troubles, (first, second, third) = Troubles(sitting), PLACES
+    stormy = Trouble(name="429", upstream=first.account)
+    await sitting.poison(every=True)
+    await troubles.begin(stormy)
+    await troubles.begin(Trouble(name="slow", upstream=second.account, delay_s=1.0))
     await anyio.sleep(4)
-    sitting.here.account(third).key = "rotated"
-    faults.remove(stormy)
+    await troubles.begin(Trouble(name="key", upstream=third.account))
+    await troubles.heal(stormy)
     await anyio.sleep(2)
-    await sitting.kill_consumer()
-    broken = faults.add(Fault(kind="status", upstream=first.account, status=503, times=20))
-    await sitting.start_consumer()
+    await troubles.begin(KILL)
+    await troubles.begin(Trouble(name="500", upstream=first.account))
+    await troubles.heal(KILL)
     sitting.here.sesamy.revoke_tokens()
     await anyio.sleep(4)
-    faults.remove(slow)
-    faults.remove(broken)
-    sitting.here.key_file(third.account).write_text("rotated\n", encoding="utf-8")
+    await troubles.heal_all()
     sitting.struck.set()

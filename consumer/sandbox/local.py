@@ -1,22 +1,29 @@
 """The whole thing on this machine: broker, stand-ins, traffic, the consumer as its own process, and a check of the end state."""
 
+import contextlib
+import os
 import signal
 import sys
 import tempfile
 import tomllib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
+from aiokafka.errors import KafkaError
 
 from ..core.errors import Exit, Fatal
 from .brokers.broker import broker
 from .brokers.topics import create_topic
 from .brokers.unavailable import Unavailable
 from .chaos import strike
+from .offers import a_letter, lacks, listed, offers, typed
+from .panel.server import panel
 from .ports import free_port
 from .session import Local, Options
 from .town import LETTERS, TOPIC, VENDORS, town
+from .troubles import Troubles
 from .view import ended, live
 
 _PARTITIONS: Final = 4
@@ -30,7 +37,42 @@ def main(options: Options) -> int:
     return anyio.run(_main, options)
 
 
+class _Stop:
+    """What Ctrl-C and SIGTERM mean: the end of it all or, while it serves, of serving; where it ends already, its end at once."""
+
+    def __init__(self) -> None:
+        self.asked = anyio.Event()
+        """Set once serving is to end."""
+        self.serves = False
+        self.before = "the lists were compared"
+        """What was cut off, for people."""
+        self.scope = anyio.CancelScope()
+
+    async def listen(self, signals: AsyncIterator[signal.Signals]) -> None:
+        """Hear them, for ever."""
+        async for number in signals:
+            if self.scope.cancel_called:
+                os._exit(128 + number)  # Something that can't be cut off, such as a container that starts.
+            if self.serves and not self.asked.is_set():
+                self.asked.set()
+            else:
+                self.scope.cancel()
+
+
 async def _main(options: Options) -> int:
+    stop, status = _Stop(), int(Exit.CUT_OFF)
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop.listen, signals)
+            with stop.scope:
+                status = await _whole(options, stop)
+            tasks.cancel_scope.cancel()
+    if stop.scope.cancelled_caught:
+        raise Fatal(f"interrupted before {stop.before}", code="interrupted", status=Exit.CUT_OFF)
+    return status
+
+
+async def _whole(options: Options, stop: _Stop) -> int:
     with tempfile.TemporaryDirectory(prefix="sesamy-makeas-") as name:
         folder = Path(name)
         try:
@@ -43,7 +85,7 @@ async def _main(options: Options) -> int:
                 config.write_text(
                     here.settings(bootstrap=kafka.bootstrap, admin_port=port, more=_numbers(options.config)), encoding="utf-8"
                 )
-                return await _sit(Local(options, here, kafka, config, f"http://127.0.0.1:{port}"))
+                return await _sit(Local(options, here, kafka, config, f"http://127.0.0.1:{port}"), stop)
         except Unavailable as error:
             raise Fatal(str(error), code="no-broker", status=Exit.UNAVAILABLE) from None
 
@@ -57,7 +99,7 @@ def _numbers(config: Path | None) -> str:
     return "\n".join(f"[{name}]\n" + "\n".join(f"{key} = {value}" for key, value in rows.items()) for name, rows in tables.items())
 
 
-async def _sit(sitting: Local) -> int:
+async def _sit(sitting: Local, stop: _Stop) -> int:
     try:
         await sitting.start_consumer()
         sys.stderr.write(f"status page: {sitting.admin_url}/\n")
@@ -72,7 +114,8 @@ async def _sit(sitting: Local) -> int:
             tasks.cancel_scope.cancel()
         ended(sitting, agreed=agreed)
         if sitting.options.serve:
-            await _serve(sitting)
+            await _serve(sitting, stop)
+        stop.before = "the consumer had drained"
         drained = await sitting.stop_consumer()
         if drained == 0 and sitting.options.serve:
             sys.stderr.write("the consumer drained in order\n")
@@ -83,28 +126,32 @@ async def _sit(sitting: Local) -> int:
         await sitting.bury_consumer()
 
 
-async def _serve(sitting: Local) -> None:
-    """Leave it running, with a little traffic, until interrupted."""
-    user = min(sitting.here.readers(VENDORS[0]))
-    ask = f"{sys.executable} -m consumer"
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+async def _serve(sitting: Local, stop: _Stop) -> None:
+    """Leave it running, with a little traffic and troubles on demand, until interrupted."""
+    user, words, troubles = min(sitting.here.readers(VENDORS[0])), typed(), Troubles(sitting)
+    letters = listed(words, sitting.config)
+    async with panel(troubles, letters=letters) as troubles_url, anyio.create_task_group() as tasks:
+        letter = await a_letter(sitting.config) if sitting.totals.poison else None
+        lines = offers(words, config=sitting.config, kind=sitting.kafka.kind, vendor=VENDORS[0], user=user, letter=letter)
+        stop.serves = True
         sys.stderr.write(
-            f"running until interrupted: {sitting.admin_url}/\nits settings: {sitting.config}\nin another terminal, from this folder:\n"
-            f"  {ask} status --config {sitting.config} --watch\n"
-            f"  {ask} explain --config {sitting.config} {VENDORS[0]} '{user}'\n"
-            f"  {ask} diff --config {sitting.config} {VENDORS[0]} '{user}'\n"
-            f"  {ask} replay --config {sitting.config} --from-time 2020-01-01 --dry-run\n"
-            f"  {ask} dead-letters list --config {sitting.config}\n"
+            f"running until interrupted: {sitting.admin_url}/\ntroubles at the press of a button: {troubles_url}\n"
+            f"its settings: {sitting.config}\nin another terminal, from this folder:\n"
         )
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_trickle, sitting)
-            await anext(signals)
-            sys.stderr.write("stopping: what is being written is written to its end\n")
-            tasks.cancel_scope.cancel()
+        sys.stderr.writelines(f"  {line}\n" for line in lines)
+        if (lacking := lacks(sitting.kafka.kind)) is not None:
+            sys.stderr.write(f"{lacking}\n")
+        tasks.start_soon(troubles.run)
+        tasks.start_soon(_trickle, sitting)
+        await stop.asked.wait()
+        sys.stderr.write("stopping: what is being written is written to its end\n")
+        await troubles.heal_all()
+        tasks.cancel_scope.cancel()
 
 
 async def _trickle(sitting: Local) -> None:
     while True:
-        with anyio.CancelScope(shield=True):  # The client leaves connections behind where it is cancelled.
-            await sitting.traffic(seconds=1.0)
+        with contextlib.suppress(KafkaError):  # The broker is away.
+            with anyio.CancelScope(shield=True):  # What happened at Sesamy is told, too.
+                await sitting.traffic(seconds=1.0)
         await anyio.sleep(5)

@@ -130,9 +130,6 @@ class Local:
         async with producing(self.kafka.bootstrap) as producer:
             for vendor in VENDORS:
                 await self.send(producer, [event(vendor, user, "userVendor.1#update") for user in sorted(self.here.readers(vendor))])
-            if self.options.chaos:
-                await self.send(producer, poison())
-                self.totals.poison += len(poison())
             deadline = anyio.current_time() + seconds
             while anyio.current_time() < deadline:
                 vendor = chance.choice(VENDORS)
@@ -141,6 +138,15 @@ class Local:
                 await self.send(producer, happen(self.here.sesamy, VENDORS[0], hot, chance))
                 await anyio.sleep(chance.uniform(0.01, 0.1))
             await producer.flush()
+
+    async def poison(self, *, every: bool = False) -> None:
+        """Write a record that can't be read: the next kind of it, or one of every kind."""
+        kinds = poison()
+        records = kinds if every else [kinds[self.totals.poison % len(kinds)]]
+        async with producing(self.kafka.bootstrap) as producer:
+            await self.send(producer, records)
+            await producer.flush()
+        self.totals.poison += len(records)
 
     # ---- The end ----
 
@@ -160,8 +166,9 @@ class Local:
 async def producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
     """Be a publisher's side of the topic."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_request_size=1_048_576)
-    await producer.start()
     try:
+        await producer.start()
         yield producer
     finally:
-        await producer.stop()
+        with anyio.CancelScope(shield=True):  # Else it leaves connections behind, and says so.
+            await producer.stop()

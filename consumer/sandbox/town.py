@@ -49,6 +49,29 @@ class Town:
         """Return where the consumer finds the account's key."""
         return self.folder / f"make-{account}"
 
+    def secret_file(self, vendor: str) -> Path:
+        """Return where the consumer finds the secret of the vendor's client of Sesamy."""
+        return self.folder / f"sesamy-{vendor}"
+
+    def rotate_key(self, upstream: str) -> None:
+        """Give an account, or `sesamy:VENDOR`, another key; the consumer's is refused from now on."""
+        vendor = upstream.removeprefix("sesamy:")
+        if vendor == upstream:
+            account = self.makeas.accounts[upstream]
+            account.key = f"rotated-{account.key}"
+            return
+        client = f"{vendor}-client"
+        self.sesamy.clients[client] = (vendor, f"rotated-{self.sesamy.clients[client][1]}")
+        self.sesamy.revoke_tokens()
+
+    def hand_over_key(self, upstream: str) -> None:
+        """Give the consumer the key that is right now, as an operator would: into the file of it."""
+        vendor = upstream.removeprefix("sesamy:")
+        if vendor == upstream:
+            _write(self.key_file(upstream), f"{self.makeas.accounts[upstream].key}\n")
+        else:
+            _write(self.secret_file(vendor), self.sesamy.clients[f"{vendor}-client"][1])
+
     def readers(self, vendor: str) -> set[str]:
         """Return the ids of a publisher's readers."""
         return set(self.sesamy.users[vendor])
@@ -132,7 +155,7 @@ timeout_s = 5.0
             if place.vendor == vendor
             for list_id in place.lists
         )
-        secret = f'{{ file = "{self.folder / f"sesamy-{vendor}"}" }}'
+        secret = f'{{ file = "{self.secret_file(vendor)}" }}'
         return (
             f'[[vendors]]\nid = "{vendor}"\nsesamy = {{ client_id = "{vendor}-client", client_secret = {secret} }}\nmakeas = [\n{sets}\n]\n'
         )
@@ -146,7 +169,7 @@ async def town(folder: Path, *, readers: int, seed: int = 1, sesamy: Sesamy | No
     here = Town(sesamy, makeas, folder)
     for vendor in VENDORS:
         sesamy.add_vendor(vendor, client_id=f"{vendor}-client", secret=f"secret-of-{vendor}")
-        _write(folder / f"sesamy-{vendor}", f"secret-of-{vendor}")
+        _write(here.secret_file(vendor), f"secret-of-{vendor}")
         populate(sesamy, vendor, readers, chance)
     for place in PLACES:
         makeas.add_account(place.account, key=f"key-of-{place.account}", lists=set(place.lists))

@@ -46,9 +46,28 @@ def _numbers(sitting: Local, status: Status | None) -> dict[str, Any]:
     }
 
 
+def glance(numbers: dict[str, Any], status: Status | None) -> str:
+    """Put the numbers into one line of words; without a status the consumer does not answer, and what it would say is left out."""
+    said = [(numbers["events_in"], "event"), (numbers["resyncs"], "resync"), (numbers["calls"], "call")]
+    parts = [_counted(*one) for one in said]
+    if status is None:
+        parts.append("the consumer does not answer")
+    else:
+        lag = sum(one.lag for one in status.partitions)
+        parts.append(f"{_counted(status.users.dirty, 'user')} dirty")
+        parts.append(f"{_counted(lag, 'record')} not committed on {_counted(len(status.partitions), 'partition')}")
+        parts.append(_counted(status.dead_letters.written, "letter"))
+    if numbers["kills"]:
+        parts.append(_counted(numbers["kills"], "kill"))
+    return ", ".join(parts)
+
+
+def _counted(number: int, one: str) -> str:
+    return f"{number} {one}{'' if number == 1 else 's'}"
+
+
 def _table(sitting: Local, status: Status | None) -> Table:
-    numbers = _numbers(sitting, status)
-    table = Table(title="  ".join(f"{name.replace('_', ' ')} {value}" for name, value in numbers.items()))
+    table = Table(title=glance(_numbers(sitting, status), status))
     for name in ("publisher", "account", "list", "last write took", "owed", "gate"):
         table.add_column(name)
     gates = {gate.name: gate for gate in status.upstreams} if status else {}

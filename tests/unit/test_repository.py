@@ -3,7 +3,9 @@
 import ast
 import io
 import re
+import shutil
 import subprocess
+import sys
 import tokenize
 import tomllib
 from collections.abc import Iterator
@@ -155,6 +157,57 @@ def test_a_machine_without_python_is_told_the_cure(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "cure: install Python 3.11 or newer with its venv module" in done.stderr
+
+
+def test_make_deploy_check_names_what_is_missing_before_it_builds(tmp_path: Path) -> None:
+    """With the cure, all of it at once; what a build takes minutes for is not begun."""
+    (tmp_path / "deploy").mkdir()
+    for name in ("Makefile", "deploy/tools.py"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for name in ("requirements-dev.txt", "requirements-uv.txt", "requirements-deploy.txt", "pyproject.toml"):
+        (tmp_path / name).touch()
+    _only(tmp_path / "tools", "make", "sh", "touch")
+    ready = tmp_path / ".venv/bin/python"
+    ready.parent.mkdir(parents=True)
+    ready.symlink_to(sys.executable)
+    (tmp_path / ".venv/.ready").touch()
+
+    done = subprocess.run(
+        ["make", "deploy-check"], cwd=tmp_path, env={"PATH": str(tmp_path / "tools")}, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert re.findall(r"^deploy-check: (\w+) is missing; cure: \S", done.stderr, re.MULTILINE) == ["go", "promtool"]
+    assert "making" not in done.stderr
+
+
+def test_make_says_that_it_installs_and_nothing_where_that_is_done(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    for name in ("requirements-dev.txt", "requirements-uv.txt", "pyproject.toml"):
+        (tmp_path / name).touch()
+    # It makes a Python that only says that all went well.
+    fake = tmp_path / "python"
+    fake.write_text(
+        '#!/bin/sh\n[ "$2" = venv ] && mkdir -p .venv/bin && cp "$0" .venv/bin/python && cp "$0" .venv/bin/sesamy-makeas; exit 0\n'
+    )
+    fake.chmod(0o755)
+    command = ["make", "local", f"PYTHONS={fake}"]
+
+    first, second = (subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False) for _ in range(2))
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert re.search(r"^installing into .venv with .*\(first time, about a minute\)$", first.stderr, re.MULTILINE)
+    assert first.stderr.splitlines()[-1] == "installed"
+    assert (second.stdout, second.stderr) == ("", "")
+
+
+def _only(folder: Path, *names: str) -> None:
+    """Make a folder of programs with these alone."""
+    folder.mkdir()
+    for name in names:
+        found = shutil.which(name)
+        assert found is not None
+        (folder / name).symlink_to(found)
 
 
 # ---- How the package is laid out ----

@@ -36,6 +36,11 @@ class Broker:
         """The id of its process; None while it is down, or where it has none of its own."""
         return self._process.pid if self._process else None
 
+    @property
+    def can_restart(self) -> bool:
+        """Say whether it can be ended and started again, with its records."""
+        return self._process is not None
+
     async def kill(self) -> None:
         """End it by SIGKILL; its records stay."""
         await self._own().kill()

@@ -26,14 +26,14 @@ async def asking(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(_ANSWER_S * 1000))
     try:
-        await admin.start()
-    except KafkaConnectionError as error:
-        await admin.close()
-        raise Unavailable(f"no Kafka answers at {bootstrap}") from error
-    try:
+        try:
+            await admin.start()
+        except KafkaConnectionError as error:
+            raise Unavailable(f"no Kafka answers at {bootstrap}") from error
         yield admin
     finally:
-        await admin.close()
+        with anyio.CancelScope(shield=True):  # Else it leaves connections behind, and says so.
+            await admin.close()
 
 
 async def create_topic(bootstrap: str, name: str, *, partitions: int, replicas: int = 1, config: Mapping[str, str] | None = None) -> None:
