@@ -53,7 +53,7 @@ def glance(numbers: dict[str, Any], status: Status | None) -> str:
     if status is None:
         parts.append("the consumer does not answer")
     else:
-        lag = sum(one.lag for one in status.partitions)
+        lag = sum(one.lag or 0 for one in status.partitions)
         parts.append(f"{_counted(status.users.dirty, 'user')} dirty")
         parts.append(f"{_counted(lag, 'record')} not committed on {_counted(len(status.partitions), 'partition')}")
         parts.append(_counted(status.dead_letters.written, "letter"))
