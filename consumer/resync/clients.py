@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from secrets import token_bytes
 
+import anyio
 from msgspec import Struct, field
 from prometheus_client import Counter
 
@@ -13,7 +14,7 @@ from ..core.gates.gate import Gate
 from ..core.gates.gates import MAKE_CALLS, SESAMY_CALLS, Gates
 from ..core.gates.list_doors import ListDoors
 from ..core.mapping.consent import Consent
-from ..core.model import AccountId
+from ..core.model import PAUSED, AccountId
 from ..settings.model import Account, Settings, VendorSettings
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
@@ -89,7 +90,7 @@ async def upstreams(
             observe = _observe(name, metrics, traces)
             return http.Http(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe)
 
-        limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals)
+        limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals, now=anyio.current_time())
         consents, sources = _consents(settings), {}
 
         def target(account: Account) -> Target:
@@ -103,6 +104,7 @@ async def upstreams(
                 user_id=account.user_id,
                 api_key=key.read,
                 lists=account.lists,
+                paused=account.paused,
                 consent=consent,
                 keep_single_purchase=settings.makeas.keep_single_purchase,
                 unknown=_note_unknown(account.id, metrics, shapes),
@@ -120,7 +122,8 @@ async def upstreams(
             )
         registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()], hold_s=settings.workers.hold_s)
         limits.ready, limits.late = registers.ready, registers.late
-        filters = Filters({vendor: one.sesamy for vendor, one in vendors.items()}, limits.vendors)
+        asked = {vendor.id: vendors[vendor.id].sesamy for vendor in settings.vendors if not vendor.paused}
+        filters = Filters(asked, limits.vendors)
         yield Upstreams(vendors, limits, traces, shapes, registers, filters)
 
 
@@ -188,17 +191,18 @@ def _consents(settings: Settings) -> dict[AccountId, Consent]:
     return {account: Consent(of, salt=salt, unreadable=settings.makeas.unreadable_status) for account, of in lists.items()}
 
 
-def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False) -> Gates:
+def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False, now: float = 0.0) -> Gates:
     """
-    Return open gates with the settings' limits.
+    Return gates with the settings' limits, open but for what is paused.
 
     Args:
         heals: whether a held user is tried again by itself, later: then the failures of few users shut a gate, too, and a list that
-            refuses every user is left out.
+            refuses every user is left out, and what is paused holds users as an outage does: else it gives them up at once.
+        now: the loop's time, since when that is paused.
     """
     at_sesamy, at_makeas, hold_s = settings.sesamy, settings.makeas, settings.workers.hold_s
     tries = settings.workers.max_attempts if heals else None
-    return Gates(
+    made = Gates(
         {
             vendor.id: Gate(
                 rate_per_s=at_sesamy.requests_per_minute / 60 * rate_share,
@@ -224,3 +228,16 @@ def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = Fals
         },
         ListDoors(heals=heals),
     )
+    _pause(settings, made, hold_s=None if heals else 0.0, now=now)
+    return made
+
+
+def _pause(settings: Settings, made: Gates, *, hold_s: float | None, now: float) -> None:
+    """Stop what the settings say is paused; what is owed there is parked, and so heals once they no longer say so."""
+    for vendor in settings.vendors:
+        if vendor.paused:
+            made.vendors[vendor.id].stop(PAUSED, now=now, hold_s=hold_s)
+    for account in settings.accounts:
+        made.lists.pause(account.id, account.paused, now=now)
+        if account.paused.issuperset(account.lists):
+            made.accounts[account.id].stop(PAUSED, now=now, hold_s=hold_s)

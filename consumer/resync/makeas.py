@@ -15,6 +15,7 @@ from ..core.mapping.consent import NAMELESS, Consent, ContactId, Found
 from ..core.mapping.contact import Contact, fields, tag_change
 from ..core.mapping.documents import Documents
 from ..core.mapping.tags import with_lasting
+from ..core.model import PAUSED
 from .http.answers import Answer, decoded, shaped
 from .http.exchange import Http, segment
 from .waits import together
@@ -55,8 +56,8 @@ class MakeAs:
     One account: one key, and all its lists in one conversation.
 
     It promises: the contact is read before it is written; `status` is never sent; a contact that opted out or bounced is updated
-    without list ids, be it known from the contact itself or from a list's register of those that left; tags of others
-    stay; subscriptions come after the contact and the products; a list that refuses keeps no user off another.
+    without list ids, be it known from the contact itself or from a list's register of those that left; a paused list is never
+    named; tags of others stay; subscriptions come after the contact and the products; a list that refuses keeps no user off another.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class MakeAs:
         user_id: str,
         api_key: Callable[[], str],
         lists: Sequence[str],
+        paused: Collection[str] = (),
         consent: Consent | None = None,
         keep_single_purchase: bool = True,
         unknown: Unknown | None = None,
@@ -74,12 +76,14 @@ class MakeAs:
         Take the API; the key is read at each call.
 
         Args:
+            paused: those of the lists that are never written to.
             consent: the registers of those that left the lists; None: there are none.
             keep_single_purchase: whether `sesamy_made_single_purchase` stays where it is found.
             unknown: told each answer to a write that says nothing we know.
         """
         self._consent = Consent.without(lists) if consent is None else consent
         self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
+        self._open = tuple(one for one in self._lists if one not in paused)
         self._keep_single_purchase = keep_single_purchase
         self._unknown = unknown or (lambda _op, _shape: None)
 
@@ -109,16 +113,18 @@ class MakeAs:
         Args:
             permit: awaited before each call.
             limit_s: asked before each try of a write how long it may last (s).
-            lists: the account's lists to put the user on; None: all. With none a known contact is updated.
+            lists: the account's lists to put the user on, but for paused ones; None: all. With none a known contact is updated.
 
         Raises:
             Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
                 refuses is raised only where no list takes the contact. `left-no-id`, of a contact that left and can't be updated by an id.
-            Held: from `permit` and `limit_s`; `register`, where it is not known yet which contacts left a list; `no-list`, where an unknown
-                contact is to be put on none.
+            Held: from `permit` and `limit_s`; `paused`, where all lists are; `register`, where it is not known yet which contacts left a
+                list; `no-list`, where an unknown contact is to be put on none.
         """
+        if not self._open:
+            raise Held("all lists of the account are paused", code=PAUSED)
         self._consent.require(now=anyio.current_time())
-        given = tuple(one for one in self._lists if lists is None or one in lists)
+        given = tuple(one for one in self._open if lists is None or one in lists)
         written = WriteOutcome(consent_kept=False)
 
         async def write_contact() -> None:

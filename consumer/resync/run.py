@@ -12,7 +12,7 @@ from ..core.gates.gate import Gate
 from ..core.gates.gates import SESAMY_CALLS, Gates
 from ..core.gates.list_doors import ListDoors
 from ..core.mapping.documents import Documents, Skip, documents, is_guest_id, is_long
-from ..core.model import AccountId, Job, Result, UserKey, Verdict
+from ..core.model import PAUSED, AccountId, Job, Result, UserKey, Verdict
 from ..core.users.debts import HELD
 from ..telemetry.fences import BUG, fenced
 from ..telemetry.metrics import CUT_OFF, Metrics
@@ -196,6 +196,8 @@ async def write_lists(
     """
     lists = target.account.lists
     visit = doors.enter(user, target.account.id, lists, now=anyio.current_time())
+    if not visit.lists:
+        raise Held("all lists of the account are paused", code=PAUSED)
     try:
         written = await target.client.write(documents, permit=permit, limit_s=limit_s, lists=visit.lists)
         held = {*written.left_out, *doors.learn(visit, taken=written.taken, refused=written.refused, now=anyio.current_time())}

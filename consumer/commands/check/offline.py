@@ -41,6 +41,7 @@ def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterat
     """Give what works and is unwise."""
     yield from _who_can_read(path, settings)
     yield from _shared_accounts(settings)
+    yield from _paused(settings)
     yield from tight_times(settings.kafka, settings.workers)
     yield from _upstreams(settings, environ)
     yield from _topic(settings.kafka)
@@ -65,6 +66,16 @@ def _shared_accounts(settings: Settings) -> Iterator[Finding]:
             where = f"vendors[{numbers[vendors[-1]]}].makeas"
             cure = "give each vendor a Make.as account of its own: each takes away the other's sesamy_ tags of a shared reader"
             yield warning(where, f"writes to the same account as vendors[{numbers[vendors[0]]}]", cure)
+
+
+def _paused(settings: Settings) -> Iterator[Finding]:
+    cure = "remove `paused` when it is over: what is owed is written then, as long as the dead-letter topic keeps its letters"
+    for number, vendor in enumerate(settings.vendors):
+        if vendor.paused:
+            yield warning(f"vendors[{number}].paused", "nothing is fetched or written for this vendor", cure)
+        for place, one in enumerate(vendor.makeas):
+            if one.paused:
+                yield warning(f"vendors[{number}].makeas[{place}].paused", "nothing is written to this list", cure)
 
 
 def _upstreams(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

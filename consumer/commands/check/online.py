@@ -63,6 +63,8 @@ async def _upstreams(settings: Settings, found: list[Finding]) -> None:
 
 def _questions(settings: Settings, up: Upstreams) -> Iterator[tuple[str, _Ask]]:
     for number, vendor in enumerate(settings.vendors):
+        if vendor.paused:
+            continue  # `check` says so already.
         clients = up.vendors[vendor.id]
         yield f"vendors[{number}].sesamy", partial(_sesamy, client=clients.sesamy, vendor=vendor.id)
         accounts = {(account.user_id, account.api_key): account.id for account in settings.accounts_of(vendor.id)}

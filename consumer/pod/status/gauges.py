@@ -116,7 +116,7 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
         owed.add_metric(values, one.owed_users)
         left.add_metric(values, one.left)
         no_register.add_metric(values, float(one.register == "none"))
-        left_out.add_metric(values, one.owed_users if one.door != "open" else 0)
+        left_out.add_metric(values, one.owed_users if one.door != "open" and not one.paused else 0)
         silent.add_metric(values, one.contacts_without_status)
         if one.oldest_pending_s is not None:
             pending.add_metric(values, now - one.oldest_pending_s)

@@ -282,5 +282,6 @@ def _list(service: "Service", account: Account, list_id: str, seen: Counts, now:
         door_code=door.code,
         left_out_s=round(door.left_out_s, 3),
         next_try_s=round(door.next_try_s, 3),
+        paused=service.up.gates.is_paused(vendor, account.id, (list_id,), now=now),
         contacts_without_status=consent.without_status,
     )

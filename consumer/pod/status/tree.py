@@ -102,6 +102,8 @@ class ListStatus(Struct, frozen=True, kw_only=True):
     left_out_s: float = 0.0
     """For how long it has been left out."""
     next_try_s: float = 0.0
+    paused: bool = False
+    """Whether the settings say that nothing is written to it, or for its vendor, for now."""
     contacts_without_status: int = 0
     """Known contacts of the account that showed none, where so many did (from 20 on) and none ever showed one; else 0."""
 
