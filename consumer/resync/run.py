@@ -49,6 +49,7 @@ class Resync:
         uniform: Callable[[], float],
         metrics: Metrics,
         traces: Traces | None = None,
+        dry_run: bool = False,
     ) -> None:
         """
         Take what it works with.
@@ -58,12 +59,13 @@ class Resync:
             lease_left_s: for how long a write that starts now may last (s); 0 or less: none may start.
             waits: those of runs that have not begun to write.
             uniform: draws from [0, 1).
+            dry_run: whether the clients write nothing, so that no list counts as written.
         """
         self._vendors, self._gates, self._heed = vendors, gates, heed
         self._lease_left_s, self._waits, self._uniform = lease_left_s, waits, uniform
         self._metrics, self._traces = metrics, traces
         lists = {(vendor, account): one.account.lists for vendor, of in vendors.items() for account, one in of.targets.items()}
-        self.tally = Tally(lists, metrics)
+        self.tally = Tally(lists, metrics, writes=not dry_run)
 
     async def run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
         """Make one run; every one of our errors ends as a result."""

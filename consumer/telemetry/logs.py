@@ -24,6 +24,7 @@ FIELDS: Final = frozenset(
         "merged", "next_offset", "offset", "op", "outcome", "partition", "partitions", "pending", "port", "reason", "repeated",
         "replay", "resumed", "shape", "signal", "since_s", "stage", "state", "status", "step", "timeout_s", "took_s", "topic", "type",
         "upstream", "user", "users", "vendor", "version", "waiting", "where", "worker",
+        "fields", "lists_added", "rows", "tags_added", "tags_removed",
     }
 )  # fmt: skip
 """All fields a line may have beside its own `timestamp`, `level`, `logger` and `event`; any other is dropped and counted."""

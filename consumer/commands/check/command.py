@@ -10,6 +10,7 @@ import click
 from rich.text import Text
 
 from ...kafka.rights import Purpose
+from ...pod.process import dry
 from ...settings.findings import Finding
 from ...telemetry import metrics as telemetry
 from ..console import as_json, config_option, examples, output_option, run_async
@@ -18,7 +19,7 @@ from ..terminal import has_colours
 from .offline import exit_status, offline
 from .online import online
 
-_PURPOSES: Final = click.Choice(["run", "replay", "dead-letters"])
+_PURPOSES: Final = click.Choice(["run", "replay", "dead-letters", "dry-run"])
 
 
 @click.command("check", epilog=examples("check", "check --online --output json"))
@@ -31,7 +32,7 @@ def command(config: Path, output: str, purpose: Purpose, *, asks: bool) -> int:
     telemetry.configure(level=logging.CRITICAL, colours=has_colours())
     settings, findings = offline(config, os.environ)
     if asks and settings is not None:
-        findings += run_async(online, settings, purpose)
+        findings += run_async(online, dry(settings) if purpose == "dry-run" else settings, purpose)
     if output == "json":
         as_json(findings)
     else:

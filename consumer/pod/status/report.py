@@ -92,6 +92,7 @@ class Report:
                 UnknownAnswer(upstream=one.upstream, op=one.op, shape=one.shape, count=one.count) for one in service.up.shapes.seen()
             ),
             settings_fingerprint=self._fingerprint,
+            dry_run=service.up.dry_run,
         )
 
     def _counted(self) -> Counts:

@@ -199,6 +199,8 @@ class Status(Struct, frozen=True, kw_only=True):
     recent_failures: tuple[Failure, ...] = ()
     unknown_answers: tuple[UnknownAnswer, ...] = ()
     settings_fingerprint: str = ""
+    dry_run: bool = False
+    """Whether nothing is written: neither to Make.as, nor a letter."""
 
 
 class OwedAccount(Struct, frozen=True, kw_only=True):
