@@ -12,7 +12,7 @@ from msgspec import Struct
 from ..core.backlog import Backlog
 from ..core.events import URGENT
 from ..core.letters.healing import Healing
-from ..core.model import AccountId, Event, Job, Result, UserKey, Verdict
+from ..core.model import PAUSED, SESAMY, AccountId, Event, Job, Letter, Result, UserKey, Verdict
 from ..core.users.schedule import Schedule
 from ..core.users.settling import Settling
 from ..kafka.tail import Tail
@@ -88,7 +88,7 @@ class Batch:
         self._failed: dict[UserKey, dict[str, str]] = {}
         self._skipped: dict[UserKey, str] = {}
         self._left: dict[UserKey, None] = {}
-        self._registers, self._filters = up.registers, up.filters
+        self._registers, self._filters, self._gates = up.registers, up.filters, up.gates
         up.filters.await_verdicts(now=anyio.current_time())
         self.unknown: dict[UserKey, None] = {}
         """Users that Sesamy did not know at the first look, and that a second is due for."""
@@ -190,8 +190,12 @@ class Batch:
     def _give_up(self) -> None:
         """Note what can't be delivered, in place of parking it, and at once: a user that is being parked has written, and must count."""
         for user, letters in list(self._backlog.to_park.users.items()):
-            self._failed.setdefault(user, {}).update({letter.account or "sesamy": letter.code for letter in letters})
+            self._failed.setdefault(user, {}).update({letter.account or "sesamy": self._why(letter, user) for letter in letters})
             self._backlog.user_parked(user, letters, now=anyio.current_time())
+
+    def _why(self, letter: Letter, user: UserKey) -> str:
+        at = letter.account or SESAMY
+        return PAUSED if self._gates.is_paused(user.vendor, at, letter.lists, now=anyio.current_time()) else letter.code
 
     def _tell(self, user: UserKey) -> None:
         self.unknown.pop(user, None)

@@ -15,7 +15,7 @@ from ..core.gates.gate import Gate
 from ..core.gates.gates import SESAMY_CALLS
 from ..core.mapping.contact import Change, changes
 from ..core.mapping.documents import Documents, Skip, documents, is_guest_id
-from ..core.model import UserKey
+from ..core.model import PAUSED, UserKey
 from ..core.text import printable
 from ..resync.clients import Target, Upstreams, upstreams
 from ..settings.model import Settings
@@ -149,6 +149,8 @@ async def _of_account(up: Upstreams, user: UserKey, target: Target, wanted: Docu
 def _permit(gate: Gate, user: UserKey) -> Callable[[], Awaitable[None]]:
     async def permit() -> None:
         await anyio.sleep(gate.reserve(now=anyio.current_time()))
+        if gate.state(now=anyio.current_time()).cause == PAUSED:
+            raise Held("the settings say so", code=PAUSED)
         if not gate.admits(user, now=anyio.current_time()):
             raise Held("the upstream asks us to wait", code="gate")
 

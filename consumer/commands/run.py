@@ -1,6 +1,7 @@
 """The command `run`: one pod of the group, until it is stopped."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +17,25 @@ from .terminal import has_colours
 
 _log: Final = log(__name__)
 
+_DRY_SHARE: Final = 0.25
 
-@click.command("run", epilog=examples("run --config /etc/consumer.toml", "run 2>run.log"))
+
+@click.command("run", epilog=examples("run --config /etc/consumer.toml", "run 2>run.log", "run --dry-run --rate-share 0.1"))
 @config_option
-def command(config: Path) -> int:
+@click.option("--dry-run", is_flag=True, help="Write nothing; say what would be written, in a group of its own (GROUP-dry-run).")
+@click.option(
+    "--rate-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=None,
+    help="With --dry-run: the part of every limit to use beside the real pods; a 429 halves it.  [default: 0.25]",
+)
+def command(config: Path, *, dry_run: bool, rate_share: float | None) -> int:
     """Consume, debounce and resync until stopped."""
+    if rate_share is not None and not dry_run:
+        raise click.UsageError("--rate-share goes with --dry-run: the pods of a group share the whole of every limit")
     telemetry.configure(colours=has_colours())
     settings = settings_of(config)
     for one in clearer(advice(config, settings, os.environ), names_of(settings)):
         _log.warning("settings: to think about", field=one.shown or one.path, cause=f"{one.what}; {one.cure}")
-    return run_async(process.run, settings)
+    share = (_DRY_SHARE if rate_share is None else rate_share) if dry_run else 1.0
+    return run_async(partial(process.run, dry_run=dry_run, rate_share=share), settings)

@@ -9,7 +9,7 @@ import anyio
 import click
 
 from ..core.errors import Exit
-from ..core.model import GateState, UserKey
+from ..core.model import PAUSED, GateState, UserKey
 from ..core.text import printable
 from ..core.users.debts import ABSENT_S
 from ..kafka import rights
@@ -107,4 +107,4 @@ def _unknown(users: Sequence[str], vendor: str) -> str:
 
 def _next_try(gate: GateState) -> str:
     """Say when it is tried next, where the gate knows: what is stopped from outside is asked by others."""
-    return "" if gate.cause in {"filter", "unproven"} else f", next try in {gate.next_try_s:.0f} s"
+    return "" if gate.cause in {"filter", "unproven", PAUSED} else f", next try in {gate.next_try_s:.0f} s"

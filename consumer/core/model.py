@@ -13,6 +13,9 @@ _DIGITS: Final = 19
 ID_CHARS: Final = 256
 """Longest id of a vendor, a user, a SKU or an option."""
 
+PAUSED: Final = "paused"
+"""The code of what is not done because the settings say so."""
+
 SESAMY: Final = AccountId("")
 """Stands where an account could: what a user owes to the fetch itself."""
 
@@ -26,9 +29,9 @@ class Door(Enum):
     """One user may try whether the upstream is there again."""
 
 
-StopCause = Literal["filter"]
-"""What a gate may be stopped for from outside: `filter`, an upstream that ignores which user is asked for."""
-GateCause = Literal["", "breaker", "denied", "absent", "filter", "unproven", "retry-after"]
+StopCause = Literal["filter", "paused"]
+"""What a gate may be stopped for from outside: `filter`, an upstream that ignores which user is asked for; `paused`, the settings."""
+GateCause = Literal["", "breaker", "denied", "absent", "filter", "unproven", "retry-after", "paused"]
 """Why a gate is not open; empty: it is."""
 
 

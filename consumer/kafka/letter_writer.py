@@ -45,7 +45,7 @@ class LetterWriter:
     def __init__(
         self,
         backlog: Backlog,
-        producing: Producing,
+        producing: Producing | None,
         writing: Writing,
         *,
         topic: str,
@@ -56,7 +56,7 @@ class LetterWriter:
         Take what it empties.
 
         Args:
-            producing: gives a producer.
+            producing: gives a producer; None: what would be parked is said, and counts as parked; nothing is written.
             writing: puts letters into words.
             wall_clock: seconds, for the time at which a letter is parked.
         """
@@ -74,6 +74,10 @@ class LetterWriter:
             while not len(self._to_park):
                 self.failing_since = None  # What could not be written has gone with its partition: nothing is known.
                 await self._wait()
+            if self._producing is None:
+                for one in self._some():
+                    one.note()
+                continue
             try:
                 async with self._producing() as producer:
                     await self._write(producer)
@@ -174,11 +178,13 @@ class LetterWriter:
         self._metrics.dead_letters_done.inc()
 
     def _count(self, letters: Sequence[Letter]) -> None:
-        self.written += len(letters)
+        is_written = self._producing is not None
+        self.written += len(letters) if is_written else 0
         for letter in letters:
-            self._metrics.dead_letters.labels(stage=letter.stage, code=letter.code).inc()
+            if is_written:
+                self._metrics.dead_letters.labels(stage=letter.stage, code=letter.code).inc()
             _log.warning(
-                "parked",
+                "parked" if is_written else "would park",
                 stage=letter.stage,
                 code=letter.code,
                 vendor=letter.user.vendor if letter.user else None,

@@ -20,8 +20,8 @@ _log = log(__name__)
 _DENIED_WORDS: Final = ("Authorization", "Authentication", "Sasl")
 _LETTERS: Final = "kafka.dead_letter_topic"
 
-Purpose = Literal["run", "replay", "dead-letters"]
-"""The purposes whose rights are looked at; `sync` needs what `replay` does."""
+Purpose = Literal["run", "replay", "dead-letters", "dry-run"]
+"""The purposes whose rights are looked at; `sync` needs what `replay` does, and `dry-run` is that of `run --dry-run`."""
 
 
 async def permitted(settings: KafkaSettings, purpose: Purpose, *, writes: bool = True) -> None:
@@ -89,12 +89,12 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
 
 async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], purpose: Purpose, *, writes: bool = True) -> Described | None:
     """Ask for what a purpose needs; return the dead-letter topic where it needs that."""
-    wants_topic, wants_letters = purpose != "dead-letters", purpose != "replay"
+    wants_topic, wants_letters = purpose != "dead-letters", purpose in {"run", "dead-letters"}
     names = [settings.topic] * wants_topic + [settings.dead_letter_topic] * wants_letters
     topics = await rights.topics(names)
     if wants_topic:
         found.append(_source(topics[settings.topic], settings.topic))
-    if purpose == "run":
+    if purpose in {"run", "dry-run"}:
         found.append(_group(await rights.group(settings.group_id)))
     if not wants_letters:
         return None

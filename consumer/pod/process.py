@@ -7,9 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
 from ..core.errors import Exit
 from ..core.text import shown
@@ -36,18 +38,26 @@ from .watch.watch import Watch
 _log = log(__name__)
 
 
-async def run(settings: Settings) -> int:
+_DRY: Final = "dry run: nothing is written to Make.as, and no letter; offsets are committed to a group of its own"
+
+
+async def run(settings: Settings, *, dry_run: bool = False, rate_share: float = 1.0) -> int:
     """
     Be a pod until stopped: SIGTERM or SIGINT drains, a second one ends at once.
+
+    Args:
+        dry_run: whether nothing is written, and what would be is said; the group is one of its own (`dry`).
+        rate_share: the part of every limit that all pods of the group may use together.
 
     Returns the exit status: 0 a clean drain, 75 a run was cut off that had begun to write, or a second signal.
 
     Raises:
         Fatal: see `start.until_broker` and `tracing`.
     """
+    settings = dry(settings) if dry_run else settings
     hello(settings)
     with tracing(settings, os.environ) as traces:
-        status = await _run(settings, traces)
+        status = await _run(settings, traces, dry_run=dry_run, rate_share=rate_share)
     if status:
         _log.warning(
             "stopped: runs were cut off while they wrote; raise workers.drain_s, and the pod's grace period with it", status=int(status)
@@ -57,9 +67,18 @@ async def run(settings: Settings) -> int:
     return status
 
 
-async def _run(settings: Settings, traces: Traces | None) -> int:
+def dry(settings: Settings) -> Settings:
+    """Return the settings of a dry run: its group is `<kafka.group_id>-dry-run`, so that the real group's offsets stay where they are."""
+    return replace(settings, kafka=replace(settings.kafka, group_id=f"{settings.kafka.group_id}-dry-run"))
+
+
+async def _run(settings: Settings, traces: Traces | None, *, dry_run: bool, rate_share: float) -> int:
     metrics = Metrics(settings)
-    async with upstreams(settings, metrics, traces=traces, heals=True) as up:
+    if dry_run:
+        _log.warning(_DRY)
+    # Real pods go first: so a dry run makes way where the limit is reached.
+    made = upstreams(settings, metrics, traces=traces, rate_share=rate_share, courteous=dry_run, heals=True, dry_run=dry_run)
+    async with made as up:
         service = Service(
             settings,
             metrics,
@@ -110,9 +129,11 @@ async def _live(service: Service) -> None:
     def trying() -> None:
         service.membership.tried_at = anyio.current_time()
 
-    await start.until_broker(lambda: permitted(service.settings.kafka, "run"), "rights", trying=trying)
+    dry_run = service.up.dry_run
+    await start.until_broker(lambda: permitted(service.settings.kafka, "dry-run" if dry_run else "run"), "rights", trying=trying)
     await start.until_broker(lambda: start.pin_group(service.settings.kafka), "pin the group", trying=trying)
-    await start.until_broker(lambda: start.ensure_letters(service.settings.kafka), "dead-letter topic", trying=trying)
+    if not dry_run:
+        await start.until_broker(lambda: start.ensure_letters(service.settings.kafka), "dead-letter topic", trying=trying)
     await service.live()
 
 

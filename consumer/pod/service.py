@@ -68,7 +68,7 @@ class Service:
         self.resync = self._resync(waits, uniform)
         self.workers = self._workers(waits, uniform)
         writing = Writing(kafka.topic, {(account.vendor, account.id): account for account in settings.accounts})
-        self.writer = LetterWriter(self.backlog, producing, writing, topic=kafka.dead_letter_topic, metrics=metrics)
+        self.writer = LetterWriter(self.backlog, None if up.dry_run else producing, writing, topic=kafka.dead_letter_topic, metrics=metrics)
         self.follower = LetterFollower(self.backlog, topic=kafka.dead_letter_topic, reading=reading, partitions=partitions, metrics=metrics)
         self.commits = self._commits()
         self.membership = Membership(
@@ -99,6 +99,7 @@ class Service:
             uniform=uniform,
             metrics=self.metrics,
             traces=up.traces,
+            dry_run=up.dry_run,
         )
 
     def _workers(self, waits: Waits, uniform: Callable[[], float]) -> Workers:
@@ -150,8 +151,10 @@ class Service:
             Fatal: no broker for 10 minutes, or no permission at the start.
         """
         membership, up = self.membership, self.up
-        own = (self.writer.run, self.follower.run, self.workers.work, self.commits.run, membership.watch, self._listen_to_the_loop)
+        own = (self.writer.run, self.workers.work, self.commits.run, membership.watch, self._listen_to_the_loop)
         parts: dict[str, Callable[[], Awaitable[None]]] = {part.__qualname__: part for part in (*own, membership.consume)}
+        if not up.dry_run:  # The letters are the real pods': they try them again.
+            parts[self.follower.run.__qualname__] = self.follower.run
         parts["registers"] = partial(up.registers.run, self.backlog.due_by_account, self.backlog.on_work)
         parts["filters"] = partial(up.filters.run, self.backlog.on_work)
         parts["topic watch"] = partial(membership.assignment.watch.run, membership.joined_member)

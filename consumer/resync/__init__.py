@@ -16,4 +16,5 @@ Which user is due, and what follows from a failure, is the core's to say; Kafka 
     clients             one client and one gate for each vendor and each account
     waits               waits that a stop ends, and things done together
     http/               one bounded exchange
+    shadow/             a run without a write
 """

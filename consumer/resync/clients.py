@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from secrets import token_bytes
 
+import anyio
 from msgspec import Struct, field
 from prometheus_client import Counter
 
@@ -13,7 +14,7 @@ from ..core.gates.gate import Gate
 from ..core.gates.gates import MAKE_CALLS, SESAMY_CALLS, Gates
 from ..core.gates.list_doors import ListDoors
 from ..core.mapping.consent import Consent
-from ..core.model import AccountId
+from ..core.model import PAUSED, AccountId
 from ..settings.model import Account, Settings, VendorSettings
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
@@ -24,6 +25,9 @@ from .filters import Filters
 from .http import exchange as http
 from .list_rows import ListRows
 from .registers import Registers
+from .shadow.client import Shadow, Told
+from .shadow.read_only import ReadOnly
+from .shadow.would import Would
 
 _log = log(__name__)
 
@@ -32,7 +36,7 @@ class Target(Struct, frozen=True):
     """One account of one vendor: its settings, its client."""
 
     account: Account
-    client: makeas.MakeAs
+    client: makeas.MakeAs | Shadow
 
 
 class Vendor(Struct, frozen=True):
@@ -55,6 +59,8 @@ class Upstreams(Struct, frozen=True):
     """The registers of each list; until they run, no account is let in but those it does not know."""
     filters: Filters = field(default_factory=Filters)
     """Whether each vendor heeds which user it is asked for; asked only where it runs."""
+    dry_run: bool = False
+    """Whether no account can be written: what would be is told."""
 
     @property
     def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
@@ -71,6 +77,7 @@ async def upstreams(
     rate_share: float = 1.0,
     courteous: bool = False,
     heals: bool = False,
+    dry_run: bool = False,
 ) -> AsyncIterator[Upstreams]:
     """
     Open the connections' pool.
@@ -80,29 +87,32 @@ async def upstreams(
         rate_share: the part of every limit that this process may use.
         courteous: whether it makes way for others at a 429 (see `Gate`).
         heals: see `gates`.
+        dry_run: whether nothing may be written: then no call that could leaves for Make.as.
     """
     connections = settings.workers.concurrency * SESAMY_CALLS + settings.makeas.max_in_flight * 2 * len(settings.accounts)
     shapes = UnknownShapes()
     async with http.session(connections=connections, proxy=settings.http.proxy) as session:
 
-        def client(name: str, base_url: str, timeout_s: float, refuses: Collection[int]) -> http.Http:
+        def client(name: str, base_url: str, timeout_s: float, refuses: Collection[int], *, reads: bool = False) -> http.Http:
             observe = _observe(name, metrics, traces)
-            return http.Http(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe)
+            make = ReadOnly if reads else http.Http
+            return make(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe)
 
-        limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals)
+        limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals, now=anyio.current_time())
         consents, sources = _consents(settings), {}
 
         def target(account: Account) -> Target:
-            exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES)
-
+            exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES, reads=dry_run)
             key, consent = account.api_key, consents[account.id]
             rows = ListRows(exchange, user_id=account.user_id, api_key=key.read)
             sources[account.id] = Source(consent, rows, limits.accounts[account.id], key.expire)
-            made = makeas.MakeAs(
+            make = partial(Shadow, told=_tell_would(account, metrics)) if dry_run else makeas.MakeAs
+            made = make(
                 exchange,
                 user_id=account.user_id,
                 api_key=key.read,
                 lists=account.lists,
+                paused=account.paused,
                 consent=consent,
                 keep_single_purchase=settings.makeas.keep_single_purchase,
                 unknown=_note_unknown(account.id, metrics, shapes),
@@ -120,8 +130,9 @@ async def upstreams(
             )
         registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()], hold_s=settings.workers.hold_s)
         limits.ready, limits.late = registers.ready, registers.late
-        filters = Filters({vendor: one.sesamy for vendor, one in vendors.items()}, limits.vendors)
-        yield Upstreams(vendors, limits, traces, shapes, registers, filters)
+        asked = {vendor.id: vendors[vendor.id].sesamy for vendor in settings.vendors if not vendor.paused}
+        filters = Filters(asked, limits.vendors)
+        yield Upstreams(vendors, limits, traces, shapes, registers, filters, dry_run)
 
 
 def _token(vendor: VendorSettings, client: http.Http) -> sesamy.Token:
@@ -179,6 +190,29 @@ def _note_unknown(account: AccountId, metrics: Metrics, shapes: UnknownShapes) -
     return note
 
 
+def _tell_would(account: Account, metrics: Metrics) -> Told:
+    """Return what counts and logs what would be written to an account."""
+
+    def tell(user: str, lists: tuple[str, ...], would: Would) -> None:
+        for kind in would.kinds:
+            metrics.would_write.labels(account.id, kind).inc()
+        _log.info(
+            "would write",
+            vendor=account.vendor,
+            user=user,
+            account=account.id,
+            list=",".join(lists),
+            kind=",".join(would.kinds),
+            fields=",".join(would.fields),
+            tags_added=would.tags_added or None,
+            tags_removed=would.tags_removed or None,
+            lists_added=",".join(would.lists_added),
+            rows=would.rows or None,
+        )
+
+    return tell
+
+
 def _consents(settings: Settings) -> dict[AccountId, Consent]:
     """Return what is to be known of each account's lists, of all vendors that share it."""
     salt = token_bytes(32)
@@ -188,17 +222,18 @@ def _consents(settings: Settings) -> dict[AccountId, Consent]:
     return {account: Consent(of, salt=salt, unreadable=settings.makeas.unreadable_status) for account, of in lists.items()}
 
 
-def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False) -> Gates:
+def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False, now: float = 0.0) -> Gates:
     """
-    Return open gates with the settings' limits.
+    Return gates with the settings' limits, open but for what is paused.
 
     Args:
         heals: whether a held user is tried again by itself, later: then the failures of few users shut a gate, too, and a list that
-            refuses every user is left out.
+            refuses every user is left out, and what is paused holds users as an outage does: else it gives them up at once.
+        now: the loop's time, since when that is paused.
     """
     at_sesamy, at_makeas, hold_s = settings.sesamy, settings.makeas, settings.workers.hold_s
     tries = settings.workers.max_attempts if heals else None
-    return Gates(
+    made = Gates(
         {
             vendor.id: Gate(
                 rate_per_s=at_sesamy.requests_per_minute / 60 * rate_share,
@@ -224,3 +259,16 @@ def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = Fals
         },
         ListDoors(heals=heals),
     )
+    _pause(settings, made, hold_s=None if heals else 0.0, now=now)
+    return made
+
+
+def _pause(settings: Settings, made: Gates, *, hold_s: float | None, now: float) -> None:
+    """Stop what the settings say is paused; what is owed there is parked, and so heals once they no longer say so."""
+    for vendor in settings.vendors:
+        if vendor.paused:
+            made.vendors[vendor.id].stop(PAUSED, now=now, hold_s=hold_s)
+    for account in settings.accounts:
+        made.lists.pause(account.id, account.paused, now=now)
+        if account.paused.issuperset(account.lists):
+            made.accounts[account.id].stop(PAUSED, now=now, hold_s=hold_s)

@@ -11,10 +11,11 @@ from msgspec import Struct
 from ..core.answers.address import same_address
 from ..core.answers.makeas import Reading, read
 from ..core.errors import ConsumerError, Forbidden, Held, Refused, Retryable
-from ..core.mapping.consent import NAMELESS, Consent, ContactId, Found
+from ..core.mapping.consent import NAMELESS, Choice, Consent, ContactId, Found
 from ..core.mapping.contact import Contact, fields, tag_change
 from ..core.mapping.documents import Documents
 from ..core.mapping.tags import with_lasting
+from ..core.model import PAUSED
 from .http.answers import Answer, decoded, shaped
 from .http.exchange import Http, segment
 from .waits import together
@@ -50,14 +51,8 @@ class WriteOutcome(Struct, frozen=True):
     """Of each list in `refused`."""
 
 
-class MakeAs:
-    """
-    One account: one key, and all its lists in one conversation.
-
-    It promises: the contact is read before it is written; `status` is never sent; a contact that opted out or bounced is updated
-    without list ids, be it known from the contact itself or from a list's register of those that left; tags of others
-    stay; subscriptions come after the contact and the products; a list that refuses keeps no user off another.
-    """
+class MakeReader:
+    """What an account is asked for, and what its lists' registers say: nothing here writes, or can."""
 
     def __init__(
         self,
@@ -66,6 +61,7 @@ class MakeAs:
         user_id: str,
         api_key: Callable[[], str],
         lists: Sequence[str],
+        paused: Collection[str] = (),
         consent: Consent | None = None,
         keep_single_purchase: bool = True,
         unknown: Unknown | None = None,
@@ -74,12 +70,14 @@ class MakeAs:
         Take the API; the key is read at each call.
 
         Args:
+            paused: those of the lists that are never written to.
             consent: the registers of those that left the lists; None: there are none.
             keep_single_purchase: whether `sesamy_made_single_purchase` stays where it is found.
             unknown: told each answer to a write that says nothing we know.
         """
         self._consent = Consent.without(lists) if consent is None else consent
         self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
+        self._open = tuple(one for one in self._lists if one not in paused)
         self._keep_single_purchase = keep_single_purchase
         self._unknown = unknown or (lambda _op, _shape: None)
 
@@ -102,37 +100,6 @@ class MakeAs:
         await permit()
         return _contact(await self._exchange("by_id", "GET", f"/subscribers/{segment(str(contact))}"), email)
 
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None) -> WriteOutcome:
-        """
-        Write all of a user.
-
-        Args:
-            permit: awaited before each call.
-            limit_s: asked before each try of a write how long it may last (s).
-            lists: the account's lists to put the user on; None: all. With none a known contact is updated.
-
-        Raises:
-            Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
-                refuses is raised only where no list takes the contact. `left-no-id`, of a contact that left and can't be updated by an id.
-            Held: from `permit` and `limit_s`; `register`, where it is not known yet which contacts left a list; `no-list`, where an unknown
-                contact is to be put on none.
-        """
-        self._consent.require(now=anyio.current_time())
-        given = tuple(one for one in self._lists if lists is None or one in lists)
-        written = WriteOutcome(consent_kept=False)
-
-        async def write_contact() -> None:
-            nonlocal written
-            written = await self._write_contact(documents, given, permit, limit_s)
-
-        async def write_products() -> None:
-            await self._bulk("products", _PRODUCTS_PATH, msgspec.to_builtins(documents.products), permit, limit_s)
-
-        await together(write_contact, write_products)
-        rows = [{_SUBSCRIBER_KEY: documents.subscriber.email, **fields(one)} for one in documents.subscriptions]
-        await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
-        return written
-
     def wanted_tags(self, contact: Contact | None, wanted: Sequence[str]) -> tuple[str, ...]:
         """Return the tags that a contact is to have of us: the wanted ones, and what is on it for good."""
         return with_lasting(wanted, contact.titles if contact is not None and self._keep_single_purchase else ())
@@ -148,14 +115,94 @@ class MakeAs:
         self._believe(answer, "list")
         return shaped(decoded(answer, "list"), _List, "list").title or ""
 
-    async def _write_contact(self, documents: Documents, lists: tuple[str, ...], permit: Permit, limit_s: Limit) -> WriteOutcome:
-        email = documents.subscriber.email
+    def _given(self, lists: Collection[str] | None) -> tuple[str, ...]:
+        """
+        Return those of the account's lists that a user may be put on; `lists`: the caller's choice, None: all.
+
+        Raises:
+            Held: `paused`, where all lists are; `register`, where it is not known yet which contacts left a list.
+        """
+        if not self._open:
+            raise Held("all lists of the account are paused", code=PAUSED)
+        self._consent.require(now=anyio.current_time())
+        return tuple(one for one in self._open if lists is None or one in lists)
+
+    async def _look(self, email: str, *, permit: Permit) -> tuple[Contact | None, Choice]:
+        """Read the contact of an address, and choose how it is to be written."""
         contact = await self.contact(email, permit=permit)
         choice = self._consent.choose(self._lists, email, Found(contact.id, contact.standing) if contact else None)
         if choice.is_hidden and choice.contact == NAMELESS:
             raise Refused("the contact left, and nothing tells its id", code="left-no-id")
         if choice.is_hidden and choice.contact is not None:
             contact = await self._hidden(choice.contact, email, permit=permit)
+        return contact, choice
+
+    def _believe(self, answer: Answer, op: str) -> None:
+        """Refuse a success that is none; count one that says nothing we know."""
+        reading = read(decoded(answer, op)) if answer.body.strip() else Reading("done")
+        if reading.says == "refused":
+            raise Refused(f"{op}: rows were refused", code="rows", said=answer.said)
+        if reading.says == "unknown":
+            self._unknown(op, reading.shape)
+
+    async def _exchange(
+        self,
+        op: str,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        json: object = None,
+        also: tuple[int, ...] = (),
+        limit_s: Limit | None = None,
+    ) -> Answer:
+        credentials = b64encode(f"{self._user_id}:{self._api_key()}".encode()).decode("ascii")
+        headers = {"Authorization": f"Basic {credentials}"}
+        return await self._http.exchange(op, method, path, query=query, headers=headers, json=json, also=also, limit_s=limit_s)
+
+
+class MakeAs(MakeReader):
+    """
+    One account: one key, and all its lists in one conversation.
+
+    It promises: the contact is read before it is written; `status` is never sent; a contact that opted out or bounced is updated
+    without list ids, be it known from the contact itself or from a list's register of those that left; a paused list is never
+    named; tags of others stay; subscriptions come after the contact and the products; a list that refuses keeps no user off another.
+    """
+
+    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None) -> WriteOutcome:
+        """
+        Write all of a user.
+
+        Args:
+            permit: awaited before each call.
+            limit_s: asked before each try of a write how long it may last (s).
+            lists: the account's lists to put the user on, but for paused ones; None: all. With none a known contact is updated.
+
+        Raises:
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
+                refuses is raised only where no list takes the contact. `left-no-id`, of a contact that left and can't be updated by an id.
+            Held: from `permit` and `limit_s`; `paused`, where all lists are; `register`, where it is not known yet which contacts left a
+                list; `no-list`, where an unknown contact is to be put on none.
+        """
+        given = self._given(lists)
+        written = WriteOutcome(consent_kept=False)
+
+        async def write_contact() -> None:
+            nonlocal written
+            written = await self._write_contact(documents, given, permit, limit_s)
+
+        async def write_products() -> None:
+            await self._bulk("products", _PRODUCTS_PATH, msgspec.to_builtins(documents.products), permit, limit_s)
+
+        await together(write_contact, write_products)
+        rows = [{_SUBSCRIBER_KEY: documents.subscriber.email, **fields(one)} for one in documents.subscriptions]
+        await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
+        return written
+
+    async def _write_contact(self, documents: Documents, lists: tuple[str, ...], permit: Permit, limit_s: Limit) -> WriteOutcome:
+        email = documents.subscriber.email
+        contact, choice = await self._look(email, permit=permit)
         mode, tags = tag_change(contact.titles if contact else [], self.wanted_tags(contact, documents.tags))
         body = {**fields(documents.subscriber), "tags": tags}
 
@@ -183,29 +230,6 @@ class MakeAs:
             await permit()
             answer = await self._exchange(op, "POST", path, json=rows[start : start + MAX_ROWS], limit_s=limit_s)
             self._believe(answer, op)
-
-    def _believe(self, answer: Answer, op: str) -> None:
-        """Refuse a success that is none; count one that says nothing we know."""
-        reading = read(decoded(answer, op)) if answer.body.strip() else Reading("done")
-        if reading.says == "refused":
-            raise Refused(f"{op}: rows were refused", code="rows", said=answer.said)
-        if reading.says == "unknown":
-            self._unknown(op, reading.shape)
-
-    async def _exchange(
-        self,
-        op: str,
-        method: str,
-        path: str,
-        *,
-        query: Sequence[tuple[str, str]] = (),
-        json: object = None,
-        also: tuple[int, ...] = (),
-        limit_s: Limit | None = None,
-    ) -> Answer:
-        credentials = b64encode(f"{self._user_id}:{self._api_key()}".encode()).decode("ascii")
-        headers = {"Authorization": f"Basic {credentials}"}
-        return await self._http.exchange(op, method, path, query=query, headers=headers, json=json, also=also, limit_s=limit_s)
 
 
 class _List(Struct, frozen=True):

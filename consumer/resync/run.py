@@ -12,7 +12,7 @@ from ..core.gates.gate import Gate
 from ..core.gates.gates import SESAMY_CALLS, Gates
 from ..core.gates.list_doors import ListDoors
 from ..core.mapping.documents import Documents, Skip, documents, is_guest_id, is_long
-from ..core.model import AccountId, Job, Result, UserKey, Verdict
+from ..core.model import PAUSED, AccountId, Job, Result, UserKey, Verdict
 from ..core.users.debts import HELD
 from ..telemetry.fences import BUG, fenced
 from ..telemetry.metrics import CUT_OFF, Metrics
@@ -49,6 +49,7 @@ class Resync:
         uniform: Callable[[], float],
         metrics: Metrics,
         traces: Traces | None = None,
+        dry_run: bool = False,
     ) -> None:
         """
         Take what it works with.
@@ -58,12 +59,13 @@ class Resync:
             lease_left_s: for how long a write that starts now may last (s); 0 or less: none may start.
             waits: those of runs that have not begun to write.
             uniform: draws from [0, 1).
+            dry_run: whether the clients write nothing, so that no list counts as written.
         """
         self._vendors, self._gates, self._heed = vendors, gates, heed
         self._lease_left_s, self._waits, self._uniform = lease_left_s, waits, uniform
         self._metrics, self._traces = metrics, traces
         lists = {(vendor, account): one.account.lists for vendor, of in vendors.items() for account, one in of.targets.items()}
-        self.tally = Tally(lists, metrics)
+        self.tally = Tally(lists, metrics, writes=not dry_run)
 
     async def run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
         """Make one run; every one of our errors ends as a result."""
@@ -196,6 +198,8 @@ async def write_lists(
     """
     lists = target.account.lists
     visit = doors.enter(user, target.account.id, lists, now=anyio.current_time())
+    if not visit.lists:
+        raise Held("all lists of the account are paused", code=PAUSED)
     try:
         written = await target.client.write(documents, permit=permit, limit_s=limit_s, lists=visit.lists)
         held = {*written.left_out, *doors.learn(visit, taken=written.taken, refused=written.refused, now=anyio.current_time())}

@@ -19,9 +19,9 @@ _FAILURES: Final = 50
 class Tally:
     """What all runs of a process have brought; one line of the log each."""
 
-    def __init__(self, lists: Mapping[tuple[str, AccountId], Sequence[str]], metrics: Metrics) -> None:
-        """Take the lists by vendor and account."""
-        self._lists, self._metrics = lists, metrics
+    def __init__(self, lists: Mapping[tuple[str, AccountId], Sequence[str]], metrics: Metrics, *, writes: bool = True) -> None:
+        """Take the lists by vendor and account; `writes`: whether a run writes at all: if not, no list counts as written."""
+        self._lists, self._metrics, self._writes = lists, metrics, writes
         self.written: dict[tuple[AccountId, str, str], tuple[float, float]] = {}
         """Per account, list and vendor: wall time of the last write, and how long its event took to get there (s)."""
 
@@ -47,18 +47,18 @@ class Tally:
         done = [account for account, result in accounts.items() if result.verdict is Verdict.DONE]
         fresh_after_s = {account: max(0.0, now - since_ms / 1000) for account, since_ms in job.since_ms.items()}
         for account, result in accounts.items():
-            for list_id in served(self._lists[vendor, account], result):
+            for list_id in served(self._lists[vendor, account], result) if self._writes else ():
                 self.written[account, list_id, vendor] = (now, fresh_after_s[account])
                 self._metrics.freshness.labels(account=account, list=list_id).observe(fresh_after_s[account])
         self._metrics.resyncs.labels(vendor=vendor, outcome=outcome).inc()
         self._metrics.resync_seconds.observe(took_s)
-        is_half = outcome == CUT_OFF and course.begun
+        is_half = outcome == CUT_OFF and course.begun and self._writes
         if is_half:
             self.half_written += 1
             self._metrics.resyncs_half_written.labels(vendor=vendor).inc()
         codes = {account: result.code for account, result in accounts.items() if result.code}
         _log.info(
-            "resync",
+            "resync" if self._writes else "dry resync",
             vendor=vendor,
             user=job.user.user,
             outcome=outcome,

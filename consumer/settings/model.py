@@ -227,16 +227,22 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
         for vendor in self.vendors:
             for one in vendor.makeas:
                 sets.setdefault((vendor.id, one.user_id, one.api_key), []).append(one)
-        ids = _account_ids([(user_id, key) for _, user_id, key in sets])
+        # A list is the credential's: whichever vendor pauses it, nobody writes to it.
+        paused = {(one.user_id, one.api_key, one.list_id) for of in sets.values() for one in of if one.paused}
+        idle = {at: all((*at[1:], one.list_id) in paused for one in of) for at, of in sets.items()}
+        # What is paused whole must not shut the gate of a vendor that uses the same credential: it has a gate, and so an id, of its own.
+        busy = {at[1:] for at in sets if not idle[at]}
+        names = {at: (*at[1:], idle[at] and at[1:] in busy) for at in sets}
+        ids = _account_ids(sorted(names.values(), key=lambda name: name[2]))
         return tuple(
             Account(
-                id=ids[user_id, key],
+                id=ids[names[vendor, user_id, key]],
                 vendor=vendor,
                 user_id=user_id,
                 api_key=key,
                 lists=tuple(dict.fromkeys(one.list_id for one in of)),
                 names={one.list_id: one.name for one in of if one.name is not None},
-                paused=frozenset(one.list_id for one in of if one.paused),
+                paused=frozenset(one.list_id for one in of if (user_id, key, one.list_id) in paused),
             )
             for (vendor, user_id, key), of in sets.items()
         )
@@ -263,11 +269,12 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _account_ids(credentials: list[tuple[str, Secret]]) -> dict[tuple[str, Secret], AccountId]:
-    """Name each credential by Make's user id, numbered where one has several keys."""
-    ids: dict[tuple[str, Secret], AccountId] = {}
-    for user_id, key in credentials:
-        if (user_id, key) in ids:
+def _account_ids(credentials: list[tuple[str, Secret, bool]]) -> dict[tuple[str, Secret, bool], AccountId]:
+    """Name each credential by Make's user id, numbered where one has several keys, or (True) is paused for some vendors only."""
+    ids: dict[tuple[str, Secret, bool], AccountId] = {}
+    for credential in credentials:
+        user_id = credential[0]
+        if credential in ids:
             continue
         # The id becomes a metric label: an address in it must not.
         name = user_id if _PLAIN.fullmatch(user_id) else f"account-{hashlib.sha256(user_id.encode()).hexdigest()[:8]}"
@@ -275,7 +282,7 @@ def _account_ids(credentials: list[tuple[str, Secret]]) -> dict[tuple[str, Secre
         while unique in ids.values():
             number += 1
             unique = AccountId(f"{name}-{number}")
-        ids[user_id, key] = unique
+        ids[credential] = unique
     return ids
 
 

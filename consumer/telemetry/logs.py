@@ -25,6 +25,7 @@ FIELDS: Final = frozenset(
         "replay", "resumed", "shape", "signal", "since_s", "stage", "state", "status", "step", "timeout_s", "took_s", "topic", "type",
         "upstream", "user", "users", "vendor", "version", "waiting", "where", "worker",
         "cure", "group", "lists", "subject", "text", "vendors",
+        "fields", "lists_added", "rows", "tags_added", "tags_removed",
     }
 )  # fmt: skip
 """All fields a line may have beside its own `timestamp`, `level`, `logger` and `event`; any other is dropped and counted."""

@@ -75,6 +75,9 @@ class Metrics:
         self.offset_gap_records = count("offset_gap_records", "Records lost to retention before we read them.")
         self.fetch_errors = count("fetch_errors", "Failed reads of the topic.")
         self.consent_kept = count("consent_kept", "Writes that left an opted-out contact out of the lists.", "account")
+        self.would_write = count(
+            "would_write", "Writes that a dry run would make, by what they would change; one may change several kinds.", "account", "kind"
+        )
         self.unknown_answers = count(
             "unknown_answers", "Successes of a write whose body says nothing that we know; taken for done.", "upstream", "op"
         )

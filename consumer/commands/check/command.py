@@ -10,6 +10,7 @@ import click
 from rich.text import Text
 
 from ...kafka.rights import Purpose
+from ...pod.process import dry
 from ...settings.findings import Finding
 from ...settings.naming import clearer, names_of
 from ..console import as_json, config_option, examples, output_option, quiet_logs, run_async
@@ -17,7 +18,7 @@ from ..drawing import show, table, word
 from .offline import exit_status, offline
 from .online import online
 
-_PURPOSES: Final = click.Choice(["run", "replay", "dead-letters"])
+_PURPOSES: Final = click.Choice(["run", "replay", "dead-letters", "dry-run"])
 
 
 @click.command("check", epilog=examples("check", "check --online --output json"))
@@ -30,7 +31,7 @@ def command(config: Path, output: str, purpose: Purpose, *, asks: bool) -> int:
     quiet_logs(logging.CRITICAL)
     settings, findings = offline(config, os.environ)
     if asks and settings is not None:
-        findings += clearer(run_async(online, settings, purpose), names_of(settings))
+        findings += clearer(run_async(online, dry(settings) if purpose == "dry-run" else settings, purpose), names_of(settings))
     if output == "json":
         as_json(findings)
     else:

@@ -45,6 +45,7 @@ def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterat
     yield from _shared_accounts(settings)
     yield from _two_keys(settings)
     yield from misspelt(environ)
+    yield from _paused(settings)
     yield from tight_times(settings.kafka, settings.workers)
     yield from _upstreams(settings, environ)
     yield from _topic(settings.kafka)
@@ -81,6 +82,16 @@ def _two_keys(settings: Settings) -> Iterator[Finding]:
             if key != one.api_key:
                 what = f"another apiKey for the userId of {where}: two conversations with one account, each at the whole rate"
                 yield warning(path, what, "write the newer key in both, if one is old; else leave it")
+
+
+def _paused(settings: Settings) -> Iterator[Finding]:
+    cure = "remove `paused` when it is over: what is owed is written then, as long as the dead-letter topic keeps its letters"
+    for number, vendor in enumerate(settings.vendors):
+        if vendor.paused:
+            yield warning(f"vendors[{number}].paused", "nothing is fetched or written for this vendor", cure)
+        for place, one in enumerate(vendor.makeas):
+            if one.paused:
+                yield warning(f"vendors[{number}].makeas[{place}].paused", "nothing is written to this list", cure)
 
 
 def _upstreams(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

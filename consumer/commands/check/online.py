@@ -12,7 +12,7 @@ from ...core.model import UserKey
 from ...kafka.rights import Purpose, findings
 from ...resync.clients import Upstreams, upstreams
 from ...resync.list_rows import ListRows
-from ...resync.makeas import MakeAs
+from ...resync.makeas import MakeReader
 from ...resync.sesamy import Sesamy
 from ...settings.findings import Finding, fine, warning, wrong
 from ...settings.model import Settings
@@ -63,6 +63,8 @@ async def _upstreams(settings: Settings, found: list[Finding]) -> None:
 
 def _questions(settings: Settings, up: Upstreams) -> Iterator[tuple[str, _Ask]]:
     for number, vendor in enumerate(settings.vendors):
+        if vendor.paused:
+            continue  # `check` says so already.
         clients = up.vendors[vendor.id]
         yield f"vendors[{number}].sesamy", partial(_sesamy, client=clients.sesamy, vendor=vendor.id)
         accounts = {(account.user_id, account.api_key): account.id for account in settings.accounts_of(vendor.id)}
@@ -91,7 +93,7 @@ async def _sesamy(path: str, *, client: Sesamy, vendor: str) -> Finding:
     return fine(path, "the token is good")
 
 
-async def _list(path: str, *, client: MakeAs, list_id: str) -> Finding:
+async def _list(path: str, *, client: MakeReader, list_id: str) -> Finding:
     try:
         await client.list_title(list_id)
     except Refused as error:
@@ -106,7 +108,7 @@ async def _list(path: str, *, client: MakeAs, list_id: str) -> Finding:
     return fine(path, "the list is there")
 
 
-async def _consent(path: str, *, client: MakeAs, rows: ListRows, list_id: str) -> Finding:
+async def _consent(path: str, *, client: MakeReader, rows: ListRows, list_id: str) -> Finding:
     """Look whether it can be known which users must not be mailed: by the list's own rows, and by the contacts themselves."""
     try:
         code = await _why_no_register(rows, list_id)
@@ -139,7 +141,7 @@ async def _why_no_register(rows: ListRows, list_id: str) -> str:
     return register.code
 
 
-async def _is_silent(client: MakeAs, rows: ListRows, list_id: str) -> bool:
+async def _is_silent(client: MakeReader, rows: ListRows, list_id: str) -> bool:
     """Say whether some of the list's contacts, asked for by their addresses, show no status, and none shows one."""
     shown = False
     for row in (await rows.page(list_id, "active", page=1, per_page=_SHOWN)).rows:

@@ -186,9 +186,9 @@ class Gate:
         """Let no user in until the first `release`; it is not held to be out meanwhile, so that none is parked for it."""
         self._stops.await_verdict(now=now)
 
-    def stop(self, cause: StopCause, *, now: float) -> None:
-        """Shut it to all, to probes too, until this cause is released: what stops it asks the upstream again by itself."""
-        self._stops.stop(cause, now=now, held_until=max(now, self._retry_at) + self._hold_s)
+    def stop(self, cause: StopCause, *, now: float, hold_s: float | None = None) -> None:
+        """Shut it to all, probes too, until this cause is released by what stops it; `hold_s`: hold users for so long; None: as ever."""
+        self._stops.stop(cause, now=now, held_until=max(now, self._retry_at) + (self._hold_s if hold_s is None else hold_s))
 
     def release(self, cause: StopCause, *, now: float) -> None:
         """Note a good verdict; what shuts it else stays, and may hold users for as long again: no probe could be made meanwhile."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from math import inf
 
-from ..model import AccountId, Door, UserKey
+from ..model import PAUSED, SESAMY, AccountId, Door, UserKey
 from .gate import Gate
 from .list_doors import ListDoors
 
@@ -69,6 +69,11 @@ class Gates:
         for gate in (*self.vendors.values(), *self.accounts.values()):
             gate.forget()
         self.lists.forget()
+
+    def is_paused(self, vendor: str, account: AccountId, lists: Collection[str], *, now: float) -> bool:
+        """Say whether what is owed there (SESAMY: to all; none named: to all of the account's lists) waits for the settings alone."""
+        gates = [self.vendors[vendor], *([self.accounts[account]] if account != SESAMY else [])]
+        return any(gate.state(now=now).cause == PAUSED for gate in gates) or self.lists.are_paused(account, lists)
 
     def set_share(self, share: float, *, now: float) -> None:
         """Take this pod's part of every limit."""

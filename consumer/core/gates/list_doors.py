@@ -1,12 +1,12 @@
 """The doors of lists: which ones are left out of writes. A list that refuses every user is its own trouble, not its siblings'."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import inf
 from typing import Final, Literal
 
 from msgspec import Struct, field
 
-from ..model import AccountId, Door, UserKey
+from ..model import PAUSED, AccountId, Door, UserKey
 
 _STREAK: Final = 5
 """So many users in a row that one list refuses, and another of the account takes, say that the fault is not theirs."""
@@ -66,16 +66,27 @@ class ListDoors:
 
     It promises: a list that refuses five different users in a row while another of its account takes them is left out; one
     user at a time then probes it, after 5 s and then doubling to 60 s, and it is open once it takes one that came after it had shut;
-    an account's only list is never left out, nor are all of them: that is about the account, whose gate decides.
+    an account's only list is never left out, nor are all of them: that is about the account, whose gate decides. What is paused is
+    never written, nor probed, whatever becomes of the others, and counts as none of the account's lists.
     """
 
     def __init__(self, *, heals: bool = True) -> None:
         """Open all; `heals`: whether a user that is owed to a list is tried again by itself, later: if not, none is ever left out."""
         self._heals = heals
         self._doors: dict[tuple[AccountId, str], _Door] = {}
+        self._paused: dict[tuple[AccountId, str], float] = {}
+        """List -> since when."""
         self._begun = 0
 
+    def pause(self, account: AccountId, lists: Collection[str], *, now: float) -> None:
+        """Leave lists out for good, unasked: the settings say so."""
+        self._paused.update({(account, one): now for one in lists})
+
     # ---- Asking ----
+
+    def are_paused(self, account: AccountId, lists: Collection[str]) -> bool:
+        """Say whether all that are named are paused; none named: they are not."""
+        return bool(lists) and all((account, one) in self._paused for one in lists)
 
     def door(self, account: AccountId, lists: Sequence[str], *, now: float) -> Door:
         """Say whether a user that is owed to some lists of an account may be tried: as the most open of them says; none named: yes."""
@@ -84,6 +95,8 @@ class ListDoors:
 
     def state(self, account: AccountId, one: str, *, now: float) -> ListState:
         """Return what an operator wants to know of a list."""
+        if (account, one) in self._paused:
+            return ListState(door="left-out", code=PAUSED, left_out_s=max(0.0, now - self._paused[account, one]))
         door = self._doors.get((account, one))
         if door is None or door.shut_at == inf:
             return ListState()
@@ -96,6 +109,8 @@ class ListDoors:
 
     def _at(self, account: AccountId, one: str, now: float) -> Door:
         door = self._doors.get((account, one))
+        if (account, one) in self._paused:
+            return Door.SHUT
         return Door.OPEN if door is None else door.door(now)
 
     # ---- Writing ----
@@ -103,6 +118,7 @@ class ListDoors:
     def enter(self, user: UserKey, account: AccountId, lists: Sequence[str], *, now: float) -> Visit:
         """Let `user` be written to the lists that are not left out; where one wants a probe, the user is it. `leave` ends it."""
         self._begun += 1
+        lists = [one for one in lists if (account, one) not in self._paused]
         doors = {one: self._at(account, one, now) for one in lists}
         if Door.OPEN in doors.values():
             lists = [one for one, door in doors.items() if door is not Door.SHUT]
@@ -154,5 +170,5 @@ class ListDoors:
                 door.shut(began=self._begun, now=now, wait_s=0.0)
 
     def forget(self) -> None:
-        """Begin anew: others learn it now."""
+        """Begin anew: others learn it now; what is paused stays so."""
         self._doors.clear()

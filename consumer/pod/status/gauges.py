@@ -111,7 +111,11 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
     pending = gauge(
         "list_oldest_pending_timestamp_seconds", "Time of the oldest uncovered event, or held letter; absent: none.", labels=names
     )
-    due = gauge("list_oldest_due_timestamp_seconds", "The same, without users whose burst may go on.", labels=names)
+    due = gauge(
+        "list_oldest_due_timestamp_seconds",
+        "The same, without users whose burst may go on, and not of paused lists.",
+        labels=names,
+    )
     owed = gauge("list_owed_users", "Users owed to the list.", labels=names)
     left = gauge("list_left", "Contacts known to have left the list.", labels=names)
     no_register = gauge("list_without_register", "1: which contacts left the list can't be read.", labels=names)
@@ -125,10 +129,10 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
         owed.add_metric(values, one.owed_users)
         left.add_metric(values, one.left)
         no_register.add_metric(values, float(one.register == "none"))
-        left_out.add_metric(values, one.owed_users if one.door != "open" else 0)
+        left_out.add_metric(values, one.owed_users if one.door != "open" and not one.paused else 0)
         silent.add_metric(values, one.contacts_without_status)
         if one.oldest_pending_s is not None:
             pending.add_metric(values, now - one.oldest_pending_s)
-        if one.oldest_due_s is not None:
+        if one.oldest_due_s is not None and not one.paused:  # What somebody has paused is not late.
             due.add_metric(values, now - one.oldest_due_s)
     yield from (written, pending, due, owed, left, no_register, left_out, silent)

@@ -87,6 +87,7 @@ class Report:
             ),
             settings_fingerprint=self._fingerprint,
             last_hour=self.last_hour.seen(at=time.time()),
+            dry_run=service.up.dry_run,
         )
 
     def _letters(self, seen: Counts, *, writable: bool, readable: bool) -> LetterCounts:
@@ -255,7 +256,7 @@ def _list(service: "Service", account: Account, list_id: str, seen: Counts, now:
         door_code=door.code,
         left_out_s=round(door.left_out_s, 3),
         next_try_s=round(door.next_try_s, 3),
+        paused=service.up.gates.is_paused(vendor, account.id, (list_id,), now=now),
         contacts_without_status=consent.without_status,
         name=shown(account.names.get(list_id, "")),
-        paused=list_id in account.paused or any(one.id == vendor and one.paused for one in service.settings.vendors),
     )

@@ -44,6 +44,7 @@ _GATES: Final = {
     "filter": "it answers with others' rows, whoever is asked for",
     "unproven": "whether its answers are of who is asked for is not known yet",
     "retry-after": "it asked us to wait",
+    "paused": "the settings say so",
 }
 
 

@@ -114,12 +114,12 @@ class ListStatus(Struct, frozen=True, kw_only=True):
     left_out_s: float = 0.0
     """For how long it has been left out."""
     next_try_s: float = 0.0
+    paused: bool = False
+    """Whether the settings say that nothing is written to it, or for its vendor, for now."""
     contacts_without_status: int = 0
     """Known contacts of the account that showed none, where so many did (from 20 on) and none ever showed one; else 0."""
     name: str = ""
     """For people, from the settings; empty: it has none."""
-    paused: bool = False
-    """Nothing is written to it for now, as the settings of the list or of its vendor want it."""
 
     @property
     def title(self) -> str:
@@ -239,6 +239,8 @@ class Status(Struct, frozen=True, kw_only=True):
     recent_failures: tuple[Failure, ...] = ()
     unknown_answers: tuple[UnknownAnswer, ...] = ()
     settings_fingerprint: str = ""
+    dry_run: bool = False
+    """Whether nothing is written: neither to Make.as, nor a letter."""
     last_hour: LastHour | None = None
     """None: not known."""
 

@@ -89,10 +89,10 @@ def standing(status: Status, lists: Lists, stalled_s: Callable[[PartitionStatus]
         stalled_s: for how long a partition has committed nothing though it should have (s).
     """
     for gate in status.upstreams:
-        if gate.state != "open":
+        if gate.state != "open" and gate.cause != "paused":  # Somebody has chosen that.
             yield _gate(gate, lists.get(gate.name, ()), status.at)
     for one in status.lists:
-        if one.door != "open":
+        if one.door != "open" and not one.paused:
             yield _list(one, lists.get(f"{one.account}/{one.vendor}/{one.list}", ()), status.at)
     for partition in status.partitions:
         if (found := _partition(partition, status, stalled_s(partition))) is not None:

@@ -21,7 +21,7 @@ from consumer.telemetry.fences import PartEnded
 from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual
 from tests.fakes.upstreams import Make, Sesamy
-from tests.simulation.settings import SETTINGS
+from tests.simulation.settings import MANY_LISTS, SETTINGS
 
 A, B = AccountId("1"), AccountId("2")
 ANN, BO, CAT, DAN = (UserKey("v1", name) for name in ("ann", "bo", "cat", "dan"))
@@ -87,7 +87,8 @@ class Crew:
         sesamy: Any = self.house.sesamy
         accounts = {one.id: Target(one, self.house.make[one.id]) for one in settings.accounts_of("v1")}  # type: ignore[arg-type]
         limits = gates(settings)
-        up = Upstreams({"v1": Vendor(sesamy, accounts)}, limits, filters=Filters({"v1": sesamy}, limits.vendors))
+        asked = {} if settings.vendors[0].paused else {"v1": sesamy}
+        up = Upstreams({"v1": Vendor(sesamy, accounts)}, limits, filters=Filters(asked, limits.vendors))
         self.batch = Batch(settings, up, Metrics(settings), report=self.told.append, unsaved=unsaved, tail=self._tail)
 
     def _tail(self, _: object, settling: Settling) -> Ears:
@@ -357,3 +358,46 @@ async def test_no_more_than_two_thousand_users_are_owed_at_once_and_all_come_to_
         crew.ears.reads_on = True
 
     assert (len({one.user for one in crew.told}), len(crew.told)) == (2100, 2100)
+
+
+# ---- What is paused ----
+
+
+def pausing(*paused: str, whole: bool = False) -> Any:
+    (vendor,) = SMALL.vendors
+    rows = tuple(structs.replace(one, paused=one.list_id in paused) for one in vendor.makeas)
+    return structs.replace(SMALL, vendors=(structs.replace(vendor, makeas=rows, paused=whole),))
+
+
+@virtual
+async def test_what_is_paused_is_said_at_once_and_the_rest_is_written() -> None:
+    """No gate opens while a command waits, so it waits for none."""
+    house = House()
+    told = await Crew(house, settings=pausing("20")).run(ANN, BO, limit_s=10.0)
+
+    assert told == [Synced(vendor="v1", user=user.user, outcome="failed", failed={"2": "paused"}) for user in (ANN, BO)]
+    assert {account for account, _ in house.written} == {A}
+
+
+@virtual
+async def test_nobody_of_a_paused_vendor_is_fetched_and_each_is_told_to_be_paused() -> None:
+    house = House()
+    told = await Crew(house, settings=pausing(whole=True)).run(ANN, BO, limit_s=10.0)
+
+    assert told == [Synced(vendor="v1", user=user.user, outcome="failed", failed={"sesamy": "paused"}) for user in (ANN, BO)]
+    assert (house.written, house.sesamy.asked) == ([], [])
+
+
+@virtual
+async def test_a_paused_list_of_an_account_is_told_though_its_siblings_are_written() -> None:
+    house = House()
+    house.make[A] = Make("11", "12", "13")
+    settings = structs.replace(SMALL, vendors=(MANY_LISTS.vendors[0],))
+    (vendor,) = settings.vendors
+    rows = tuple(structs.replace(one, paused=one.list_id == "12") for one in vendor.makeas)
+    settings = structs.replace(settings, vendors=(structs.replace(vendor, makeas=rows),))
+
+    assert await Crew(house, settings=settings).run(ANN, limit_s=10.0) == [
+        Synced(vendor="v1", user="ann", outcome="failed", failed={"1": "paused"})
+    ]
+    assert house.make[A].asked == [("11", "13")]

@@ -252,3 +252,25 @@ async def test_since_when_letters_fail_is_the_first_failure() -> None:
         tasks.cancel_scope.cancel()
 
     assert desk.writer.failing_since == first
+
+
+# ---- A dry run ----
+
+
+@pytest.mark.parametrize("of_user", [True, False])
+async def test_a_dry_run_says_what_it_would_park_and_takes_it_as_parked(of_user: bool, caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    desk.writer = LetterWriter(desk.backlog, None, Writing("events", ADDRESSES), topic="letters", metrics=desk.metrics)
+    if of_user:
+        desk.put_user(ANN, (replace(LETTER, user=ANN, stage="makeas", code="held"),))
+    else:
+        desk.backlog.begin(0, 7)
+        desk.backlog.park_record(LETTER, since_ms=0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(desk.writer.run)
+        await desk.writer.written_out(limit_s=5.0)
+        tasks.cancel_scope.cancel()
+
+    assert (len(desk.to_park), desk.writer.written, desk.writer.failing_since) == (0, 0, None)
+    assert ["would park" in line for line in caplog.messages] == [True]
+    assert desk.metrics.registry.get_sample_value("sesamy_makeas_dead_letters_total", {"stage": "intake", "code": "not-json"}) == 0

@@ -9,6 +9,7 @@ from typing import Any, cast
 import anyio
 from aiokafka.errors import KafkaConnectionError
 from msgspec import structs
+from msgspec.structs import replace
 
 from consumer.kafka import start
 from consumer.pod import process as pod
@@ -35,9 +36,8 @@ class _Module:
             setattr(self._module, name, before)
 
 
-@virtual
-async def test_the_start_goes_through_its_steps_in_order_and_each_try_is_a_sign_of_life() -> None:
-    """The group is pinned before it is joined: else its first members would begin somewhere."""
+async def _start(*, dry_run: bool) -> tuple[list[str], list[float]]:
+    """Start a pod whose group can't be pinned at first; return what it did, and when each step was tried."""
     did: list[str] = []
     alive: list[float] = []
     fails = [KafkaConnectionError()]
@@ -53,6 +53,7 @@ async def test_the_start_goes_through_its_steps_in_order_and_each_try_is_a_sign_
 
     class Stand:
         settings = SETTINGS
+        up = SimpleNamespace(dry_run=dry_run)
         membership = SimpleNamespace(tried_at=0.0)
         live = staticmethod(step("live"))
 
@@ -61,9 +62,25 @@ async def test_the_start_goes_through_its_steps_in_order_and_each_try_is_a_sign_
     rights = _Module(pod).replaced("permitted", step("rights"))
     with rights, _Module(start).replaced("pin_group", step("pin")), _Module(start).replaced("ensure_letters", step("letters")):
         await pod._live(service)
+    return did, [at - began for at in alive]
 
-    assert did == ["rights", "pin", "pin", "letters", "live"]
-    assert [at - began for at in alive] == [0, 0, 0.5, 0.5, 0.5]
+
+@virtual
+async def test_the_start_goes_through_its_steps_in_order_and_each_try_is_a_sign_of_life() -> None:
+    """The group is pinned before it is joined: else its first members would begin somewhere."""
+    assert await _start(dry_run=False) == (["rights", "pin", "pin", "letters", "live"], [0, 0, 0.5, 0.5, 0.5])
+
+
+@virtual
+async def test_a_dry_run_creates_no_topic() -> None:
+    assert await _start(dry_run=True) == (["rights", "pin", "pin", "live"], [0, 0, 0.5, 0.5])
+
+
+def test_a_dry_run_has_a_group_of_its_own_and_all_else_as_it_is() -> None:
+    dry = pod.dry(SETTINGS)
+
+    assert dry.kafka.group_id == f"{SETTINGS.kafka.group_id}-dry-run"
+    assert pod.dry(SETTINGS) == replace(SETTINGS, kafka=replace(SETTINGS.kafka, group_id=dry.kafka.group_id))
 
 
 class Stopped:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from consumer.core.errors import Retryable
 from consumer.core.gates.gate import Gate
-from consumer.core.model import AccountId, Door, UserKey
+from consumer.core.model import SESAMY, AccountId, Door, UserKey
 from consumer.resync.clients import _note_odd, gates, upstreams
 from consumer.resync.http import exchange as http
 from consumer.settings.model import (
@@ -194,3 +194,76 @@ def test_an_odd_field_is_counted_each_time_and_named_once_per_vendor(caplog: pyt
     assert metrics.registry.get_sample_value("sesamy_makeas_odd_values_total", {"field": "user.company"}) == 2
     assert metrics.registry.get_sample_value("sesamy_makeas_odd_values_total", {"field": "entitlements"}) == 0
     assert [str(line.msg["field"]) for line in caplog.records if isinstance(line.msg, dict)] == ["user.company", "contracts.createdAt"]
+
+
+# ---- What is paused ----
+
+
+def _pausing(vendor: VendorSettings, *lists: str, whole: bool = False) -> VendorSettings:
+    rows = tuple(structs.replace(one, paused=one.list_id in lists) for one in vendor.makeas)
+    return structs.replace(vendor, makeas=rows, paused=whole)
+
+
+def _shut(settings: Settings, *, heals: bool = True, now: float = 5.0) -> list[str]:
+    made = gates(settings, heals=heals, now=now)
+    return [
+        f"{name} {gate.state(now=now).cause}"
+        for name, gate in (*made.vendors.items(), *made.accounts.items())
+        if gate.door(now=now) is Door.SHUT
+    ]
+
+
+def test_a_paused_vendor_is_stopped_and_its_account_is_not_where_another_uses_it() -> None:
+    v, w = TWO.vendors
+
+    assert _shut(TWO) == []
+    assert _shut(structs.replace(TWO, vendors=(_pausing(v, whole=True), w))) == ["v paused"]
+
+
+def test_an_account_is_stopped_once_all_its_lists_are_paused() -> None:
+    v, w = TWO.vendors
+
+    assert _shut(structs.replace(TWO, vendors=(_pausing(v, "7", "9"), w))) == ["2 paused"]
+    assert _shut(structs.replace(TWO, vendors=(_pausing(v, "7", "8"), _pausing(w, "5")))) == ["1 paused"]
+
+
+def test_the_lists_of_one_vendor_do_not_stop_another_that_uses_the_same_credential() -> None:
+    v, w = TWO.vendors
+    settings = structs.replace(TWO, vendors=(_pausing(v, "7", "8"), w))
+
+    assert [(one.vendor, one.id) for one in settings.accounts] == [("v", "1-2"), ("v", "2"), ("w", "1")]
+    assert _shut(settings) == ["1-2 paused"]
+
+
+@pytest.mark.parametrize(("heals", "hold_s"), [(True, 100.0), (False, 0.0)])
+def test_who_waits_for_what_is_paused_is_parked_like_behind_any_gate_and_at_once_where_nothing_heals(heals: bool, hold_s: float) -> None:
+    vendors = (_pausing(TWO.vendors[0], "9", whole=True), TWO.vendors[1])
+    made = gates(structs.replace(TWO, vendors=vendors), heals=heals, now=5.0)
+
+    times = (4.9 + hold_s, 5.0 + hold_s)
+    assert [made.vendor_expired("v", now=now) for now in times] == [False, True]
+    assert [made.account_expired(B, now=now) for now in times] == [False, True]
+    assert (made.vendors["v"].next_change(now=1000.0), made.vendors["v"].door(now=1e9)) == (float("inf"), Door.SHUT)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_what_is_paused_is_said_of_the_list_of_its_account_and_of_its_vendor(given: bool) -> None:
+    v, w = TWO.vendors
+    lists = gates(structs.replace(TWO, vendors=(_pausing(v, *(["7"] if given else [])), w)), now=0.0)
+    whole = gates(structs.replace(TWO, vendors=(_pausing(v, whole=given), w)), now=0.0)
+
+    assert lists.is_paused("v", A, ["7"], now=1.0) is given
+    assert not lists.is_paused("v", A, ["8"], now=1.0)
+    assert not lists.is_paused("v", A, [], now=1.0)
+    assert not lists.is_paused("v", SESAMY, [], now=1.0)
+    assert (whole.is_paused("v", A, ["8"], now=1.0), whole.is_paused("v", SESAMY, [], now=1.0)) == (given, given)
+    assert not whole.is_paused("w", A, ["5"], now=1.0)
+
+
+async def test_nobody_asks_a_paused_vendor_about_its_filter() -> None:
+    """It would be a call to what is to be left alone, and its verdict would open the gate to none."""
+    settings = structs.replace(TWO, vendors=(_pausing(TWO.vendors[0], whole=True), TWO.vendors[1]))
+    async with upstreams(settings, Metrics(settings), heals=True) as up:
+        up.filters.await_verdicts(now=0.0)
+        shown = {name: gate.state(now=0.0).cause for name, gate in up.gates.vendors.items()}
+    assert shown == {"v": "paused", "w": "unproven"}

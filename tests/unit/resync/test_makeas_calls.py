@@ -258,3 +258,34 @@ async def test_a_hidden_contact_is_updated_by_its_id_and_keeps_what_others_have_
 
     assert (there.contacts[ANN]["tags"], there.contacts[ANN]["lists"], there.violations) == (["Quiz", "sesamy_a"], [], [])
     assert (written.consent_kept, written.taken, made.calls["1001", "upsert"], made.calls["1001", "update"]) == (True, (), 0, 1)
+
+
+# ---- What is paused ----
+
+
+@asynccontextmanager
+async def pausing(*paused: str) -> AsyncIterator[tuple[MakeAs, stand_in.Account, stand_in.MakeAs]]:
+    made = stand_in.MakeAs()
+    there = made.add_account("1001", key="k", lists={"1", "2"})
+    async with serving(made.app()) as url, http.session(connections=8) as session:
+        api = http.Http(session, upstream="1001", base_url=f"{url}/api/public/v2", timeout_s=30.0, refuses=REFUSES)
+        yield MakeAs(api, user_id="1001", api_key=lambda: "k", lists=["1", "2"], paused=paused), there, made
+
+
+@pytest.mark.parametrize("lists", [None, ["1", "2"]])
+async def test_a_paused_list_is_named_by_no_write_even_where_the_caller_asks_for_it(lists: list[str] | None) -> None:
+    """Who asks for it hears that the user is owed to it still."""
+    async with pausing("2") as (client, there, _):
+        written = await client.write(documents(), permit=permit, limit_s=no_limit, lists=lists)
+
+    assert there.contacts[ANN.lower()]["lists"] == ["1"]
+    assert (written.taken, written.left_out) == (("1",), ("2",))
+
+
+async def test_nothing_at_all_is_asked_or_written_where_every_list_is_paused() -> None:
+    async with pausing("1", "2") as (client, there, made):
+        with pytest.raises(Held) as caught:
+            await client.write(documents(), permit=permit, limit_s=no_limit)
+    assert caught.value.code == "paused"
+
+    assert (there.contacts, there.products, sum(made.calls.values())) == ({}, {}, 0)

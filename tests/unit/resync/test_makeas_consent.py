@@ -53,7 +53,9 @@ async def town(reads: Reads, *, unreadable: Literal["leave", "add"] = "leave") -
     async with serving(made.app()) as url:
         the_settings = settings(url, unreadable=unreadable)
         async with upstreams(the_settings, Metrics(the_settings)) as up:
-            yield there, up, up.vendors["v"].targets[A].client
+            client = up.vendors["v"].targets[A].client
+            assert isinstance(client, MakeAs)
+            yield there, up, client
 
 
 async def permit() -> None:

@@ -1,6 +1,6 @@
 """Whole runs where one list of an account refuses everybody: against the stand-in, and on a virtual clock."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -53,9 +53,12 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(made: stand_in.MakeAs, *, heals: bool = True) -> AsyncIterator[Desk]:
+async def desk(made: stand_in.MakeAs, *, heals: bool = True, paused: Collection[str] = ()) -> AsyncIterator[Desk]:
     async with serving(made.app()) as url:
         settings = settings_of(url, "11", "12")
+        vendor = settings.vendors[0]
+        rows = tuple(structs.replace(row, paused=row.list_id in paused) for row in vendor.makeas)
+        settings = structs.replace(settings, vendors=(structs.replace(vendor, makeas=rows),))
         settings = structs.replace(settings, makeas=structs.replace(settings.makeas, requests_per_second=1000.0, burst=1000))
         metrics = Metrics(settings)
         async with upstreams(settings, metrics, heals=heals) as up:
@@ -116,6 +119,20 @@ async def test_what_all_lists_refuse_is_the_users_and_leaves_none_out(status: in
         states = {one.gates.lists.state(A, list_id, now=anyio.current_time()).door for list_id in ("11", "12")}
 
     assert (results, states) == ([Result(Verdict.REFUSED, f"http-{status}", said="Refused")] * 4, {"open"})
+
+
+@pytest.mark.parametrize("heals", [True, False])
+async def test_a_paused_list_is_written_by_no_run_and_owed_by_each_and_its_sibling_has_all(heals: bool) -> None:
+    """One that left is owed nothing there: it would not be put on it anyway."""
+    made = stand_in.MakeAs()
+    there = made.add_account("1001", key="k", lists={"11", "12"})
+    there.contact(address("left"), email_status="unsubscribed")
+    async with desk(made, heals=heals, paused=["12"]) as one:
+        results = [await one.run(f"u{number}") for number in range(10)]
+        left = await one.run("left")
+
+    assert (results, left) == ([HELD] * 10, DONE)
+    assert [there.contacts[address(f"u{number}")]["lists"] for number in range(10)] == [["11"]] * 10
 
 
 # ---- On a virtual clock ----

@@ -28,6 +28,9 @@ def points(status: Status, *, pod: str, now: float) -> Iterator[Point]:
     if not status.ready and not found:
         why = f": {', '.join(status.not_ready)}" if status.not_ready else ""
         found.append(Point(level="trouble", text=f"{pod} is not ready{why}", cure="ask its `/readyz`", runbook=_NOT_READY))
+    if status.dry_run:
+        said = "writes nothing, and says in its log what it would write"
+        found.append(Point(level="notice", text=f"{pod} is a dry run: it {said}", cure="run it without --dry-run to write"))
     yield from found
 
 

@@ -73,7 +73,7 @@ def _shut(statuses: Mapping[str, Status]) -> dict[tuple[str, str], list[GateStat
     found: dict[tuple[str, str], list[GateStatus]] = defaultdict(list)
     for status in statuses.values():
         for one in status.upstreams:
-            if one.state != "open":
+            if one.state != "open" and one.cause != "paused":  # Of those the lists tell.
                 found[one.name, one.cause].append(one)
     return found
 

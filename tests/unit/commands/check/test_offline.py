@@ -154,3 +154,14 @@ def test_resyncing_unknown_types_is_warned_of(tmp_path: Path) -> None:
 
     assert [one.path for one in said(tmp_path, text.format("resync")) if one.level == "warning"] == ["kafka.unknown_types"]
     assert [one.path for one in said(tmp_path, text.format("ignore")) if one.level == "warning"] == []
+
+
+def test_what_is_paused_is_a_warning_each_with_what_follows_once_it_is_not(tmp_path: Path) -> None:
+    text = ONE.format(id="v", key="'k'").replace('listId = "2"', 'listId = "2", paused = true') + "paused = true\n"
+    _, vendor, one = said(tmp_path, text)
+
+    assert [(found.level, found.path) for found in (vendor, one)] == [
+        ("warning", "vendors[0].paused"),
+        ("warning", "vendors[0].makeas[0].paused"),
+    ]
+    assert "is written then" in vendor.cure

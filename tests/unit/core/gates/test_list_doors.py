@@ -178,3 +178,38 @@ def test_who_has_no_users_any_more_knows_of_no_list() -> None:
 
     assert bench.state(now=6.0) == OPEN
     bench.doors.leave(probe, now=7.0)
+
+
+# ---- What is paused ----
+
+
+def test_a_paused_list_is_never_written_nor_probed_whatever_becomes_of_its_siblings() -> None:
+    bench = Bench()
+    bench.doors.pause(A, ["12"], now=3.0)
+    for _ in range(2):
+        assert bench.enter(now=1e6).lists == ("11", "13")
+        assert bench.enter(now=1e6, lists=["11", "12"]).lists == ("11",), "the last that is left is written"
+        assert bench.enter(now=1e6, lists=["12"]).lists == (), "not even where it is the only one"
+        assert bench.doors.door(A, ["12"], now=1e6) is Door.SHUT
+        assert bench.state(now=5.0) == ListState(door="left-out", code="paused", left_out_s=2.0, next_try_s=0.0)
+        bench.doors.doubt(A, ["12"], now=1e6)
+        bench.doors.forget()
+
+
+@pytest.mark.parametrize("heals", [True, False])
+def test_where_all_that_is_not_paused_refuses_it_is_written_still_and_the_paused_one_is_not(heals: bool) -> None:
+    """Never are all left out: but what is paused is none of them."""
+    bench = Bench(heals=heals)
+    bench.shut() if heals else None
+    bench.doors.pause(A, ["11", "13"], now=0.0)
+
+    assert bench.enter(9, now=1.0).lists == ("12",)
+
+
+def test_what_is_named_is_paused_only_where_all_of_it_is() -> None:
+    bench = Bench()
+    bench.doors.pause(A, ["11", "12"], now=0.0)
+
+    asked: tuple[list[str], ...] = ([], ["11"], ["11", "12"], ["11", "13"])
+    assert [bench.doors.are_paused(A, lists) for lists in asked] == [False, True, True, False]
+    assert not bench.doors.are_paused(AccountId("2"), ["11"])

@@ -15,6 +15,7 @@ from consumer.pod.service import Service
 from consumer.pod.status.report import Report
 from consumer.pod.status.tree import Status
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
+from consumer.settings.model import Settings
 from tests.clock import virtual
 from tests.fakes.service import is_live, service
 from tests.fakes.written import letter, read
@@ -27,13 +28,13 @@ def status(pod: Service) -> Status:
     return Report(pod, started_at=1.0, host="h").status()
 
 
-def well() -> Service:
+def well(settings: Settings = SETTINGS) -> Service:
     """Give a pod that is ready."""
     nothing: Any = None
     vendors = {
-        vendor.id: Vendor(nothing, {one.id: Target(one, nothing) for one in SETTINGS.accounts_of(vendor.id)}) for vendor in SETTINGS.vendors
+        vendor.id: Vendor(nothing, {one.id: Target(one, nothing) for one in settings.accounts_of(vendor.id)}) for vendor in settings.vendors
     }
-    limits = gates(SETTINGS)
+    limits = gates(settings)
     pod = service(Upstreams(vendors, limits))
     pod.membership.state = "consuming"
     pod.membership.assignment.joined = True
@@ -248,11 +249,12 @@ async def test_only_letters_that_nothing_tries_again_need_a_person() -> None:
 
 @virtual
 async def test_a_list_has_its_name_and_is_paused_by_itself_or_with_its_vendor() -> None:
-    pod = well()
     first, *rest = SETTINGS.vendors
     named = structs.replace(first.makeas[0], name="Morgen\x07brev", paused=True)
     vendors = (structs.replace(first, makeas=(named, *first.makeas[1:])), structs.replace(rest[0], paused=True), *rest[1:])
-    pod.settings = structs.replace(SETTINGS, vendors=vendors)
+    settings = structs.replace(SETTINGS, vendors=vendors)
+    pod = well(settings)
+    pod.settings = settings
     said = status(pod).lists
 
     assert (said[0].name, said[0].paused) == (shown("Morgen\x07brev"), True)

@@ -21,7 +21,7 @@ def chapters() -> set[str]:
     return {re.sub(r"[^\w -]", "", head.lower()).strip().replace(" ", "-") for head in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
 
 
-@pytest.mark.parametrize("cause", [one for one in get_args(GateCause) if one])
+@pytest.mark.parametrize("cause", [one for one in get_args(GateCause) if one not in {"", "paused"}])
 @pytest.mark.parametrize("kind", ["makeas", "sesamy"])
 def test_each_cause_has_words_a_cure_and_a_chapter_that_is_there(cause: Any, kind: Any) -> None:
     status = Status(upstreams=(GateStatus(name="1", kind=kind, state="closed", cause=cause),))

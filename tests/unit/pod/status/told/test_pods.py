@@ -36,6 +36,7 @@ def row(**fields: object) -> object:
 @pytest.mark.parametrize(
     ("status", "level", "text"),
     [
+        (but(dry_run=True), "notice", "pod-a is a dry run: it writes nothing, and says in its log what it would write"),
         (but(live=False), "trouble", "pod-a is not live: something that should move does not"),
         (but(state="draining", ready=False), "notice", "pod-a is draining: it ends its runs and reads nothing new"),
         (but(state="starting", ready=False, partitions=()), "unknown", "pod-a is starting, and reads nothing yet"),

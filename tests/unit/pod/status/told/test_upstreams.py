@@ -40,7 +40,11 @@ def test_a_vendor_that_is_shut_stops_its_lists_and_asks_for_its_client() -> None
     assert point.cure == "replace client_id and client_secret of vendor v"
 
 
-@pytest.mark.parametrize("cause", get_args(GateCause))
+CAUSES = [one for one in get_args(GateCause) if one != "paused"]
+"""A gate that is paused is told of by its lists."""
+
+
+@pytest.mark.parametrize("cause", CAUSES)
 @pytest.mark.parametrize("gate", [GATE, SESAMY])
 def test_each_cause_has_its_words_its_cure_and_a_chapter_that_is_there(cause: str, gate: Any) -> None:
     (point,) = told(shut(cause, gate))
@@ -53,7 +57,7 @@ def test_each_cause_has_its_words_its_cure_and_a_chapter_that_is_there(cause: st
 
 
 def test_the_words_of_the_causes_differ() -> None:
-    assert len({told(shut(cause))[0].text for cause in get_args(GateCause)}) == len(get_args(GateCause))
+    assert len({told(shut(cause))[0].text for cause in CAUSES}) == len(CAUSES)
 
 
 def test_it_is_said_when_it_is_tried_again() -> None:
@@ -87,3 +91,12 @@ def test_a_list_that_is_paused_in_the_settings_is_a_notice_and_no_trouble() -> N
     (point,) = told(but(lists=(paused, OTHER)))
 
     assert (point.level, point.text) == ("notice", "1 list paused in the settings, Morgenbrev (1466): 3 users owed to it")
+
+
+def test_what_somebody_has_paused_is_told_of_by_its_lists_alone() -> None:
+    status = shut("paused")
+    paused = structs.replace(status, lists=tuple(structs.replace(one, paused=True) for one in status.lists))
+    (point,) = told(paused)
+
+    assert point.level == "notice"
+    assert "paused in the settings" in point.text

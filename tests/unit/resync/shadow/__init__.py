@@ -1,0 +1,1 @@
+"""A dry run: what it says, and that it writes nothing."""
