@@ -1,6 +1,7 @@
 """The command `explain`: why a user is not synced yet, as the pods say it."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ import click
 
 from ..core.errors import Exit
 from ..core.text import duration, printable
+from ..pod.reader.answer import clock, told
 from ..pod.status.tree import Explanation
 from . import pods
 from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, settings_of, url_option
@@ -40,7 +42,10 @@ def command(config: Path, output: str, vendor: str, user: str, *, urls: tuple[st
 
 
 def _lines(one: Explanation) -> Iterator[str]:
-    yield f"{one.state}: {one.why}"
+    if one.sentence:
+        yield one.sentence
+        yield from _of_lists(one)
+    yield f"  {one.state}: {one.why}" if one.sentence else f"{one.state}: {one.why}"
     if one.since_s is not None:
         yield f"  running for {duration(one.since_s)}"
     if one.due_s is not None:
@@ -51,11 +56,24 @@ def _lines(one: Explanation) -> Iterator[str]:
         yield f"  owed to {owed.account}: {owed.attempts} attempts{last}, next try in {duration(owed.next_try_s)}{gate}"
     for letter in one.letters:
         how = "tried again by itself" if letter.heals else _requeue(letter.place)
-        yield f"  parked at {letter.place}, for {letter.account or 'all accounts'}: {how}"
+        code = f" ({letter.code})" if letter.code else ""
+        since = "" if letter.parked_at is None else f" since {clock(letter.parked_at, now=time.time())}"
+        yield f"  parked at {letter.place}, for {letter.account or 'all accounts'}{code}{since}: {how}"
     if one.tokens:
         yield f"  oldest events not covered: {', '.join(one.tokens)}"
     if one.partition is not None:
         yield f"  its key belongs to partition {one.partition}, which is {'ours' if one.is_ours else 'not of this pod'}"
+    if one.history:
+        yield "  what this pod remembers:"
+        yield from (f"    {told(entry, now=time.time())}" for entry in one.history)
+
+
+def _of_lists(one: Explanation) -> Iterator[str]:
+    for of in one.lists:
+        name = f" ({of.name})" if of.name else ""
+        written = "no write remembered" if of.written_at is None else f"written {clock(of.written_at, now=time.time())}"
+        rest = "" if of.state in {"well", "unknown"} else f"; {of.state}: {of.text}{f'; {of.cure}' if of.cure else ''}"
+        yield f"  list {of.list}{name} of account {of.account}: {written}{rest}"
 
 
 def _requeue(place: str) -> str:

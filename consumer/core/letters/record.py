@@ -1,6 +1,7 @@
 """A record of the dead-letter topic, both ways: a letter, or a mark that says something of one."""
 
 from collections.abc import Mapping, Sequence
+from sys import intern
 from typing import Final
 
 from msgspec import Struct
@@ -15,6 +16,8 @@ from .headers import Headers, Mark, Named, Origin, fields, mark_of, number, orig
 
 KEY_BYTES: Final = 1024
 """A longer key is not kept: with one near Kafka's limit no letter could be written, and its offset never closed."""
+_CODE_CHARS: Final = 64
+"""Ours are shorter."""
 
 # ---- Reading ----
 
@@ -42,6 +45,8 @@ class OpenLetter(Struct, gc=False):
     has_origin: bool = True
     """False: its headers don't say when it was parked, or of what."""
     requeued: bool = False
+    code: str = ""
+    """Why it was parked, as its header says."""
 
     @property
     def origin(self) -> Origin | None:
@@ -108,6 +113,7 @@ def _letter(said: Mapping[str, str], value: bytes | None, key: bytes | None, *, 
         read_at=now,
         key=None if is_usual else key,
         has_origin=origin is not None,
+        code=intern(said[names.CODE][:_CODE_CHARS]),
     )
 
 

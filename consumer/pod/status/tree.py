@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ...core.model import Failure, GateCause
+from ..reader.facts import HistoryEntry, ListOfReader
 
 
 class GroupStatus(Struct, frozen=True, kw_only=True):
@@ -225,6 +226,12 @@ class OpenLetterStatus(Struct, frozen=True, kw_only=True):
     """Make's user id; empty: owed to all accounts."""
     heals: bool
     """Whether it is tried again by itself, or was requeued."""
+    code: str = ""
+    """Why it was parked; empty: a pod that has started since does not know."""
+    lists: str = ""
+    """The lists that it is about, by commas."""
+    parked_at: float | None = None
+    """Wall time (s)."""
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -246,3 +253,10 @@ class Explanation(Struct, frozen=True, kw_only=True):
     partition: int | None = None
     """Where the usual key belongs, by Kafka's default partitioner; None: not known."""
     is_ours: bool = False
+    sentence: str = ""
+    """The answer, for a person."""
+    lists: tuple[ListOfReader, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
+    """What this pod remembers, the oldest first."""
+    known_since: float | None = None
+    """Since when this pod remembers; wall time (s)."""

@@ -1,0 +1,7 @@
+"""
+One reader, found: why it got a newsletter or did not, and what to do.
+
+    facts      what is known of it, as data
+    history    what this pod remembers of its last users
+    answer     the answer in a sentence, and what is so of each list
+"""
