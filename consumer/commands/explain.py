@@ -1,34 +1,78 @@
-"""The command `explain`: why a user is not synced yet, as the pods say it."""
+"""The command `explain`: why a user gets no newsletter, as the pods say it, and as Sesamy and Make.as do."""
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import click
+from msgspec import Struct
 
-from ..core.errors import Exit
+from ..core.errors import Exit, Fatal
 from ..core.text import duration, printable
 from ..pod.reader.answer import clock, told
+from ..pod.reader.lookup import Found, Lookup
+from ..pod.reader.routes import is_address
 from ..pod.status.tree import Explanation
+from ..resync.clients import upstreams
+from ..settings.model import Settings
+from ..telemetry.metrics import Metrics
 from . import pods
-from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, settings_of, url_option
+from .console import (
+    as_json,
+    check_users,
+    config_option,
+    examples,
+    output_option,
+    quiet_logs,
+    run_async,
+    settings_of,
+    url_option,
+    vendor_settings,
+)
 
 _PLACE: Final = re.compile("[0-9]+:[0-9]+")
 
 
-@click.command("explain", epilog=examples('explain vendor_123 "auth0|5f7c"', "explain --url http://10.0.0.7:8080 vendor_123 user-1"))
+class Online(Struct, frozen=True, kw_only=True):
+    """What `--online` prints as JSON."""
+
+    online: Found
+    pod: Explanation | None = None
+    """None: no pod was asked, or none answered."""
+
+
+@click.command(
+    "explain",
+    epilog=examples(
+        'explain vendor_123 "auth0|5f7c"',
+        "explain --online vendor_123 ann@example.com",
+        "explain --url http://10.0.0.7:8080 vendor_123 user-1",
+    ),
+)
 @config_option
 @output_option
 @url_option
+@click.option("--online", is_flag=True, help="Ask Sesamy and Make.as, too, now; nothing is written.")
+@click.option("--email/--id", "by_email", default=None, help="What USER is. Default: an address where it looks like one.")
 @click.argument("vendor")
 @click.argument("user")
-def command(config: Path, output: str, vendor: str, user: str, *, urls: tuple[str, ...]) -> int:
-    """Say why USER of VENDOR is not synced yet, asked of the running pods."""
+def command(config: Path, output: str, vendor: str, user: str, *, urls: tuple[str, ...], online: bool, by_email: bool | None) -> int:
+    """Say why USER of VENDOR gets no newsletter, asked of the running pods. With --online USER may be an e-mail address."""
     quiet_logs()
     check_users((user,))
-    found = run_async(pods.explain, pods.named(urls) or pods.urls_of(settings_of(config)), vendor, user)
+    by_email = is_address(user) if by_email is None else by_email
+    if online:
+        settings = vendor_settings(config, vendor)
+        return run_async(partial(_online, settings, vendor, user, by_email=by_email, urls=pods.named(urls), output=output))
+    if by_email:  # A pod knows none, and an address has no place in a URL.
+        raise click.UsageError("an e-mail address is found with --online only; where it is an id that looks like one, add --id")
+    return _tell(run_async(pods.explain, pods.named(urls) or pods.urls_of(settings_of(config)), vendor, user), output)
+
+
+def _tell(found: pods.Explained, output: str) -> int:
     if output == "json":
         as_json(found.best)
     else:
@@ -39,6 +83,29 @@ def command(config: Path, output: str, vendor: str, user: str, *, urls: tuple[st
     if found.silent and not found.is_known:
         click.echo("sesamy-makeas: no pod that answered has this user as its own: one that is silent may know more", err=True)
     return Exit.USAGE if found.best.state == "unknown-vendor" else Exit.FINE
+
+
+async def _online(settings: Settings, vendor: str, user: str, *, by_email: bool, urls: Sequence[str], output: str) -> int:
+    """Ask Sesamy and Make.as with clients of our own, then the pods, which may be silent, for what they remember."""
+    names = {one: name for account in settings.accounts_of(vendor) for one, name in account.names.items()}
+    async with upstreams(settings, Metrics(settings)) as up:
+        lookup = Lookup(up, names)
+        online = await (lookup.find(vendor, email=user) if by_email else lookup.find(vendor, user=user))
+    pod, silent = None, ""
+    if online.user:
+        try:
+            pod = (await pods.explain(urls or pods.urls_of(settings), vendor, online.user)).best
+        except Fatal as error:
+            silent = str(error)
+    if output == "json":
+        as_json(Online(online=online, pod=pod))
+    else:
+        click.echo(printable(online.sentence))
+        for line in _lines(pod) if pod is not None else ():
+            click.echo(printable(f"  {line}"))
+    if silent:
+        click.echo(f"sesamy-makeas: no pod says what it remembers: {silent}", err=True)
+    return Exit.UNAVAILABLE if online.outcome == "failed" else Exit.FINE
 
 
 def _lines(one: Explanation) -> Iterator[str]:

@@ -20,6 +20,8 @@ from ..telemetry.fences import for_ever
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from ..telemetry.tracing import Traces, tracing
+from .reader.lookup import Lookup
+from .reader.routes import Readers, add_routes
 from .service import Service
 from .status.explain import explain
 from .status.report import Report
@@ -78,8 +80,17 @@ async def _answering(service: Service) -> AsyncIterator[None]:
     if admin.port == 0:
         yield
         return
-    async with serving(admin.host, admin.port, status, service.metrics.registry, partial(explain, service)):
+    registry, why = service.metrics.registry, partial(explain, service)
+    async with serving(admin.host, admin.port, status, registry, why, add_routes=lambda app: add_routes(app, readers(service))):
         yield
+
+
+def readers(service: Service) -> Readers | None:
+    """Return what answers of readers; None: the settings don't turn it on."""
+    if not service.settings.admin.reader_lookup:
+        return None
+    names = {one: name for account in service.settings.accounts for one, name in account.names.items()}
+    return Readers([vendor.id for vendor in service.settings.vendors], partial(explain, service), Lookup(service.up, names))
 
 
 async def _live(service: Service) -> None:

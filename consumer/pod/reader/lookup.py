@@ -54,7 +54,7 @@ class Lookup:
     """
     Looks readers up.
 
-    It promises: one lookup at a time, whoever asks, and a second is told so at once; no call before a gate that is shut, none without a
+    It promises: one lookup at a time, and a second is told so at once; no call before a gate that is shut, none without a
     permit, and no more calls than a run of the user makes; what it gives and what it raises hold no address and no name.
     """
 

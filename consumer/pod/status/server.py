@@ -37,28 +37,40 @@ _HEADERS: Final = {
     "Server": "sesamy-makeas",
     "X-Content-Type-Options": "nosniff",
 }
+_ITS_OWN: Final = ("Content-Security-Policy", "Referrer-Policy")
+"""What a page with a form may say otherwise."""
 
 
 @asynccontextmanager
 async def serving(
-    host: str, port: int, status: Callable[[], Status], registry: CollectorRegistry, explain: Explain | None = None
+    host: str,
+    port: int,
+    status: Callable[[], Status],
+    registry: CollectorRegistry,
+    explain: Explain | None = None,
+    *,
+    add_routes: Callable[[web.Application], None] | None = None,
 ) -> AsyncIterator[int]:
     """
     Serve while the block lasts; give the port.
 
-    It promises: GET and HEAD only, no personal data, nothing that waits for anything but `status`, a plain function; many
-    clients, slow readers and large answers hold up nothing but themselves.
+    It promises: GET and HEAD only, no personal data, nothing that waits for anything but `status`, a plain function, save what
+    `add_routes` adds; many clients, slow readers and large answers hold up nothing but themselves.
 
     Args:
         port: 0 takes a free one; whether there is to be a server at all is the caller's business.
         status: gives the status of now.
         registry: what `/metrics` shows.
         explain: says why a user is not synced yet.
+        add_routes: adds pages that are not of the status.
 
     Raises:
         Fatal: the address can't be listened at (69).
     """
-    runner = web.AppRunner(_app(status, registry, explain), access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0)
+    app = _app(status, registry, explain)
+    if add_routes is not None:
+        add_routes(app)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0)
     await runner.setup()
     try:
         try:
@@ -162,4 +174,5 @@ def _probe(good: bool, word: str, why_not: tuple[str, ...]) -> web.Response:  # 
 
 
 async def _harden(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    own = {name: response.headers[name] for name in _ITS_OWN if name in response.headers}
+    response.headers.update(_HEADERS | own)
