@@ -273,3 +273,14 @@ async def test_another_command_that_is_interrupted_was_cut_off() -> None:
         await process.aclose()
 
     assert status == 75
+
+
+async def test_an_address_is_in_no_url_and_an_id_that_looks_like_one_may_be() -> None:
+    async with answering({"/explain.json": TOLD}) as url:
+        address = await piped("explain", "--url", url, "v", "ann@example.com")
+        forced = await piped("explain", "--url", url, "--email", "v", "ann")
+        id_ = await piped("explain", "--url", url, "--id", "v", "ann@example.com")
+
+    assert (address.status, forced.status, id_.status) == (64, 64, 0)
+    assert "--online only" in address.err
+    assert "ann@" not in address.out + address.err
