@@ -1,23 +1,18 @@
 """The command `diff`: what a resync would change, field by field; nothing is written."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import anyio
 import click
-from msgspec import Struct, structs
+from msgspec import structs
 
-from ..core.answers.snapshot import Snapshot
-from ..core.errors import ConsumerError, Exit, Held
-from ..core.gates.gate import Gate
-from ..core.gates.gates import SESAMY_CALLS
-from ..core.mapping.contact import Change, changes
-from ..core.mapping.documents import Documents, Skip, documents, is_guest_id
-from ..core.model import PAUSED, UserKey
+from ..core.errors import Exit
+from ..core.model import UserKey
 from ..core.text import printable
-from ..resync.clients import Target, Upstreams, upstreams
+from ..pod.reader.compare import UserDiff, compared
+from ..resync.clients import upstreams
 from ..settings.model import Settings
 from ..telemetry.metrics import Metrics
 from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, vendor_settings
@@ -34,27 +29,6 @@ Signs:
 """
 _SHOWN: Final = 20
 """Rows that can't be read back, of one account, in text."""
-
-
-class AccountDiff(Struct, frozen=True, kw_only=True):
-    """What would change at one account."""
-
-    account: str
-    lists: tuple[str, ...]
-    changes: tuple[Change, ...] = ()
-    failed: str = ""
-    """Code of the error, where it could not be asked."""
-
-
-class UserDiff(Struct, frozen=True, kw_only=True):
-    """What would change for one user."""
-
-    vendor: str
-    user: str
-    outcome: Literal["same", "drift", "skipped", "failed"]
-    reason: str = ""
-    """Why the user is skipped, or the code of Sesamy's error."""
-    accounts: tuple[AccountDiff, ...] = ()
 
 
 # ---- The command ----
@@ -110,51 +84,10 @@ async def diff(settings: Settings, vendor: str, users: Sequence[str], *, report:
     outcomes = set()
     async with upstreams(settings, Metrics(settings)) as up:
         for user in dict.fromkeys(users):
-            found = await _of_user(up, UserKey(vendor, user))
+            found = await compared(up, UserKey(vendor, user))
             outcomes.add(found.outcome)
             report(found)
     return Exit.UNAVAILABLE if "failed" in outcomes else Exit.SOME_FAILED if "drift" in outcomes else Exit.FINE
-
-
-async def _of_user(up: Upstreams, user: UserKey) -> UserDiff:
-    vendor = up.vendors[user.vendor]
-    wanted: Documents | Skip = Skip("guest")
-    if not is_guest_id(user.user):
-        gate = up.gates.vendors[user.vendor]
-        try:
-            await anyio.sleep(gate.reserve(SESAMY_CALLS, now=anyio.current_time()))
-            snapshot = await vendor.sesamy.snapshot(user, permit=_permit(gate, user))
-            wanted = documents(snapshot) if isinstance(snapshot, Snapshot) else Skip("absent")
-        except ConsumerError as error:
-            return UserDiff(vendor=user.vendor, user=user.user, outcome="failed", reason=error.code)
-    if isinstance(wanted, Skip):
-        return UserDiff(vendor=user.vendor, user=user.user, outcome="skipped", reason=wanted.reason)
-    accounts = tuple([await _of_account(up, user, target, wanted) for target in vendor.targets.values()])
-    drifts = any(change.is_drift for one in accounts for change in one.changes)
-    failed = any(one.failed for one in accounts)
-    return UserDiff(vendor=user.vendor, user=user.user, outcome="failed" if failed else "drift" if drifts else "same", accounts=accounts)
-
-
-async def _of_account(up: Upstreams, user: UserKey, target: Target, wanted: Documents) -> AccountDiff:
-    account = target.account
-    permit = _permit(up.gates.accounts[account.id], user)
-    try:
-        contact = await target.client.contact(wanted.subscriber.email, permit=permit)
-    except ConsumerError as error:
-        return AccountDiff(account=account.id, lists=account.lists, failed=error.code)
-    wanted = structs.replace(wanted, tags=target.client.wanted_tags(contact, wanted.tags))
-    return AccountDiff(account=account.id, lists=account.lists, changes=tuple(changes(contact, wanted, account.lists)))
-
-
-def _permit(gate: Gate, user: UserKey) -> Callable[[], Awaitable[None]]:
-    async def permit() -> None:
-        await anyio.sleep(gate.reserve(now=anyio.current_time()))
-        if gate.state(now=anyio.current_time()).cause == PAUSED:
-            raise Held("the settings say so", code=PAUSED)
-        if not gate.admits(user, now=anyio.current_time()):
-            raise Held("the upstream asks us to wait", code="gate")
-
-    return permit
 
 
 def masked(one: UserDiff) -> UserDiff:

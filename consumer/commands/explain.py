@@ -1,15 +1,24 @@
-"""The command `explain`: why a user is not synced yet, as the pods say it."""
+"""The command `explain`: why a user gets no newsletter, as the pods say it, and as Sesamy and Make.as do."""
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import click
+from msgspec import Struct
 
-from ..core.errors import Exit
+from ..core.errors import Exit, Fatal
 from ..core.text import duration, printable
-from ..pod.status.tree import Explanation
+from ..pod.reader.answer import clock, told
+from ..pod.reader.facts import Explanation
+from ..pod.reader.lookup import Found, Lookup
+from ..pod.reader.routes import is_address
+from ..resync.clients import upstreams
+from ..settings.model import Settings
+from ..telemetry.metrics import Metrics
 from . import pods
 from .console import (
     as_json,
@@ -22,24 +31,52 @@ from .console import (
     settings_of,
     url_dns_option,
     url_option,
+    vendor_settings,
 )
 from .shell.completion import VENDORS
 
 _PLACE: Final = re.compile("[0-9]+:[0-9]+")
 
 
-@click.command("explain", epilog=examples('explain vendor_123 "auth0|5f7c"', "explain --url http://10.0.0.7:8080 vendor_123 user-1"))
+class Online(Struct, frozen=True, kw_only=True):
+    """What `--online` prints as JSON."""
+
+    online: Found
+    pod: Explanation | None = None
+    """None: no pod was asked, or none answered."""
+
+
+@click.command(
+    "explain",
+    epilog=examples(
+        'explain vendor_123 "auth0|5f7c"',
+        "explain --online vendor_123 ann@example.com",
+        "explain --url http://10.0.0.7:8080 vendor_123 user-1",
+    ),
+)
 @config_option
 @output_option
 @url_option
 @url_dns_option
+@click.option("--online", is_flag=True, help="Ask Sesamy and Make.as, too, now; nothing is written.")
+@click.option("--email/--id", "by_email", default=None, help="What USER is. Default: an address where it looks like one.")
 @click.argument("vendor", shell_complete=VENDORS)
 @click.argument("user")
-def command(config: Path, output: str, vendor: str, user: str, *, urls: tuple[str, ...], names: tuple[str, ...]) -> int:
-    """Say why USER of VENDOR is not synced yet, asked of the running pods."""
+def command(config: Path, output: str, vendor: str, user: str, *, online: bool, by_email: bool | None, **where: tuple[str, ...]) -> int:
+    """Say why USER of VENDOR gets no newsletter, asked of the running pods. With --online USER may be an e-mail address."""
     quiet_logs()
     check_users((user,))
-    found = run_async(pods.explain, pods.named(urls, names) or pods.urls_of(settings_of(config)), vendor, user)
+    urls = pods.named(where["urls"], where["names"])
+    by_email = is_address(user) if by_email is None else by_email
+    if online:
+        settings = vendor_settings(config, vendor)
+        return run_async(partial(_online, settings, vendor, user, by_email=by_email, urls=urls, output=output))
+    if by_email:  # A pod knows none, and an address has no place in a URL.
+        raise click.UsageError("an e-mail address is found with --online only; where it is an id that looks like one, add --id")
+    return _tell(run_async(pods.explain, urls or pods.urls_of(settings_of(config)), vendor, user), output)
+
+
+def _tell(found: pods.Explained, output: str) -> int:
     if output == "json":
         as_json(found.best)
     else:
@@ -52,8 +89,34 @@ def command(config: Path, output: str, vendor: str, user: str, *, urls: tuple[st
     return Exit.USAGE if found.best.state == "unknown-vendor" else Exit.FINE
 
 
+async def _online(settings: Settings, vendor: str, user: str, *, by_email: bool, urls: Sequence[str], output: str) -> int:
+    """Ask Sesamy and Make.as with clients of our own, then the pods, which may be silent, for what they remember."""
+    names = {one: name for account in settings.accounts_of(vendor) for one, name in account.names.items()}
+    async with upstreams(settings, Metrics(settings)) as up:
+        lookup = Lookup(up, names)
+        online = await (lookup.find(vendor, email=user) if by_email else lookup.find(vendor, user=user))
+    pod, silent = None, ""
+    if online.user:
+        try:
+            pod = (await pods.explain(urls or pods.urls_of(settings), vendor, online.user)).best
+        except Fatal as error:
+            silent = str(error)
+    if output == "json":
+        as_json(Online(online=online, pod=pod))
+    else:
+        click.echo(printable(online.sentence))
+        for line in _lines(pod) if pod is not None else ():
+            click.echo(printable(f"  {line}"))
+    if silent:
+        click.echo(f"sesamy-makeas: no pod says what it remembers: {silent}", err=True)
+    return Exit.UNAVAILABLE if online.outcome == "failed" else Exit.FINE
+
+
 def _lines(one: Explanation) -> Iterator[str]:
-    yield f"{one.state}: {one.why}"
+    if one.sentence:
+        yield one.sentence
+        yield from _of_lists(one)
+    yield f"  {one.state}: {one.why}" if one.sentence else f"{one.state}: {one.why}"
     if one.since_s is not None:
         yield f"  running for {duration(one.since_s)}"
     if one.due_s is not None:
@@ -64,11 +127,24 @@ def _lines(one: Explanation) -> Iterator[str]:
         yield f"  owed to {owed.account}: {owed.attempts} attempts{last}, next try in {duration(owed.next_try_s)}{gate}"
     for letter in one.letters:
         how = "tried again by itself" if letter.heals else _requeue(letter.place)
-        yield f"  parked at {letter.place}, for {letter.account or 'all accounts'}: {how}"
+        code = f" ({letter.code})" if letter.code else ""
+        since = "" if letter.parked_at is None else f" since {clock(letter.parked_at, now=time.time())}"
+        yield f"  parked at {letter.place}, for {letter.account or 'all accounts'}{code}{since}: {how}"
     if one.tokens:
         yield f"  oldest events not covered: {', '.join(one.tokens)}"
     if one.partition is not None:
         yield f"  its key belongs to partition {one.partition}, which is {'ours' if one.is_ours else 'not of this pod'}"
+    if one.history:
+        yield "  what this pod remembers:"
+        yield from (f"    {told(entry, now=time.time())}" for entry in one.history)
+
+
+def _of_lists(one: Explanation) -> Iterator[str]:
+    for of in one.lists:
+        name = f" ({of.name})" if of.name else ""
+        written = "no write remembered" if of.written_at is None else f"written {clock(of.written_at, now=time.time())}"
+        rest = "" if of.state in {"well", "unknown"} else f"; {of.state}: {of.text}{f'; {of.cure}' if of.cure else ''}"
+        yield f"  list {of.list}{name} of account {of.account}: {written}{rest}"
 
 
 def _requeue(place: str) -> str:

@@ -12,7 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from ..core.errors import Exit, Fatal, Retryable
-from ..pod.status.tree import Explanation, Status
+from ..pod.reader.facts import Explanation
+from ..pod.status.tree import (
+    Status,
+)
 from ..resync.http.exchange import Http, encoded, met, session
 from ..settings.model import Settings
 from ..settings.rules import DNS

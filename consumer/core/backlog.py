@@ -58,6 +58,8 @@ class Backlog:
         self.on_work: Callable[[], None] = _nobody
         self.on_letters: Callable[[], None] = _nobody
         """Called when there may be a run to make, and when there is a letter to write."""
+        self.on_healed: Callable[[UserKey, Collection[Place]], None] = _nobody_heals
+        """Called when a run has dealt with letters of its user."""
 
     @property
     def partitions(self) -> Collection[int]:
@@ -97,7 +99,10 @@ class Backlog:
     def end_run(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], *, now: float, uniform: float) -> Outcome:
         """End a run: close what it has covered, put down what is to be parked, and which letters it has dealt with; return what follows."""
         outcome = self.schedule.end_run(job, sesamy, accounts, now=now, uniform=uniform)
-        self._put_done(self.healing.note_run(job, sesamy, accounts, outcome))
+        done = self.healing.note_run(job, sesamy, accounts, outcome)
+        self._put_done(done)
+        if done:
+            self.on_healed(job.user, [letter.place for letter in done])
         self._apply(job.user, outcome)
         return outcome
 
@@ -225,3 +230,7 @@ class Backlog:
 
 def _nobody() -> None:
     """Nothing waits for work."""
+
+
+def _nobody_heals(_user: UserKey, _places: Collection[Place]) -> None:
+    """Nobody wants to know."""

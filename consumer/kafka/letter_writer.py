@@ -64,6 +64,8 @@ class LetterWriter:
         self._topic, self._metrics, self._wall_clock = topic, metrics, wall_clock
         self._work = anyio.Event()
         backlog.on_letters = self._ring
+        self.on_parked: Callable[[Sequence[Letter]], None] = _untold
+        """Is told letters that are written."""
         self.written = 0
         self.failing_since: float | None = None
         """When the topic stopped taking letters (loop's clock); None: it takes them, as far as we know."""
@@ -180,6 +182,7 @@ class LetterWriter:
     def _count(self, letters: Sequence[Letter]) -> None:
         is_written = self._producing is not None
         self.written += len(letters) if is_written else 0
+        self.on_parked(letters)
         for letter in letters:
             if is_written:
                 self._metrics.dead_letters.labels(stage=letter.stage, code=letter.code).inc()
@@ -199,3 +202,7 @@ class LetterWriter:
 
 def _of_done(letter: Named, *, now_ms: int) -> Sequence[ToWrite]:
     return (mark(letter, "done", now_ms=now_ms),)
+
+
+def _untold(_letters: Sequence[Letter]) -> None:
+    """Nobody wants to know."""

@@ -24,6 +24,8 @@ from ..telemetry.fences import for_ever
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from ..telemetry.tracing import Traces, tracing
+from .reader.lookup import Lookup
+from .reader.routes import Readers, add_routes
 from .service import Service
 from .status.explain import explain
 from .status.hour.filling import fill
@@ -107,8 +109,15 @@ async def _answering(service: Service, report: Report) -> AsyncIterator[None]:
     if admin.port == 0:
         yield
         return
-    peers = Peers(admin.peers) if admin.peers else None
-    served = serving(admin.host, admin.port, report.status, service.metrics.registry, partial(explain, service), peers=peers)
+    served = serving(
+        admin.host,
+        admin.port,
+        report.status,
+        service.metrics.registry,
+        partial(explain, service),
+        peers=Peers(admin.peers) if admin.peers else None,
+        add_routes=lambda app: add_routes(app, readers(service)),
+    )
     async with served, anyio.create_task_group() as tasks:
         tasks.start_soon(fill, report.last_hour, report.status, service.metrics)
         yield
@@ -123,6 +132,14 @@ def _watching(tasks: TaskGroup, service: Service, report: Report) -> None:
         tasks.start_soon(for_ever, "push", push.run)
     watch = Watch(report.status, Conditions(settings), put=None if push is None else push.put)
     tasks.start_soon(for_ever, "watch", watch.run)
+
+
+def readers(service: Service) -> Readers | None:
+    """Return what answers of readers; None: the settings don't turn it on."""
+    if not service.settings.admin.reader_lookup:
+        return None
+    names = {one: name for account in service.settings.accounts for one, name in account.names.items()}
+    return Readers([vendor.id for vendor in service.settings.vendors], partial(explain, service), Lookup(service.up, names))
 
 
 async def _live(service: Service) -> None:

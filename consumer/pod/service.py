@@ -27,6 +27,7 @@ from ..telemetry.fences import for_ever
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from .membership import Join, Membership
+from .reader.history import History
 
 _log = log(__name__)
 _LISTEN_S: Final = 0.5
@@ -65,10 +66,12 @@ class Service:
         self.unknown, self.unknown_types = UnknownVendors(), UnknownTypes(are_taken=kafka.unknown_types == "resync")
         self.lease, waits = Lease(kafka.session_timeout_s), Waits()
         self.backlog = _backlog(settings, up)
+        self.history = self._history()
         self.resync = self._resync(waits, uniform)
         self.workers = self._workers(waits, uniform)
         writing = Writing(kafka.topic, {(account.vendor, account.id): account for account in settings.accounts})
         self.writer = LetterWriter(self.backlog, None if up.dry_run else producing, writing, topic=kafka.dead_letter_topic, metrics=metrics)
+        self.writer.on_parked = self.history.parked
         self.follower = LetterFollower(self.backlog, topic=kafka.dead_letter_topic, reading=reading, partitions=partitions, metrics=metrics)
         self.commits = self._commits()
         self.membership = Membership(
@@ -107,13 +110,20 @@ class Service:
         return Workers(
             self.backlog,
             self.up.gates,
-            run=self.resync.run,
+            run=self.history.running(self.resync.run),
             waits=waits,
             concurrency=limits.concurrency,
             max_dirty_users=limits.max_dirty_users,
             may_run=self._may_run,
             uniform=uniform,
         )
+
+    def _history(self) -> History:
+        lists = {(account.vendor, account.id): account.lists for account in self.settings.accounts}
+        users = self.backlog.schedule.users
+        history = History(lists, types=lambda user: users[user].type if user in users else "")
+        self.backlog.on_healed = history.healed
+        return history
 
     def _commits(self) -> Commits:
         return Commits(

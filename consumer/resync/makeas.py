@@ -104,6 +104,10 @@ class MakeReader:
         """Return the tags that a contact is to have of us: the wanted ones, and what is on it for good."""
         return with_lasting(wanted, contact.titles if contact is not None and self._keep_single_purchase else ())
 
+    def left(self, email: str) -> frozenset[str]:
+        """Return the lists whose registers know that this address left; without a register: none."""
+        return frozenset(one for one in self._lists if self._consent.registers[one].find(email) is not None)
+
     async def list_title(self, list_id: str) -> str:
         """
         Return the title of a list: the key is good and the list is there.

@@ -11,16 +11,15 @@ import anyio
 import anyio.to_thread
 import pytest
 from anyio.abc import ByteReceiveStream, Process, SocketAttribute
+from msgspec import structs
 
+from consumer.pod.reader.facts import Explanation, OpenLetterStatus, OwedAccount
 from consumer.pod.status.hour.shapes import LastHour
 from consumer.pod.status.tree import (
-    Explanation,
     GateStatus,
     GroupStatus,
     LetterCounts,
     ListStatus,
-    OpenLetterStatus,
-    OwedAccount,
     PartitionStatus,
     Status,
 )
@@ -314,6 +313,16 @@ async def test_a_terminal_of_few_characters_is_given_no_others(encoding: str) ->
     assert ":+#" in text
 
 
+async def test_a_pipe_of_few_characters_is_no_reason_to_say_nothing() -> None:
+    async with answering({"/explain.json": structs.replace(TOLD, sentence="Lørdag 漢")}) as url:
+        process = await anyio.run_process(
+            command("explain", "--url", url, "v", "u"), check=False, env=environment({"PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
+        )
+
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert process.stdout.startswith(b"L?rdag ?\n")
+
+
 async def test_without_colours_the_words_alone_say_what_is_wrong() -> None:
     async with answering({"/status.json": STATUS}) as url:
         _, text = await shown("status", "--url", url, TERM="dumb", LANG="nb_NO.UTF-8")
@@ -339,3 +348,14 @@ async def test_a_name_that_is_none_ends_with_69() -> None:
 
     assert (said.status, said.out) == (69, "")
     assert "dns://no-such-name.invalid:8080: the name can't be resolved" in said.err
+
+
+async def test_an_address_is_in_no_url_and_an_id_that_looks_like_one_may_be() -> None:
+    async with answering({"/explain.json": TOLD}) as url:
+        address = await piped("explain", "--url", url, "v", "ann@example.com")
+        forced = await piped("explain", "--url", url, "--email", "v", "ann")
+        id_ = await piped("explain", "--url", url, "--id", "v", "ann@example.com")
+
+    assert (address.status, forced.status, id_.status) == (64, 64, 0)
+    assert "--online only" in address.err
+    assert "ann@" not in address.out + address.err

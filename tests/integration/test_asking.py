@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import aiohttp
 import anyio
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from consumer.sandbox.brokers.broker import Broker
@@ -262,3 +264,69 @@ async def _written(stage: Stage, user: str) -> bool:
 async def _is_red(pod: Pod) -> bool:
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{pod.port}/readyz") as answer:
         return answer.status == 503 and "dead-letter" in await answer.text()
+
+
+# ---- A reader, by its address ----
+
+
+@asynccontextmanager
+async def recording() -> AsyncIterator[tuple[str, list[str]]]:
+    """Give the address of something that a command takes for a pod, and what it is asked for."""
+    asked: list[str] = []
+
+    async def keep(request: web.Request) -> web.Response:
+        asked.append(request.path_qs + (await request.text()))
+        return web.json_response({"vendor": "v", "user": "u", "state": "clean", "why": "so it is"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", keep)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_reader_is_found_by_its_address_and_the_address_goes_nowhere_else(stage: Stage) -> None:
+    """An address and a name are in the answer of the one that asked only: in no log, no metric, no address of a request, no letter."""
+    pod = stage.pod()
+    pod.environ = {"ADMIN_READER_LOOKUP": "true"}
+    await pod.start()
+    user, base = stage.town.writable(VENDORS[0])[0], f"http://127.0.0.1:{pod.port}"
+    profile = stage.town.sesamy.users[VENDORS[0]][user]["profile"]
+    profile |= {"firstName": "Canaria", "lastName": "Piepmatz"}
+    email = profile["email"]
+    assert (await stage.command("sync", VENDORS[0], user)).status == 0
+
+    async with recording() as (url, asked):
+        told = await stage.command("explain", "--online", "--url", url, VENDORS[0], email)
+        data = await stage.command("explain", "--online", "--output", "json", "--url", url, VENDORS[0], user)
+        refused = await stage.command("explain", "--url", url, VENDORS[0], email)
+    assert told.status == 0, told
+    assert f"knows the address as user {user}. Written, all as Sesamy says" in told.out
+    assert (json.loads(data.out)["online"]["outcome"], json.loads(data.out)["pod"]["state"]) == ("well", "clean")
+    assert (refused.status, "--online only" in refused.err, len(asked)) == (64, True, 2)
+
+    stage.town.makeas.faults.add(Fault(kind="status", upstream=SECOND, user=email, status=422))
+    await stage.send([event(VENDORS[0], user, TYPE)])
+    parked = await becomes(stage, pod, user, "parked")
+    place = parked["letters"][0]["place"]
+    assert f"(http-422) at {place}: `sesamy-makeas dead-letters requeue {place}`" in parked["sentence"]
+    assert [one["what"] for one in parked["history"]] == ["event", "written", "failed", "parked"]
+    everywhere = told.out + told.err + data.out + data.err + refused.err + json.dumps([asked, parked, await stage.letters(1)])
+    async with aiohttp.ClientSession() as session:
+        for how, answer_says in (("here", "A pod knows ids only"), ("online", f"as user {user}")):
+            async with session.post(f"{base}/reader", data={"vendor": VENDORS[0], "reader": email, "how": how}) as answer:
+                page = (await answer.text()).replace("&#39;", "'")
+                assert (answer.status, email in page, answer_says in page) == (200, True, True), page
+                assert "Canaria" not in page
+        for path in ("/metrics", "/status.json", "/"):
+            async with session.get(base + path) as answer:
+                everywhere += await answer.text()
+    assert await pod.stop() == 0
+    everywhere = (everywhere + pod.log.read_text("utf-8")).casefold()
+    assert user.casefold() in everywhere
+    assert [one for one in (email, "Canaria", "Piepmatz") if one.casefold() in everywhere] == []

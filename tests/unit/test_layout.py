@@ -22,6 +22,7 @@ _WITHOUT: Final = {
     "commands/terminal.py": _BY_RUNNING_IT,
     "core/answers/snapshot.py": _ONLY_WORDS,
     "pod/status/tree.py": _ONLY_WORDS,
+    "pod/reader/facts.py": _ONLY_WORDS,
     "settings/findings.py": _ONLY_WORDS,
 }
 """Files without a test file of their own, and why that is so."""

@@ -55,6 +55,8 @@ def guard() -> None:
     if old is None or (old is first and type(getattr(old.buffer, "raw", None)) is io.FileIO):
         raw = _Raw(1, "w", closefd=False)
         told = {"encoding": old.encoding, "errors": old.errors} if old is not None else {"encoding": "utf-8"}
+        if old is not None and not old.encoding.lower().startswith("utf"):
+            told["errors"] = "replace"  # A name in other letters is no reason to show nothing.
         # It is written through at each line on a terminal, as Python's own is.
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), **told, line_buffering=raw.isatty())
 

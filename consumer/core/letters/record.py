@@ -17,6 +17,8 @@ from .headers import Headers, Mark, Named, Origin, fields, mark_of, number, orig
 
 KEY_BYTES: Final = 1024
 """A longer key is not kept: with one near Kafka's limit no letter could be written, and its offset never closed."""
+_CODE_CHARS: Final = 64
+"""Ours are shorter."""
 
 # ---- Reading ----
 

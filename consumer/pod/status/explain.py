@@ -1,21 +1,25 @@
-"""The explanation of one user: why it is not synced yet, as this pod knows it."""
+"""The explanation of one user: why it is not synced yet, as this pod knows it, and the answer in a sentence."""
 
+import time
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from ...core.model import ID_CHARS, SESAMY, AccountId, Place, UserKey
+from ...core.model import ID_CHARS, SESAMY, AccountId, GateState, Place, UserKey
 from ...core.partitioner import partition_of, usual_key
 from ...core.text import shown
 from ...core.users.debts import Debt
 from ...core.users.user import Standing, User
-from .tree import Explanation, OpenLetterStatus, OwedAccount
+from ..reader.answer import SESAMY as FETCH
+from ..reader.answer import Listed, answered
+from ..reader.facts import Explanation, OpenLetterStatus, OwedAccount
 
 if TYPE_CHECKING:
     from ..service import Service
 
+_NEVER_SEEN: Final = "nothing is known of this user on this pod: it may be synced, or not exist"
 _WORDS: Final = {
-    "clean": "nothing is owed: no event waits, and nothing is parked",
+    "clean": "nothing waits here, and nothing is parked, of what this pod remembers of it",
     "waiting": "an event has come, and more may: the burst's end is waited for",
     "due": "the run may begin, and waits for its turn or a gate",
     "running": "a run is going",
@@ -36,12 +40,12 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
     letters = _letters(service, key)
     number = _partition(service, key)
     state = _state(service, key, found, now=now, parked=bool(letters), partition=number)
-    since = service.workers.since(key)
-    return Explanation(
+    since, history = service.workers.since(key), service.history.of(key)
+    said = Explanation(
         vendor=shown(vendor, limit=ID_CHARS),
         user=shown(user, limit=ID_CHARS),
         state=state,  # type: ignore[arg-type]
-        why=_WORDS[state],
+        why=_NEVER_SEEN if state == "clean" and not history else _WORDS[state],
         since_s=None if since is None else round(now - since, 3),
         due_s=round(max(0.0, found.due_at - now), 3) if found is not None and found.due_at != float("inf") else None,
         owed=_owed(service, key, found, now),
@@ -49,7 +53,10 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
         letters=letters,
         partition=number,
         is_ours=number in service.backlog.ledger.partitions,
+        history=history,
+        known_since=service.history.since,
     )
+    return answered(said, _lists(service, vendor), _gates(service, vendor, now), now=time.time())
 
 
 def _state(service: "Service", key: UserKey, user: User | None, *, now: float, parked: bool, partition: int | None) -> str:  # noqa: PLR0911
@@ -99,10 +106,41 @@ def _one_owed(service: "Service", key: UserKey, account: AccountId, debt: Debt, 
 def _letters(service: "Service", key: UserKey) -> tuple[OpenLetterStatus, ...]:
     book = service.backlog.healing.book
     return tuple(
-        OpenLetterStatus(place=str(place), account=letter.account or "", heals=letter.held or letter.requeued)
+        OpenLetterStatus(
+            place=str(place),
+            account=letter.account or "",
+            heals=letter.held or letter.requeued,
+            code=shown(letter.code),
+            lists=letter.lists,
+            parked_at=letter.parked_ms / 1000,
+        )
         for place in book.of_user(key)
         for letter in (book[place],)
     )
+
+
+def _lists(service: "Service", vendor: str) -> list[Listed]:
+    """Return the vendor's lists, as the settings have them."""
+    paused = {one.id for one in service.settings.vendors if one.paused}
+    return [
+        Listed(
+            account=account.id,
+            user_id=account.user_id,
+            list=one,
+            name=account.names.get(one, ""),
+            is_paused=vendor in paused or one in account.paused,
+        )
+        for account in service.settings.accounts_of(vendor)
+        for one in account.lists
+    ]
+
+
+def _gates(service: "Service", vendor: str, now: float) -> dict[str, GateState]:
+    gates = service.up.gates
+    if vendor not in service.up.vendors:
+        return {}
+    states = {str(account): gates.accounts[account].state(now=now) for account in service.up.vendors[vendor].targets}
+    return states | {FETCH: gates.vendors[vendor].state(now=now)}
 
 
 def _partition(service: "Service", key: UserKey) -> int | None:

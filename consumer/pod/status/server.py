@@ -17,11 +17,14 @@ from prometheus_client.exposition import choose_encoder
 
 from ...core.errors import Exit, Fatal
 from ...core.model import ID_CHARS
+from ..reader.facts import Explanation
 from .gauges import Scrape
 from .page import POLICY, page, page_of_all
 from .peers.addresses import Peers
 from .peers.asking import Rounds
-from .tree import Explanation, Status
+from .tree import (
+    Status,
+)
 
 _CONNECTIONS: Final = 256
 """At once; one more is hung up on. Descriptors are the consumer's, too."""
@@ -39,6 +42,8 @@ _HEADERS: Final = {
     "Server": "sesamy-makeas",
     "X-Content-Type-Options": "nosniff",
 }
+_ITS_OWN: Final = ("Content-Security-Policy", "Referrer-Policy")
+"""What a page with a form may say otherwise."""
 
 
 @asynccontextmanager
@@ -50,12 +55,14 @@ async def serving(
     explain: Explain | None = None,
     *,
     peers: Peers | None = None,
+    add_routes: Callable[[web.Application], None] | None = None,
 ) -> AsyncIterator[int]:
     """
     Serve while the block lasts; give the port.
 
     It promises: GET and HEAD only, no personal data, nothing that waits for anything but `status`, a plain function; many
-    clients, slow readers and large answers hold up nothing but themselves. `/all` alone waits, for the other pods, 2 s each.
+    clients, slow readers and large answers hold up nothing but themselves. `/all` alone waits, for the other pods, 2 s each, and
+    what `add_routes` adds has its own rules.
 
     Args:
         port: 0 takes a free one; whether there is to be a server at all is the caller's business.
@@ -63,11 +70,15 @@ async def serving(
         registry: what `/metrics` shows.
         explain: says why a user is not synced yet.
         peers: all pods of the group, for links and for `/all`; None: there is no `/all`.
+        add_routes: adds pages that are not of the status.
 
     Raises:
         Fatal: the address can't be listened at (69).
     """
-    runner = web.AppRunner(_app(status, registry, explain, peers), access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0)
+    app = _app(status, registry, explain, peers)
+    if add_routes is not None:
+        add_routes(app)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=15.0)
     await runner.setup()
     try:
         try:
@@ -197,4 +208,5 @@ def _probe(good: bool, word: str, why_not: tuple[str, ...]) -> web.Response:  # 
 
 
 async def _harden(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    own = {name: response.headers[name] for name in _ITS_OWN if name in response.headers}
+    response.headers.update(_HEADERS | own)

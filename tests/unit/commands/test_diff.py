@@ -8,11 +8,12 @@ import anyio
 from msgspec import convert, structs
 
 from consumer.commands import diff as diffing
-from consumer.commands.diff import AccountDiff, UserDiff, diff, masked
+from consumer.commands.diff import diff, masked
 from consumer.core.answers.snapshot import Profile, Snapshot
 from consumer.core.errors import ConsumerError, Denied, Retryable
 from consumer.core.mapping.contact import Change, Contact
 from consumer.core.model import UserKey
+from consumer.pod.reader.compare import AccountDiff, UserDiff
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from consumer.settings.model import SesamySettings
 from tests.clock import virtual

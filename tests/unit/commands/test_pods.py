@@ -9,7 +9,10 @@ import pytest
 
 from consumer.commands import pods as ask
 from consumer.core.errors import Fatal
-from consumer.pod.status.tree import Explanation, Status
+from consumer.pod.reader.facts import Explanation
+from consumer.pod.status.tree import (
+    Status,
+)
 from consumer.sandbox.ports import free_port
 from tests.pods import answering, nobody
 from tests.unit.telemetry.test_metrics import settings

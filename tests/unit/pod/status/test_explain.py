@@ -5,10 +5,11 @@ from typing import Any, Final
 import anyio
 
 from consumer.core.errors import Retryable
-from consumer.core.model import AccountId, Event, Result, UserKey, Verdict
+from consumer.core.letters.record import parse
+from consumer.core.model import AccountId, Event, Job, Letter, Place, Result, UserKey, Verdict
+from consumer.pod.reader.facts import Explanation
 from consumer.pod.service import Service
 from consumer.pod.status.explain import explain
-from consumer.pod.status.tree import Explanation
 from tests.clock import virtual
 from tests.unit.pod.status.test_report import well
 
@@ -102,3 +103,61 @@ async def test_while_nothing_is_read_nobody_is_said_to_be_clean() -> None:
     assert why(made).state == "paused"
     intake.out = {1: 1.0}
     assert why(made).state == "clean"
+
+
+# ---- The answer ----
+
+
+@virtual
+async def test_an_id_that_nobody_knows_is_not_called_clean_in_words() -> None:
+    said = why(pod(0), UserKey("v1", "nobody"))
+
+    assert said.state == "clean"
+    assert said.why == "nothing is known of this user on this pod: it may be synced, or not exist"
+    assert said.sentence.startswith("Nothing known of this user on this pod since ")
+    assert {one.state for one in said.lists} == {"unknown"}
+
+
+@virtual
+async def test_a_run_of_the_pod_is_remembered_and_answered_from() -> None:
+    made = pod(0)
+
+    async def run(_: Job) -> tuple[Result, dict[AccountId, Result]]:
+        done = Result(Verdict.DONE)
+        return done, {A: done, B: done}
+
+    made.backlog.submit(Event(ANN, "contract.1#update"), 0, 7, since_ms=0, now=anyio.current_time())
+    await anyio.sleep(1)
+    job = made.backlog.take(made.up.gates, now=anyio.current_time())
+    assert job is not None
+    ended = await made.history.running(run)(job)
+    made.backlog.end_run(job, *ended, now=anyio.current_time(), uniform=0.5)
+
+    said = why(made)
+    assert (said.state, [(one.what, one.code) for one in said.history]) == ("clean", [("event", "contract.1#update"), ("written", "")])
+    assert said.sentence.endswith(f" to {len(said.lists)} of {len(said.lists)} lists, and nothing is owed")
+    assert {one.state for one in said.lists} == {"well"}
+
+
+@virtual
+async def test_the_runs_and_the_letters_of_a_pod_go_into_its_memory() -> None:
+    """The workers, the letter writer and the backlog each tell it."""
+    made = pod(0)
+    letter = Letter(code="http-422", stage="makeas", partition=0, offset=7, user=ANN, account=A)
+    made.writer._count((letter,))
+    made.backlog.on_healed(ANN, [Place(3, 17)])
+
+    assert [(one.what, one.code, one.place) for one in made.history.of(ANN)] == [("parked", "http-422", ""), ("healed", "", "3:17")]
+    assert "remembered" in made.workers._run.__qualname__
+
+
+@virtual
+async def test_a_letter_says_why_and_since_when_it_is_parked() -> None:
+    made = pod(0)
+    headers = [("error.code", b"http-422"), ("makeas.account", b"1"), ("parked_at", b"2026-11-27T03:00:00.000Z")]
+    value = b'{"eventType":"contract.1#update","vendorId":"v1","userId":"ann"}'
+    made.backlog.healing.book.read(Place(3, 17), parse(headers, value, None, timestamp_ms=0, now=0.0))
+
+    (letter,) = why(made).letters
+    assert (letter.place, letter.code, letter.parked_at, letter.heals) == ("3:17", "http-422", 1_795_748_400.0, False)
+    assert "(http-422) at 3:17: `sesamy-makeas dead-letters requeue 3:17`" in why(made).sentence

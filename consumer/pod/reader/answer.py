@@ -1,0 +1,233 @@
+"""The answer to "why does this reader get no newsletter?": a sentence, and what is so of each list."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ...core.mapping.documents import is_guest_id
+from ...core.model import GateState
+from ...core.text import duration, shown
+from .facts import HistoryEntry, ListOfReader
+
+if TYPE_CHECKING:
+    from .facts import Explanation, OpenLetterStatus, OwedAccount
+
+SESAMY: Final = "sesamy"
+"""Stands for the fetch itself where an account could."""
+_SHUT: Final = {
+    "breaker": "{who} has failed for every user since {since}",
+    "absent": "{who} has not known twenty users in a row since {since}",
+    "filter": "{who} has given the rows of other users since {since}",
+    "unproven": "it is not known yet whether {who} heeds which user it is asked for",
+    "retry-after": "{who} has asked us to wait since {since}",
+}
+_SKIPPED: Final = {
+    "guest": ("it is a guest, and guests are put on no list", "let the reader make an account at Sesamy"),
+    "no-email": ("Sesamy has no usable e-mail address of it", "let the reader enter an address at Sesamy"),
+    "absent": ("Sesamy knew no such user", "see whether the id is right, and whether it is this vendor's"),
+}
+_ENDS: Final = frozenset({"written", "failed", "skipped", "cut-off"})
+State = Literal["well", "waits", "owed", "parked", "paused", "skipped", "unknown"]
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """One list of the vendor, as the settings have it."""
+
+    account: str
+    user_id: str
+    list: str
+    name: str = ""
+    is_paused: bool = False
+
+
+def answered(one: "Explanation", lists: Sequence[Listed], gates: Mapping[str, GateState], *, now: float) -> "Explanation":
+    """
+    Return the same with its sentence, and what is so of each list.
+
+    Args:
+        lists: all of the vendor.
+        gates: by account id; `sesamy`: the vendor's.
+        now: wall time (s).
+    """
+    teller = _Teller(one, gates, now)
+    of_lists = tuple(teller.of_list(listed) for listed in lists)
+    return replace(one, lists=of_lists, sentence=teller.sentence(lists, of_lists))
+
+
+def clock(at: float, *, now: float) -> str:
+    """Return a time of day, with its date where that is not today's: `14:02 UTC`."""
+    when, today = (datetime.fromtimestamp(one, UTC) for one in (at, now))
+    return when.strftime("%H:%M UTC" if when.date() == today.date() else "%Y-%m-%d %H:%M UTC")
+
+
+def called(account: str) -> str:
+    """Return what a person calls an upstream."""
+    return "Sesamy" if account == SESAMY else f"account {account}"
+
+
+class _Teller:
+    """Puts one explanation into words."""
+
+    def __init__(self, one: "Explanation", gates: Mapping[str, GateState], now: float) -> None:
+        self._one, self._gates, self._now = one, gates, now
+        self._last = next((entry for entry in reversed(one.history) if entry.what in _ENDS), None)
+
+    # ---- One list ----
+
+    def of_list(self, listed: Listed) -> ListOfReader:
+        """Return what is so of one list."""
+        state, text, cure = self._is_so(listed)
+        written_at = self._written_at(listed.list)
+        return ListOfReader(
+            account=listed.account, list=listed.list, name=listed.name, written_at=written_at, state=state, text=text, cure=cure
+        )
+
+    def _is_so(self, listed: Listed) -> tuple[State, str, str]:  # noqa: PLR0911 - a table of states, the weightiest first
+        if listed.is_paused:
+            return "paused", "the settings say that nothing is written for now", "take `paused` out of the settings"
+        if (owed := self._owed(listed.account)) is not None:
+            return "owed", *self._why_owed(owed)
+        if (letter := self._letter(listed)) is not None:
+            return "parked", *_parked(letter)
+        if self._one.state in {"waiting", "due", "running", "parking"}:
+            return "waits", *self._waits(listed.account)
+        if (at := self._written_at(listed.list)) is not None:
+            return "well", f"written {clock(at, now=self._now)}, and nothing is owed", ""
+        if self._last is not None and self._last.what == "skipped":
+            return "skipped", *_SKIPPED.get(self._last.code, (f"it was skipped ({self._last.code})", ""))
+        return "unknown", "this pod remembers no write", "ask with --online"
+
+    def _owed(self, account: str) -> "OwedAccount | None":
+        return next((one for one in self._one.owed if one.account in {account, SESAMY}), None)
+
+    def _letter(self, listed: Listed) -> "OpenLetterStatus | None":
+        for one in self._one.letters:
+            if one.account in {"", listed.user_id} and (not one.lists or listed.list in one.lists.split(",")):
+                return one
+        return None
+
+    def _written_at(self, list_id: str) -> float | None:
+        return next((entry.at for entry in reversed(self._one.history) if entry.what == "written" and list_id in entry.lists), None)
+
+    def _why_owed(self, owed: "OwedAccount") -> tuple[str, str]:
+        """Return why something is still owed, and what to do."""
+        if (shut := self._shut(owed.account)) is not None:
+            return shut
+        who, again = called(owed.account), f"it is tried again by itself in {duration(owed.next_try_s)}"
+        if owed.code == "register":
+            return f"it is read first which contacts left the lists of {who}", "it is written by itself once that is known"
+        if owed.code == "absent":
+            return "Sesamy does not know the user so far", again
+        if not owed.code:
+            return f"{who} has not been asked yet", again
+        said = f', which said "{owed.said}"' if owed.said else ""
+        return f"{who} failed {owed.attempts} {'time' if owed.attempts == 1 else 'times'} ({owed.code}{said})", again
+
+    def _shut(self, account: str) -> tuple[str, str] | None:
+        gate = self._gates.get(account)
+        if gate is None or gate.state == "open":
+            return None
+        who, since = called(account), clock(self._now - gate.closed_s, now=self._now)
+        if gate.cause == "denied":
+            what, key = ("its client's secret", "secret") if account == SESAMY else ("its key", "key")
+            return f"{who} refuses {what} since {since}", f"it is written by itself once the {key} is replaced"
+        again = f"it is tried again by itself in {duration(gate.next_try_s)}" if gate.next_try_s > 0 else "it is tried again by itself"
+        return _SHUT.get(gate.cause, "{who} is shut since {since}").format(who=who, since=since), again
+
+    def _waits(self, account: str) -> tuple[str, str]:
+        state = self._one.state
+        if state == "running":
+            return f"is being written, for {duration(self._one.since_s or 0.0)}", ""
+        if state == "parking":
+            return "is being written to the dead-letter topic", ""
+        if state == "waiting":
+            return f"waits for the end of a burst: due in {duration(self._one.due_s or 0.0)}", ""
+        return self._shut(SESAMY) or self._shut(account) or ("is due now, and waits for its turn", "")
+
+    # ---- The whole ----
+
+    def sentence(self, lists: Sequence[Listed], of_lists: Sequence[ListOfReader]) -> str:
+        """Return the answer."""
+        told = self._of_pod()
+        if told:
+            return told
+        troubles = [*self._troubles(of_lists)]
+        if troubles:
+            return "; ".join(troubles)
+        if self._one.state in {"waiting", "due", "running", "parking"}:
+            text, cure = self._waits(lists[0].account if lists else "")
+            return _capital(text) + (f"; {cure}" if cure else "")
+        if self._one.letters:
+            return "; ".join(_capital(": ".join(filter(None, _parked(one)))) for one in self._one.letters)
+        return self._of_memory(of_lists)
+
+    def _of_pod(self) -> str:
+        one = self._one
+        if one.state == "unknown-vendor":
+            return f"The settings don't know the vendor {one.vendor}: its events are passed over; see whether its id is right"
+        if one.state == "elsewhere":
+            return f"Another pod has this user (partition {one.partition}): ask there, with its --url, or ask with --online"
+        if one.state == "not-ready":
+            return "This pod has no partitions yet: ask again in a minute, or ask with --online"
+        if one.state == "paused":
+            return f"Nothing is read of partition {one.partition} for now, so an event of this user may wait there: see the status"
+        return ""
+
+    def _troubles(self, of_lists: Sequence[ListOfReader]) -> Iterator[str]:
+        """Give what keeps the user off its lists, the lists with one reason together."""
+        reasons: dict[tuple[str, str, str], list[str]] = {}
+        for one in of_lists:
+            if one.state in {"owed", "parked", "paused"}:
+                reasons.setdefault((one.state, one.text, one.cure), []).append(one.name or f"list {one.list}")
+        for (state, text, cure), names in reasons.items():
+            if state == "parked":
+                yield f"Not written to {', '.join(names)}: {text}{f': {cure}' if cure else ''}"
+            else:
+                yield f"Not written to {', '.join(names)}: {text}{f'; {cure}' if cure else ''}"
+
+    def _of_memory(self, of_lists: Sequence[ListOfReader]) -> str:
+        last, now = self._last, self._now
+        if last is None:
+            if is_guest_id(self._one.user):
+                return "Not written: {}; {}".format(*_SKIPPED["guest"])
+            since = "" if self._one.known_since is None else f" since {clock(self._one.known_since, now=now)}"
+            return f"Nothing known of this user on this pod{since}: not an answer that it is synced; ask with --online"
+        if last.what == "skipped":
+            text, cure = _SKIPPED.get(last.code, (f"it was skipped ({last.code})", "ask with --online"))
+            return f"Not written {clock(last.at, now=now)}: {text}; {cure}"
+        if last.what != "written":
+            why = f" ({last.code})" if last.code else ""
+            return f"The last run of {clock(last.at, now=now)} failed{why}, and nothing is owed on this pod any more: ask with --online"
+        written = [one for one in of_lists if one.written_at is not None]
+        return f"Written {clock(last.at, now=now)} to {len(written)} of {len(of_lists)} lists, and nothing is owed"
+
+
+def told(entry: HistoryEntry, *, now: float) -> str:
+    """Return one line of the history; `now`: wall time (s)."""
+    lists = f" {', '.join(entry.lists)}" if entry.lists else ""
+    words = {
+        "event": f"event {entry.code}",
+        "began": "a run began",
+        "written": f"written to{lists}",
+        "failed": f"failed at {called(entry.account)}{lists} ({entry.code or 'not tried'})",
+        "skipped": f"skipped ({entry.code})",
+        "cut-off": "the run was cut off",
+        "parked": f"parked for {called(entry.account) if entry.account else 'all accounts'}{lists} ({entry.code})",
+        "healed": f"the letter at {entry.place} is dealt with",
+    }
+    return f"{clock(entry.at, now=now)}  {words[entry.what]}"
+
+
+def _parked(letter: "OpenLetterStatus") -> tuple[str, str]:
+    """Return why something is parked, and what to do."""
+    of = letter.lists.replace(",", ", ") or letter.account or "all accounts"
+    code = f" ({shown(letter.code)})" if letter.code else ""
+    text = f"parked for {shown(of)}{code} at {letter.place}"
+    return text, "it is tried again by itself" if letter.heals else f"`sesamy-makeas dead-letters requeue {letter.place}`"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,133 @@
+"""The comparison of one user with what Make.as has of it: Sesamy and every account are asked, nothing is written."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, Literal
+
+import anyio
+from msgspec import Struct, structs
+
+from ...core.answers.snapshot import Snapshot
+from ...core.errors import ConsumerError, Held, Retryable
+from ...core.gates.gate import Gate
+from ...core.gates.gates import SESAMY_CALLS
+from ...core.mapping.contact import Change, changes
+from ...core.mapping.documents import Documents, Skip, documents, is_guest_id
+from ...core.model import PAUSED, Door, UserKey
+from ...resync.clients import Target, Upstreams
+
+_NO_USER: Final = ""
+"""Stands in a gate for the user that is asked about: no user has this id, so that its own run beside us is another's."""
+_WAIT_S: Final = 10.0
+"""For so long permits are waited for inside; before, at the door, as long as it takes."""
+_AGAIN_S: Final = 0.1
+Permit = Callable[[], Awaitable[None]]
+
+
+class AccountDiff(Struct, frozen=True, kw_only=True):
+    """What would change at one account."""
+
+    account: str
+    lists: tuple[str, ...]
+    changes: tuple[Change, ...] = ()
+    failed: str = ""
+    """Code of the error, where it could not be asked."""
+
+
+class UserDiff(Struct, frozen=True, kw_only=True):
+    """What would change for one user."""
+
+    vendor: str
+    user: str
+    outcome: Literal["same", "drift", "skipped", "failed"]
+    reason: str = ""
+    """Why the user is skipped, or the code of Sesamy's error."""
+    accounts: tuple[AccountDiff, ...] = ()
+
+
+async def compared(up: Upstreams, user: UserKey) -> UserDiff:
+    """Return what a resync would change for a user."""
+    try:
+        wanted = await fetched(up, user)
+    except ConsumerError as error:
+        return UserDiff(vendor=user.vendor, user=user.user, outcome="failed", reason=error.code)
+    if isinstance(wanted, Skip):
+        return UserDiff(vendor=user.vendor, user=user.user, outcome="skipped", reason=wanted.reason)
+    accounts = tuple([await _of_account(up, user, target, wanted) for target in up.vendors[user.vendor].targets.values()])
+    drifts = any(change.is_drift for one in accounts for change in one.changes)
+    failed = any(one.failed for one in accounts)
+    return UserDiff(vendor=user.vendor, user=user.user, outcome="failed" if failed else "drift" if drifts else "same", accounts=accounts)
+
+
+async def fetched(up: Upstreams, user: UserKey) -> Documents | Skip:
+    """
+    Ask Sesamy; return what is to be written of a user, or why nothing is.
+
+    Raises:
+        ConsumerError: as `Sesamy.snapshot`, `documents` and `asking`.
+    """
+    if is_guest_id(user.user):
+        return Skip("guest")
+    async with asking(up.gates.vendors[user.vendor], user.vendor, calls=SESAMY_CALLS) as permit:
+        for _ in range(SESAMY_CALLS):
+            await permit()
+        snapshot = await up.vendors[user.vendor].sesamy.snapshot(user, permit=permit)
+    return documents(snapshot) if isinstance(snapshot, Snapshot) else Skip("absent")
+
+
+@asynccontextmanager
+async def asking(gate: Gate, vendor: str, *, calls: int = 1) -> AsyncIterator[Permit]:
+    """
+    Go in at a gate as a run does; give what is awaited before each call.
+
+    A wish of the upstream that we wait holds for all, and so the gate is told of it; of no other failure, since nothing was owed.
+
+    Args:
+        calls: how many must be possible together.
+
+    Raises:
+        Held: `gate`, it is shut, or is shut meanwhile.
+    """
+    key = UserKey(vendor, _NO_USER)
+    await _let_in(gate, calls)
+    wait_s = gate.enter(key, now=anyio.current_time(), permits=calls)
+
+    async def permit() -> None:
+        _admit(gate, key)
+        await anyio.sleep(gate.pay(key, now=anyio.current_time()))
+        _admit(gate, key)
+
+    try:
+        await anyio.sleep(wait_s)
+        yield permit
+    except Retryable as error:
+        if error.retry_after_s is not None:
+            gate.failed(key, error, now=anyio.current_time())
+        raise
+    finally:
+        gate.leave(key, now=anyio.current_time())
+
+
+async def _let_in(gate: Gate, calls: int) -> None:
+    """Wait for the door; a probe is a run's business, never ours."""
+    while gate.door(now=anyio.current_time(), permits=calls, within_s=_WAIT_S) is not Door.OPEN:
+        if gate.closed(now=anyio.current_time()):
+            is_paused = gate.state(now=anyio.current_time()).cause == PAUSED
+            raise Held("the gate is shut", code=PAUSED if is_paused else "gate")
+        await anyio.sleep(_AGAIN_S)
+
+
+def _admit(gate: Gate, key: UserKey) -> None:
+    if not gate.admits(key, now=anyio.current_time()):
+        raise Held("the upstream asks us to wait", code="gate")
+
+
+async def _of_account(up: Upstreams, user: UserKey, target: Target, wanted: Documents) -> AccountDiff:
+    account = target.account
+    try:
+        async with asking(up.gates.accounts[account.id], user.vendor) as permit:
+            contact = await target.client.contact(wanted.subscriber.email, permit=permit)
+    except ConsumerError as error:
+        return AccountDiff(account=account.id, lists=account.lists, failed=error.code)
+    wanted = structs.replace(wanted, tags=target.client.wanted_tags(contact, wanted.tags))
+    return AccountDiff(account=account.id, lists=account.lists, changes=tuple(changes(contact, wanted, account.lists)))

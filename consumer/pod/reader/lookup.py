@@ -1,0 +1,173 @@
+"""The lookup of one reader: Sesamy and Make.as asked now, by id or by e-mail address; nothing is written."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Literal
+
+import anyio
+from msgspec import Struct, structs
+
+from ...core.answers.address import cleaned, same_address
+from ...core.answers.bounds import identifier
+from ...core.errors import ConsumerError
+from ...core.mapping.contact import Contact, changes
+from ...core.mapping.documents import Documents, Skip
+from ...core.model import UserKey
+from ...core.text import shown
+from ...resync.clients import Target, Upstreams
+from .answer import SESAMY, called
+from .compare import asking, fetched
+
+LIMIT_S: Final = 30.0
+"""A lookup that takes longer is given up."""
+_BUSY: Final = "Another reader is being looked up: try again in a moment"
+_SKIPPED: Final = {
+    "guest": "A guest: guests are put on no list; let the reader make an account at Sesamy",
+    "no-email": "Sesamy has no usable e-mail address of this user, so nothing can be written; let the reader enter one there",
+    "absent": "Unknown to Sesamy: is the id right, and is it this vendor's?",
+}
+_NAMES: Final = {"tag": "tags", "list": "lists"}
+_UNTOLD: Final = frozenset({"list"})
+
+
+Outcome = Literal["well", "differs", "kept-out", "failed"]
+_WEIGHTS: Final[Sequence[Outcome]] = ("well", "differs", "kept-out", "failed")
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """What a lookup came to: ids, names of fields, codes; no value of a person."""
+
+    vendor: str
+    user: str = ""
+    """The user's id; empty: an address that none of the lists knows."""
+    outcome: Literal["well", "differs", "kept-out", "skipped", "not-found", "failed", "busy"]
+    sentence: str
+
+
+class _OfAccount(Struct, frozen=True):
+    """What one account came to."""
+
+    outcome: Outcome
+    text: str
+
+
+class Lookup:
+    """
+    Looks readers up.
+
+    It promises: one lookup at a time, and a second is told so at once; no call before a gate that is shut, none without a
+    permit, and no more calls than a run of the user makes; what it gives and what it raises hold no address and no name.
+    """
+
+    def __init__(self, up: Upstreams, names: Mapping[str, str] | None = None) -> None:
+        """Take clients and gates, and by list the names for people."""
+        self._up, self._names, self._busy = up, names or {}, False
+
+    async def find(self, vendor: str, *, user: str = "", email: str = "") -> Found:
+        """Look a user of a known vendor up, by its id or by its address; at most 30 s."""
+        if self._busy:
+            return Found(vendor=vendor, user=user, outcome="busy", sentence=_BUSY)
+        self._busy = True
+        try:
+            with anyio.move_on_after(LIMIT_S):
+                return await (self._by_email(vendor, email) if email else self._by_id(UserKey(vendor, user)))
+        finally:
+            self._busy = False
+        return Found(vendor=vendor, user=user, outcome="failed", sentence=f"No answer within {LIMIT_S:.0f} s: try again later")
+
+    async def _by_email(self, vendor: str, email: str) -> Found:
+        address = cleaned(email)
+        if "@" not in address:
+            return Found(vendor=vendor, outcome="not-found", sentence="This is no e-mail address")
+        asked, failed = [], []
+        for account, target in self._up.vendors[vendor].targets.items():
+            try:
+                contact = await self._contact(vendor, target, address)
+            except ConsumerError as error:
+                failed.append(_not_asked(account, error))
+                continue
+            asked.append(account)
+            user = None if contact is None or contact.external_id is None else identifier(str(contact.external_id))
+            if user is not None:
+                found = await self._by_id(UserKey(vendor, user), address=address, known={account: contact})
+                return structs.replace(found, sentence=f"Account {account} knows the address as user {shown(user)}. {found.sentence}")
+        where = f"asked: {', '.join(map(called, asked))}" if asked else "no account could be asked"
+        text = f"No list's account knows a user with this address ({where}): ask with the user's id"
+        return Found(vendor=vendor, outcome="failed" if failed else "not-found", sentence="; ".join([text, *failed]))
+
+    async def _by_id(self, user: UserKey, *, address: str = "", known: Mapping[str, Contact | None] | None = None) -> Found:
+        try:
+            wanted = await fetched(self._up, user)
+        except ConsumerError as error:
+            return Found(vendor=user.vendor, user=user.user, outcome="failed", sentence=_not_asked(SESAMY, error))
+        if isinstance(wanted, Skip):
+            return Found(vendor=user.vendor, user=user.user, outcome="skipped", sentence=_SKIPPED[wanted.reason])
+        told: list[_OfAccount] = []
+        other = address and not same_address(address, wanted.subscriber.email)
+        for account, target in self._up.vendors[user.vendor].targets.items():
+            is_known = known is not None and account in known and not other
+            told.extend(
+                await self._of_account(user.vendor, target, wanted, known[account] if known and is_known else None, ask=not is_known)
+            )
+        texts = [*(["Sesamy has another address for it"] if other else []), *(one.text for one in told)]
+        outcome: Outcome = max((one.outcome for one in told), key=_WEIGHTS.index, default="well")
+        return Found(vendor=user.vendor, user=user.user, outcome=outcome, sentence="; ".join(texts))
+
+    async def _contact(self, vendor: str, target: Target, email: str) -> Contact | None:
+        async with asking(self._up.gates.accounts[target.account.id], vendor) as permit:
+            return await target.client.contact(email, permit=permit)
+
+    async def _of_account(
+        self, vendor: str, target: Target, wanted: Documents, contact: Contact | None, *, ask: bool
+    ) -> Sequence[_OfAccount]:
+        if ask:
+            try:
+                contact = await self._contact(vendor, target, wanted.subscriber.email)
+            except ConsumerError as error:
+                return [_OfAccount("failed", _not_asked(target.account.id, error))]
+        return [*self._compared(target, wanted, contact)]
+
+    def _compared(self, target: Target, wanted: Documents, contact: Contact | None) -> Iterator[_OfAccount]:
+        account = target.account
+        left = target.client.left(wanted.subscriber.email)
+        if contact is not None and contact.opted_out:
+            yield _OfAccount("kept-out", f"Not on {self._called(account.lists)}: {_why_left(contact)}")
+            left = frozenset(account.lists)
+        elif left:
+            yield _OfAccount("kept-out", f"Not on {self._called([one for one in account.lists if one in left])}: the address has left it")
+        rest = [one for one in account.lists if one not in left]
+        if contact is None:
+            if rest:
+                yield _OfAccount(
+                    "differs", f"Not on {self._called(rest)}: account {account.id} has no contact with the address; sync the user"
+                )
+            return
+        whole = structs.replace(wanted, tags=target.client.wanted_tags(contact, wanted.tags))
+        found = changes(contact, whole, rest)
+        missing = [one.wanted or "" for one in found if one.field == "list" and one.action == "add"]
+        fields = dict.fromkeys(_NAMES.get(one.field, one.field) for one in found if one.is_drift and one.field not in _UNTOLD)
+        if missing:
+            yield _OfAccount("differs", f"Not on {self._called(missing)}, though nothing keeps it off: sync the user")
+        if fields:
+            yield _OfAccount("differs", f"Account {account.id} differs from Sesamy: {', '.join(fields)}; sync the user")
+        elif rest and not missing:
+            yield _OfAccount("well", f"Written, all as Sesamy says: {self._called(rest)}")
+
+    def _called(self, lists: Sequence[str]) -> str:
+        return ", ".join(self._names.get(one, f"list {one}") for one in lists)
+
+
+def _why_left(contact: Contact) -> str:
+    """Return why mail is not wanted. Make.as tells no date of it."""
+    words = [one.strip().casefold() for one in (contact.email_status, contact.status, contact.email_status_) if isinstance(one, str)]
+    if any(one.startswith("bounce") for one in words):
+        return "mail to the address bounced"
+    return "the address opted out" if "unsubscribed" in words else "the address takes no mail"
+
+
+def _not_asked(upstream: str, error: ConsumerError) -> str:
+    who = called(upstream)
+    who = who[:1].upper() + who[1:]
+    if error.code == "gate":
+        return f"{who} is not asked, since its gate is shut: see the status, and ask again once it is open"
+    said = f'; it said "{error.said}"' if error.said else ""
+    return f"{who} could not be asked ({error.code}{said})"
