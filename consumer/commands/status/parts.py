@@ -1,20 +1,18 @@
 """What is drawn of some pods: the verdict first, then one pod, or several as one."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 from rich.text import Text
 
-from ...core.text import duration
 from ...pod.status.tables import Sheet, sheet
 from ...pod.status.told.all_pods import all_pods
-from ...pod.status.told.backlog import backlog
+from ...pod.status.told.backlog import backlog, in_words
 from ...pod.status.told.cells import Cell, Table
 from ...pod.status.told.merged import lists_of
 from ...pod.status.told.weigh import of
-from ...pod.status.told.words import clock, named
 from ...pod.status.tree import Status
 from ...pod.status.verdict import Level, Verdict
 from ..drawing import word
@@ -48,7 +46,7 @@ def parts(answers: Mapping[str, Status], silent: Sequence[str], *, is_ascii: boo
     points = tuple(_points(of(answers, silent, now=now)))
     if not answers:
         return Parts(points=points, lines=(), tables=())
-    extra, hour = _backlog(answers.values(), now=now), _hour(answers, is_ascii=is_ascii, width=width)
+    extra, hour = word(in_words(backlog(answers.values()), now=now)), _hour(answers, is_ascii=is_ascii, width=width)
     if len(answers) == 1:
         ((url, status),) = answers.items()
         shown = sheet(status, now=now)
@@ -85,24 +83,6 @@ def _header(url: str, shown: Sheet) -> Text:
     """Return one line of a pod among several: its address, its state, and where it stands."""
     said = "; ".join(one.text for one in shown.facts[:-2])
     return drawn(shown.state).append_text(word(f"  {url}  {said}  ({shown.foot})"))
-
-
-def _backlog(statuses: Iterable[Status], *, now: float) -> Text:
-    found = backlog(statuses)
-    behind = "events behind: not known" if found.behind is None else f"{named(found.behind, 'event')} behind"
-    unknown = f" ({named(found.unknown, 'partition')} not known)" if found.unknown and found.behind is not None else ""
-    if not found.to_do:
-        when = ""
-    elif found.left_s is not None and found.per_minute:
-        when = (
-            f": done in at most {duration(found.left_s)}, at {clock(now + found.left_s, now=now)}, "
-            f"at {found.per_minute:,.1f} resyncs a minute"
-        )
-    elif found.per_minute == 0:
-        when = ": never done at this rate, for nobody was resynced in the last minutes"
-    else:
-        when = ": until when is not known, for the rate is not"
-    return word(f"{behind}{unknown}, {named(found.dirty, 'dirty user')}{when}")
 
 
 def _hour(answers: Mapping[str, Status], *, is_ascii: bool, width: int | None) -> Table:

@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from ...core.text import age
+from .told.backlog import backlog, in_words
 from .told.cells import Cell, Column, Row, Table, Tone
 from .told.letters import HEADS as LETTERS
 from .told.letters import letter_rows
@@ -59,6 +60,8 @@ class Sheet(Struct, frozen=True, kw_only=True):
     """What is so and what to do: shown first."""
     facts: tuple[Cell, ...] = ()
     """Those of the lines that the verdict does not say better."""
+    backlog: str = ""
+    """How much is to be done, and when it will be."""
 
 
 def sheet(status: Status, *, now: float) -> Sheet:
@@ -68,6 +71,7 @@ def sheet(status: Status, *, now: float) -> Sheet:
         state=state if verdict.level == "fine" or state.tone != "good" else Cell(state.text),  # Green says that all is well.
         lines=tuple(lines_of(status, now=now)),
         facts=tuple(facts_of(status, now=now)),
+        backlog=in_words(backlog([status]), now=now),
         verdict=verdict,
         tables=(
             lists_table(status, now=now),

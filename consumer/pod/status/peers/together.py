@@ -5,6 +5,7 @@ from typing import Final
 
 from ..tables import Sheet, sheet
 from ..told.all_pods import all_pods
+from ..told.backlog import backlog, in_words
 from ..told.cells import Cell, Table, Tone
 from ..told.weigh import of
 from ..tree import Status
@@ -31,6 +32,7 @@ def together(answers: Answers) -> Sheet:
         state=Cell(f"all pods: {len(statuses)} of {len(answers)} answer", "bad" if silent or not answers else "good"),
         lines=(),
         facts=found.lines,
+        backlog=in_words(backlog(statuses.values()), now=now),
         tables=(Table(title="Pods", heads=_HEADS, rows=tuple(_rows(answers)), empty="none is known yet"), *found.tables),
         foot=", ".join(builds) or "no answer",
         verdict=of(statuses, silent, now=now),

@@ -5,8 +5,10 @@ from typing import Final
 
 from msgspec import Struct
 
+from ....core.text import duration
 from ..hour.shapes import LastHour
 from ..tree import Status
+from .words import clock, named
 
 _STEPS: Final = 10
 """So many of the last steps tell the rate."""
@@ -49,6 +51,22 @@ def backlog(statuses: Iterable[Status]) -> Backlog:
         to_do=dirty + sum(one.unread or 0 for one in partitions),
         per_minute=sum(known) if known and len(known) == len(rates) else None,
     )
+
+
+def in_words(found: Backlog, *, now: float) -> str:
+    """Return how much it is, and when it will be done at this rate; `now`: wall time (s)."""
+    behind = "events behind: not known" if found.behind is None else f"{named(found.behind, 'event')} behind"
+    unknown = f" ({named(found.unknown, 'partition')} not known)" if found.unknown and found.behind is not None else ""
+    if not found.to_do:
+        when = ""
+    elif found.left_s is not None and found.per_minute:
+        at = clock(now + found.left_s, now=now)
+        when = f": done in at most {duration(found.left_s)}, at {at}, at {found.per_minute:,.1f} resyncs a minute"
+    elif found.per_minute == 0:
+        when = ": never done at this rate, for nobody was resynced in the last minutes"
+    else:
+        when = ": until when is not known, for the rate is not"
+    return f"{behind}{unknown}, {named(found.dirty, 'dirty user')}{when}"
 
 
 def _rate(hour: LastHour | None) -> float | None:
