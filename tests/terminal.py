@@ -101,3 +101,10 @@ async def shown(*args: str, **environ: str) -> tuple[int, str]:
         return await terminal.ended(), terminal.shown
     finally:
         terminal.close()
+
+
+async def completed(words: str, **environ: str) -> tuple[list[str], str]:
+    """Return what a shell would offer behind `sesamy-makeas WORDS`, and what is said on stderr."""
+    asked = {"_SESAMY_MAKEAS_COMPLETE": "bash_complete", "COMP_WORDS": f"sesamy-makeas {words}", "COMP_CWORD": str(len(words.split(" ")))}
+    said = await piped(**asked, **environ)
+    return [line.partition(",")[2] for line in said.out.splitlines() if line], said.err

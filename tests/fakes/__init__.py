@@ -12,6 +12,8 @@ registers  a list's registers, whose rows a test gives
 rules      numbers of the schedule
 schedule   a schedule with short names for what is done to it
 service    a pod that finds no Kafka
+sides      Sesamy's and Make.as' side of a lookup
+states     the six states of a pod that people meet
 topic      a topic as it is read outside the group
 upstreams  clients of Sesamy and Make.as
 written    records of the dead-letter topic as they were written

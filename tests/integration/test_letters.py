@@ -15,6 +15,7 @@ from consumer.sandbox.publishers import Message, event, poison
 from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.integration.harness import PARTITIONS, Stage, staged, until
+from tests.terminal import completed
 
 FIRST, SECOND, THIRD = (place.account for place in PLACES)
 NUMBERS = "[workers]\nbackoff_s = 0.2\nbackoff_max_s = 1.0\nhold_s = 2.0\nmax_attempts = 3\n"
@@ -109,6 +110,10 @@ async def test_poison_is_shown_and_not_requeued(stage: Stage) -> None:
     letters = await listed(stage)
     assert sorted((one["source"], one["can_be_requeued"], one["user"]) for one in letters) == [("1:0", False, None), ("1:1", False, None)]
     assert "b'1:1'" in {one["key"] for one in await stage.letters(2)}
+    begun = letters[0]["place"].partition(":")[0]
+    places = {one["place"] for one in letters if one["place"].startswith(f"{begun}:")}
+    offered, complaints = await completed(f"dead-letters show --config {stage.config()} {begun}")
+    assert ({*offered}, complaints) == (places, "")
     shown = await stage.command("dead-letters", "show", letters[0]["place"])
     assert (shown.status, "no value" in shown.err) == (0, True), shown
     asked = await stage.command("dead-letters", "requeue", "--all", "--yes")

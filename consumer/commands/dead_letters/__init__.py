@@ -7,5 +7,6 @@ It tries nothing itself: the pods do, once a mark in the topic asks them to.
     selectors which letters are meant, and what can't be
     codes     the codes that a letter can have
     data      letters as JSON, and which say again what another says
+    places    the places of open letters, for a shell
     topic     the dead-letter topic, read to its end, and the marks written to it
 """

@@ -15,6 +15,7 @@ from ..console import OFFSET, as_json, config_option, confirm, examples, output_
 from ..drawing import Progress, show, table, word
 from . import topic
 from .data import as_data, repeated
+from .places import complete_places
 from .selectors import none_found, refuse_unknown, selection, selectors
 
 _COLUMNS = ("place", "state", "parked_at", "vendor", "user", "account", "code", "attempts", "source")
@@ -49,7 +50,7 @@ def list_(config: Path, output: str, *, all_states: bool, **said: Any) -> int:  
 @command.command("show", epilog=examples("dead-letters show 0:17", "dead-letters show 0:17 --output json"))
 @config_option
 @output_option
-@click.argument("place", type=OFFSET, metavar="P:N")
+@click.argument("place", type=OFFSET, metavar="P:N", shell_complete=complete_places)
 def show_(config: Path, output: str, place: Place) -> int:
     """Show all that is known of the letter at P:N in the dead-letter topic."""
     quiet_logs()
@@ -76,7 +77,7 @@ def show_(config: Path, output: str, place: Place) -> int:
 @click.option("--all", "everything", is_flag=True, help="All open letters.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--wait", "and_wait", is_flag=True, help="Stay until they are done or refused again; exit 1 where some were refused.")
-@click.argument("places", nargs=-1, type=OFFSET, metavar="[P:N...]")
+@click.argument("places", nargs=-1, type=OFFSET, metavar="[P:N...]", shell_complete=complete_places)
 def requeue(
     config: Path,
     output: str,
