@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "check": Row("check.command", "Say what is wrong with the settings, and (--online) with all that they name."),
     "dead-letters": Row("dead_letters.command", "Work with what was parked."),
     "diff": Row("diff", "Show what a resync of these users of VENDOR would change; exit 1 where something would. Nothing is written."),
-    "explain": Row("explain", "Say why USER of VENDOR is not synced yet, asked of the running pods."),
+    "explain": Row("explain", "Say why USER of VENDOR gets no newsletter, asked of the running pods."),
     "local": Row("local", "Run the whole thing on this machine, and check the end state."),
     "replay": Row("replay.command", "Resync every user seen in a range of the topic, beside the running pods."),
     "run": Row("run", "Consume, debounce and resync until stopped."),

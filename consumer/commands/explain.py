@@ -63,7 +63,11 @@ class Online(Struct, frozen=True, kw_only=True):
 @click.argument("vendor", shell_complete=VENDORS)
 @click.argument("user")
 def command(config: Path, output: str, vendor: str, user: str, *, online: bool, by_email: bool | None, **where: tuple[str, ...]) -> int:
-    """Say why USER of VENDOR gets no newsletter, asked of the running pods. With --online USER may be an e-mail address."""
+    """
+    Say why USER of VENDOR gets no newsletter, asked of the running pods.
+
+    With --online Sesamy and Make.as are asked, too, and USER may be an e-mail address.
+    """
     quiet_logs()
     check_users((user,))
     urls = pods.named(where["urls"], where["names"])
