@@ -13,7 +13,7 @@ from .told.letters import letter_rows
 from .told.lines import facts_of, lines_of, state_of
 from .told.weigh import of
 from .told.words import LATE_S, ago
-from .tree import CauseStatus, GateStatus, ListStatus, PartitionStatus, Status
+from .tree import CauseStatus, GateStatus, LetterCounts, ListStatus, PartitionStatus, Status
 from .verdict import Verdict
 
 __all__ = [
@@ -77,7 +77,7 @@ def sheet(status: Status, *, now: float) -> Sheet:
             lists_table(status, now=now),
             waits_table(status),
             gates_table((one.name, one) for one in status.upstreams),
-            _table("Letters", LETTERS, (tuple(map(Cell, row)) for row in letter_rows(status.dead_letters))),
+            letters_table(status.dead_letters),
             _ordered(
                 "Partitions",
                 _PARTITIONS,
@@ -100,6 +100,8 @@ _PARTITIONS: Final = ("partition#", "next#", "end#", "committed#", "lag#", "open
 _SPARE_OF_LISTS: Final = ("fresh after", "account", "last write", "vendor", "oldest pending", "users owed#")
 _SPARE_OF_GATES: Final = ("in use#", "share of limits#", "users due#", "next try in", "held#", "why")
 _SPARE_OF_PARTITIONS: Final = ("next#", "end#", "committed#", "open users#", "oldest open")
+_NEEDED: Final = LETTERS.index("need a person#")
+_SPARE_OF_LETTERS: Final = ("show them", "lists", "heal alone#", "try them again, once mended")
 _FAILURES: Final = ("upstream", "code", "times#", "last", "it said")
 _ANSWERS: Final = ("upstream", "operation", "fields", "times#")
 _FILTERS: Final = ("vendor", "of", "found", "well again", "makes good, once it is well")
@@ -148,6 +150,12 @@ def waits_table(status: Status) -> Table:
 def gates_table(gates: Iterable[tuple[str, GateStatus]]) -> Table:
     """Return gates, each with the name to show, those that are not open first."""
     return _ordered("Gates", _UPSTREAMS, (_gate(name, one) for name, one in gates), _SPARE_OF_GATES, "none in the settings")
+
+
+def letters_table(letters: LetterCounts) -> Table:
+    """Return the open letters by group, those that need a person first."""
+    rows = (Row(tuple(map(Cell, row)), *((1, "fine") if row[_NEEDED] == "0" else (0, "need a person"))) for row in letter_rows(letters))
+    return _ordered("Letters", LETTERS, rows, _SPARE_OF_LETTERS, "")
 
 
 def _n(number: int) -> Cell:
