@@ -68,7 +68,8 @@ def drawn(cell: Cell) -> Text:
 
 def _points(verdict: Verdict) -> Iterator[Text]:
     if not verdict.points:
-        yield word("fine: events are read, and every list is written or has nothing owed", _LEVELS["fine"])
+        scope = f", {verdict.scope}" if verdict.scope else ""
+        yield word(f"fine: events are read, and every list is written or has nothing owed{scope}", _LEVELS["fine"])
     for one in verdict.points:
         more = "; ".join(part for part in (one.cure, f"runbook: {one.runbook}" if one.runbook else "") if part)
         yield word(f"{one.level}: {one.text}", _LEVELS[one.level]).append_text(word(f" -> {more}" if more else ""))

@@ -28,6 +28,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """The worst of the points; without any: fine."""
     points: tuple[Point, ...] = ()
     """The worst first."""
+    scope: str = ""
+    """As far as it goes, where that is not everything: `for 2 of 12 partitions`."""
 
 
 _ORDER: Final[tuple[Level, ...]] = ("trouble", "unknown", "notice", "fine")

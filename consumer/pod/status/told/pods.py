@@ -10,6 +10,10 @@ from .words import named, since, some
 
 _STALLED_S: Final = 2400.0
 """A partition that one event has held for longer is shown as trouble; the alert's time."""
+_UNREAD: Final = 1000
+"""So many events that were not read are no moment's."""
+_OLD_S: Final = 60.0
+"""A status that is older is an answer about the past."""
 _BACKLOG: Final = "SesamyMakeasBuffersNearLimit"
 _STALLED: Final = "SesamyMakeasPartitionStalled"
 _NOT_READY: Final = "SesamyMakeasNotReady"
@@ -28,6 +32,8 @@ def points(status: Status, *, pod: str, now: float) -> Iterator[Point]:
     if not status.ready and not found:
         why = f": {', '.join(status.not_ready)}" if status.not_ready else ""
         found.append(Point(level="trouble", text=f"{pod} is not ready{why}", cure="ask its `/readyz`", runbook=_NOT_READY))
+    if status.at and now - status.at > _OLD_S:
+        found.append(Point(level="unknown", text=f"what {pod} says is {age(now - status.at)} old", cure="ask again", runbook=_NOT_READY))
     if status.dry_run:
         said = "writes nothing, and says in its log what it would write"
         found.append(Point(level="notice", text=f"{pod} is a dry run: it {said}", cure="run it without --dry-run to write"))
@@ -97,6 +103,14 @@ def _partitions(status: Status, pod: str, *, now: float) -> Iterator[Point]:
             runbook=_STALLED,
         )
     yield from _unknown(rows, pod)
+    unread = sum(one.unread or 0 for one in rows)
+    if unread > _UNREAD:
+        yield Point(
+            level="notice",
+            text=f"{named(unread, 'event')} not read yet by {pod}: what they ask for is not counted as owed",
+            cure="wait; if it does not get less, see `Partitions`",
+            runbook="SesamyMakeasNothingRead",
+        )
 
 
 def _paused(paused: Sequence[PartitionStatus], status: Status, pod: str) -> Iterator[Point]:
@@ -157,7 +171,7 @@ def _letters(status: Status, pod: str) -> Iterator[Point]:
             cure="run `check --online`: may it be read",
             runbook="SesamyMakeasLettersNotReadable",
         )
-    elif letters.open is None and status.state == "consuming":
+    elif letters.open is None and status.state == "consuming" and not status.dry_run:  # Which follows none.
         yield Point(
             level="unknown", text=f"how many letters are open is not known to {pod}", cure="wait until it has read the dead-letter topic"
         )
@@ -175,6 +189,21 @@ def shared(statuses: Sequence[Status]) -> Iterator[Point]:
             runbook="SesamyMakeasLettersLeft",
         )
     yield from _filters(statuses)
+    if unreadable := max((one.dead_letters.unreadable or 0 for one in statuses), default=0):
+        yield Point(
+            level="notice",
+            text=f"{named(unreadable, 'letter')} of records that can't be read: nobody was resynced for them",
+            cure="run `dead-letters list`, and ask Sesamy what was sent; retention takes them in the end",
+            runbook="SesamyMakeasPoison",
+        )
+    if answers := sum(one.count for status in statuses for one in status.unknown_answers):
+        yield Point(
+            level="notice",
+            text=f"{named(answers, 'answer')} of a shape that we don't know taken for done",
+            cure="look whether those users are on their lists: `diff` shows it",
+        )
+    if len({one.settings_fingerprint for one in statuses}) > 1:
+        yield Point(level="notice", text="the pods run with different settings", cure="wait for the roll-out, or start the older ones anew")
     if vendors := [*dict.fromkeys(one.vendor for status in statuses for one in status.unknown_vendors)]:
         yield Point(
             level="notice",

@@ -58,7 +58,8 @@ def points(statuses: Mapping[str, Status], *, now: float) -> Iterator[Point]:
     behind: set[tuple[str, str, str]] = set()
     for (name, cause), shut in _shut(statuses).items():
         stopped = [one for one in lists if name in (one.account, f"sesamy:{one.vendor}")]
-        behind.update(map(_key, stopped))
+        if _told(name, cause).level == "trouble" and len(shut) == len(statuses):  # Else a list that is late has another reason.
+            behind.update(map(_key, stopped))
         yield _stopped(name, cause, shut, stopped, of=len(lists), pods=len(statuses), now=now)
     yield from _left_out(lists, now=now)
     yield from _late([one for one in lists if one.door == "open" and _key(one) not in behind], of=len(lists), now=now)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec import structs
+
 from ..tree import Status
 from ..verdict import Point, Verdict, weighed
 from . import pods, upstreams
@@ -11,7 +13,10 @@ from .words import named, some
 
 def of(statuses: Mapping[str, Status], silent: Sequence[str] = (), *, now: float) -> Verdict:
     """Return the verdict of the pods that answered, by address, and of those that did not; `now`: wall time (s)."""
-    return weighed(_points(statuses, silent, now=now))
+    held = {part.partition for one in statuses.values() for part in one.partitions}
+    of_topic = max((one.group.topic_partitions for one in statuses.values()), default=0)
+    scope = f"for {len(held)} of {named(of_topic, 'partition')}: ask the other pods, too" if len(held) < of_topic else ""
+    return structs.replace(weighed(_points(statuses, silent, now=now)), scope=scope)
 
 
 def called(statuses: Mapping[str, Status]) -> dict[str, Status]:
