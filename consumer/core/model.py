@@ -158,6 +158,8 @@ class Result(Struct, frozen=True):
     """List -> code, of the account's lists that are owed the user where its others have all; none: it is about the whole account."""
     said: str = ""
     """What the remote said of it, for people."""
+    kept_off: tuple[str, ...] = ()
+    """Lists that the contact was put on no more, since it has left them."""
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -121,7 +121,7 @@ class Service:
     def _history(self) -> History:
         lists = {(account.vendor, account.id): account.lists for account in self.settings.accounts}
         users = self.backlog.schedule.users
-        history = History(lists, types=lambda user: users[user].type if user in users else "")
+        history = History(lists, types=lambda user: users[user].type if user in users else "", is_dry=self.up.dry_run)
         self.backlog.on_healed = history.healed
         return history
 

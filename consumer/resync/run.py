@@ -23,7 +23,6 @@ from .makeas import Limit, Permit, WriteOutcome
 from .tally import Tally, outcome_of
 from .waits import Waits
 
-_DONE: Final = Result(Verdict.DONE)
 _AGAIN_S: Final = 0.5
 """The second try within a run comes after a random part of this."""
 
@@ -207,4 +206,6 @@ async def write_lists(
         doors.leave(visit, now=anyio.current_time())
     owed = {one: HELD if one in held else written.refused[one] for one in lists if one in held or one in written.refused}
     code = next((code for code in owed.values() if code != HELD), HELD)
-    return written, Result(Verdict.REFUSED, code, lists=owed) if owed else _DONE
+    kept_off = tuple(one for one in lists if one not in {*written.taken, *written.refused, *written.left_out})
+    verdict = Verdict.REFUSED if owed else Verdict.DONE
+    return written, Result(verdict, code if owed else "", lists=owed, kept_off=kept_off)

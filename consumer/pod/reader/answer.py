@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
@@ -29,7 +30,7 @@ _SKIPPED: Final = {
     "no-email": ("Sesamy has no usable e-mail address of it", "let the reader enter an address at Sesamy"),
     "absent": ("Sesamy knew no such user", "see whether the id is right, and whether it is this vendor's"),
 }
-_ENDS: Final = frozenset({"written", "failed", "skipped", "cut-off"})
+_ENDS: Final = frozenset({"written", "kept-off", "would-write", "failed", "skipped", "cut-off"})
 State = Literal["well", "waits", "owed", "parked", "paused", "skipped", "unknown"]
 
 
@@ -94,6 +95,9 @@ class _Teller:
             return "parked", *_parked(letter)
         if self._one.state in {"waiting", "due", "running", "parking"}:
             return "waits", *self._waits(listed.account)
+        if (off := self._last_of("kept-off", listed.list)) > (self._last_of("written", listed.list)):
+            text = f"the address had left it when it was last looked at, {clock(off, now=self._now)}, and is not put back"
+            return "skipped", text, "let the reader join it again, in the profile or at Make.as"
         if (at := self._written_at(listed.list)) is not None:
             return "well", f"written {clock(at, now=self._now)}, and nothing is owed", ""
         if self._last is not None and self._last.what == "skipped":
@@ -110,7 +114,11 @@ class _Teller:
         return None
 
     def _written_at(self, list_id: str) -> float | None:
-        return next((entry.at for entry in reversed(self._one.history) if entry.what == "written" and list_id in entry.lists), None)
+        at = self._last_of("written", list_id)
+        return None if at == -inf else at
+
+    def _last_of(self, what: str, list_id: str) -> float:
+        return next((one.at for one in reversed(self._one.history) if one.what == what and list_id in one.lists), -inf)
 
     def _why_owed(self, owed: "OwedAccount") -> tuple[str, str]:
         """Return why something is still owed, and what to do."""
@@ -198,11 +206,15 @@ class _Teller:
         if last.what == "skipped":
             text, cure = _SKIPPED.get(last.code, (f"it was skipped ({last.code})", "ask with --online"))
             return f"Not written {clock(last.at, now=now)}: {text}; {cure}"
-        if last.what != "written":
+        if last.what == "would-write":
+            return f"This pod is a dry run and writes nothing: its log says what it would have written, {clock(last.at, now=now)}"
+        if last.what not in {"written", "kept-off"}:
             why = f" ({last.code})" if last.code else ""
             return f"The last run of {clock(last.at, now=now)} failed{why}, and nothing is owed on this pod any more: ask with --online"
-        written = [one for one in of_lists if one.written_at is not None]
-        return f"Written {clock(last.at, now=now)} to {len(written)} of {len(of_lists)} lists, and nothing is owed"
+        off = [one.name or f"list {one.list}" for one in of_lists if one.state == "skipped"]
+        written = [one for one in of_lists if one.written_at is not None and one.state != "skipped"]
+        kept = f"; not on {', '.join(off)}, for the address has left it, and is not put back" if off else ""
+        return f"Written {clock(last.at, now=now)} to {len(written)} of {len(of_lists)} lists, and nothing is owed{kept}"
 
 
 def told(entry: HistoryEntry, *, now: float) -> str:
@@ -212,6 +224,8 @@ def told(entry: HistoryEntry, *, now: float) -> str:
         "event": f"event {entry.code}",
         "began": "a run began",
         "written": f"written to{lists}",
+        "kept-off": f"kept off{lists}: the address has left",
+        "would-write": f"a dry run would have written to{lists}",
         "failed": f"failed at {called(entry.account)}{lists} ({entry.code or 'not tried'})",
         "skipped": f"skipped ({entry.code})",
         "cut-off": "the run was cut off",

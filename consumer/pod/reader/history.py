@@ -29,6 +29,7 @@ class History:
         *,
         types: Callable[[UserKey], str],
         users: int = USERS,
+        is_dry: bool = False,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """
@@ -38,9 +39,10 @@ class History:
             lists: by vendor and account.
             types: gives the type of the event for which a user runs; empty: not known.
             users: how many are kept.
+            is_dry: whether runs write nothing.
             wall_clock: seconds.
         """
-        self._lists, self._types, self._most, self._wall_clock = lists, types, users, wall_clock
+        self._lists, self._types, self._most, self._is_dry, self._wall_clock = lists, types, users, is_dry, wall_clock
         self.since = wall_clock()
         """Since when it is kept; wall time (s)."""
         self._users: dict[UserKey, list[HistoryEntry]] = {}
@@ -101,9 +103,15 @@ class History:
             yield HistoryEntry(at=at, what="skipped", code=sesamy.code)
         elif sesamy.verdict is not Verdict.DONE:
             yield HistoryEntry(at=at, what="failed", code=sesamy.code, account="sesamy")
-        written = [one for account, result in accounts.items() for one in served(self._lists.get((user.vendor, account), ()), result)]
-        if written:
-            yield HistoryEntry(at=at, what="written", lists=self._one_object(tuple(dict.fromkeys(written))))
+        had = [
+            (one, one in result.kept_off)
+            for account, result in accounts.items()
+            for one in served(self._lists.get((user.vendor, account), ()), result)
+        ]
+        if off := tuple(dict.fromkeys(one for one, is_off in had if is_off)):
+            yield HistoryEntry(at=at, what="kept-off", lists=self._one_object(off))
+        if written := tuple(dict.fromkeys(one for one, is_off in had if not is_off)):
+            yield HistoryEntry(at=at, what="would-write" if self._is_dry else "written", lists=self._one_object(written))
         for account, result in accounts.items():
             if result.verdict is not Verdict.DONE:
                 yield HistoryEntry(at=at, what="failed", code=result.code, account=account, lists=self._one_object(tuple(result.lists)))

@@ -26,6 +26,7 @@ from tests.unit.resync.test_makeas_consent import read
 A: Final = AccountId("1001")
 ACCOUNT: Final = Account(id=A, vendor="v", user_id="1001", api_key=Secret("text", "k"), lists=("11", "12"))
 DONE: Final = Result(Verdict.DONE)
+LEFT: Final = Result(Verdict.DONE, kept_off=("11", "12"))
 HELD: Final = Result(Verdict.REFUSED, "held", lists={"12": "held"})
 
 
@@ -97,7 +98,7 @@ async def test_who_has_left_is_owed_nothing_of_a_list_that_is_left_out() -> None
             await one.run(f"u{number}")
         result = await one.run("left")
 
-    assert (result, there.contacts[address("left")]["lists"], there.violations) == (DONE, [], [])
+    assert (result, there.contacts[address("left")]["lists"], there.violations) == (LEFT, [], [])
 
 
 async def test_a_process_that_parks_nobody_leaves_no_list_out() -> None:
@@ -131,7 +132,7 @@ async def test_a_paused_list_is_written_by_no_run_and_owed_by_each_and_its_sibli
         results = [await one.run(f"u{number}") for number in range(10)]
         left = await one.run("left")
 
-    assert (results, left) == ([HELD] * 10, DONE)
+    assert (results, left) == ([HELD] * 10, LEFT)
     assert [there.contacts[address(f"u{number}")]["lists"] for number in range(10)] == [["11"]] * 10
 
 

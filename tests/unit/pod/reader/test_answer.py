@@ -108,6 +108,16 @@ LETTER: Final = OpenLetterStatus(place="3:17", account="1001", heals=False, code
         (one(history=(was("written", lists=("1466", "2466")),)), {}, f"Written {AT} to 2 of 2 lists, and nothing is owed"),
         (one(history=(was("written", lists=("1466",)),)), {}, f"Written {AT} to 1 of 2 lists, and nothing is owed"),
         (
+            one(history=(was("kept-off", lists=("1466",)), was("written", lists=("2466",)))),
+            {},
+            f"Written {AT} to 1 of 2 lists, and nothing is owed; not on Morgenbrev, for the address has left it, and is not put back",
+        ),
+        (
+            one(history=(was("would-write", lists=("1466",)),)),
+            {},
+            f"This pod is a dry run and writes nothing: its log says what it would have written, {AT}",
+        ),
+        (
             one(history=(was("skipped", code="guest"),)),
             {},
             f"Not written {AT}: it is a guest, and guests are put on no list; let the reader make an account at Sesamy",

@@ -18,10 +18,10 @@ DONE: Final = Result(Verdict.DONE)
 class Memory:
     """A history, its clock, and the runs that it remembers."""
 
-    def __init__(self, users: int = 20_000) -> None:
+    def __init__(self, users: int = 20_000, *, is_dry: bool = False) -> None:
         self.now = 1000.0
         lists = {("v", A): ("1466", "1467"), ("v", B): ("2466",)}
-        self.kept = History(lists, types=lambda _: "contract.1#update", users=users, wall_clock=lambda: self.now)
+        self.kept = History(lists, types=lambda _: "contract.1#update", users=users, is_dry=is_dry, wall_clock=lambda: self.now)
 
     async def run(self, user: UserKey, sesamy: Result, accounts: Mapping[AccountId, Result], *, since_s: float = 990.0) -> None:
         async def run(_: Job) -> tuple[Result, Mapping[AccountId, Result]]:
@@ -56,6 +56,22 @@ async def test_a_list_that_refuses_is_not_among_the_written_ones() -> None:
     await memory.run(ANN, DONE, {A: Result(Verdict.REFUSED, "http-422", lists={"1467": "http-422"}), B: DONE})
 
     assert memory.of(ANN)[1:] == [("written", "", "", ("1466", "2466")), ("failed", "http-422", "1001", ("1467",))]
+
+
+@virtual
+async def test_a_list_that_the_address_has_left_is_kept_off_and_not_written() -> None:
+    memory = Memory()
+    await memory.run(ANN, DONE, {A: Result(Verdict.DONE, kept_off=("1467",)), B: Result(Verdict.DONE, kept_off=("2466",))})
+
+    assert memory.of(ANN)[1:] == [("kept-off", "", "", ("1467", "2466")), ("written", "", "", ("1466",))]
+
+
+@virtual
+async def test_what_a_dry_run_would_write_is_not_called_written() -> None:
+    memory = Memory(is_dry=True)
+    await memory.run(ANN, DONE, {A: DONE})
+
+    assert memory.of(ANN)[1:] == [("would-write", "", "", ("1466", "1467"))]
 
 
 @virtual
