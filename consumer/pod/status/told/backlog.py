@@ -25,6 +25,8 @@ class Backlog(Struct, frozen=True, kw_only=True):
     dirty: int
     to_do: int
     """At most so many resyncs: of dirty users, and of events that are not read yet."""
+    held: int
+    """Dirty users that wait for shut gates, and for nothing else."""
     per_minute: float | None
     """Resyncs a minute of late; None: not known."""
 
@@ -49,6 +51,7 @@ def backlog(statuses: Iterable[Status]) -> Backlog:
         unknown=sum(one.unread is None or one.lag is None for one in partitions),
         dirty=dirty,
         to_do=dirty + sum(one.unread or 0 for one in partitions),
+        held=sum(cause.users for one in statuses for cause in one.users.causes if cause.cause == "held"),
         per_minute=sum(known) if known and len(known) == len(rates) else None,
     )
 
@@ -59,6 +62,8 @@ def in_words(found: Backlog, *, now: float) -> str:
     unknown = f" ({named(found.unknown, 'partition')} not known)" if found.unknown and found.behind is not None else ""
     if not found.to_do:
         when = ""
+    elif found.held:
+        when = f": {found.held:,} of them wait for gates that are shut, so when it is done is not known"
     elif found.left_s is not None and found.per_minute:
         at = clock(now + found.left_s, now=now)
         when = f": done in at most {duration(found.left_s)}, at {at}, at {found.per_minute:,.1f} resyncs a minute"

@@ -3,9 +3,9 @@
 from msgspec import structs
 
 from consumer.pod.status.hour.shapes import LastHour
-from consumer.pod.status.told.backlog import backlog
-from consumer.pod.status.tree import UserCounts
-from tests.unit.pod.status.told.well import ROW, WELL, but
+from consumer.pod.status.told.backlog import backlog, in_words
+from consumer.pod.status.tree import CauseStatus, UserCounts
+from tests.unit.pod.status.told.well import NOW, ROW, WELL, but
 
 BEHIND = but(
     partitions=(structs.replace(ROW, position=50, end=110, committed=10), structs.replace(ROW, partition=1, end=-1)),
@@ -35,3 +35,10 @@ def test_at_no_rate_or_an_unknown_one_nothing_is_promised() -> None:
         assert backlog([structs.replace(BEHIND, last_hour=hour)]).left_s is None
     assert backlog([BEHIND, structs.replace(BEHIND, last_hour=None)]).per_minute is None
     assert backlog([WELL]).left_s == 0.0
+
+
+def test_behind_shut_gates_no_end_is_promised() -> None:
+    users = UserCounts(dirty=40, limit=100, causes=(CauseStatus(cause="held", users=30), CauseStatus(cause="ready", users=10)))
+    said = in_words(backlog([structs.replace(BEHIND, users=users)]), now=NOW)
+
+    assert said.endswith("40 dirty users: 30 of them wait for gates that are shut, so when it is done is not known")
