@@ -268,7 +268,9 @@ def _pause(settings: Settings, made: Gates, *, hold_s: float | None, now: float)
     for vendor in settings.vendors:
         if vendor.paused:
             made.vendors[vendor.id].stop(PAUSED, now=now, hold_s=hold_s)
+    used = set[AccountId]()
     for account in settings.accounts:
         made.lists.pause(account.id, account.paused, now=now)
-        if account.paused.issuperset(account.lists):
-            made.accounts[account.id].stop(PAUSED, now=now, hold_s=hold_s)
+        used.update([account.id] if set(account.lists) - account.paused else [])
+    for name in made.accounts.keys() - used:  # Else another vendor writes with the same credential: the lists alone are left out.
+        made.accounts[name].stop(PAUSED, now=now, hold_s=hold_s)

@@ -42,7 +42,7 @@ class WriteOutcome(Struct, frozen=True):
     consent_kept: bool
     """It kept a contact out of the lists that it has left."""
     refused: Mapping[str, str] = {}
-    """List id -> code of each list that refused a contact which another list took."""
+    """List id -> code of each list that refused a contact which another list took, or was left out of."""
     taken: tuple[str, ...] = ()
     """The lists that took it."""
     left_out: tuple[str, ...] = ()
@@ -185,7 +185,8 @@ class MakeAs(MakeReader):
 
         Raises:
             Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
-                refuses is raised only where no list takes the contact. `left-no-id`, of a contact that left and can't be updated by an id.
+                refuses is raised only where no list takes the contact, and none that it belongs on is left out. `left-no-id`, of a
+                contact that left and can't be updated by an id.
             Held: from `permit` and `limit_s`; `paused`, where all lists are; `register`, where it is not known yet which contacts left a
                 list; `no-list`, where an unknown contact is to be put on none.
         """
@@ -200,6 +201,8 @@ class MakeAs(MakeReader):
             await self._bulk("products", _PRODUCTS_PATH, msgspec.to_builtins(documents.products), permit, limit_s)
 
         await together(write_contact, write_products)
+        if written.refused and not written.taken:
+            return written  # The contact may not be there.
         rows = [{_SUBSCRIBER_KEY: documents.subscriber.email, **fields(one)} for one in documents.subscriptions]
         await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
         return written
@@ -223,9 +226,14 @@ class MakeAs(MakeReader):
             self._believe(await self._exchange(op, method, path, query=query, json=body, limit_s=limit_s), op)
 
         sent = tuple(one for one in choice.lists if one in lists)
-        errors = await _each_alone(put, sent)
-        refused = {one: error.code for one, error in errors.items()}
         left_out = tuple(one for one in choice.lists if one not in lists)
+        try:
+            errors = await _each_alone(put, sent)
+        except ConsumerError as error:
+            if not sent or not left_out or not _is_of_lists(error):
+                raise
+            errors = dict.fromkeys(sent, error)  # Those that were left out have refused nobody, and are owed by themselves.
+        refused = {one: error.code for one, error in errors.items()}
         return WriteOutcome(choice.left, refused, tuple(one for one in sent if one not in refused), left_out, errors)
 
     async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:

@@ -1,6 +1,6 @@
 """One run: fetches a user, maps it, writes it to every account, and says what is still owed."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import nullcontext
 from typing import Final
 
@@ -12,7 +12,7 @@ from ..core.gates.gate import Gate
 from ..core.gates.gates import SESAMY_CALLS, Gates
 from ..core.gates.list_doors import ListDoors
 from ..core.mapping.documents import Documents, Skip, documents, is_guest_id, is_long
-from ..core.model import PAUSED, AccountId, Job, Result, UserKey, Verdict
+from ..core.model import AccountId, Job, Result, UserKey, Verdict
 from ..core.users.debts import HELD
 from ..telemetry.fences import BUG, fenced
 from ..telemetry.metrics import CUT_OFF, Metrics
@@ -144,12 +144,24 @@ class Resync:
                 if isinstance(error, Denied | Forbidden) and gate.refuses_key:
                     target.account.api_key.expire()
             else:
-                gate.succeeded(user, now=anyio.current_time())
-                for refused in written.errors.values():
-                    self.tally.failed(account, refused)
-                if written.consent_kept:
-                    self._metrics.consent_kept.labels(account=account).inc()
+                if results[account].tried:
+                    results[account] = self._judged(target, gate, user, written, results[account])
             return
+
+    def _judged(self, target: Target, gate: Gate, user: UserKey, written: WriteOutcome, result: Result) -> Result:
+        """Tell the gate what came of a write; return what it means for the user: `result`, unless the account is at fault."""
+        if written.consent_kept:
+            self._metrics.consent_kept.labels(account=target.account.id).inc()
+        if _is_of_the_account(written, paused=target.account.paused):
+            error = next(iter(written.errors.values()))
+            failed = self._failed(target.account.id, gate, user, error)
+            if isinstance(error, Forbidden) and gate.refuses_key:
+                target.account.api_key.expire()
+            return failed if failed.verdict is Verdict.HELD else result
+        gate.succeeded(user, now=anyio.current_time())
+        for refused in written.errors.values():
+            self.tally.failed(target.account.id, refused)
+        return result
 
     def _is_worth_another(self, error: ConsumerError, gate: Gate) -> bool:
         asks_to_wait = isinstance(error, Retryable) and (error.retry_after_s is not None or error.delay_s is not None)
@@ -170,6 +182,13 @@ class Resync:
             return Result(Verdict.HELD, error.code, said=error.said)
         delay_s = (error.delay_s or 0.0) if isinstance(error, Retryable) else 0.0
         return Result(Verdict.REFUSED if isinstance(error, Refused) else Verdict.RETRY, error.code, delay_s=delay_s, said=error.said)
+
+
+def _is_of_the_account(written: WriteOutcome, *, paused: Collection[str]) -> bool:
+    """Say whether the gate is to judge that no list took a user; beside a paused list a refusal is the list's, a 403 may be the key's."""
+    if written.taken or not written.errors:
+        return False
+    return not paused or any(isinstance(error, Forbidden) for error in written.errors.values())
 
 
 def _untold(_outcome: str) -> None:
@@ -198,10 +217,11 @@ async def write_lists(
     lists = target.account.lists
     visit = doors.enter(user, target.account.id, lists, now=anyio.current_time())
     if not visit.lists:
-        raise Held("all lists of the account are paused", code=PAUSED)
+        return WriteOutcome(consent_kept=False), Result(Verdict.REFUSED, HELD, tried=False, lists=dict.fromkeys(lists, HELD))
     try:
         written = await target.client.write(documents, permit=permit, limit_s=limit_s, lists=visit.lists)
-        held = {*written.left_out, *doors.learn(visit, taken=written.taken, refused=written.refused, now=anyio.current_time())}
+        refused = {} if _is_of_the_account(written, paused=target.account.paused) else written.refused
+        held = {*written.left_out, *doors.learn(visit, taken=written.taken, refused=refused, now=anyio.current_time())}
     finally:
         doors.leave(visit, now=anyio.current_time())
     owed = {one: HELD if one in held else written.refused[one] for one in lists if one in held or one in written.refused}

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
@@ -229,14 +229,10 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
                 sets.setdefault((vendor.id, one.user_id, one.api_key), []).append(one)
         # A list is the credential's: whichever vendor pauses it, nobody writes to it.
         paused = {(one.user_id, one.api_key, one.list_id) for of in sets.values() for one in of if one.paused}
-        idle = {at: all((*at[1:], one.list_id) in paused for one in of) for at, of in sets.items()}
-        # What is paused whole must not shut the gate of a vendor that uses the same credential: it has a gate, and so an id, of its own.
-        busy = {at[1:] for at in sets if not idle[at]}
-        names = {at: (*at[1:], idle[at] and at[1:] in busy) for at in sets}
-        ids = _account_ids(sorted(names.values(), key=lambda name: name[2]))
+        ids = _account_ids((user_id, key) for _, user_id, key in sets)
         return tuple(
             Account(
-                id=ids[names[vendor, user_id, key]],
+                id=ids[user_id, key],
                 vendor=vendor,
                 user_id=user_id,
                 api_key=key,
@@ -269,9 +265,9 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _account_ids(credentials: list[tuple[str, Secret, bool]]) -> dict[tuple[str, Secret, bool], AccountId]:
-    """Name each credential by Make's user id, numbered where one has several keys, or (True) is paused for some vendors only."""
-    ids: dict[tuple[str, Secret, bool], AccountId] = {}
+def _account_ids(credentials: Iterable[tuple[str, Secret]]) -> dict[tuple[str, Secret], AccountId]:
+    """Name each credential by Make's user id, numbered where one has several keys: nothing else may tell two apart, consent is by it."""
+    ids: dict[tuple[str, Secret], AccountId] = {}
     for credential in credentials:
         user_id = credential[0]
         if credential in ids:

@@ -7,7 +7,9 @@ import anyio
 import pytest
 import pytest_asyncio
 
+from consumer.pod.status.tree import Status
 from consumer.sandbox.brokers.broker import Broker
+from consumer.sandbox.publishers import event
 from consumer.sandbox.town import PLACES, town
 from tests.integration.harness import Pod, Stage, staged
 
@@ -58,3 +60,34 @@ async def test_a_paused_list_has_nothing_and_all_of_it_once_the_pause_is_gone(st
     pause(pod, *lists, on=False)
     await pod.start()
     await stage.agree()
+
+
+async def test_what_is_owed_to_a_paused_list_heals_though_its_sibling_refused_meanwhile(stage: Stage) -> None:
+    """The sibling's refusals have letters of their own, which an operator asks for; the paused list's need nobody."""
+    account, vendor = stage.town.account(PLACES[0]), PLACES[0].vendor
+    pod = stage.pod(more=NUMBERS)
+    pause(pod, "1467", on=True)
+    await pod.start()
+    await stage.touch_all()
+    await stage.agree(accounts=OTHERS)
+    await stage.idle(pod)
+    account.refuses["1466"] = 422
+    await stage.send(event(vendor, one, "contract.1#update") for one in stage.town.writable(vendor)[:3])
+    with anyio.fail_after(30):
+        while ((await told(pod)).dead_letters.need_person or 0) < 3:
+            await anyio.sleep(0.2)
+    await stage.idle(pod)
+    shown = {one.name: one.state for one in (await told(pod)).upstreams}
+    assert shown[PLACES[0].account] == "open"
+    assert await pod.stop() == 0
+
+    account.refuses.clear()
+    pause(pod, "1467", on=False)
+    await pod.start()
+    await stage.agree()
+
+
+async def told(pod: Pod) -> Status:
+    status = await pod.status()
+    assert status is not None
+    return status

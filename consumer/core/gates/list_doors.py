@@ -30,7 +30,9 @@ class Visit(Struct, frozen=True):
     user: UserKey
     number: int
     lists: tuple[str, ...]
-    """Where the user may be put."""
+    """Where the user may be put; none: all are left out."""
+    spares_paused: bool = False
+    """Whether others of the account's lists are paused."""
 
 
 class _Door(Struct):
@@ -67,7 +69,8 @@ class ListDoors:
     It promises: a list that refuses five different users in a row while another of its account takes them is left out; one
     user at a time then probes it, after 5 s and then doubling to 60 s, and it is open once it takes one that came after it had shut;
     an account's only list is never left out, nor are all of them: that is about the account, whose gate decides. What is paused is
-    never written, nor probed, whatever becomes of the others, and counts as none of the account's lists.
+    never written, nor probed, whatever becomes of the others. Beside a paused list all others may be left out, too, for what they
+    refuse: the paused one might have taken it.
     """
 
     def __init__(self, *, heals: bool = True) -> None:
@@ -88,8 +91,15 @@ class ListDoors:
         """Say whether all that are named are paused; none named: they are not."""
         return bool(lists) and all((account, one) in self._paused for one in lists)
 
-    def door(self, account: AccountId, lists: Sequence[str], *, now: float) -> Door:
-        """Say whether a user that is owed to some lists of an account may be tried: as the most open of them says; none named: yes."""
+    def door(self, account: AccountId, lists: Sequence[str], *, now: float, of: Sequence[str] = ()) -> Door:
+        """
+        Say whether a user that is owed to some lists of an account may be tried: as the most open of them says.
+
+        Args:
+            lists: none named: all are owed, and the user may be tried unless some are paused and all others left out.
+            of: all lists of the account.
+        """
+        lists = lists or (of if any((account, one) in self._paused for one in of) else ())
         doors = {self._at(account, one, now) for one in lists}
         return next((door for door in (Door.OPEN, Door.PROBE) if door in doors), Door.SHUT) if doors else Door.OPEN
 
@@ -118,28 +128,31 @@ class ListDoors:
     def enter(self, user: UserKey, account: AccountId, lists: Sequence[str], *, now: float) -> Visit:
         """Let `user` be written to the lists that are not left out; where one wants a probe, the user is it. `leave` ends it."""
         self._begun += 1
+        of_all = len(lists)
         lists = [one for one in lists if (account, one) not in self._paused]
+        spares_paused = len(lists) < of_all
         doors = {one: self._at(account, one, now) for one in lists}
-        if Door.OPEN in doors.values():
+        if Door.OPEN in doors.values() or spares_paused:
             lists = [one for one, door in doors.items() if door is not Door.SHUT]
         for one, door in doors.items():
             if door is Door.PROBE:
                 self._doors[account, one].probe = self._begun
-        return Visit(account, user, self._begun, tuple(lists))
+        return Visit(account, user, self._begun, tuple(lists), spares_paused)
 
     def learn(self, visit: Visit, *, taken: Sequence[str], refused: Mapping[str, str], now: float) -> tuple[str, ...]:
         """
         Note what came of a write; return the lists whose refusal says nothing of the user.
 
         Args:
-            refused: list -> code; where no other has taken the user it means nothing.
+            refused: list -> code; where no other has taken the user it means nothing, unless others are paused.
         """
         for one in taken:
             door = self._doors.setdefault((visit.account, one), _Door())
             door.is_proven = True
             if door.shut_at == inf or visit.number > door.began:
                 door.open()
-        return tuple(one for one, code in refused.items() if taken and self._refused(visit, one, code, now))
+        is_told = bool(taken) or visit.spares_paused
+        return tuple(one for one, code in refused.items() if is_told and self._refused(visit, one, code, now))
 
     def leave(self, visit: Visit, *, now: float) -> None:
         """End a visit; a probe that leaves without a verdict makes room for the next."""

@@ -56,6 +56,7 @@ class Healing:
         self._schedule, self._gates = schedule, gates
         self._named = lru_cache(1024)(lambda vendor, account, lists: account_of(accounts.get(vendor, ()), account, lists))
         self._some_lists = lru_cache(1024)(lambda vendor, account, lists: _some_of(accounts[vendor], account, lists))
+        self._lists = {(vendor, one.id): one.lists for vendor, of in accounts.items() for one in of}
         self.book = Letterbook()
         self.unknown_accounts = 0
         """Letters asked for, of a vendor or account that the settings don't know."""
@@ -186,14 +187,15 @@ class Healing:
         vendor, account, lists = upstream
         doors = [self._gates.vendor(vendor, now=now)]
         if account != SESAMY:
-            doors += [self._gates.account(account, now=now), self._gates.lists.door(account, lists, now=now)]
-        if Door.SHUT in doors:
-            return 0
-        return (1 if Door.PROBE in doors else _AT_ONCE) - self._taken_of[upstream]
+            doors.append(self._gates.account(account, now=now))
+            doors.append(self._gates.lists.door(account, lists, now=now, of=self._lists[vendor, account]))
+        return 0 if Door.SHUT in doors else (1 if Door.PROBE in doors else _AT_ONCE) - self._taken_of[upstream]
 
     def _may_end(self, place: Place, now: float) -> bool:
         """Say whether one of the accounts that are still owed lets a user in."""
-        return any(self._gates.account(account, now=now) is not Door.SHUT for account in self._left(place))
+        vendor = self.book[place].user.vendor
+        open_ones = (one for one in self._left(place) if self._gates.account(one, now=now) is not Door.SHUT)
+        return any(self._gates.lists.door(one, (), now=now, of=self._lists[vendor, one]) is not Door.SHUT for one in open_ones)
 
     def _reopened(self, place: Place) -> Reopened:
         letter = self.book[place]

@@ -231,8 +231,9 @@ def test_the_lists_of_one_vendor_do_not_stop_another_that_uses_the_same_credenti
     v, w = TWO.vendors
     settings = structs.replace(TWO, vendors=(_pausing(v, "7", "8"), w))
 
-    assert [(one.vendor, one.id) for one in settings.accounts] == [("v", "1-2"), ("v", "2"), ("w", "1")]
-    assert _shut(settings) == ["1-2 paused"]
+    assert [(one.vendor, one.id) for one in settings.accounts] == [("v", "1"), ("v", "2"), ("w", "1")]
+    assert _shut(settings) == []
+    assert gates(settings, now=0.0).is_paused("v", A, ["7", "8"], now=1.0)
 
 
 @pytest.mark.parametrize(("heals", "hold_s"), [(True, 100.0), (False, 0.0)])

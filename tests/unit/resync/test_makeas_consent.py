@@ -6,6 +6,7 @@ from typing import Literal
 
 import anyio
 import pytest
+from msgspec import structs
 
 from consumer.commands.check.online import _consent
 from consumer.core.errors import Held, Refused
@@ -217,3 +218,24 @@ async def test_twenty_contacts_without_a_status_are_counted_for_the_status_page(
 
     assert consent is not None
     assert (consent.without_status, there.violations) == (20, [])
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+async def test_who_left_a_list_is_known_to_whoever_shares_the_credential_though_that_list_is_paused(is_paused: bool) -> None:
+    made = stand_in.MakeAs()
+    there = made.add_account("1001", key="k", lists={"1", "2"})
+    there.contact(BO, lists=["1"], email_status="unsubscribed", tags=[])
+    there.reads = Reads(hides_left=True)
+    async with serving(made.app()) as url:
+        base = settings(url)
+        (vendor,) = base.vendors
+        of = [structs.replace(row, paused=is_paused and row.list_id == "1") for row in vendor.makeas]
+        shared = tuple(structs.replace(vendor, id=name, makeas=(row,)) for name, row in zip("vw", of, strict=True))
+        base = structs.replace(base, vendors=shared)
+        async with upstreams(base, Metrics(base)) as up:
+            await read(up)
+            client = up.vendors["w"].targets[A].client
+            assert isinstance(client, MakeAs)
+            assert await write(client, BO)
+
+    assert (lists_of(there), there.violations, made.calls["1001", "upsert"]) == ({"Bo": ["1"]}, [], 0)

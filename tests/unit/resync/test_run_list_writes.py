@@ -8,6 +8,7 @@ import anyio
 import pytest
 from msgspec import structs
 
+from consumer.core.errors import Refused
 from consumer.core.gates.gates import Gates
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.clients import Target, Vendor, gates, upstreams
@@ -134,6 +135,67 @@ async def test_a_paused_list_is_written_by_no_run_and_owed_by_each_and_its_sibli
 
     assert (results, left) == ([HELD] * 10, LEFT)
     assert [there.contacts[address(f"u{number}")]["lists"] for number in range(10)] == [["11"]] * 10
+
+
+@pytest.mark.parametrize("status", [404, 422])
+async def test_what_the_only_list_refuses_beside_a_paused_one_is_that_lists_and_leaves_it_out_not_the_account(status: int) -> None:
+    """Each list has a letter of its own: what is owed to the paused one heals, whatever becomes of the other."""
+    made = stand_in.MakeAs()
+    there = made.add_account("1001", key="k", lists={"11", "12"})
+    there.refuses["11"] = status
+    async with desk(made, paused=["12"]) as one:
+        results = [await one.run(f"u{number}") for number in range(10)]
+        gate, door = one.gate, one.gates.lists.state(A, "11", now=anyio.current_time())
+
+    code = f"http-{status}"
+    assert results[:4] == [Result(Verdict.REFUSED, code, lists={"11": code, "12": "held"})] * 4
+    assert [(result.verdict, result.code, result.lists) for result in results[4:]] == [
+        (Verdict.REFUSED, "held", {"11": "held", "12": "held"})
+    ] * 6
+    assert (gate, door.door, door.code, there.contacts) == ("open", "left-out", code, {})
+    assert [(failure.code, failure.count) for failure in one.resync.tally.failures.values()] == [(code, 5)]
+
+
+async def test_a_403_of_the_only_list_beside_a_paused_one_may_be_the_keys_and_is_for_the_gate_to_judge() -> None:
+    made = stand_in.MakeAs()
+    made.add_account("1001", key="k", lists={"11", "12"}).refuses["11"] = 403
+    async with desk(made, paused=["12"]) as one:
+        results = [await one.run(f"u{number}") for number in range(10)]
+        gate = one.gate
+
+    assert (gate, results[-1]) == ("closed", Result(Verdict.HELD, "gate", tried=False))
+
+
+@virtual
+async def test_a_list_that_was_left_out_beside_a_paused_one_is_written_once_it_takes_a_probe() -> None:
+    make = Make(*ACCOUNT.lists)
+    one = table(make, structs.replace(ACCOUNT, paused=frozenset({"12"})))
+    one.gates.lists.pause(A, ["12"], now=0.0)
+    make.refuses["11"] = "http-404"
+    for number in range(5):
+        await one.run(f"u{number}")
+    await anyio.sleep(1)
+    assert (await one.run("early")).lists == {"11": "held", "12": "held"}
+    make.refuses.clear()
+    await anyio.sleep(5)
+
+    assert await one.run("probe") == await one.run("next") == HELD
+    assert make.asked == [("11",)] * 7
+
+
+@virtual
+async def test_nothing_is_asked_for_whose_lists_are_all_paused_and_that_proves_nothing_of_the_account() -> None:
+    """Another vendor uses the credential: its gate opens by its own users alone."""
+    make = Make(*ACCOUNT.lists)
+    one = table(make, structs.replace(ACCOUNT, paused=frozenset(ACCOUNT.lists)))
+    one.gates.lists.pause(A, ACCOUNT.lists, now=0.0)
+    for number in range(5):
+        one.gates.accounts[A].failed(UserKey("w", str(number)), Refused("no", code="http-422"), now=anyio.current_time())
+    before = one.gate
+    result = await one.run("ann")
+
+    assert result == Result(Verdict.REFUSED, "held", tried=False, lists={"11": "held", "12": "held"})
+    assert (make.asked, before, one.gate) == ([], "closed", "closed")
 
 
 # ---- On a virtual clock ----

@@ -66,13 +66,13 @@ def test_a_list_has_a_name_and_may_be_paused(tmp_path: Path) -> None:
 
 
 def test_a_list_that_one_vendor_pauses_is_paused_for_whoever_writes_to_it_with_the_same_credential(tmp_path: Path) -> None:
-    """Whose lists there are all paused has an account of its own, so that the gate of the other stays open."""
+    """And the account is the credential's, paused or not: what is known of who left is by it."""
     row = "{{ userId = '1', apiKey = 'k', listId = '{}'{} }}".format
     a = with_vendor(f"[{row('7', ', paused = true')}, {row('8', '')}]", vendor="a")
     settings = read(tmp_path, with_vendor(row("7", ""), vendor="b") + a)
 
     assert [(one.vendor, one.id, one.lists, sorted(one.paused)) for one in settings.accounts] == [
-        ("b", "1-2", ("7",), ["7"]),
+        ("b", "1", ("7",), ["7"]),
         ("a", "1", ("7", "8"), ["7"]),
     ]
 

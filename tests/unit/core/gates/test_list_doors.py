@@ -197,13 +197,18 @@ def test_a_paused_list_is_never_written_nor_probed_whatever_becomes_of_its_sibli
 
 
 @pytest.mark.parametrize("heals", [True, False])
-def test_where_all_that_is_not_paused_refuses_it_is_written_still_and_the_paused_one_is_not(heals: bool) -> None:
-    """Never are all left out: but what is paused is none of them."""
+def test_beside_paused_lists_what_refuses_every_user_is_left_out_but_for_probes_where_that_heals(heals: bool) -> None:
+    """Nothing is sent to what is paused, nor is the account at fault: the next probe shows when the other is good."""
     bench = Bench(heals=heals)
-    bench.shut() if heals else None
     bench.doors.pause(A, ["11", "13"], now=0.0)
+    for number in range(5):
+        visit = bench.enter(number, now=0.0)
+        assert visit.lists == ("12",)
+        bench.doors.learn(visit, taken=[], refused={"12": "http-422"}, now=0.0)
 
-    assert bench.enter(9, now=1.0).lists == ("12",)
+    assert bench.enter(9, now=1.0).lists == (() if heals else ("12",))
+    assert bench.doors.door(A, [], now=1.0, of=["11", "12", "13"]) is (Door.SHUT if heals else Door.OPEN)
+    assert bench.enter(9, now=5.0).lists == ("12",)
 
 
 def test_what_is_named_is_paused_only_where_all_of_it_is() -> None:

@@ -239,6 +239,31 @@ def test_what_is_owed_to_some_lists_waits_for_those_alone() -> None:
     assert sorted((one.accounts, one.lists) for one in pod.waiting()) == [((A,), ()), ((A,), ()), ((A,), ("11",)), ((A, B), ())]
 
 
+def test_no_letter_is_tried_whose_lists_are_all_paused_though_the_account_is_open_for_another_vendor() -> None:
+    """Else it would be resynced in a circle, each time for a letter more."""
+    pod = Pod(accounts=TWO_LISTS)
+    pod.doors.lists.pause(A, ["10", "11"], now=0.0)
+    pod.letter(0, makeas_lists="10,11")
+    pod.letter(1)
+    pod.letter(2, account=None)
+    assert pod.offered(now=1.0) == [user(2)]
+
+    alone = Pod(accounts={"v1": TWO_LISTS["v1"][:1]})
+    alone.doors.lists.pause(A, ["10", "11"], now=0.0)
+    alone.letter(account=None)
+    assert alone.offered(now=1.0) == []
+
+
+def test_a_letter_about_all_lists_waits_where_some_are_paused_and_the_others_left_out() -> None:
+    pod = Pod(accounts=TWO_LISTS)
+    pod.hears("11", taken=["10"], times=5)
+    pod.doors.lists.pause(A, ["10"], now=0.0)
+    pod.letter(0, makeas_lists="10,11")
+    pod.letter(1)
+    assert pod.offered(now=4.9) == []
+    assert pod.offered(now=5.0) == [user(0)]
+
+
 # ---- Done ----
 
 
