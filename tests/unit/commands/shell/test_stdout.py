@@ -70,9 +70,7 @@ def test_a_view_ends_with_its_reader_quietly(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     words = [sys.executable, "-W", "error", "-c", _script("status", 1)]
-    done = subprocess.run(
-        words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=_environment(), timeout=50, check=False
-    )
+    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=_environment(), timeout=50, check=False)
     os.close(write)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -83,9 +81,7 @@ def test_a_reader_that_went_away_leaves_the_status_alone(status: int, tmp_path: 
     read, write = os.pipe()
     os.close(read)
     words = [sys.executable, "-W", "error", "-c", _script("diff", status)]
-    done = subprocess.run(
-        words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=_environment(), timeout=50, check=False
-    )
+    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=_environment(), timeout=50, check=False)
     os.close(write)
 
     assert (done.returncode, done.stderr) == (status, "done\n")
@@ -104,9 +100,7 @@ def test_a_reader_that_went_away_leaves_the_status_of_wrong_settings_alone(tmp_p
     read, write = os.pipe()
     os.close(read)
     words = command("check", "--config", "bad.toml")
-    done = subprocess.run(
-        words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=_environment(), timeout=50, check=False
-    )
+    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=_environment(), timeout=50, check=False)
     os.close(write)
 
     assert (done.returncode, "our bug" in done.stderr) == (78, False)
