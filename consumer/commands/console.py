@@ -1,12 +1,14 @@
 """What commands share: options, settings, questions, and data as JSON."""
 
 import logging
+import math
 import os
 import re
 import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -67,6 +69,17 @@ class _Parsed(click.ParamType[Any]):
             return self._parse(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range; click's own lets `nan` through any, and `inf` through one that is open."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's
+        """Return the number; click.BadParameter (64) where it is none, or outside."""
+        with suppress(ValueError):
+            if not math.isfinite(float(value)):
+                self.fail(f"{printable(str(value))} is not a finite number", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def _time_ms(text: str) -> int:

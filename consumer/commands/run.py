@@ -12,7 +12,7 @@ from ..settings.naming import clearer, names_of
 from ..telemetry import metrics as telemetry
 from ..telemetry.logs import log
 from .check.offline import advice
-from .console import config_option, examples, run_async, settings_of
+from .console import FiniteRange, config_option, examples, run_async, settings_of
 from .terminal import has_colours
 
 _log: Final = log(__name__)
@@ -25,7 +25,7 @@ _DRY_SHARE: Final = 0.25
 @click.option("--dry-run", is_flag=True, help="Write nothing; say what would be written, in a group of its own (GROUP-dry-run).")
 @click.option(
     "--rate-share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     default=None,
     help="With --dry-run: the part of every limit to use beside the real pods; a 429 halves it.  [default: 0.25]",
 )

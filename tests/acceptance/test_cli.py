@@ -134,6 +134,10 @@ def test_the_version(tmp_path: Path) -> None:
         (("sync", "vendor_123", "u" * 257), "a user id has 1 to 256 characters"),
         (("sync", "vendor_124", "ann"), "known: vendor_123"),
         (("check", "--output", "yaml"), "'yaml' is not one of 'text', 'json'"),
+        (("run", "--dry-run", "--rate-share", "nan"), "not a finite number"),
+        (("replay", "--rate-share", "nan"), "not a finite number"),
+        (("status", "--watch", "--every", "nan"), "not a finite number"),
+        (("status", "--watch", "--every", "inf"), "not a finite number"),
         ((), "Usage:"),
     ],
 )

@@ -1,8 +1,6 @@
 """The places of open letters, for a shell that completes `P:N`: asked of the topic, for two seconds at most."""
 
 import logging
-import os
-from pathlib import Path
 from typing import Final
 
 import anyio
@@ -10,8 +8,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from ...core.letters.history import Entry
-from ...settings.load import load
 from ...settings.model import KafkaSettings
+from ..shell.completion import settings_of
 from . import topic
 
 _LIMIT_S: Final = 2.0
@@ -22,7 +20,7 @@ def complete_places(context: click.Context, _: click.Parameter, begun: str) -> l
     """Return the places of the newest open letters that begin so; whatever goes wrong, or takes longer: none."""
     logging.disable()
     try:
-        settings = load(Path(context.params.get("config") or "consumer.toml"), os.environ)
+        settings = settings_of(context)
         found = anyio.run(_open_letters, settings.kafka)
     except BaseException:  # noqa: BLE001 - a line that is being typed is no place for an error, of whatever kind
         return []

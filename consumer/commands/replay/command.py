@@ -11,7 +11,19 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ...core.text import duration, printable
-from ..console import OFFSET, TIME, as_json, config_option, confirm, examples, output_option, quiet_logs, run_async, settings_of
+from ..console import (
+    OFFSET,
+    TIME,
+    FiniteRange,
+    as_json,
+    config_option,
+    confirm,
+    examples,
+    output_option,
+    quiet_logs,
+    run_async,
+    settings_of,
+)
 from ..drawing import Progress, show, table, word
 from ..shell.completion import VENDORS
 from .files import Report
@@ -46,7 +58,7 @@ _SHOWN: Final = 20
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option(
     "--rate-share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     default=0.25,
     show_default=True,
     help="The part of every limit to use; a 429 halves it.",

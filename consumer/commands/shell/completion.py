@@ -1,5 +1,6 @@
 """What a shell completes from the settings: vendors and accounts; whatever goes wrong there, it completes nothing and says nothing."""
 
+import errno
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,10 +14,24 @@ from ...settings.model import Settings
 _Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
+def settings_of(context: click.Context) -> Settings:
+    """
+    Load the settings that a begun line names.
+
+    Raises:
+        OSError: they stand in no regular file: a pipe would keep the shell waiting.
+        SettingsError: anything is wrong with them.
+    """
+    path = Path(context.params.get("config") or "consumer.toml")
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file")
+    return load(path, os.environ)
+
+
 def _from_settings(names: Callable[[Settings], Iterable[str]]) -> _Complete:
     def complete(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
         try:
-            settings = load(Path(context.params.get("config") or "consumer.toml"), os.environ)
+            settings = settings_of(context)
         except Exception:  # noqa: BLE001 - a line that is being typed is no place for an error
             return []
         return [name for name in dict.fromkeys(names(settings)) if name.startswith(begun)]

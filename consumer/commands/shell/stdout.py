@@ -52,7 +52,8 @@ def guard() -> None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
     old: TextIO | None = sys.stdout
     first: TextIO | None = sys.__stdout__
-    if old is None or (old is first and type(getattr(old.buffer, "raw", None)) is io.FileIO):
+    # Without buffers (PYTHONUNBUFFERED, as in the image) the file itself stands where else its buffer does.
+    if old is None or (old is first and type(getattr(old.buffer, "raw", old.buffer)) is io.FileIO):
         raw = _Raw(1, "w", closefd=False)
         told = {"encoding": old.encoding, "errors": old.errors} if old is not None else {"encoding": "utf-8"}
         if old is not None and not old.encoding.lower().startswith("utf"):

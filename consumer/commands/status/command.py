@@ -18,7 +18,18 @@ from rich.text import Text
 from ...core.errors import Fatal
 from ...pod.status.tree import Status
 from .. import pods
-from ..console import as_json, config_option, examples, output_option, quiet_logs, run_async, settings_of, url_dns_option, url_option
+from ..console import (
+    FiniteRange,
+    as_json,
+    config_option,
+    examples,
+    output_option,
+    quiet_logs,
+    run_async,
+    settings_of,
+    url_dns_option,
+    url_option,
+)
 from ..drawing import console, show, table, word
 from ..terminal import is_dumb
 from .fit import fitted
@@ -40,7 +51,7 @@ _Found = Mapping[str, Status | Fatal]
 @url_option
 @url_dns_option
 @click.option("--watch", is_flag=True, help="Go on until stopped.")
-@click.option("--every", "every_s", type=click.FloatRange(0.5, 3600), default=5.0, show_default=True, metavar="S", help="With --watch.")
+@click.option("--every", "every_s", type=FiniteRange(0.5, 3600), default=5.0, show_default=True, metavar="S", help="With --watch.")
 def command(config: Path, output: str, *, urls: tuple[str, ...], names: tuple[str, ...], watch: bool, every_s: float) -> int:
     """Show what the pods say of themselves: lists, what waits and why, gates, partitions, failures."""
     with _stopped_in_peace() if watch else nullcontext():

@@ -12,4 +12,5 @@ Odd is not wrong: what can't be read is left out, and counted; no value is quote
     owners     the owner of each entitlement
     makeas     what a success of Make.as says in its body
     said       what a refusal says in words, without any value
+    vocabulary the words that it may say
 """

@@ -3,14 +3,17 @@
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import chain, islice
 from typing import Final
+from unicodedata import normalize
 from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
 
 from ..text import shown
+from .vocabulary import PLAIN, WORDS
 
 LIMIT: Final = 120
 """Characters of a message that are kept."""
@@ -33,14 +36,15 @@ _MESSAGES: Final = (
 """Where a message stands, the likeliest first; below an object or an array of these the same holds."""
 _DEPTH: Final = 4
 _SHORT: Final = 3
-"""A shorter value is replaced where it stands as a word alone."""
-_ADDRESS: Final = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;]+")
-_LINK: Final = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
-_QUOTED: Final = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`|[“„«»][^”“«»]*[”“»«]")
-_DIGITS: Final = re.compile(r"\d+(?:[.,:/-]?\d+)*")
-_NAME_LIKE: Final = re.compile(r"(?<![.!?:] )(?<!^)\b[^\W\d_]*[A-ZÀ-ÖØ-Þ][^\W\d_]*[a-zß-öø-ÿ][^\W\d_]*")
-"""A word with a capital letter behind the beginning of a sentence: it may be a name that the exchange does not hold."""
-_GONES: Final = re.compile(r"…(?:[\s.,;/|+&-]*…)+")
+"""Of a value of several words, those that are shorter are no secret."""
+_QUOTED: Final = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|`[^`]*`|[“„«»][^”“„«»]*[”“»«]")
+_RUN: Final = re.compile(r"[^\s()\[\]{}<>\"“”„«»`]+")
+"""What is shown or hidden as one; what is joined by anything but these (an address, a link, a key) is no word."""
+_EDGES: Final = ".,;:!?'*-"
+_CUT: Final = re.compile(r"\.{2,}")
+_FIELD: Final = re.compile(r"[A-Za-z_-]{1,40}")
+"""The name of a field; any other may be a value."""
+_GONES: Final = re.compile(r"…(?:[\s.,;:/|+&-]*…)+")
 _NO_WORDS: Final = re.compile(rb"\s*[<{[]")
 """How a page begins, and JSON that is cut off: no message."""
 
@@ -77,17 +81,19 @@ def said(body: bytes, sent: Sent = Sent()) -> str:  # noqa: B008 - it is frozen
     """
     Return what a refusal says in words, at most 120 characters; empty: nothing that can be read.
 
-    It promises: no value that was sent or received in the exchange, no address, no run of digits, nothing in quotes and no word that may
-    be a name, but the names of fields.
+    It promises: of the message only words that refusals use (`vocabulary`) and names of fields; of these, too, none that was sent or
+    received as a value, and nothing in quotes but names of fields. So there is no address, no digit and no name.
     """
     tree, text = _read(body)
     given = [*islice(chain(sent.values(), _values(tree, but=text)), _LOOKED_AT + 1)]
     if not text or len(given) > _LOOKED_AT:
         return ""
-    names = {name.casefold() for name in chain(sent.names(), _names(tree))}
-    values = {value for one in given for value in _forms(one)}
-    plain = "".join(one if one.isprintable() else _GONE for one in " ".join(text.split())[:_LOOKED_AT])
-    return shown(_without(plain, values, names), limit=LIMIT).strip()
+    text = _plain(text)
+    used = {word.casefold() for word in _words(text)}
+    hidden = {word for value in given for word in _told(value)} & used
+    names = _fields(sent.names()) | (_fields(_names(tree)) - hidden)
+    found = shown(_without(text, hidden - names, names), limit=LIMIT).strip()
+    return found if any(map(str.isalpha, found)) else ""
 
 
 def _read(body: bytes) -> tuple[object, str]:
@@ -132,22 +138,41 @@ def _values(tree: object, *, but: str) -> Iterator[str]:
         yield str(tree)
 
 
-def _forms(value: str) -> Iterator[str]:
-    """Give a value as a message may repeat it: whole, unquoted, and the words of one with spaces or an @."""
-    for one in (value, unquote(value)):
-        yield one.strip()
-        if "@" in one or any(map(str.isspace, one)):
-            yield from (word for word in re.split(r"[\W_]+", one) if len(word) >= _SHORT)
+def _fields(names: Iterable[str]) -> set[str]:
+    return {name.casefold() for name in names if _FIELD.fullmatch(name)}
 
 
-def _without(text: str, values: Iterable[str], names: set[str]) -> str:
-    def kept(found: re.Match[str]) -> str:
+def _plain(text: str) -> str:
+    """Return the text in one line and one spelling; what was cut off ends in `…`."""
+    short = " ".join(text[:_LOOKED_AT].split()) + (_GONE if len(text) > _LOOKED_AT else "")
+    return "".join(one if one.isprintable() else _GONE for one in _CUT.sub(_GONE, normalize("NFKC", short)))
+
+
+def _words(text: str) -> Iterator[str]:
+    return (run.strip(_EDGES) for run in _RUN.findall(text))
+
+
+def _told(value: str) -> Iterator[str]:
+    """Give the words, case-folded, by which a message may repeat a value: its own, and those of an address."""
+    for one in {value, unquote(value)}:
+        plain = normalize("NFKC", one).casefold()
+        words = [*_words(plain)]
+        yield from [word for word in words if len(word) >= _SHORT] or words
+        if "@" in plain:
+            yield from (word for word in re.split(r"[\W_]+", plain) if len(word) >= _SHORT)
+
+
+def _without(text: str, hidden: AbstractSet[str], names: AbstractSet[str]) -> str:
+    def quoted(found: re.Match[str]) -> str:
         return found[0] if found[0].strip("\"'`“”„«»").casefold() in names else _GONE
 
-    text = _ADDRESS.sub(_GONE, _LINK.sub(_GONE, text))
-    for value in sorted(filter(None, values), key=len, reverse=True):
-        if value.casefold() in names:
-            continue
-        pattern = re.escape(value) if len(value) >= _SHORT else rf"(?<!\w){re.escape(value)}(?!\w)"
-        text = re.sub(pattern, _GONE, text, flags=re.IGNORECASE)
-    return _GONES.sub(_GONE, _DIGITS.sub(_GONE, _NAME_LIKE.sub(kept, _QUOTED.sub(kept, text))))
+    def kept(found: re.Match[str]) -> str:
+        run = found[0]
+        word = run.strip(_EDGES)
+        same = word.casefold()
+        is_known = same in names or same in WORDS or word in PLAIN
+        if not word or (is_known and same not in hidden):
+            return run
+        return _GONE + ("." if run.endswith(".") else "")
+
+    return _GONES.sub(_GONE, _RUN.sub(kept, _QUOTED.sub(quoted, text)))

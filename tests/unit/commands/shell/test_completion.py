@@ -1,7 +1,9 @@
 """What a shell completes, as a shell asks for it."""
 
+import os
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.terminal import completed
@@ -32,3 +34,11 @@ async def test_names_and_options_are_completed(words: str, found: list[str], tmp
     )
 
     assert await completed(words.format(config)) == (found, "")
+
+
+@pytest.mark.parametrize("words", ["sync --config {} ", "dead-letters list --config {} --account ", "dead-letters show --config {} "])
+async def test_settings_in_a_pipe_keep_no_shell_waiting(words: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with anyio.fail_after(20):
+        assert await completed(words.format(tmp_path / "pipe")) == ([], "")

@@ -9,19 +9,30 @@ import pytest
 
 from tests.terminal import command, environment
 
+pytestmark = pytest.mark.usefixtures("buffering")
 _PRINTS = "import sys\nfrom consumer.commands import cli\nimport click\n"
+
+
+@pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
+def buffering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test as by hand, and as in the image, whose Python does not buffer."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", request.param)
+
+
+def _environment() -> dict[str, str]:
+    return environment({"PYTHONUNBUFFERED": os.environ["PYTHONUNBUFFERED"]})
 
 
 def _run(redirect: str, *args: str, script: str = "", cwd: Path) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-W", "error", "-c", script] if script else command(*args)
     shell = ["sh", "-c", f'"$@" {redirect}', "sh", *words]
-    return subprocess.run(shell, capture_output=True, text=True, cwd=cwd, env=environment({}), timeout=50, check=False)
+    return subprocess.run(shell, capture_output=True, text=True, cwd=cwd, env=_environment(), timeout=50, check=False)
 
 
 def _into(stdout: int, script: str, *, cwd: Path) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-W", "error", "-c", script]
     try:
-        return subprocess.run(words, stdout=stdout, stderr=-1, text=True, cwd=cwd, env=environment({}), timeout=50, check=False)
+        return subprocess.run(words, stdout=stdout, stderr=-1, text=True, cwd=cwd, env=_environment(), timeout=50, check=False)
     finally:
         os.close(stdout)
 
@@ -59,9 +70,7 @@ def test_a_view_ends_with_its_reader_quietly(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     words = [sys.executable, "-W", "error", "-c", _script("status", 1)]
-    done = subprocess.run(
-        words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment({}), timeout=50, check=False
-    )
+    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=_environment(), timeout=50, check=False)
     os.close(write)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -72,9 +81,7 @@ def test_a_reader_that_went_away_leaves_the_status_alone(status: int, tmp_path: 
     read, write = os.pipe()
     os.close(read)
     words = [sys.executable, "-W", "error", "-c", _script("diff", status)]
-    done = subprocess.run(
-        words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment({}), timeout=50, check=False
-    )
+    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=_environment(), timeout=50, check=False)
     os.close(write)
 
     assert (done.returncode, done.stderr) == (status, "done\n")
@@ -86,3 +93,14 @@ def test_a_closed_stdout_is_no_bug(redirect: str, tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr in {"", "done\n"}
+
+
+def test_a_reader_that_went_away_leaves_the_status_of_wrong_settings_alone(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("nonsense = 1")
+    read, write = os.pipe()
+    os.close(read)
+    words = command("check", "--config", "bad.toml")
+    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=_environment(), timeout=50, check=False)
+    os.close(write)
+
+    assert (done.returncode, "our bug" in done.stderr) == (78, False)
