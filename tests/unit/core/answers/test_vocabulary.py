@@ -10,7 +10,7 @@ from consumer.core.answers.vocabulary import PLAIN, WORDS
 _NAMES = frozenset(
     """
     alle anders ann anne are ask aud bent berg bill bjørn bo call case chance dag dale day else even faith field fields finn frank
-    gard grace grant gro hans hansen harald hope ida inger ivar jack jan joy kari kay king knut lars line liv long mai marit mark
+    hauge grace grant gro hans hansen harald hope ida inger ivar jack jan joy kari kay king knut lars line liv long mai marit mark
     max may min my nora odd ola olsen page pat per post price ray read rich rob rose roy sand sigrid siv star stein sue terje tom
     tone tor tore trond turid unni van vår will wise young åse
     """.split()  # noqa: SIM905 - a list would take a line a word
