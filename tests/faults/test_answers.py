@@ -225,19 +225,26 @@ async def test_some_rows_are_refused_in_a_success(wide: Scene) -> None:
             faults = []
             for user in three:
                 email = scene.town.address(vendor, user)
-                fault = Fault(kind="body", upstream=SECOND, op="subscriptions", user=email, body=refused[user], times=1)
+                fault = Fault(kind="body", upstream=SECOND, op="subscriptions", user=email, body=refused[user])
                 faults.append(scene.town.makeas.faults.add(fault))
                 await scene.change(vendor, user)
-            with anyio.fail_after(20):
-                while any(fault in scene.town.makeas.faults.active for fault in faults):
+            # Until each is parked, not once: a run that met it may be cut off, by a rebalance say, and another begins anew.
+            with anyio.fail_after(30):
+                while not {one[0] for one in await _refused(scene)} >= set(three):
                     await anyio.sleep(0.05)
+            for fault in faults:
+                scene.town.makeas.faults.remove(fault)
 
     await play(scene, "F26", trouble)
-    # More than there can be: marks of closed letters are among them.
-    letters = [one for one in await scene.letters(10 * len(refused), within_s=5) if one["value"] and one["error.code"] == "rows"]
-    found = sorted((json.loads(one["value"])["userId"], one["makeas.account"], one["error.code"], one["attempts"]) for one in letters)
-    assert found == sorted((user, SECOND, "rows", "1") for user in refused)
+    assert await _refused(scene) == {(user, SECOND, "1") for user in refused}
     await open_everywhere(scene)
+
+
+async def _refused(scene: Scene) -> set[tuple[str, str, str]]:
+    """Return user, account and attempts of all letters of refused rows so far; those that were closed are among them."""
+    # More than there can be.
+    letters = [one for one in await scene.letters(10 * len(REFUSALS), within_s=1) if one["value"] and one["error.code"] == "rows"]
+    return {(json.loads(one["value"])["userId"], one["makeas.account"], one["attempts"]) for one in letters}
 
 
 async def _is_written(scene: Scene, vendor: str, user: str) -> None:
