@@ -22,6 +22,8 @@ _log = log(__name__)
 _AGAIN_S: Final = 10.0
 _SEND_LIMIT_S: Final = 10.0
 _AT_ONCE: Final = 500
+_KINDS: Final = 1000
+"""So many kinds of letter a dry run names at most."""
 
 Producing = Callable[[], AbstractAsyncContextManager[Producer]]
 
@@ -66,6 +68,8 @@ class LetterWriter:
         backlog.on_letters = self._ring
         self.on_parked: Callable[[Sequence[Letter]], None] = _untold
         """Is told letters that are written."""
+        # In a dry run: stage, code, vendor, account and lists of what was said to be parked.
+        self._would: set[tuple[str, ...]] = set()
         self.written = 0
         self.failing_since: float | None = None
         """When the topic stopped taking letters (loop's clock); None: it takes them, as far as we know."""
@@ -186,6 +190,8 @@ class LetterWriter:
         for letter in letters:
             if is_written:
                 self._metrics.dead_letters.labels(stage=letter.stage, code=letter.code).inc()
+            elif not self._is_first(letter):
+                continue
             _log.warning(
                 "parked" if is_written else "would park",
                 stage=letter.stage,
@@ -197,7 +203,16 @@ class LetterWriter:
                 attempts=letter.attempts,
                 partition=letter.partition,
                 offset=letter.offset,
+                text=None if is_written else "said once of each cause and list; `explain` has it of each user",
             )
+
+    def _is_first(self, letter: Letter) -> bool:
+        """Say whether a dry run has not named this cause at these lists yet: it would be a line for each run of a paused list."""
+        kind = (letter.stage, letter.code, letter.user.vendor if letter.user else "", letter.account or "", *letter.lists)
+        if kind in self._would or len(self._would) >= _KINDS:
+            return False
+        self._would.add(kind)
+        return True
 
 
 def _of_done(letter: Named, *, now_ms: int) -> Sequence[ToWrite]:

@@ -40,7 +40,7 @@ from .watch.watch import Watch
 _log = log(__name__)
 
 
-_DRY: Final = "dry run: nothing is written to Make.as, and no letter; offsets are committed to a group of its own"
+_DRY: Final = "dry run: nothing is written to Make.as, no letter, no notice to notify.url; offsets are committed to a group of its own"
 
 
 async def run(settings: Settings, *, dry_run: bool = False, rate_share: float = 1.0) -> int:
@@ -125,9 +125,13 @@ async def _answering(service: Service, report: Report) -> AsyncIterator[None]:
 
 
 def _watching(tasks: TaskGroup, service: Service, report: Report) -> None:
-    """Look at what begins and ends, and send it where an address is set; it ends with the pod, which waits for no receiver."""
+    """
+    Look at what begins and ends, and send it where an address is set; it ends with the pod, which waits for no receiver.
+
+    A dry run sends nothing: the receiver could not tell it from the pods that write.
+    """
     settings, push = service.settings, None
-    if settings.notify.url is not None:
+    if settings.notify.url is not None and not service.up.dry_run:
         push = Push(settings.notify.url, service.metrics, host=shown(socket.gethostname()), proxy=settings.http.proxy)
         tasks.start_soon(for_ever, "push", push.run)
     watch = Watch(report.status, Conditions(settings), put=None if push is None else push.put)

@@ -196,6 +196,8 @@ def _tell_would(account: Account, metrics: Metrics) -> Told:
     def tell(user: str, lists: tuple[str, ...], would: Would) -> None:
         for kind in would.kinds:
             metrics.would_write.labels(account.id, kind).inc()
+        if would.is_nothing:  # Counted, and no line: nothing would be another than it is.
+            return
         _log.info(
             "would write",
             vendor=account.vendor,

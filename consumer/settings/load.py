@@ -196,7 +196,7 @@ class _Reader:
         except SecretError as error:
             source = made.source.partition(" ")[0]
             where = {"file": "the file it names: ", "env": "the variable it names: "}.get(source, "")
-            self._refuse(path, f"{where}{error}", "put the secret there")
+            self._refuse(path, f"{where}{error}", error.cure)
             return None
         return made
 

@@ -2,15 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
 from ..core.model import AccountId, Addressee
 from ..core.users.debts import Rules
+from .leaves import leaves
 from .secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
@@ -261,7 +261,7 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
 
     def fingerprint(self) -> str:
         """Return 12 hexadecimal digits that change with any setting, but not with the text of a secret."""
-        text = "\n".join(f"{path}={value}" for path, value in _leaves("", self))
+        text = "\n".join(f"{path}={one.source if isinstance(one, Secret) else repr(one)}" for path, one in leaves(self))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -280,16 +280,3 @@ def _account_ids(credentials: Iterable[tuple[str, Secret]]) -> dict[tuple[str, S
             unique = AccountId(f"{name}-{number}")
         ids[credential] = unique
     return ids
-
-
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any part of the settings
-    if isinstance(value, Secret):
-        yield path, value.source
-    elif isinstance(value, Struct):
-        for name, part in msgspec.structs.asdict(value).items():
-            yield from _leaves(f"{path}.{name}", part)
-    elif isinstance(value, tuple):
-        for number, part in enumerate(value):
-            yield from _leaves(f"{path}[{number}]", part)
-    else:
-        yield path, repr(value)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from .findings import Finding
+from .leaves import secrets
 from .model import VendorSettings
 from .rules import Sections
 from .secret import Secret, SecretError
@@ -32,17 +33,14 @@ def placeholders(sections: Sections) -> list[Finding]:
 
 def _values(sections: Sections) -> Iterator[tuple[str, str | Secret | None]]:
     yield "kafka.sasl_username", sections.kafka.sasl_username
-    yield "kafka.sasl_password", sections.kafka.sasl_password
-    yield "notify.url", sections.notify.url
     for number, vendor in enumerate(sections.vendors):
         if vendor is not None:
-            yield from _of_vendor(f"vendors[{number}]", vendor)
+            yield from _ids(f"vendors[{number}]", vendor)
+    yield from secrets(sections)
 
 
-def _of_vendor(path: str, vendor: VendorSettings) -> Iterator[tuple[str, str | Secret | None]]:
+def _ids(path: str, vendor: VendorSettings) -> Iterator[tuple[str, str]]:
     yield f"{path}.id", vendor.id
     yield f"{path}.sesamy.client_id", vendor.sesamy.client_id
-    yield f"{path}.sesamy.client_secret", vendor.sesamy.client_secret
     for place, one in enumerate(vendor.makeas):
         yield f"{path}.makeas[{place}].userId", one.user_id
-        yield f"{path}.makeas[{place}].apiKey", one.api_key

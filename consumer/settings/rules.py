@@ -117,8 +117,10 @@ def _tls(sections: Sections) -> _Found:
         if not kafka.security_protocol.endswith("SSL"):
             cure = "set kafka.security_protocol to SSL or SASL_SSL, or remove it"
             yield _rule(path, "kafka.security_protocol", what="without effect: the protocol is not SSL", cure=cure)
-        elif not Path(value).is_file():
+        elif not Path(value).exists():
             yield _rule(path, what="the file it names is not there", cure="correct the path, or mount the file")
+        elif not Path(value).is_file():
+            yield _rule(path, what=tls.IRREGULAR, cure=tls.NAME_A_FILE)
     if (kafka.ssl_certfile is None) != (kafka.ssl_keyfile is None):
         path = "kafka.ssl_keyfile" if kafka.ssl_keyfile is None else "kafka.ssl_certfile"
         yield _rule(path, *files, what="missing", cure="a certificate and its key go together: add it, or remove the other")

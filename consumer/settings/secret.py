@@ -1,5 +1,6 @@
 """A secret and where it comes from; its text shows nowhere but in what `read` returns."""
 
+import os
 import stat
 from pathlib import Path
 from typing import Final, Literal, NoReturn
@@ -11,7 +12,12 @@ _MAX_BYTES: Final = 65_536
 
 
 class SecretError(Exception):
-    """A secret that is not there; the text says why and never quotes it."""
+    """A secret that is not there; the text says why and never quotes it, `cure` what to do."""
+
+    def __init__(self, what: str, *, cure: str = "put the secret there") -> None:
+        """Take what is wrong, and what to do."""
+        super().__init__(what)
+        self.cure = cure
 
 
 class Secret:
@@ -74,14 +80,11 @@ class Secret:
         path = Path(self._source)
         try:
             now = path.stat()
-            if not stat.S_ISREG(now.st_mode):
-                raise SecretError("not a file")
+            _refuse_irregular(now.st_mode)
             seen = (now.st_mtime_ns, now.st_size, now.st_ino)
             if seen == self._seen and not self._expired:
                 return
-            if now.st_size > _MAX_BYTES:
-                raise SecretError("longer than 64 KiB")
-            text = _usable(path.read_bytes().decode().strip())
+            text = _usable(_bytes(path).decode().strip())
         except OSError as error:
             raise SecretError("not there" if isinstance(error, FileNotFoundError) else reason(error)) from None
         except ValueError:  # The decoder's error holds the bytes.
@@ -108,6 +111,27 @@ class Secret:
 
     def __reduce__(self) -> tuple[type["_Masked"], tuple[()]]:
         return _Masked, ()
+
+
+def _bytes(path: Path) -> bytes:
+    """
+    Read a file that may have been swapped for anything since it was looked at; a pipe must not hold us up.
+
+    Raises:
+        SecretError: it is no regular file, or too long.
+        OSError: it can't be read.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        _refuse_irregular(os.fstat(file.fileno()).st_mode)
+        text = file.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise SecretError("longer than 64 KiB")
+    return text
+
+
+def _refuse_irregular(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise SecretError("no regular file", cure="name a regular file, or a link to one")
 
 
 _ODD: Final = {"\ufeff": "a byte order mark: save the file as UTF-8 without it", "\0": "a NUL", "\n": "a line break", "\r": "a line break"}

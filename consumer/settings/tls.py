@@ -9,6 +9,8 @@ from .findings import reason
 _CA: Final = "kafka.ssl_cafile"
 _CERTIFICATE: Final = "kafka.ssl_certfile"
 _KEY: Final = "kafka.ssl_keyfile"
+IRREGULAR: Final = "what it names is no regular file"
+NAME_A_FILE: Final = "name a regular file, or a link to one"
 
 
 class Unusable(OSError):
@@ -26,6 +28,9 @@ def context(cafile: str | None, certfile: str | None, keyfile: str | None) -> ss
     Raises:
         Unusable: one of them is not what it should be.
     """
+    for setting, file in ((_CA, cafile), (_CERTIFICATE, certfile), (_KEY, keyfile)):
+        if file is not None and Path(file).exists() and not Path(file).is_file():  # A pipe would hold us up for ever.
+            raise Unusable(setting, IRREGULAR, NAME_A_FILE)
     try:
         made = ssl.create_default_context(cafile=cafile)
     except OSError as error:  # Not chained, here and below: the client's own text adds nothing.

@@ -82,7 +82,11 @@ class Metrics:
             "unknown_answers", "Successes of a write whose body says nothing that we know; taken for done.", "upstream", "op"
         )
         self.odd_values = count("odd_values", "Fields of Sesamy's answers that could not be read, and rows left out.", "field")
-        self.notifications = count("notifications", "Notices to `notify.url`: sent, given up, held back for a while, let go.", "outcome")
+        self.notifications = count(
+            "notifications",
+            "Notices to `notify.url`: sent, failed (and sent again while it is so), passed over, dropped.",
+            "outcome",
+        )
         self.loop_lag = seconds("loop_lag_seconds", "How late the event loop woke a sleeper.", _LAG_BUCKETS)
         self._begin_at_zero(settings)
         self.registry.register(_Process(settings))

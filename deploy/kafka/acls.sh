@@ -1,7 +1,7 @@
 #!/bin/sh
-# Grants the least rights with which `run`, `replay` (and `sync`) and `dead-letters` work. Reading and writing include describing.
+# Grants the least rights with which `run`, `run --dry-run`, `replay` (and `sync`) and `dead-letters` work. Reading and writing include describing.
 #   BOOTSTRAP=kafka-1:9092 [COMMAND_CONFIG=admin.properties] deploy/kafka/acls.sh
-# A principal may be the same for all three: set RUN, REPLAY and LETTERS to one name.
+# A principal may be the same for all: set RUN, REPLAY and LETTERS to one name.
 set -eu
 
 : "${BOOTSTRAP:?say where Kafka is: BOOTSTRAP=host:port}"
@@ -22,6 +22,10 @@ allow "${RUN:-sesamy-makeas}" --operation Read --topic "$topic"
 allow "${RUN:-sesamy-makeas}" --operation Read --group "$group"
 allow "${RUN:-sesamy-makeas}" --operation Read --topic "$letters"
 allow "${RUN:-sesamy-makeas}" --operation Write --topic "$letters"
+
+# run --dry-run: reads the topic in a group of its own; parks nothing. The same principal as run, unless DRY_RUN names another.
+allow "${DRY_RUN:-${RUN:-sesamy-makeas}}" --operation Read --topic "$topic"
+allow "${DRY_RUN:-${RUN:-sesamy-makeas}}" --operation Read --group "$group-dry-run"
 
 # replay, sync: read the topic; join no group, park nothing.
 allow "${REPLAY:-sesamy-makeas-replay}" --operation Read --topic "$topic"

@@ -34,7 +34,12 @@ from tests.integration.kafka_tools import certificates, finish, remove
 
 TOPIC, LETTERS, GROUP = "sesamy.events", "sesamy.events.dead-letter", "readers-of-sesamy.events"
 PASSWORD: Final = "scram-canary"
-PRINCIPALS: Final = {"run": "sesamy-makeas", "replay": "sesamy-makeas-replay", "dead-letters": "sesamy-makeas-letters"}
+PRINCIPALS: Final = {
+    "run": "sesamy-makeas",
+    "replay": "sesamy-makeas-replay",
+    "dead-letters": "sesamy-makeas-letters",
+    "dry-run": "sesamy-makeas-dry-run",
+}
 FIRST: Final = PLACES[0].account
 
 
@@ -57,7 +62,7 @@ def overrides(folder: Path) -> dict[str, str]:
 
 
 class Guarded:
-    """A broker that lets in three principals, and lets them do what they have been granted."""
+    """A broker that lets in four principals, and lets them do what they have been granted."""
 
     def __init__(self, found: Broker, folder: Path) -> None:
         self.broker, self.folder, self.ca = found, folder, str(folder / "ca.pem")
@@ -83,7 +88,13 @@ class Guarded:
         command = f"{sys.executable} -m tests.integration.kafka_tools {script.removesuffix('.sh')}"
         shim.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
         shim.chmod(0o755)
-        given = {"BOOTSTRAP": self.broker.bootstrap, "COMMAND_CONFIG": str(config), "GROUP": GROUP, **more}
+        given = {
+            "BOOTSTRAP": self.broker.bootstrap,
+            "COMMAND_CONFIG": str(config),
+            "GROUP": GROUP,
+            "DRY_RUN": PRINCIPALS["dry-run"],
+            **more,
+        }
         environ = {**os.environ, **given, "PATH": f"{self.folder}:{os.environ['PATH']}"}
         done = await anyio.run_process([str(ROOT / "deploy/kafka" / script)], env=environ, cwd=ROOT, check=False)
         assert done.returncode == 0, done.stderr.decode()

@@ -96,13 +96,15 @@ async def test_each_right_that_is_missing_is_named(stage: Stage, guarded: Guarde
     said = await check(stage, purpose)
     assert said.status == 0, said
     mine = rights_of(guarded, purpose)
-    assert len(mine) == {"run": 4, "replay": 1, "dead-letters": 2}[purpose]
+    assert len(mine) == {"run": 4, "replay": 1, "dead-letters": 2, "dry-run": 2}[purpose]
 
     for one in mine:
         async with without(guarded, one):
             said = await check(stage, purpose)
         assert said.status == 77, (one, said)
-        path = {TOPIC: "kafka.topic", LETTERS: "kafka.dead_letter_topic", GROUP: "kafka.group_id"}[one.name]
+        path = {TOPIC: "kafka.topic", LETTERS: "kafka.dead_letter_topic", GROUP: "kafka.group_id", f"{GROUP}-dry-run": "kafka.group_id"}[
+            one.name
+        ]
         (finding,) = [found for found in json.loads(said.out) if found["level"] == "error"]
         assert (finding["path"], one.operation.name in finding["cure"]) == (path, True), (one, finding)
 
@@ -202,7 +204,7 @@ async def test_a_stranger_to_the_brokers_certificate_is_told(stage: Stage, monke
 
 
 def test_the_strimzi_user_has_the_same_rights(guarded: Guarded) -> None:
-    """What the operator grants is what the script grants to `run`."""
+    """What the operator grants is what the script grants to `run` and `run --dry-run`."""
     path = ROOT / "deploy/kustomize/components/strimzi-user/kafkauser.yaml"
     user = yaml.safe_load(path.read_text(encoding="utf-8"))
     theirs = {
@@ -213,6 +215,6 @@ def test_the_strimzi_user_has_the_same_rights(guarded: Guarded) -> None:
     ours = {
         (one.restype.name.lower(), one.name, one.operation.name)
         for one in guarded.granted()
-        if one.principal == f"User:{PRINCIPALS['run']}"
+        if one.principal in {f"User:{PRINCIPALS['run']}", f"User:{PRINCIPALS['dry-run']}"}
     }
     assert theirs == ours

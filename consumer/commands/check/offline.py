@@ -9,6 +9,7 @@ from ...core.errors import Exit
 from ...core.gates.gates import MAKE_CALLS
 from ...settings.environment import misspelt
 from ...settings.findings import Finding, fine, warning
+from ...settings.leaves import secrets
 from ...settings.load import SettingsError, load
 from ...settings.model import KafkaSettings, Settings
 from ...settings.naming import clearer, names_of
@@ -52,12 +53,18 @@ def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterat
 
 
 def _who_can_read(path: Path, settings: Settings) -> Iterator[Finding]:
-    for where, secret in _secrets(settings):
-        file = secret.path
-        if file is not None and file.stat().st_mode & stat.S_IROTH:
+    for where, secret in secrets(settings):
+        if secret.path is not None and _is_for_everyone(secret.path):
             yield warning(where, "everyone on this machine can read the file it names", "chmod o-r, or a tighter defaultMode of the mount")
-    if any(secret.source == "text" for _, secret in _secrets(settings)) and path.stat().st_mode & stat.S_IROTH:
+    if any(secret.source == "text" for _, secret in secrets(settings)) and _is_for_everyone(path):
         yield warning(str(path), "holds secrets, and everyone on this machine can read it", "chmod o-r, or move them to files of their own")
+
+
+def _is_for_everyone(file: Path) -> bool:
+    try:
+        return bool(file.stat().st_mode & stat.S_IROTH)
+    except OSError:  # It was swapped since it was read.
+        return False
 
 
 def _shared_accounts(settings: Settings) -> Iterator[Finding]:
@@ -115,12 +122,3 @@ def _topic(kafka: KafkaSettings) -> Iterator[Finding]:
     away = [server for server in kafka.bootstrap_servers if not is_loopback(server.rpartition(":")[0].strip("[]"))]
     if away and kafka.security_protocol == "SASL_PLAINTEXT" and kafka.sasl_mechanism == "PLAIN":
         yield warning("kafka.security_protocol", "the password crosses the network in clear", "use SASL_SSL")
-
-
-def _secrets(settings: Settings) -> Iterator[tuple[str, Secret]]:
-    if settings.kafka.sasl_password is not None:
-        yield "kafka.sasl_password", settings.kafka.sasl_password
-    for number, vendor in enumerate(settings.vendors):
-        yield f"vendors[{number}].sesamy.client_secret", vendor.sesamy.client_secret
-        for place, one in enumerate(vendor.makeas):
-            yield f"vendors[{number}].makeas[{place}].apiKey", one.api_key

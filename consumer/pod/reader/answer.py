@@ -170,7 +170,7 @@ class _Teller:
             return _capital(text) + (f"; {cure}" if cure else "")
         if self._one.letters:
             return "; ".join(_capital(": ".join(filter(None, _parked(one)))) for one in self._one.letters)
-        return self._of_memory(of_lists)
+        return self._would_park() or self._of_memory(of_lists)
 
     def _of_pod(self) -> str:
         one = self._one
@@ -196,6 +196,13 @@ class _Teller:
             else:
                 yield f"Not written to {', '.join(names)}: {text}{f'; {cure}' if cure else ''}"
 
+    def _would_park(self) -> str:
+        latest = self._one.history[-1] if self._one.history else None
+        if latest is None or latest.what != "would-park":
+            return ""
+        who, at = called(latest.account) if latest.account else "all accounts", clock(latest.at, now=self._now)
+        return f"This pod is a dry run and parks nothing: it would be parked for {who} ({latest.code}), {at}"
+
     def _of_memory(self, of_lists: Sequence[ListOfReader]) -> str:
         last, now = self._last, self._now
         if last is None:
@@ -207,7 +214,7 @@ class _Teller:
             text, cure = _SKIPPED.get(last.code, (f"it was skipped ({last.code})", "ask with --online"))
             return f"Not written {clock(last.at, now=now)}: {text}; {cure}"
         if last.what == "would-write":
-            return f"This pod is a dry run and writes nothing: its log says what it would have written, {clock(last.at, now=now)}"
+            return f"This pod is a dry run and writes nothing: its log says what it would have changed, {clock(last.at, now=now)}"
         if last.what not in {"written", "kept-off"}:
             why = f" ({last.code})" if last.code else ""
             return f"The last run of {clock(last.at, now=now)} failed{why}, and nothing is owed on this pod any more: ask with --online"
@@ -220,6 +227,7 @@ class _Teller:
 def told(entry: HistoryEntry, *, now: float) -> str:
     """Return one line of the history; `now`: wall time (s)."""
     lists = f" {', '.join(entry.lists)}" if entry.lists else ""
+    of = f"{called(entry.account) if entry.account else 'all accounts'}{lists}"
     words = {
         "event": f"event {entry.code}",
         "began": "a run began",
@@ -229,7 +237,8 @@ def told(entry: HistoryEntry, *, now: float) -> str:
         "failed": f"failed at {called(entry.account)}{lists} ({entry.code or 'not tried'})",
         "skipped": f"skipped ({entry.code})",
         "cut-off": "the run was cut off",
-        "parked": f"parked for {called(entry.account) if entry.account else 'all accounts'}{lists} ({entry.code})",
+        "parked": f"parked for {of} ({entry.code})",
+        "would-park": f"would be parked for {of} ({entry.code}); a dry run parks nothing",
         "healed": f"the letter at {entry.place} is dealt with",
     }
     return f"{clock(entry.at, now=now)}  {words[entry.what]}"

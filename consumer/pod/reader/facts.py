@@ -10,7 +10,7 @@ class HistoryEntry(Struct, frozen=True, kw_only=True, gc=False):
 
     at: float
     """Wall time (s)."""
-    what: Literal["event", "began", "written", "kept-off", "would-write", "failed", "skipped", "cut-off", "parked", "healed"]
+    what: Literal["event", "began", "written", "kept-off", "would-write", "failed", "skipped", "cut-off", "parked", "would-park", "healed"]
     code: str = ""
     """An event's type, a failure's code, or why the user was skipped."""
     account: str = ""

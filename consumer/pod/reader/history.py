@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from ...core.model import AccountId, Job, Letter, Place, Result, UserKey, Verdict
 from ...resync.tally import served
@@ -43,6 +43,7 @@ class History:
             wall_clock: seconds.
         """
         self._lists, self._types, self._most, self._is_dry, self._wall_clock = lists, types, users, is_dry, wall_clock
+        self._parking: Literal["parked", "would-park"] = "would-park" if is_dry else "parked"
         self.since = wall_clock()
         """Since when it is kept; wall time (s)."""
         self._users: dict[UserKey, list[HistoryEntry]] = {}
@@ -71,12 +72,12 @@ class History:
         return remembered
 
     def parked(self, letters: Sequence[Letter]) -> None:
-        """Note that letters are written; one of no user is passed over."""
-        at = self._wall_clock()
+        """Note that letters are written, or would be; one of no user is passed over."""
+        at, what = self._wall_clock(), self._parking
         for letter in letters:
             if letter.user is not None:
                 lists = self._one_object(letter.lists)
-                self._put(letter.user, (HistoryEntry(at=at, what="parked", code=letter.code, account=letter.account or "", lists=lists),))
+                self._put(letter.user, (HistoryEntry(at=at, what=what, code=letter.code, account=letter.account or "", lists=lists),))
 
     def healed(self, user: UserKey, places: Collection[Place]) -> None:
         """Note that letters of a user are dealt with."""

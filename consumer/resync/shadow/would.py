@@ -23,6 +23,11 @@ class Would(Struct, frozen=True, kw_only=True):
     """Products and subscriptions, which are written each time: Make.as can't be asked for them."""
 
     @property
+    def is_nothing(self) -> bool:
+        """Say whether the contact is as it is to be; rows that are written each time are no change."""
+        return [*self.kinds] == ["nothing"]
+
+    @property
     def kinds(self) -> Iterator[str]:
         """Give the kinds of change, as the metric names them; `nothing`: the contact is as it is to be."""
         found = {

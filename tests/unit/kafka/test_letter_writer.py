@@ -274,3 +274,22 @@ async def test_a_dry_run_says_what_it_would_park_and_takes_it_as_parked(of_user:
     assert (len(desk.to_park), desk.writer.written, desk.writer.failing_since) == (0, 0, None)
     assert ["would park" in line for line in caplog.messages] == [True]
     assert desk.metrics.registry.get_sample_value("sesamy_makeas_dead_letters_total", {"stage": "intake", "code": "not-json"}) == 0
+
+
+async def test_a_dry_run_names_each_cause_of_each_list_once_and_tells_the_history_of_each_user(caplog: pytest.LogCaptureFixture) -> None:
+    """A paused list would be a warning for each run."""
+    desk = Desk()
+    desk.writer = LetterWriter(desk.backlog, None, Writing("events", ADDRESSES), topic="letters", metrics=desk.metrics)
+    told: list[str] = []
+    desk.writer.on_parked = lambda letters: told.extend(one.code for one in letters)
+    for number in range(4):
+        for code in ("held", "http-422"):
+            user = UserKey("v", f"{code}-{number}")
+            desk.put_user(user, (replace(LETTER, user=user, stage="makeas", code=code),))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(desk.writer.run)
+        await desk.writer.written_out(limit_s=5.0)
+        tasks.cancel_scope.cancel()
+
+    assert (len(desk.to_park), len(told)) == (0, 8)
+    assert ["would park" in line for line in caplog.messages] == [True, True]

@@ -124,12 +124,13 @@ async def test_a_second_signal_ends_it_at_once_with_75_and_it_leaves_in_half_a_s
 
 @virtual
 async def test_what_begins_is_watched_from_the_start_and_pushed_where_an_address_is_set() -> None:
-    """Without one nothing opens a connection."""
-    for url, wanted in ((None, ["watch"]), (Secret("text", "https://hooks.example/", text="https://hooks.example/"), ["push", "watch"])):
+    """Without one nothing opens a connection, nor in a dry run, which is no news for those that look after the pods."""
+    hooks = Secret("text", "https://hooks.example/", text="https://hooks.example/")
+    for url, dry_run, wanted in ((None, False, ["watch"]), (hooks, False, ["push", "watch"]), (hooks, True, ["watch"])):
         started: list[str] = []
         tasks: Any = SimpleNamespace(start_soon=lambda _, name, __, to=started: to.append(name))
         settings = structs.replace(SETTINGS, notify=NotifySettings(url=url))
-        watched: Any = SimpleNamespace(settings=settings, metrics=Metrics(SETTINGS))
+        watched: Any = SimpleNamespace(settings=settings, metrics=Metrics(SETTINGS), up=SimpleNamespace(dry_run=dry_run))
 
         pod._watching(tasks, watched, cast("Any", SimpleNamespace(status=None)))
 

@@ -260,3 +260,43 @@ def test_a_pickled_secret_holds_nothing_and_a_copy_all() -> None:
     assert copy.deepcopy(secret).read() == copy.copy(secret).read() == CANARY
     with pytest.raises(SecretError):
         pickle.loads(pickle.dumps(secret)).read()
+
+
+# ---- What is no file ----
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "link-to-pipe"])
+def test_what_is_no_regular_file_is_refused_at_once_with_the_cure(kind: str, tmp_path: Path) -> None:
+    """A pipe that nobody writes would hold the whole program up."""
+    path = {"folder": tmp_path, "device": Path("/dev/zero")}.get(kind, tmp_path / "pipe")
+    if "pipe" in kind:
+        os.mkfifo(path)
+    if kind == "link-to-pipe":
+        path = tmp_path / "link"
+        path.symlink_to("pipe")
+    with pytest.raises(SettingsError) as caught:
+        read(tmp_path, f"[notify]\nurl = {{ file = '{path}' }}\n")
+
+    assert [(one.path, one.what, one.cure) for one in caught.value.findings] == [
+        ("notify.url", "the file it names: no regular file", "name a regular file, or a link to one")
+    ]
+
+
+def test_a_file_that_is_swapped_for_a_pipe_between_look_and_read_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "key"
+    path.write_text("k", encoding="utf-8")
+    looked_at = path.stat()
+    path.unlink()
+    os.mkfifo(path)
+    monkeypatch.setattr(Path, "stat", lambda _: looked_at)
+
+    with pytest.raises(SecretError, match="no regular file"):
+        Secret("file", str(path)).read()
+
+
+def test_a_link_to_a_file_is_read_as_kubernetes_mounts_it(tmp_path: Path) -> None:
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data" / "key").write_text("k1\n", encoding="utf-8")
+    (tmp_path / "key").symlink_to("..data/key")
+
+    assert Secret("file", str(tmp_path / "key")).read() == "k1"

@@ -10,6 +10,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization as form
 
 from consumer.settings import tls
+from consumer.settings.load import SettingsError, load
 
 CANARY = "canary-in-a-file"
 BEGIN = "-----BEGIN CERTIFICATE-----\n"
@@ -84,3 +85,38 @@ def test_a_command_ends_with_78_and_asks_nobody(folder: Path, command: str) -> N
     assert "kafka.ssl_keyfile" in said
     assert "openssl pkey" in said
     assert "pass phrase" not in said
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_regular_file_is_refused_at_once(folder: Path, kind: str, which: int) -> None:
+    """A pipe that nobody writes would hold the whole program up, at its start or when it connects anew."""
+    os.mkfifo(folder / "pipe")
+    (folder / "folder").mkdir()
+    names, settings = ["ca.pem", "ours.pem", "ours.key"], ["kafka.ssl_cafile", "kafka.ssl_certfile", "kafka.ssl_keyfile"]
+    names[which] = kind
+    with pytest.raises(tls.Unusable) as caught:
+        context(folder, *names)
+
+    assert (caught.value.setting, caught.value.what) == (settings[which], "what it names is no regular file")
+    assert "link to one" in caught.value.cure
+
+
+def test_links_to_files_are_read(folder: Path) -> None:
+    for name in ("ca.pem", "ours.pem", "ours.key"):
+        (folder / f"link-{name}").symlink_to(name)
+    context(folder, "link-ca.pem", "link-ours.pem", "link-ours.key")
+
+
+def test_a_pipe_is_a_finding_of_the_settings(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    config = folder / "consumer.toml"
+    config.write_text(
+        f"[kafka]\nsecurity_protocol = 'SSL'\nssl_cafile = '{folder}/pipe'\n"
+        "[[vendors]]\nid = 'v'\nsesamy = { client_id = 'c', client_secret = 's' }\nmakeas = { userId = '1', apiKey = 'k', listId = '2' }\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(SettingsError) as caught:
+        load(config, {})
+
+    assert [(one.path, one.what) for one in caught.value.findings] == [("kafka.ssl_cafile", "what it names is no regular file")]

@@ -106,6 +106,16 @@ def test_a_secret_that_everyone_can_read(tmp_path: Path, mode: int, warned: int)
     assert [finding.path for finding in findings if finding.level == "warning"] == ["vendors[0].makeas[0].apiKey"] * warned
 
 
+def test_an_address_for_notices_that_everyone_can_read(tmp_path: Path) -> None:
+    """It may hold a token."""
+    url = tmp_path / "url"
+    url.write_text("https://hooks.example/x")
+    url.chmod(0o644)
+    findings = said(tmp_path, f"[notify]\nurl = {{ file = '{url}' }}\n" + ONE.format(id="a", key="'k'"))
+
+    assert [finding.path for finding in findings if finding.level == "warning"] == ["notify.url"]
+
+
 @pytest.mark.parametrize(
     ("environ", "settings", "named"),
     [

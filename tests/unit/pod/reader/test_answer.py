@@ -115,7 +115,12 @@ LETTER: Final = OpenLetterStatus(place="3:17", account="1001", heals=False, code
         (
             one(history=(was("would-write", lists=("1466",)),)),
             {},
-            f"This pod is a dry run and writes nothing: its log says what it would have written, {AT}",
+            f"This pod is a dry run and writes nothing: its log says what it would have changed, {AT}",
+        ),
+        (
+            one(history=(was("failed", code="held", account="1001"), was("would-park", code="held", account="1001", lists=("1466",)))),
+            {},
+            f"This pod is a dry run and parks nothing: it would be parked for account 1001 (held), {AT}",
         ),
         (
             one(history=(was("skipped", code="guest"),)),

@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from consumer.core.model import AccountId, Job, Letter, Place, Result, UserKey, Verdict
+from consumer.pod.reader.answer import told
 from consumer.pod.reader.history import ENTRIES, History
 from tests.clock import virtual
 
@@ -72,6 +73,14 @@ async def test_what_a_dry_run_would_write_is_not_called_written() -> None:
     await memory.run(ANN, DONE, {A: DONE})
 
     assert memory.of(ANN)[1:] == [("would-write", "", "", ("1466", "1467"))]
+
+
+def test_what_a_dry_run_would_park_is_not_called_parked() -> None:
+    memory = Memory(is_dry=True)
+    memory.kept.parked((Letter(code="held", stage="makeas", partition=0, offset=1, user=ANN, account=A, lists=("1467",)),))
+
+    assert memory.of(ANN) == [("would-park", "held", "1001", ("1467",))]
+    assert "would be parked for account 1001 1467 (held)" in told(memory.kept.of(ANN)[0], now=0.0)
 
 
 @virtual

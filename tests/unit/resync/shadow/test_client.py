@@ -112,6 +112,20 @@ async def test_what_would_be_written_is_one_line_and_counted_by_kind_without_any
     assert counted["contact"] is None
 
 
+async def test_where_nothing_would_be_another_there_is_no_line_and_it_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    async with stage("known", dry_run=False) as real:
+        await real.write()
+        there = real.there
+        async with serving(real.made.app()) as url:
+            given = settings(url)
+            metrics = Metrics(given)
+            async with upstreams(given, metrics, heals=True, dry_run=True) as up:
+                await read(up)
+                await Stage(there, real.made, up, metrics).write()
+    assert told(caplog) == []
+    assert metrics.registry.get_sample_value("sesamy_makeas_would_write_total", {"account": A, "kind": "nothing"}) == 1
+
+
 async def test_without_a_lease_nothing_is_told(caplog: pytest.LogCaptureFixture) -> None:
     def no_lease() -> float:
         raise Held("no", code="lease")
