@@ -8,7 +8,7 @@ import anyio
 import pytest
 from msgspec import structs
 
-from consumer.core.errors import Refused
+from consumer.core.errors import Denied, Refused
 from consumer.core.gates.gates import Gates
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.clients import Target, Vendor, gates, upstreams
@@ -196,6 +196,37 @@ async def test_nothing_is_asked_for_whose_lists_are_all_paused_and_that_proves_n
 
     assert result == Result(Verdict.REFUSED, "held", tried=False, lists={"11": "held", "12": "held"})
     assert (make.asked, before, one.gate) == ([], "closed", "closed")
+
+
+@virtual
+async def test_a_run_that_asks_nothing_of_an_account_ends_no_row_of_failures_there() -> None:
+    """Else an account that is out stays open, as often as a user of paused lists comes by."""
+    make = Make(*ACCOUNT.lists)
+    one = table(make, structs.replace(ACCOUNT, paused=frozenset(ACCOUNT.lists)))
+    one.gates.lists.pause(A, ACCOUNT.lists, now=0.0)
+    gate, error = one.gates.accounts[A], Refused("no", code="http-422")
+    for number in range(4):
+        gate.failed(UserKey("w", str(number)), error, now=anyio.current_time())
+    await one.run("ann")
+    assert one.gate == "open"
+    gate.failed(UserKey("w", "fifth"), error, now=anyio.current_time())
+
+    assert (make.asked, one.gate) == ([], "closed")
+
+
+@virtual
+async def test_a_run_that_asks_nothing_of_an_account_is_no_probe_that_opens_it() -> None:
+    make = Make(*ACCOUNT.lists)
+    one = table(make, structs.replace(ACCOUNT, paused=frozenset(ACCOUNT.lists)))
+    one.gates.lists.pause(A, ACCOUNT.lists, now=0.0)
+    gate = one.gates.accounts[A]
+    gate.failed(UserKey("w", "bo"), Denied("no", code="http-401"), now=anyio.current_time())
+    await anyio.sleep(5)
+    gate.enter(UserKey("v", "ann"), now=anyio.current_time())
+    await one.run("ann")
+    gate.leave(UserKey("v", "ann"), now=anyio.current_time())
+
+    assert (make.asked, one.gate, gate.refuses_key) == ([], "closed", True)
 
 
 # ---- On a virtual clock ----
