@@ -18,7 +18,7 @@ from ..telemetry.metrics import Metrics
 from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, vendor_settings
 from .shell.completion import VENDORS
 
-_SIGNS: Final = {"add": "+", "change": "~", "remove": "-", "same": "=", "keep": " ", "unknown": "?"}
+_SIGNS: Final = {"add": "+", "change": "~", "remove": "-", "same": "=", "keep": " ", "unknown": "?", "paused": "."}
 _LEGEND: Final = """
 
 \b
@@ -26,6 +26,7 @@ Signs:
   +  would be added              =     is the same
   ~  would be changed            ?     is written, but can't be read back
   -  would be taken away         none  is not ours, and kept
+  .  waits: the list is paused
 """
 _SHOWN: Final = 20
 """Rows that can't be read back, of one account, in text."""
@@ -60,17 +61,18 @@ def command(config: Path, output: str, vendor: str, users: tuple[str, ...], *, m
 
 
 def _lines(one: UserDiff) -> Iterator[str]:
-    reason = f": {one.reason}" if one.reason else ""
+    reason = f": {one.reason}" if one.reason not in {"", one.outcome} else ""
     yield f"{printable(one.user)}  {one.outcome}{reason}"
     for account in one.accounts:
         failed = f"  could not be asked: {account.failed}" if account.failed else ""
-        yield f"  account {account.account}, lists {', '.join(account.lists)}{failed}"
+        paused = f" (paused: {', '.join(account.paused)})" if account.paused else ""
+        yield f"  account {account.account}, lists {', '.join(account.lists)}{paused}{failed}"
         unknown = [change for change in account.changes if change.action == "unknown"]
         for change in [change for change in account.changes if change.action != "unknown"] + unknown[:_SHOWN]:
             values = [printable(value) for value in (change.now, change.wanted) if value is not None]
             if change.action in {"same", "keep"}:
                 values = values[:1]
-            note = {"keep": "  (kept)", "unknown": "  (written, but can't be read back)"}.get(change.action, "")
+            note = {"keep": "  (kept)", "unknown": "  (written, but can't be read back)", "paused": "  (paused)"}.get(change.action, "")
             yield f"    {_SIGNS[change.action]} {printable(change.field)}: {' -> '.join(values)}{note}"
         if len(unknown) > _SHOWN:
             yield f"    ? and {len(unknown) - _SHOWN:,} more that can't be read back: --output json has all of them"

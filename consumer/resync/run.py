@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from typing import Final
 
 import anyio
+from msgspec import structs
 
 from ..core.answers.snapshot import Snapshot
 from ..core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
@@ -12,7 +13,7 @@ from ..core.gates.gate import Gate
 from ..core.gates.gates import SESAMY_CALLS, Gates
 from ..core.gates.list_doors import ListDoors
 from ..core.mapping.documents import Documents, Skip, documents, is_guest_id, is_long
-from ..core.model import AccountId, Job, Result, UserKey, Verdict
+from ..core.model import AccountId, Door, Job, Result, UserKey, Verdict
 from ..core.users.debts import HELD
 from ..telemetry.fences import BUG, fenced
 from ..telemetry.metrics import CUT_OFF, Metrics
@@ -20,7 +21,7 @@ from ..telemetry.tracing import Traces
 from .clients import Target, Vendor
 from .course import SNAPSHOT_S, STOPPING, TOO_OLD, Course, admit, stopping
 from .makeas import Limit, Permit, WriteOutcome
-from .tally import Tally, outcome_of
+from .tally import Tally
 from .waits import Waits
 
 _AGAIN_S: Final = 0.5
@@ -73,7 +74,7 @@ class Resync:
             sesamy, accounts, outcome = Result(Verdict.HELD, tried=False), dict[AccountId, Result](), CUT_OFF
             try:
                 sesamy, accounts, skip = await self._run(job, course)
-                outcome = outcome_of(sesamy, accounts, skip)
+                outcome = self.tally.outcome(job, sesamy, accounts, skip)
             finally:
                 ended(outcome)
                 self.tally.ended(job, sesamy, accounts, outcome, course)
@@ -81,8 +82,8 @@ class Resync:
 
     async def _run(self, job: Job, course: Course) -> tuple[Result, dict[AccountId, Result], str]:
         user, gate = job.user, self._gates.vendors[job.user.vendor]
-        if is_guest_id(user.user):
-            return Result(Verdict.SKIPPED, "guest", tried=False), {}, "guest"
+        if (ended := self._unasked(job)) is not None:
+            return ended
         try:
             await self._begin(job, gate, course)
             with fenced("fetch"):
@@ -109,6 +110,17 @@ class Resync:
                 tasks.start_soon(self._write, user, account, wanted, course, results)
             await self._write(user, job.accounts[-1], wanted, course, results)
         return Result(Verdict.DONE), results, ""
+
+    def _unasked(self, job: Job) -> tuple[Result, dict[AccountId, Result], str] | None:
+        """Return what a run means for which nothing need be asked: a guest's, or one that no list at all is open to; None: no such."""
+        if is_guest_id(job.user.user):
+            return Result(Verdict.SKIPPED, "guest", tried=False), {}, "guest"
+        doors, now = self._gates.lists, anyio.current_time()
+        lists = {account: target.account.lists for account, target in self._vendors[job.user.vendor].targets.items()}
+        shut = {one: of for one, of in lists.items() if one in job.accounts and doors.door(one, (), now=now, of=of) is Door.SHUT}
+        if len(shut) < len(job.accounts):
+            return None
+        return Result(Verdict.DONE, tried=False), {account: _all_held(every) for account, every in shut.items()}, ""
 
     async def _begin(self, job: Job, gate: Gate, course: Course) -> None:
         """Wait until the calls of the conversations can be made, then pay for the fetch."""
@@ -140,7 +152,7 @@ class Resync:
                         continue
                     results[account] = Result(Verdict.HELD, STOPPING, tried=False)
                     return
-                results[account] = self._failed(account, gate, user, error)
+                results[account] = _apart(self._failed(account, gate, user, error), target)
                 if isinstance(error, Denied | Forbidden) and gate.refuses_key:
                     target.account.api_key.expire()
             else:
@@ -191,6 +203,18 @@ def _is_of_the_account(written: WriteOutcome, *, paused: Collection[str]) -> boo
     return not paused or any(isinstance(error, Forbidden) for error in written.errors.values())
 
 
+def _all_held(lists: Collection[str]) -> Result:
+    return Result(Verdict.REFUSED, HELD, tried=False, lists=dict.fromkeys(lists, HELD))
+
+
+def _apart(result: Result, target: Target) -> Result:
+    """Name the lists of a failure beside paused ones: what those are owed is held, and heals once the pause goes, whatever failed."""
+    paused = target.account.paused
+    if not paused or result.verdict is Verdict.HELD:
+        return result
+    return structs.replace(result, lists={one: HELD if one in paused else result.code for one in target.account.lists})
+
+
 def _untold(_outcome: str) -> None:
     """Nothing traces."""
 
@@ -217,7 +241,7 @@ async def write_lists(
     lists = target.account.lists
     visit = doors.enter(user, target.account.id, lists, now=anyio.current_time())
     if not visit.lists:
-        return WriteOutcome(consent_kept=False), Result(Verdict.REFUSED, HELD, tried=False, lists=dict.fromkeys(lists, HELD))
+        return WriteOutcome(consent_kept=False), _all_held(lists)
     try:
         written = await target.client.write(documents, permit=permit, limit_s=limit_s, lists=visit.lists)
         refused = {} if _is_of_the_account(written, paused=target.account.paused) else written.refused

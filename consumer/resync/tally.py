@@ -8,6 +8,7 @@ import anyio
 
 from ..core.errors import ConsumerError
 from ..core.model import AccountId, Failure, Job, Result, Verdict
+from ..core.users.debts import HELD
 from ..telemetry.logs import log
 from ..telemetry.metrics import CUT_OFF, Metrics
 from .course import STOPPING, Course
@@ -22,6 +23,9 @@ class Tally:
     def __init__(self, lists: Mapping[tuple[str, AccountId], Sequence[str]], metrics: Metrics, *, writes: bool = True) -> None:
         """Take the lists by vendor and account; `writes`: whether a run writes at all: if not, no list counts as written."""
         self._lists, self._metrics, self._writes = lists, metrics, writes
+        self._by_vendor: dict[str, dict[AccountId, Sequence[str]]] = {}
+        for (vendor, account), some in lists.items():
+            self._by_vendor.setdefault(vendor, {})[account] = some
         self.written: dict[tuple[AccountId, str, str], tuple[float, float]] = {}
         """Per account, list and vendor: wall time of the last write, and how long its event took to get there (s)."""
 
@@ -39,6 +43,10 @@ class Tally:
         self.failures[upstream, error.code] = Failure(code=error.code, upstream=upstream, count=count, last_at=time.time(), said=said)
         if len(self.failures) > _FAILURES:
             del self.failures[next(iter(self.failures))]
+
+    def outcome(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], skip: str) -> str:
+        """Return how a run ended, as `outcome_of`."""
+        return outcome_of(sesamy, accounts, skip, self._by_vendor.get(job.user.vendor, {}))
 
     def ended(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], outcome: str, course: Course) -> None:
         """Count a run that has ended, and write its line."""
@@ -71,16 +79,25 @@ class Tally:
         )
 
 
-def outcome_of(sesamy: Result, accounts: Mapping[AccountId, Result], skip: str) -> str:
-    """Return how a run ended, as metrics and log name it; `skip`: why nothing was to be written."""
+def outcome_of(sesamy: Result, accounts: Mapping[AccountId, Result], skip: str, lists: Mapping[AccountId, Sequence[str]]) -> str:
+    """
+    Return how a run ended, as metrics and log name it.
+
+    Args:
+        skip: why nothing was to be written.
+        lists: those of each account.
+    """
     if any(result.code == STOPPING for result in (sesamy, *accounts.values())):
         return CUT_OFF
     if skip:
         return f"skipped_{skip.replace('-', '_')}"
     if sesamy.verdict is not Verdict.DONE:
         return "failed"
-    done: Sequence[bool] = [result.verdict is Verdict.DONE for result in accounts.values()]
-    return "synced" if all(done) else "partial" if any(done) or any(result.lists for result in accounts.values()) else "failed"
+    if all(result.verdict is Verdict.DONE for result in accounts.values()):
+        return "synced"
+    if any(result.verdict is Verdict.DONE or served(lists[account], result) for account, result in accounts.items()):
+        return "partial"
+    return HELD if all(result.code == HELD and not result.tried for result in accounts.values()) else "failed"
 
 
 def served(lists: Sequence[str], result: Result) -> tuple[str, ...]:

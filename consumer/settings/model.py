@@ -206,6 +206,11 @@ class Account(Addressee, frozen=True, kw_only=True):
     paused: frozenset[str] = frozenset()
     """The lists that nothing is written to for now."""
 
+    @property
+    def is_paused(self) -> bool:
+        """Say whether all of its lists are paused: nothing at all is written."""
+        return self.paused.issuperset(self.lists)
+
 
 class Settings(Struct, frozen=True, kw_only=True, dict=True):
     """All settings of a process."""

@@ -1,5 +1,6 @@
 """Sesamy and two accounts of Make.as that answer from what a test put there, and keep what they were asked."""
 
+from collections.abc import Collection
 from typing import Any
 
 import anyio
@@ -46,13 +47,13 @@ class MakeAs:
 class Sides:
     """Both sides of one vendor, `v`; each user has the address `USER@x.no`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, paused: Collection[str] = (), vendor_paused: bool = False) -> None:
         self.sesamy_error: ConsumerError | None = None
         self.takes_s = 0.0
         self.absent: set[str] = set()
         self.emails: dict[str, str | None] = {}
         self.asked: list[str] = []
-        self.settings = two_accounts()
+        self.settings = two_accounts(paused=paused, vendor_paused=vendor_paused)
         self.morning, self.evening = MakeAs(), MakeAs()
         self.gates = gates(self.settings)
 
@@ -74,9 +75,9 @@ class Sides:
         return Snapshot(user=user, profile=Profile(user_id=user.user, email=email, first_name="Canaria"), contracts=(), entitlements=())
 
 
-def two_accounts() -> Settings:
+def two_accounts(*, paused: Collection[str] = (), vendor_paused: bool = False) -> Settings:
     """Give settings with two lists of one account, and one of another."""
     listed = (("1001", "1466"), ("1001", "1467"), ("2001", "2466"))
-    lists = tuple(ListSettings(user_id=user_id, api_key=Secret("text", "k"), list_id=one) for user_id, one in listed)
+    lists = tuple(ListSettings(user_id=user_id, api_key=Secret("text", "k"), list_id=one, paused=one in paused) for user_id, one in listed)
     sesamy = SesamyCredentials(client_id="c", client_secret=Secret("text", "s"))
-    return Settings(vendors=(VendorSettings(id="v", sesamy=sesamy, makeas=lists),))
+    return Settings(vendors=(VendorSettings(id="v", sesamy=sesamy, makeas=lists, paused=vendor_paused),))

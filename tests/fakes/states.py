@@ -92,7 +92,7 @@ def _stopped() -> State:
     )
     failures = (Failure(code="http-401", upstream="100123456", count=203, last_at=AT - 4, said="The token is not valid any more"),)
     status = structs.replace(fine, lists=lists, upstreams=gates, recent_failures=failures, last_hour=_hour(stuck_list="1466"))
-    said = ("2 of 4 lists stopped since 11:42 UTC (18 min)", "account 100123456 refuses the key", "replace apiKey")
+    said = ("2 of 4 lists stopped since 11:42 UTC (18 min)", "account 100123456 refuses the key", "put the right key into its secret")
     return State(status, "trouble", said)
 
 

@@ -1,6 +1,6 @@
 """A contact as Make.as has it, and what a resync changes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -15,7 +15,7 @@ _FIELDS: Final = Subscriber.__struct_fields__
 PERSONAL: Final = frozenset(_FIELDS) - {"external_id"}
 """Fields whose values are a person's: all that are written, but for what is known to be none."""
 
-Action = Literal["add", "change", "remove", "same", "keep", "unknown"]
+Action = Literal["add", "change", "remove", "same", "keep", "unknown", "paused"]
 _DRIFT: Final = frozenset[Action]({"add", "change", "remove"})
 
 
@@ -95,7 +95,8 @@ class Change(Struct, frozen=True, kw_only=True):
 
     field: str
     action: Action
-    """`keep`: another hand's, or the reader's own will: a resync leaves it. `unknown`: Make.as can't be asked for it."""
+    """`keep`: another hand's, or the reader's own will: a resync leaves it. `unknown`: Make.as can't be asked for it. `paused`: a resync
+    leaves it until the list's pause is over."""
     now: str | None = None
     wanted: str | None = None
 
@@ -112,15 +113,16 @@ class Change(Struct, frozen=True, kw_only=True):
         return Change(field=self.field, action=self.action, now=now, wanted=wanted)
 
 
-def changes(contact: Contact | None, wanted: Documents, lists: Sequence[str]) -> list[Change]:
+def changes(contact: Contact | None, wanted: Documents, lists: Sequence[str], *, paused: Collection[str] = ()) -> list[Change]:
     """
     Return every field with what becomes of it.
 
     Args:
         contact: None: there is none yet.
         lists: ids of the account's lists.
+        paused: those of them that nothing puts the contact on for now.
     """
-    return [*_of_fields(contact, wanted), *_of_tags(contact, wanted), *_of_lists(contact, lists), *_of_rows(wanted)]
+    return [*_of_fields(contact, wanted), *_of_tags(contact, wanted), *_of_lists(contact, lists, paused), *_of_rows(wanted)]
 
 
 def _of_fields(contact: Contact | None, wanted: Documents) -> list[Change]:
@@ -155,9 +157,9 @@ def _of_tags(contact: Contact | None, wanted: Documents) -> list[Change]:
     return found
 
 
-def _of_lists(contact: Contact | None, lists: Sequence[str]) -> list[Change]:
+def _of_lists(contact: Contact | None, lists: Sequence[str], paused: Collection[str]) -> list[Change]:
     if contact is None:
-        return [Change(field="list", action="add", wanted=one) for one in lists]
+        return [Change(field="list", action=_joins(one, paused), wanted=one) for one in lists]
     held = contact.list_ids
     found = []
     for one in lists:
@@ -166,8 +168,12 @@ def _of_lists(contact: Contact | None, lists: Sequence[str]) -> list[Change]:
         elif held is None:
             found.append(Change(field="list", action="unknown", wanted=one))
         else:
-            found.append(Change(field="list", action="same" if one in held else "add", wanted=one))
+            found.append(Change(field="list", action="same" if one in held else _joins(one, paused), wanted=one))
     return found
+
+
+def _joins(one: str, paused: Collection[str]) -> Action:
+    return "paused" if one in paused else "add"
 
 
 def _of_rows(wanted: Documents) -> list[Change]:

@@ -1,6 +1,6 @@
 """The comparison of one user with what Make.as has of it: Sesamy and every account are asked, nothing is written."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Literal
 
@@ -32,6 +32,8 @@ class AccountDiff(Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
     failed: str = ""
     """Code of the error, where it could not be asked."""
+    paused: tuple[str, ...] = ()
+    """Those of the lists that are paused; where all are, nothing is compared: a resync writes nothing there."""
 
 
 class UserDiff(Struct, frozen=True, kw_only=True):
@@ -39,9 +41,9 @@ class UserDiff(Struct, frozen=True, kw_only=True):
 
     vendor: str
     user: str
-    outcome: Literal["same", "drift", "skipped", "failed"]
+    outcome: Literal["same", "drift", "skipped", "failed", "paused"]
     reason: str = ""
-    """Why the user is skipped, or the code of Sesamy's error."""
+    """Why the user is skipped, or the code of Sesamy's error, or `paused`: of the vendor nothing is fetched for now."""
     accounts: tuple[AccountDiff, ...] = ()
 
 
@@ -50,13 +52,20 @@ async def compared(up: Upstreams, user: UserKey) -> UserDiff:
     try:
         wanted = await fetched(up, user)
     except ConsumerError as error:
-        return UserDiff(vendor=user.vendor, user=user.user, outcome="failed", reason=error.code)
+        outcome: Literal["paused", "failed"] = "paused" if error.code == PAUSED else "failed"
+        return UserDiff(vendor=user.vendor, user=user.user, outcome=outcome, reason=error.code)
     if isinstance(wanted, Skip):
         return UserDiff(vendor=user.vendor, user=user.user, outcome="skipped", reason=wanted.reason)
     accounts = tuple([await _of_account(up, user, target, wanted) for target in up.vendors[user.vendor].targets.values()])
-    drifts = any(change.is_drift for one in accounts for change in one.changes)
-    failed = any(one.failed for one in accounts)
-    return UserDiff(vendor=user.vendor, user=user.user, outcome="failed" if failed else "drift" if drifts else "same", accounts=accounts)
+    return UserDiff(vendor=user.vendor, user=user.user, outcome=_outcome(accounts), accounts=accounts)
+
+
+def _outcome(accounts: Sequence[AccountDiff]) -> Literal["same", "drift", "failed", "paused"]:
+    if any(one.failed for one in accounts):
+        return "failed"
+    if any(change.is_drift for one in accounts for change in one.changes):
+        return "drift"
+    return "paused" if all(len(one.paused) == len(one.lists) for one in accounts) else "same"
 
 
 async def fetched(up: Upstreams, user: UserKey) -> Documents | Skip:
@@ -86,7 +95,7 @@ async def asking(gate: Gate, vendor: str, *, calls: int = 1) -> AsyncIterator[Pe
         calls: how many must be possible together.
 
     Raises:
-        Held: `gate`, it is shut, or is shut meanwhile.
+        Held: `gate`, it is shut, or is shut meanwhile; `paused`, the settings say so.
     """
     key = UserKey(vendor, _NO_USER)
     await _let_in(gate, calls)
@@ -124,10 +133,14 @@ def _admit(gate: Gate, key: UserKey) -> None:
 
 async def _of_account(up: Upstreams, user: UserKey, target: Target, wanted: Documents) -> AccountDiff:
     account = target.account
+    paused = tuple(one for one in account.lists if one in account.paused)
+    if account.is_paused:
+        return AccountDiff(account=account.id, lists=account.lists, paused=paused)
     try:
         async with asking(up.gates.accounts[account.id], user.vendor) as permit:
             contact = await target.client.contact(wanted.subscriber.email, permit=permit)
     except ConsumerError as error:
-        return AccountDiff(account=account.id, lists=account.lists, failed=error.code)
+        return AccountDiff(account=account.id, lists=account.lists, failed=error.code, paused=paused)
     wanted = structs.replace(wanted, tags=target.client.wanted_tags(contact, wanted.tags))
-    return AccountDiff(account=account.id, lists=account.lists, changes=tuple(changes(contact, wanted, account.lists)))
+    found = tuple(changes(contact, wanted, account.lists, paused=paused))
+    return AccountDiff(account=account.id, lists=account.lists, changes=found, paused=paused)

@@ -11,7 +11,7 @@ from ...core.answers.bounds import identifier
 from ...core.errors import ConsumerError
 from ...core.mapping.contact import Contact, changes
 from ...core.mapping.documents import Documents, Skip
-from ...core.model import UserKey
+from ...core.model import PAUSED, AccountId, UserKey
 from ...core.text import shown
 from ...resync.clients import Target, Upstreams
 from .answer import SESAMY, called
@@ -29,8 +29,9 @@ _NAMES: Final = {"tag": "tags", "list": "lists"}
 _UNTOLD: Final = frozenset({"list"})
 
 
-Outcome = Literal["well", "differs", "kept-out", "failed"]
-_WEIGHTS: Final[Sequence[Outcome]] = ("well", "differs", "kept-out", "failed")
+Outcome = Literal["well", "paused", "differs", "kept-out", "failed"]
+_WEIGHTS: Final[Sequence[Outcome]] = ("well", "paused", "differs", "kept-out", "failed")
+_UNTIL: Final = "until `paused` is taken out of the settings"
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -39,7 +40,7 @@ class Found(Struct, frozen=True, kw_only=True):
     vendor: str
     user: str = ""
     """The user's id; empty: an address that none of the lists knows."""
-    outcome: Literal["well", "differs", "kept-out", "skipped", "not-found", "failed", "busy"]
+    outcome: Literal["well", "paused", "differs", "kept-out", "skipped", "not-found", "failed", "busy"]
     sentence: str
 
 
@@ -78,12 +79,12 @@ class Lookup:
         address = cleaned(email)
         if "@" not in address:
             return Found(vendor=vendor, outcome="not-found", sentence="This is no e-mail address")
-        asked, failed = [], []
+        asked, failed, paused = list[AccountId](), list[str](), list[str]()
         for account, target in self._up.vendors[vendor].targets.items():
             try:
                 contact = await self._contact(vendor, target, address)
             except ConsumerError as error:
-                failed.append(_not_asked(account, error))
+                (paused if error.code == PAUSED else failed).append(_not_asked(account, error))
                 continue
             asked.append(account)
             user = None if contact is None or contact.external_id is None else identifier(str(contact.external_id))
@@ -92,12 +93,16 @@ class Lookup:
                 return structs.replace(found, sentence=f"Account {account} knows the address as user {shown(user)}. {found.sentence}")
         where = f"asked: {', '.join(map(called, asked))}" if asked else "no account could be asked"
         text = f"No list's account knows a user with this address ({where}): ask with the user's id"
-        return Found(vendor=vendor, outcome="failed" if failed else "not-found", sentence="; ".join([text, *failed]))
+        outcome: Literal["failed", "paused", "not-found"] = "failed" if failed else "paused" if paused else "not-found"
+        return Found(vendor=vendor, outcome=outcome, sentence="; ".join([text, *paused, *failed]))
 
     async def _by_id(self, user: UserKey, *, address: str = "", known: Mapping[str, Contact | None] | None = None) -> Found:
         try:
             wanted = await fetched(self._up, user)
         except ConsumerError as error:
+            if error.code == PAUSED:
+                text = f"Vendor {user.vendor} is paused: nothing is fetched or written for it {_UNTIL}"
+                return Found(vendor=user.vendor, user=user.user, outcome="paused", sentence=text)
             return Found(vendor=user.vendor, user=user.user, outcome="failed", sentence=_not_asked(SESAMY, error))
         if isinstance(wanted, Skip):
             return Found(vendor=user.vendor, user=user.user, outcome="skipped", sentence=_SKIPPED[wanted.reason])
@@ -119,6 +124,8 @@ class Lookup:
     async def _of_account(
         self, vendor: str, target: Target, wanted: Documents, contact: Contact | None, *, ask: bool
     ) -> Sequence[_OfAccount]:
+        if target.account.is_paused:  # A resync asks nothing, and writes nothing.
+            return [self._paused(target.account.lists)]
         if ask:
             try:
                 contact = await self._contact(vendor, target, wanted.subscriber.email)
@@ -134,7 +141,9 @@ class Lookup:
             left = frozenset(account.lists)
         elif left:
             yield _OfAccount("kept-out", f"Not on {self._called([one for one in account.lists if one in left])}: the address has left it")
-        rest = [one for one in account.lists if one not in left]
+        if paused := [one for one in account.lists if one in account.paused and one not in left]:
+            yield self._paused(paused)
+        rest = [one for one in account.lists if one not in left and one not in account.paused]
         if contact is None:
             if rest:
                 yield _OfAccount(
@@ -151,6 +160,11 @@ class Lookup:
             yield _OfAccount("differs", f"Account {account.id} differs from Sesamy: {', '.join(fields)}; sync the user")
         elif rest and not missing:
             yield _OfAccount("well", f"Written, all as Sesamy says: {self._called(rest)}")
+
+    def _paused(self, lists: Sequence[str]) -> _OfAccount:
+        are = "is" if len(lists) == 1 else "are"
+        named = self._called(lists)
+        return _OfAccount("paused", f"{named[:1].upper()}{named[1:]} {are} paused: nothing is written there {_UNTIL}")
 
     def _called(self, lists: Sequence[str]) -> str:
         return ", ".join(self._names.get(one, f"list {one}") for one in lists)
@@ -169,5 +183,7 @@ def _not_asked(upstream: str, error: ConsumerError) -> str:
     who = who[:1].upper() + who[1:]
     if error.code == "gate":
         return f"{who} is not asked, since its gate is shut: see the status, and ask again once it is open"
+    if error.code == PAUSED:
+        return f"{who} is not asked: its lists are paused {_UNTIL}"
     said = f'; it said "{error.said}"' if error.said else ""
     return f"{who} could not be asked ({error.code}{said})"

@@ -123,6 +123,7 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
     silent = gauge(
         "list_contacts_without_status", "Known contacts without a status, where none ever showed one; 0: below 20.", labels=names
     )
+    paused = gauge("list_paused", "1: the settings say that nothing is written to it for now.", labels=names)
     for one in lists:
         values = [one.vendor, one.account, one.list]
         written.add_metric(values, one.last_write_at or 0.0)
@@ -131,8 +132,9 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
         no_register.add_metric(values, float(one.register == "none"))
         left_out.add_metric(values, one.owed_users if one.door != "open" and not one.paused else 0)
         silent.add_metric(values, one.contacts_without_status)
+        paused.add_metric(values, float(one.paused))
         if one.oldest_pending_s is not None:
             pending.add_metric(values, now - one.oldest_pending_s)
         if one.oldest_due_s is not None and not one.paused:  # What somebody has paused is not late.
             due.add_metric(values, now - one.oldest_due_s)
-    yield from (written, pending, due, owed, left, no_register, left_out, silent)
+    yield from (written, pending, due, owed, left, no_register, left_out, silent, paused)

@@ -8,6 +8,7 @@ from msgspec import Struct
 from ...core.model import GateCause
 from ...core.text import age
 from ...settings.model import Settings
+from ..status.told.words import KEY_CURE, LIMIT_CURE, RATE_LIMITED, last_code
 from ..status.tree import NOT_A_MEMBER, TOPIC_MISSING, GateStatus, ListStatus, PartitionStatus, Status
 
 Kind = Literal["gate", "list", "partition", "group", "topic", "writing", "reading", "letters"]
@@ -90,7 +91,7 @@ def standing(status: Status, lists: Lists, stalled_s: Callable[[PartitionStatus]
     """
     for gate in status.upstreams:
         if gate.state != "open" and gate.cause != "paused":  # Somebody has chosen that.
-            yield _gate(gate, lists.get(gate.name, ()), status.at)
+            yield _gate(gate, lists.get(gate.name, ()), status.at, last_code(gate.name, status.recent_failures))
     for one in status.lists:
         if one.door != "open" and not one.paused:
             yield _list(one, lists.get(f"{one.account}/{one.vendor}/{one.list}", ()), status.at)
@@ -104,7 +105,7 @@ def standing(status: Status, lists: Lists, stalled_s: Callable[[PartitionStatus]
 _GATE_WORDS: Final[Mapping[GateCause, tuple[str, str, str]]] = {
     "denied": (
         "refuses our key",
-        "put the right key into its secret: a file is read again by itself; where it comes from a variable, restart the pods",
+        KEY_CURE,
         "sesamymakeaskeyrefused",
     ),
     "breaker": (
@@ -127,14 +128,18 @@ _GATE_WORDS: Final[Mapping[GateCause, tuple[str, str, str]]] = {
         "run `check --online`: it says what it answers; nothing is written for the vendor until then",
         "sesamymakeasgateshut",
     ),
-    "retry-after": ("asked us to wait", "wait; where it comes often, lower the rate in the settings", "sesamymakeasgateshut"),
+    "retry-after": ("asked us to wait", LIMIT_CURE, "sesamymakeasgateshut"),
 }
 _AT_ONCE: Final = {"denied", "breaker", "absent", "filter"}
 """Causes that are told as soon as they are so: the gate has thought twice already."""
 
 
-def _gate(gate: GateStatus, lists: tuple[ListName, ...], at: float) -> Condition:
+def _gate(gate: GateStatus, lists: tuple[ListName, ...], at: float, code: str) -> Condition:
+    """Return the condition of a gate; `code`: of its last failure."""
     what, cure, runbook = _GATE_WORDS.get(gate.cause, ("is shut", "see `status`", "sesamymakeasgateshut"))
+    if gate.cause == "breaker" and code:
+        what = f"{what} ({code})"
+        cure, runbook = (LIMIT_CURE, "sesamymakeasratelimited") if code == RATE_LIMITED else (cure, runbook)
     who = f"Make.as account {gate.name}" if gate.kind == "makeas" else f"Sesamy ({gate.name})"
     users = max(gate.held_users, gate.waiting_users)
     return Condition(

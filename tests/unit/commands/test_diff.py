@@ -66,7 +66,7 @@ class Sides:
     def wanted_tags(self, _: object, tags: tuple[str, ...]) -> tuple[str, ...]:
         return tags
 
-    def run(self, *users: str, shut: bool = False) -> tuple[int, list[UserDiff]]:
+    def run(self, *users: str, shut: bool = False, paused: bool = False) -> tuple[int, list[UserDiff]]:
         """Return the exit status, and what was told of each user."""
         settings = structs.replace(one_of_each(), sesamy=SesamySettings(requests_per_minute=60, burst=3))
         limits, (account,), told = gates(settings), settings.accounts, list[UserDiff]()
@@ -81,6 +81,8 @@ class Sides:
         @virtual
         async def diffed() -> None:
             nonlocal status
+            if paused:
+                limits.vendors["v"].stop("paused", now=anyio.current_time())
             if shut:
                 error = Retryable("no", code="http-429", retry_after_s=1e6)
                 limits.accounts[account.id].failed(UserKey("v", "x"), error, now=anyio.current_time())
@@ -118,6 +120,25 @@ def test_an_account_that_can_not_be_asked_is_named_and_is_no_sameness() -> None:
     status, (one,) = sides.run("ann")
 
     assert (status, one.outcome, [(each.account, each.failed) for each in one.accounts]) == (69, "failed", [("1001", "http-401")])
+
+
+def test_a_user_of_a_paused_vendor_is_told_so_and_nothing_of_it_would_change() -> None:
+    sides = Sides()
+    status, (one,) = sides.run("ann", paused=True)
+
+    assert (status, one.outcome, one.reason, sides.asked) == (0, "paused", "paused", [])
+    assert [*diffing._lines(one)] == ["ann  paused"]
+
+
+def test_a_paused_list_is_named_beside_its_account_and_its_row_says_so() -> None:
+    row = Change(field="list", action="paused", wanted="8")
+    account = AccountDiff(account="1", lists=("7", "8"), changes=(row,), paused=("8",))
+
+    assert [*diffing._lines(UserDiff(vendor="v", user="u", outcome="same", accounts=(account,)))] == [
+        "u  same",
+        "  account 1, lists 7, 8 (paused: 8)",
+        "    . list: 8  (paused)",
+    ]
 
 
 def test_it_keeps_to_sesamys_rate() -> None:

@@ -217,6 +217,7 @@ def test_a_paused_vendor_is_stopped_and_its_account_is_not_where_another_uses_it
     v, w = TWO.vendors
 
     assert _shut(TWO) == []
+    assert _shut(structs.replace(TWO, vendors=(_pausing(v, "7"), _pausing(w, "5")))) == []
     assert _shut(structs.replace(TWO, vendors=(_pausing(v, whole=True), w))) == ["v paused"]
 
 

@@ -289,3 +289,15 @@ async def test_nothing_at_all_is_asked_or_written_where_every_list_is_paused() -
     assert caught.value.code == "paused"
 
     assert (there.contacts, there.products, sum(made.calls.values())) == ({}, {}, 0)
+
+
+async def test_no_row_is_sent_of_a_contact_that_no_list_took_though_a_paused_one_might_have() -> None:
+    """Rows belong to a contact, and it may not be there."""
+    async with pausing("2") as (client, there, made):
+        there.refuses["1"] = 404
+        written = await client.write(documents(), permit=permit, limit_s=no_limit)
+        assert (written.refused, written.taken, made.calls["1001", "subscriptions"]) == ({"1": "http-404"}, (), 0)
+
+        there.refuses.clear()
+        await client.write(documents(), permit=permit, limit_s=no_limit)
+        assert made.calls["1001", "subscriptions"] > 0

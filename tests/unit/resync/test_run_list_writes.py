@@ -8,7 +8,7 @@ import anyio
 import pytest
 from msgspec import structs
 
-from consumer.core.errors import Refused
+from consumer.core.errors import Denied, Refused, Retryable
 from consumer.core.gates.gates import Gates
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.clients import Target, Vendor, gates, upstreams
@@ -25,6 +25,7 @@ from tests.unit.resync.test_makeas import settings_of
 from tests.unit.resync.test_makeas_consent import read
 
 A: Final = AccountId("1001")
+B: Final = AccountId("2001")
 ACCOUNT: Final = Account(id=A, vendor="v", user_id="1001", api_key=Secret("text", "k"), lists=("11", "12"))
 DONE: Final = Result(Verdict.DONE)
 LEFT: Final = Result(Verdict.DONE, kept_off=("11", "12"))
@@ -34,16 +35,19 @@ HELD: Final = Result(Verdict.REFUSED, "held", lists={"12": "held"})
 class Desk:
     """A resync to one account."""
 
-    def __init__(self, target: Target, gates: Gates, metrics: Metrics) -> None:
+    def __init__(self, target: Target, gates: Gates, metrics: Metrics, *beside: Target) -> None:
         sesamy: Any = Sesamy()
         sesamy.takes_s = 0.0
+        self.sesamy = sesamy
         self.gates, self.metrics = gates, metrics
+        targets = {one.account.id: one for one in (target, *beside)}
+        self.accounts = tuple(targets)
         self.resync = Resync(
-            {"v": Vendor(sesamy, {A: target})}, gates, lease_left_s=lambda: 10.0, waits=Waits(), uniform=lambda: 0.0, metrics=metrics
+            {"v": Vendor(sesamy, targets)}, gates, lease_left_s=lambda: 10.0, waits=Waits(), uniform=lambda: 0.0, metrics=metrics
         )
 
     async def run(self, user: str) -> Result:
-        job = Job(user=UserKey("v", user), accounts=(A,), started_at=0.0, since_ms={A: 0})
+        job = Job(user=UserKey("v", user), accounts=self.accounts, started_at=0.0, since_ms=dict.fromkeys(self.accounts, 0))
         return (await self.resync.run(job))[1][A]
 
     @property
@@ -154,6 +158,7 @@ async def test_what_the_only_list_refuses_beside_a_paused_one_is_that_lists_and_
     ] * 6
     assert (gate, door.door, door.code, there.contacts) == ("open", "left-out", code, {})
     assert [(failure.code, failure.count) for failure in one.resync.tally.failures.values()] == [(code, 5)]
+    assert (one.outcomes("failed"), one.outcomes("held"), one.outcomes("partial")) == (5, 5, 0)
 
 
 async def test_a_403_of_the_only_list_beside_a_paused_one_may_be_the_keys_and_is_for_the_gate_to_judge() -> None:
@@ -195,16 +200,84 @@ async def test_nothing_is_asked_for_whose_lists_are_all_paused_and_that_proves_n
     result = await one.run("ann")
 
     assert result == Result(Verdict.REFUSED, "held", tried=False, lists={"11": "held", "12": "held"})
+    assert (one.outcomes("held"), one.outcomes("partial")) == (1, 0)
     assert (make.asked, before, one.gate) == ([], "closed", "closed")
+
+
+@virtual
+async def test_a_run_that_asks_nothing_of_an_account_ends_no_row_of_failures_there() -> None:
+    """Else an account that is out stays open, as often as a user of paused lists comes by."""
+    make = Make(*ACCOUNT.lists)
+    one = table(make, structs.replace(ACCOUNT, paused=frozenset(ACCOUNT.lists)), beside=True)
+    one.gates.lists.pause(A, ACCOUNT.lists, now=0.0)
+    gate, error = one.gates.accounts[A], Refused("no", code="http-422")
+    for number in range(4):
+        gate.failed(UserKey("w", str(number)), error, now=anyio.current_time())
+    await one.run("ann")
+    assert one.gate == "open"
+    gate.failed(UserKey("w", "fifth"), error, now=anyio.current_time())
+
+    assert (make.asked, one.gate, one.outcomes("partial")) == ([], "closed", 1)
+
+
+@virtual
+async def test_a_run_that_asks_nothing_of_an_account_is_no_probe_that_opens_it() -> None:
+    make = Make(*ACCOUNT.lists)
+    one = table(make, structs.replace(ACCOUNT, paused=frozenset(ACCOUNT.lists)), beside=True)
+    one.gates.lists.pause(A, ACCOUNT.lists, now=0.0)
+    gate = one.gates.accounts[A]
+    gate.failed(UserKey("w", "bo"), Denied("no", code="http-401"), now=anyio.current_time())
+    await anyio.sleep(5)
+    gate.enter(UserKey("v", "ann"), now=anyio.current_time())
+    await one.run("ann")
+    gate.leave(UserKey("v", "ann"), now=anyio.current_time())
+
+    assert (make.asked, one.gate, gate.refuses_key) == ([], "closed", True)
+
+
+@virtual
+async def test_where_no_list_is_open_to_a_run_sesamy_is_not_asked_and_its_gate_learns_nothing() -> None:
+    make = Make(*ACCOUNT.lists)
+    one = table(make, structs.replace(ACCOUNT, paused=frozenset(ACCOUNT.lists)))
+    one.gates.lists.pause(A, ["11"], now=0.0)
+    await one.run("ann")
+    assert (one.sesamy.asked, make.asked) == ([UserKey("v", "ann")], [("12",)])
+
+    one.gates.lists.pause(A, ["12"], now=0.0)
+    gate, error = one.gates.vendors["v"], Retryable("no", code="timeout")
+    for number in range(4):
+        gate.failed(UserKey("v", str(number)), error, now=anyio.current_time())
+    await one.run("bo")
+    gate.failed(UserKey("v", "fifth"), error, now=anyio.current_time())
+
+    assert (one.sesamy.asked, gate.state(now=anyio.current_time()).state) == ([UserKey("v", "ann")], "closed")
+
+
+@virtual
+async def test_what_fails_at_the_whole_account_leaves_what_a_paused_list_is_owed_held() -> None:
+    """Each has its letter: one that needs a person, and one that heals once the pause goes."""
+    make = Make(*ACCOUNT.lists)
+    one = table(make, structs.replace(ACCOUNT, paused=frozenset({"12"})))
+    one.gates.lists.pause(A, ["12"], now=0.0)
+    make.fails = [Refused("no", code="http-422")]
+    result = await one.run("ann")
+
+    assert result == Result(Verdict.REFUSED, "http-422", lists={"11": "http-422", "12": "held"})
+    assert (one.outcomes("failed"), one.outcomes("partial")) == (1, 0)
 
 
 # ---- On a virtual clock ----
 
 
-def table(make: Make, account: Account = ACCOUNT) -> Desk:
+def table(make: Make, account: Account = ACCOUNT, *, beside: bool = False) -> Desk:
+    """Give a desk; `beside`: with another account that takes everybody."""
     settings = settings_of("http://nowhere.invalid", "11", "12")
     made = gates(settings, heals=True)
-    return Desk(Target(account, make), made, Metrics(settings))  # type: ignore[arg-type]
+    others: list[Any] = []
+    if beside:
+        made = Gates(made.vendors, {**made.accounts, B: gates(settings).accounts[A]}, made.lists)
+        others = [Target(structs.replace(ACCOUNT, id=B, user_id=B, lists=("21",)), Make("21"))]  # type: ignore[arg-type]
+    return Desk(Target(account, make), made, Metrics(settings), *others)  # type: ignore[arg-type]
 
 
 @virtual

@@ -10,7 +10,7 @@ from ....core.text import age
 from ..tree import GateStatus, ListStatus, Status
 from ..verdict import Level, Point
 from .merged import lists_of
-from .words import LATE_S, clock, named, since, some
+from .words import KEY_CURE, LATE_S, LIMIT_CURE, RATE_LIMITED, clock, last_code, named, since, some
 
 
 class _Told(Struct, frozen=True):
@@ -24,7 +24,6 @@ class _Told(Struct, frozen=True):
 
 _AGAIN: Final = "read below what it said, and ask those that run it; it is tried again by itself"
 _CAUSES: Final[Mapping[str, _Told]] = {
-    "breaker": _Told("trouble", "{} failed for five users in a row", _AGAIN, "SesamyMakeasGateShut"),
     "absent": _Told(
         "trouble",
         "{} knew none of twenty users in a row",
@@ -43,12 +42,12 @@ _CAUSES: Final[Mapping[str, _Told]] = {
         "wait for its first answer; if it does not come, see the log lines `the filter could not be asked about`",
         "SesamyMakeasGateShut",
     ),
-    "retry-after": _Told(
-        "notice", "{} asked us to wait", "wait; if it asks often, lower its limit in the settings", "SesamyMakeasRateLimited"
-    ),
+    "retry-after": _Told("notice", "{} asked us to wait", LIMIT_CURE, "SesamyMakeasRateLimited"),
     "": _Told("trouble", "the gate of {} is not open", _AGAIN, "SesamyMakeasGateShut"),
 }
 _KEY: Final = "SesamyMakeasKeyRefused"
+_SOON_S: Final = 60.0
+"""A breaker that is younger may be well again by itself: nobody need act yet."""
 
 
 def points(statuses: Mapping[str, Status], *, now: float) -> Iterator[Point]:
@@ -58,9 +57,10 @@ def points(statuses: Mapping[str, Status], *, now: float) -> Iterator[Point]:
     behind: set[tuple[str, str, str]] = set()
     for (name, cause), shut in _shut(statuses).items():
         stopped = [one for one in lists if name in (one.account, f"sesamy:{one.vendor}")]
-        if _told(name, cause).level == "trouble" and len(shut) == len(statuses):  # Else a list that is late has another reason.
+        told = _told(name, cause, shut, last_code(name, [one for status in statuses.values() for one in status.recent_failures]))
+        if told.level == "trouble" and len(shut) == len(statuses):  # Else a list that is late has another reason.
             behind.update(map(_key, stopped))
-        yield _stopped(name, cause, shut, stopped, of=len(lists), pods=len(statuses), now=now)
+        yield _stopped(name, told, shut, stopped, of=len(lists), pods=len(statuses), now=now)
     yield from _left_out(lists, now=now)
     yield from _late([one for one in lists if one.door == "open" and _key(one) not in behind], of=len(lists), now=now)
 
@@ -87,9 +87,9 @@ def _of(number: int, of: int) -> str:
     return f"{number:,} of {named(of, 'list')}"
 
 
-def _stopped(name: str, cause: str, shut: Sequence[GateStatus], lists: Sequence[ListStatus], *, of: int, pods: int, now: float) -> Point:
+def _stopped(name: str, told: _Told, shut: Sequence[GateStatus], lists: Sequence[ListStatus], *, of: int, pods: int, now: float) -> Point:
     """Tell of one upstream that is not open, for one cause, on some pods."""
-    told, who = _told(name, cause), f"Sesamy, for {name.removeprefix('sesamy:')}," if name.startswith("sesamy:") else f"account {name}"
+    who = f"Sesamy, for {name.removeprefix('sesamy:')}," if name.startswith("sesamy:") else f"account {name}"
     length_s, again_s = max(one.closed_s for one in shut), min(one.next_try_s for one in shut)
     where = "" if len(shut) == pods else f", on {len(shut)} of {named(pods, 'pod')}"
     subject = f"{_of(len(lists), of)} stopped {since(length_s, now=now)}{where}, {_titles(lists)}" if lists else f"gate {name} not open"
@@ -100,13 +100,22 @@ def _stopped(name: str, cause: str, shut: Sequence[GateStatus], lists: Sequence[
     return Point(level=told.level, text=f"{subject}: {told.why.format(who)}{again}", cure=told.cure, runbook=told.runbook)
 
 
-def _told(name: str, cause: str) -> _Told:
+def _told(name: str, cause: str, shut: Sequence[GateStatus], code: str) -> _Told:
+    """Return how a gate is told that some pods see shut; `code`: of its last failure."""
+    if cause == "breaker":
+        return _breaker(max(one.closed_s for one in shut), min(one.next_try_s for one in shut), code)
     if cause != "denied":
         return _CAUSES.get(cause, _CAUSES[""])
-    if name.startswith("sesamy:"):
-        vendor = name.removeprefix("sesamy:")
-        return _Told("trouble", "{} refuses the client", f"replace client_id and client_secret of vendor {vendor}", _KEY)
-    return _Told("trouble", "{} refuses the key", f"replace apiKey in makeas of account {name}", _KEY)
+    return _Told("trouble", "{} refuses the client" if name.startswith("sesamy:") else "{} refuses the key", KEY_CURE, _KEY)
+
+
+def _breaker(closed_s: float, next_try_s: float, code: str) -> _Told:
+    is_limit = code == RATE_LIMITED
+    why = "{} answers that we ask too often" if is_limit else "{} failed for five users in a row"
+    cure, runbook = (LIMIT_CURE, "SesamyMakeasRateLimited") if is_limit else (_AGAIN, "SesamyMakeasGateShut")
+    if closed_s < _SOON_S and not is_limit:
+        cure = f"wait: it is tried again by itself{f' in {age(next_try_s)}' if next_try_s > 0 else ''}"
+    return _Told("notice" if closed_s < _SOON_S else "trouble", why + (f" ({code})" if code else ""), cure, runbook)
 
 
 def _paused(lists: Iterable[ListStatus]) -> Iterator[Point]:

@@ -1,11 +1,16 @@
 """Words that all that is told has in common: numbers with their noun, some of many names, and times."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from ....core.model import Failure
 from ....core.text import age
 
+KEY_CURE: Final = "put the right key into its secret: a file is read again by itself; where it comes from a variable, restart the pods"
+LIMIT_CURE: Final = "wait; where it comes often, lower its rate in the settings"
+RATE_LIMITED: Final = "http-429"
+"""The code of an answer that we ask too often."""
 _NAMED: Final = 5
 LATE_S: Final = 900.0
 """An event that waits for longer is shown as trouble."""
@@ -40,3 +45,9 @@ def clock(at: float, *, now: float) -> str:
 def since(length_s: float, *, now: float) -> str:
     """Return since when, and for how long: `since 14:02 UTC (12 min)`."""
     return f"since {clock(now - length_s, now=now)} ({age(length_s)})"
+
+
+def last_code(upstream: str, failures: Iterable[Failure]) -> str:
+    """Return the code of an upstream's newest failure; empty: none is known."""
+    newest = max((one for one in failures if one.upstream == upstream), key=lambda one: one.last_at, default=None)
+    return "" if newest is None else newest.code

@@ -1,5 +1,6 @@
 """A reader looked up at Sesamy and Make.as."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import anyio
@@ -16,9 +17,9 @@ ANN: Final = "ann@x.no"
 NAMES: Final = {"1466": "Morgenbrev"}
 
 
-def sides(**morning: Any) -> Sides:
+def sides(*, paused: Collection[str] = (), vendor_paused: bool = False, **morning: Any) -> Sides:
     """Give a vendor whose user ann is on every list; `morning`: what its contact at the first account says instead."""
-    made = Sides()
+    made = Sides(paused=paused, vendor_paused=vendor_paused)
     made.morning.add(ANN, "ann", **{**WELL, **morning})
     made.evening.add(ANN, "ann", **WELL)
     return made
@@ -100,6 +101,63 @@ async def test_what_can_not_be_asked_is_said_with_its_code_and_the_others_are_as
 
     made.sesamy_error = Retryable("no", code="timeout")
     assert (await find(made)).sentence == "Sesamy could not be asked (timeout)"
+
+
+# ---- Paused ----
+
+UNTIL: Final = "nothing is written there until `paused` is taken out of the settings"
+
+
+@virtual
+async def test_a_paused_list_is_said_to_be_paused_and_no_sync_is_advised_for_it() -> None:
+    found = await find(sides(paused=["1467"], lists=["1466"]))
+    assert (found.outcome, found.sentence) == (
+        "paused",
+        f"List 1467 is paused: {UNTIL}; Written, all as Sesamy says: Morgenbrev; Written, all as Sesamy says: list 2466",
+    )
+
+    made = sides(paused=["1467"])
+    made.morning.contacts.clear()
+    found = await find(made)
+    assert found.outcome == "differs"
+    assert found.sentence.startswith(f"List 1467 is paused: {UNTIL}; Not on Morgenbrev: account 1001 has no contact")
+
+
+@virtual
+async def test_whoever_left_a_paused_list_is_said_to_have_left_it() -> None:
+    found = await find(sides(paused=["1467"], email_status="unsubscribed"))
+
+    assert found.sentence.startswith("Not on Morgenbrev, list 1467: the address opted out; Written")
+
+
+@virtual
+async def test_an_account_all_of_whose_lists_are_paused_is_not_asked_and_that_is_an_answer() -> None:
+    made = sides(paused=["1466", "1467"], firstname="Other")
+    found = await find(made)
+
+    assert (found.outcome, found.sentence) == (
+        "paused",
+        f"Morgenbrev, list 1467 are paused: {UNTIL}; Written, all as Sesamy says: list 2466",
+    )
+    assert made.morning.asked == []
+
+    made.evening.contacts.clear()
+    found = await find(made, email=ANN)
+    assert found.outcome == "paused"
+    assert found.sentence.endswith("Account 1001 is not asked: its lists are paused until `paused` is taken out of the settings")
+
+
+@virtual
+async def test_a_paused_vendor_is_said_to_be_paused_which_is_no_failure() -> None:
+    made = sides(vendor_paused=True)
+    found = await find(made)
+
+    assert (found.outcome, found.sentence) == (
+        "paused",
+        "Vendor v is paused: nothing is fetched or written for it until `paused` is taken out of the settings",
+    )
+    assert made.asked == []
+    assert (await find(made, email=ANN)).user == "ann"
 
 
 # ---- By address ----

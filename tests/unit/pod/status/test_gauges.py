@@ -23,6 +23,7 @@ def test_the_state_is_pulled_as_gauges() -> None:
         lists=(
             ListStatus(vendor="a", account="1001", list="7", last_write_at=900.0, oldest_pending_s=60.0, oldest_due_s=50.0, owed_users=4),
             ListStatus(vendor="a", account="1001", list="8", door="probing", owed_users=9),
+            ListStatus(vendor="a", account="1001", list="9", door="left-out", owed_users=5, oldest_due_s=9000.0, paused=True),
         ),
     )
     scrape = Scrape(Metrics(settings()).registry, status, now=1000.0)
@@ -45,7 +46,9 @@ def test_the_state_is_pulled_as_gauges() -> None:
     assert value("list_oldest_pending_timestamp_seconds", vendor="a", account="1001", list="7") == 940
     assert value("list_oldest_due_timestamp_seconds", vendor="a", account="1001", list="7") == 950
     assert value("list_oldest_pending_timestamp_seconds", vendor="a", account="1001", list="8") is None
-    assert [value("list_left_out_users", vendor="a", account="1001", list=one) for one in "78"] == [0, 9]
+    assert [value("list_left_out_users", vendor="a", account="1001", list=one) for one in "789"] == [0, 9, 0]
+    assert [value("list_paused", vendor="a", account="1001", list=one) for one in "789"] == [0, 0, 1]
+    assert value("list_oldest_due_timestamp_seconds", vendor="a", account="1001", list="9") is None, "what somebody has paused is not late"
     assert value("list_last_write_timestamp_seconds", vendor="a", account="1001", list="7") == 900
     assert b"@" not in generate_latest(scrape)
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from consumer.core.model import Failure
+from consumer.pod.status.told.words import LIMIT_CURE
 from consumer.pod.status.tree import (
     NOT_A_MEMBER,
     TOPIC_MISSING,
@@ -70,6 +72,22 @@ def test_a_gate_of_sesamy_names_all_lists_of_its_vendor() -> None:
 
     assert [one.list for one in told.lists] == ["10", "20"]
     assert "Sesamy (sesamy:v1) fails for every user" in told.text
+
+
+@pytest.mark.parametrize(
+    ("code", "cure", "runbook"),
+    [
+        ("timeout", "look at its own status; it is tried again by itself, at least every minute", "sesamymakeasgateshut"),
+        ("http-429", LIMIT_CURE, "sesamymakeasratelimited"),
+    ],
+)
+def test_a_breaker_says_the_last_code_of_its_upstream_and_the_cure_of_a_rate_limit(code: str, cure: str, runbook: str) -> None:
+    gate = GateStatus(name="sesamy:v1", kind="sesamy", state="closed", cause="breaker")
+    failures = tuple(Failure(code=one, upstream=name, count=1, last_at=at) for one, name, at in ((code, gate.name, 2.0), ("x", "1", 3.0)))
+    (told,) = lived((0, replace(WELL, upstreams=(gate,), recent_failures=failures)))
+
+    assert f"Sesamy (sesamy:v1) fails for every user ({code}): 2 lists" in told.text
+    assert (told.cure, told.runbook.rpartition("#")[2]) == (cure, runbook)
 
 
 @pytest.mark.parametrize("between", [shut(state="probing"), WELL], ids=["probed", "well-for-a-moment"])

@@ -6,8 +6,9 @@ from typing import Any, get_args
 import pytest
 from msgspec import structs
 
-from consumer.core.model import GateCause
+from consumer.core.model import Failure, GateCause
 from consumer.pod.status.told.upstreams import points
+from consumer.pod.status.told.words import KEY_CURE, LIMIT_CURE
 from consumer.pod.status.tree import Status
 from consumer.pod.status.verdict import Point
 from tests.unit.pod.status.told.well import GATE, LIST, NOW, OTHER, SESAMY, WELL, but
@@ -28,7 +29,7 @@ def test_a_key_that_is_refused_is_told_with_its_list_its_time_and_its_cure() -> 
     assert point == Point(
         level="trouble",
         text="1 of 2 lists stopped since 14:02 UTC (12 min), Morgenbrev (1466): account 1001 refuses the key",
-        cure="replace apiKey in makeas of account 1001",
+        cure=KEY_CURE,
         runbook="SesamyMakeasKeyRefused",
     )
 
@@ -37,7 +38,7 @@ def test_a_vendor_that_is_shut_stops_its_lists_and_asks_for_its_client() -> None
     (point,) = told(shut("denied", SESAMY))
 
     assert point.text == "2 of 2 lists stopped since 14:02 UTC (12 min), Morgenbrev (1466), 7: Sesamy, for v, refuses the client"
-    assert point.cure == "replace client_id and client_secret of vendor v"
+    assert point.cure == KEY_CURE
 
 
 CAUSES = [one for one in get_args(GateCause) if one != "paused"]
@@ -70,6 +71,34 @@ def test_a_gate_that_only_some_pods_see_shut_is_one_point() -> None:
     (point,) = told(shut("denied"), WELL, shut("denied"))
 
     assert ", on 2 of 3 pods, Morgenbrev (1466): " in point.text
+
+
+def failing(*codes: str, closed_s: float = 720.0) -> Point:
+    """Tell of a breaker whose upstream failed so, the last one last; another's failure is newer still."""
+    failures = [Failure(code=code, upstream="1001", count=5, last_at=NOW + number) for number, code in enumerate(codes)]
+    failures.append(Failure(code="http-404", upstream="2001", count=1, last_at=NOW + 100))
+    status = structs.replace(shut("breaker", structs.replace(GATE, next_try_s=8.0)), recent_failures=tuple(failures))
+    aged = tuple(structs.replace(one, closed_s=closed_s) if one.state != "open" else one for one in status.upstreams)
+    (point,) = told(structs.replace(status, upstreams=aged))
+    return point
+
+
+def test_a_breaker_says_the_code_of_the_last_failure_and_for_a_rate_limit_the_limits_cure() -> None:
+    point = failing("http-429", "timeout")
+    assert "account 1001 failed for five users in a row (timeout)" in point.text
+    assert point.runbook == "SesamyMakeasGateShut"
+
+    point = failing("timeout", "http-429")
+    assert "account 1001 answers that we ask too often (http-429)" in point.text
+    assert (point.cure, point.runbook) == (LIMIT_CURE, "SesamyMakeasRateLimited")
+
+
+def test_a_breaker_is_trouble_once_it_has_held_for_a_minute_and_before_that_it_is_said_when_it_is_tried_again() -> None:
+    young, old = failing("timeout", closed_s=59.9), failing("timeout", closed_s=60.0)
+
+    assert (young.level, young.cure) == ("notice", "wait: it is tried again by itself in 8 s")
+    assert old.level == "trouble"
+    assert "ask those that run it" in old.cure
 
 
 def test_a_list_that_is_left_out_says_its_code() -> None:
