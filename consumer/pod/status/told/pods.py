@@ -184,7 +184,8 @@ def shared(statuses: Sequence[Status]) -> Iterator[Point]:
         oldest_s = max((one.dead_letters.oldest_s or 0.0 for one in statuses), default=0.0)
         yield Point(
             level="trouble",
-            text=f"{named(need, 'letter')} {'needs' if need == 1 else 'need'} a person; the oldest letter is open for {age(oldest_s)}",
+            text=f"{named(need, 'letter')} {'needs' if need == 1 else 'need'} a person; "
+            f"of all that are open, the oldest is for {age(oldest_s)}",
             cure="run `dead-letters list`, mend the cause, then `dead-letters requeue`",
             runbook="SesamyMakeasLettersLeft",
         )
@@ -192,7 +193,8 @@ def shared(statuses: Sequence[Status]) -> Iterator[Point]:
     if unreadable := max((one.dead_letters.unreadable or 0 for one in statuses), default=0):
         yield Point(
             level="notice",
-            text=f"{named(unreadable, 'letter')} of records that can't be read: nobody was resynced for them",
+            text=f"{named(unreadable, 'letter')} of records that can't be read {'needs' if unreadable == 1 else 'need'} a person, too: "
+            "nobody was resynced for them",
             cure="run `dead-letters list`, and ask Sesamy what was sent; retention takes them in the end",
             runbook="SesamyMakeasPoison",
         )
