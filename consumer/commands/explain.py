@@ -13,7 +13,7 @@ from msgspec import Struct
 from ..core.errors import Exit, Fatal
 from ..core.text import duration, printable
 from ..pod.reader.answer import clock, told
-from ..pod.reader.facts import Explanation
+from ..pod.reader.facts import Explanation, ListOfReader, OwedAccount
 from ..pod.reader.lookup import Found, Lookup
 from ..pod.reader.routes import is_address
 from ..resync.clients import upstreams
@@ -109,11 +109,22 @@ async def _online(settings: Settings, vendor: str, user: str, *, by_email: bool,
         as_json(Online(online=online, pod=pod))
     else:
         click.echo(printable(online.sentence))
-        for line in _lines(pod) if pod is not None else ():
+        for line in _beside(online, pod) if pod is not None else ():
             click.echo(printable(f"  {line}"))
     if silent:
         click.echo(f"sesamy-makeas: no pod says what it remembers: {silent}", err=True)
     return Exit.UNAVAILABLE if online.outcome == "failed" else Exit.FINE
+
+
+def _beside(online: Found, pod: Explanation) -> Iterator[str]:
+    """Give what a pod adds to the answer of Sesamy and Make.as: of a user that nothing is owed, only what it remembers."""
+    if pod.state not in {"clean", "elsewhere"} or online.outcome == "failed":
+        yield from _lines(pod)
+        return
+    for of in pod.lists:
+        if of.written_at is not None:
+            yield f"  {_title(of)}: last written {clock(of.written_at, now=time.time())}"
+    yield from _remembered(pod)
 
 
 def _lines(one: Explanation) -> Iterator[str]:
@@ -126,9 +137,7 @@ def _lines(one: Explanation) -> Iterator[str]:
     if one.due_s is not None:
         yield f"  due in {duration(one.due_s)}"
     for owed in one.owed:
-        gate = "" if owed.gate == "open" else f"; its gate is {owed.gate} ({owed.gate_cause}), next try in {duration(owed.gate_next_try_s)}"
-        last = (f", last error {owed.code}" if owed.code else "") + (f" ({owed.said})" if owed.said else "")
-        yield f"  owed to {owed.account}: {owed.attempts} attempts{last}, next try in {duration(owed.next_try_s)}{gate}"
+        yield f"  {_owed(owed)}"
     for letter in one.letters:
         how = "tried again by itself" if letter.heals else _requeue(letter.place)
         code = f" ({letter.code})" if letter.code else ""
@@ -138,6 +147,10 @@ def _lines(one: Explanation) -> Iterator[str]:
         yield f"  oldest events not covered: {', '.join(one.tokens)}"
     if one.partition is not None:
         yield f"  its key belongs to partition {one.partition}, which is {'ours' if one.is_ours else 'not of this pod'}"
+    yield from _remembered(one)
+
+
+def _remembered(one: Explanation) -> Iterator[str]:
     if one.history:
         yield "  what this pod remembers:"
         yield from (f"    {told(entry, now=time.time())}" for entry in one.history)
@@ -145,10 +158,27 @@ def _lines(one: Explanation) -> Iterator[str]:
 
 def _of_lists(one: Explanation) -> Iterator[str]:
     for of in one.lists:
-        name = f" ({of.name})" if of.name else ""
         written = "no write remembered" if of.written_at is None else f"written {clock(of.written_at, now=time.time())}"
         rest = "" if of.state in {"well", "unknown"} else f"; {of.state}: {of.text}{f'; {of.cure}' if of.cure else ''}"
-        yield f"  list {of.list}{name} of account {of.account}: {written}{rest}"
+        yield f"  {_title(of)}: {written}{rest}"
+
+
+def _title(of: ListOfReader) -> str:
+    return f"list {of.list}{f' ({of.name})' if of.name else ''} of account {of.account}"
+
+
+def _owed(owed: OwedAccount) -> str:
+    """Tell of one debt; it is tried again once both its own time and its gate's have come."""
+    next_s = owed.next_try_s if owed.gate == "open" else max(owed.next_try_s, owed.gate_next_try_s)
+    gate = "" if owed.gate == "open" else f"; its gate is {owed.gate} ({owed.gate_cause})"
+    said = f" ({owed.said})" if owed.said else ""
+    if owed.attempts:
+        tried = f"{owed.attempts} {'attempt' if owed.attempts == 1 else 'attempts'}" + (
+            f", last error {owed.code}{said}" if owed.code else ""
+        )
+    else:  # What says nothing of the user, such as a shut gate, is no attempt of it.
+        tried = f"no attempt that counts: {owed.code}{said}" if owed.code else "not tried yet"
+    return f"owed to {owed.account}: {tried}, next try in {duration(next_s)}{gate}"
 
 
 def _requeue(place: str) -> str:

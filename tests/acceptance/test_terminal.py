@@ -80,6 +80,22 @@ async def test_what_is_explained_does_not_speak_to_the_terminal() -> None:
     assert json.loads(data.out)["why"] == EVIL
 
 
+async def test_what_is_owed_has_one_time_of_the_next_try_and_its_attempts_as_they_are() -> None:
+    owed = (
+        OwedAccount(account="1", attempts=0, code="http-429", gate="closed", gate_cause="retry-after", gate_next_try_s=48.0),
+        OwedAccount(account="2", attempts=1, code="http-500", next_try_s=60.0, gate="closed", gate_cause="breaker", gate_next_try_s=5.0),
+        OwedAccount(account="3"),
+    )
+    async with answering({"/explain.json": Explanation(vendor="v", user="u", state="owed", why="", owed=owed)}) as url:
+        said = await piped("explain", "--url", url, "v", "u")
+
+    assert [line.strip() for line in said.out.splitlines() if "owed to" in line] == [
+        "owed to 1: no attempt that counts: http-429, next try in 48 s; its gate is closed (retry-after)",
+        "owed to 2: 1 attempt, last error http-500, next try in 1 min 00 s; its gate is closed (breaker)",
+        "owed to 3: not tried yet, next try in 0 s",
+    ]
+
+
 async def test_json_is_the_same_value_with_what_does_not_print_escaped() -> None:
     host = f"{EVIL}\x7f\u2028\xa0\U000e0001 æøå 🎉"
     async with answering({"/status.json": Status(host=host)}) as url:

@@ -307,6 +307,7 @@ async def test_a_reader_is_found_by_its_address_and_the_address_goes_nowhere_els
         refused = await stage.command("explain", "--url", url, VENDORS[0], email)
     assert told.status == 0, told
     assert f"knows the address as user {user}. Written, all as Sesamy says" in told.out
+    assert "ask with --online" not in told.out, "what was asked just now is the answer, and the pod adds what it remembers"
     assert (json.loads(data.out)["online"]["outcome"], json.loads(data.out)["pod"]["state"]) == ("well", "clean")
     assert (refused.status, "--online only" in refused.err, len(asked)) == (64, True, 2)
 

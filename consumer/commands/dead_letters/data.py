@@ -5,9 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ...core.letters.headers import number, read_time
+from ...core.letters.headers import Identity, number, read_time
 from ...core.letters.history import Entry
-from ...core.model import Place
 
 _TIMES: Final = ("parked_at", "requeued_at", "closed_at")
 
@@ -34,14 +33,14 @@ def repeated(entries: Collection[Entry]) -> Mapping[str, str]:
     """
     Return the place of each open letter that says again what an earlier open one says -> the place of that one.
 
-    A pod that is killed between a letter and its commit writes the letter again: of the same record, for the same lists.
+    The status counts such letters once.
     """
-    first: dict[tuple[str, ...], str] = {}
+    first: dict[Identity, str] = {}
     found: dict[str, str] = {}
     for entry in sorted(entries, key=lambda one: (one.parked_at, one.at)):
-        if not entry.is_open or "?" in entry.source or Place.read(entry.source) is None:
+        same = entry.identity
+        if not entry.is_open or same is None:
             continue
-        same = (entry.source_topic, entry.source, entry.vendor, entry.user, entry.account, entry.lists, entry.code)
         if same in first:
             found[entry.place] = first[same]
         else:

@@ -28,6 +28,17 @@ class _Shown(Struct):
         return 1 if not self.rows else _HEADS + self.rows + (self.rows < len(self.table.rows))
 
     @property
+    def next_is_trouble(self) -> bool:
+        """Say whether the first row that is not shown is in trouble."""
+        kinds = self.table.kinds[self.rows :]
+        return bool(kinds) and kinds[0] != "fine"
+
+    @property
+    def next_height(self) -> int:
+        """Return how many lines more it takes with one row more; there is one."""
+        return _Shown(self.table, self.rows + 1).height - self.height
+
+    @property
     def weight(self) -> tuple[int, int]:
         """Return what is given up first where it is the greatest: rows that are fine, then those of no kind, then those in trouble."""
         if not self.rows:
@@ -74,16 +85,32 @@ def _head(points: list[Text], lines: list[Text], *, room: int) -> list[Text]:
 
 
 def _tables(tables: list[_Shown], *, room: int) -> list[_Shown]:
-    """Take rows away until the tables fit, and at last tables from the end."""
+    """
+    Take rows away until the tables fit, and at last tables from the end.
+
+    A row in trouble of any table is worth more than a row that is fine of another; of two tables with as many, the later one gives way.
+    """
     height = sum(one.height for one in tables)
     while height > room and tables:
-        most = max(tables, key=lambda one: one.weight)
+        most = max(reversed(tables), key=lambda one: one.weight)
         if not most.rows:
             break
         height -= most.height
         most.rows -= 1
         height += most.height
+    _refill(tables, room=room - height)
     return tables if height <= room else tables[: max(0, room - 1)]
+
+
+def _refill(tables: Sequence[_Shown], *, room: int) -> None:
+    """Put rows in trouble back where a table that went to its count has left more lines than were missing."""
+    while True:
+        back = [one for one in tables if one.next_is_trouble and one.next_height <= room]
+        if not back:
+            return
+        least = min(back, key=lambda one: one.rows)
+        room -= least.next_height
+        least.rows += 1
 
 
 def _drawn(one: _Shown, width: int, on: Console) -> Iterator[Text]:

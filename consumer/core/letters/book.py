@@ -30,8 +30,8 @@ class Letterbook:
     """
     The open letters of users.
 
-    It promises: memory is O(open letters), a record O(1) and what it closes; a letter is open until a `done` names it, or
-    a newer letter that takes its place; the order of `done` and of what it names means nothing; a mark of a letter that
+    It promises: memory is O(open letters), a record O(1), what it closes, and the user's other letters; a letter is open until a `done`
+    names it, or a newer letter that takes its place; the order of `done` and of what it names means nothing; a mark of a letter that
     is not known is let go; one that says the origin of its letter never means another at the same place.
     """
 
@@ -84,12 +84,14 @@ class Letterbook:
         closed = tuple(gone for named in record.replaces if (gone := self._close(named)) is not None)
         letter, ahead = record.letter, self._closed_ahead.pop(place, ())
         if record.unreadable:
-            self.unreadable.came(*place, record.unreadable)
+            self.unreadable.came(*place, record.unreadable, record.source)
         if letter is None or None in ahead or letter.origin in ahead:
             return Change(closed=closed)
         self._open.setdefault(place[0], OrderedDict())[place[1]] = letter
         self._size += 1
-        self.kinds.came(letter)
+        same = self._same(letter)
+        self.kinds.went(same)
+        self.kinds.came([*same, letter])
         self._by_user[letter.user] = (*self.of_user(letter.user), place)
         heapq.heappush(self._by_age, (letter.parked_ms, place))
         return Change(place if letter.held else None, closed)
@@ -101,9 +103,10 @@ class Letterbook:
         letter = self.get(mark.named.place)
         if letter is None or not mark.named.means(letter.origin):
             return Change()
-        self.kinds.went(letter)
+        same = self._same(letter)
+        self.kinds.went(same)
         letter.requeued = True
-        self.kinds.came(letter)
+        self.kinds.came(same)
         return Change(mark.named.place)
 
     def _close(self, named: Named) -> Closed | None:
@@ -116,9 +119,12 @@ class Letterbook:
         return None
 
     def _take_out(self, place: Place) -> Closed:
-        letter = self._open[place[0]].pop(place[1])
+        letter = self[place]
+        same = self._same(letter)
+        self.kinds.went(same)
+        self.kinds.came([one for one in same if one is not letter])
+        del self._open[place[0]][place[1]]
         self._size -= 1
-        self.kinds.went(letter)
         left = tuple(one for one in self._by_user[letter.user] if one != place)
         if left:
             self._by_user[letter.user] = left
@@ -128,6 +134,14 @@ class Letterbook:
             self._by_age = [one for one in self._by_age if self._is_live(one)]
             heapq.heapify(self._by_age)
         return place, letter
+
+    def _same(self, letter: OpenLetter) -> list[OpenLetter]:
+        """Return the open records of the user that say this very letter."""
+        identity = letter.identity
+        every = [self[place] for place in self.of_user(letter.user)]
+        if identity is None:
+            return [one for one in every if one is letter]
+        return [one for one in every if one.offset == letter.offset and one.identity == identity]
 
     def _is_live(self, aged: tuple[int, Place]) -> bool:
         letter = self.get(aged[1])

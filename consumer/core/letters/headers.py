@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -59,6 +59,22 @@ class Named(Struct, frozen=True):
     def means(self, other: Origin | None) -> bool:
         """Say whether the letter with that origin, at this place, is the one."""
         return self.origin is None or self.origin == other
+
+
+class Identity(NamedTuple):
+    """
+    What a letter says; two open ones with the same are one letter, written twice.
+
+    A pod that is killed between a letter and its commit writes the letter again: of the same record, for the same lists.
+    """
+
+    topic: str
+    source: Place
+    vendor: str
+    user: str
+    account: str
+    lists: str
+    code: str
 
 
 State = Literal["requeue", "done"]

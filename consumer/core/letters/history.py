@@ -9,7 +9,7 @@ from ..errors import Unreadable
 from ..events import Ignored, decode
 from ..model import Place
 from . import headers as names
-from .headers import Headers, Named, fields, mark_of, origin_of, replaced
+from .headers import Headers, Identity, Named, fields, mark_of, origin_of, replaced
 
 State = Literal["open", "requeued", "done", "replaced", "unreadable"]
 """`unreadable`: of a record, not of a user; nothing can close it."""
@@ -52,6 +52,14 @@ class Entry(Struct, kw_only=True):
         place = Place.read(self.place)
         assert place is not None
         return place
+
+    @property
+    def identity(self) -> Identity | None:
+        """Return what it says; None: its source is not known, so that no other is known to be the same."""
+        source = Place.read(self.source)
+        if source is None:
+            return None
+        return Identity(self.source_topic, source, self.vendor, self.user, self.account, self.lists, self.code)
 
     @property
     def is_open(self) -> bool:

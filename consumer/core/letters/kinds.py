@@ -2,11 +2,12 @@
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec import Struct
 
+from ..model import Place
 from ..text import shown
 from .record import OpenLetter
 
@@ -14,6 +15,8 @@ UNREADABLE_KEPT: Final = 10_000
 """Of more letters that can't be read, the newest of each partition are counted."""
 
 _Key = tuple[str, str | None, str]
+_Said = tuple[str, Place, bool]
+"""Code, and the record that can't be read; where that is not known (False), the letter's own place."""
 
 
 class Kind(Struct, frozen=True, kw_only=True):
@@ -35,7 +38,7 @@ class Kind(Struct, frozen=True, kw_only=True):
 
 class Kinds:
     """
-    How many letters of users are open of each kind.
+    How many letters of users are open of each kind; records that say the same letter are one.
 
     It promises: a letter costs O(1) as it comes, is asked for and goes; memory is O(kinds that are open).
     """
@@ -44,13 +47,19 @@ class Kinds:
         # Those that need a person, and those that heal; a kind without letters has no entry.
         self._counts: tuple[Counter[_Key], Counter[_Key]] = (Counter(), Counter())
 
-    def came(self, letter: OpenLetter) -> None:
-        """Count a letter."""
-        self._counts[letter.heals][_key(letter)] += 1
+    def __len__(self) -> int:
+        return sum(counts.total() for counts in self._counts)
 
-    def went(self, letter: OpenLetter) -> None:
-        """Count a letter no more; it is as it was when it was last counted."""
-        counts, key = self._counts[letter.heals], _key(letter)
+    def came(self, same: Sequence[OpenLetter]) -> None:
+        """Count a letter, of which these are the records; it heals where any of them does. None: there is no such letter."""
+        if same:
+            self._counts[_heals(same)][_key(same[0])] += 1
+
+    def went(self, same: Sequence[OpenLetter]) -> None:
+        """Count a letter no more; its records are as they were when it was last counted."""
+        if not same:
+            return
+        counts, key = self._counts[_heals(same)], _key(same[0])
         counts[key] -= 1
         if counts[key] <= 0:
             del counts[key]
@@ -74,6 +83,10 @@ class Kinds:
         return (*shown, Kind(needs_a_person=rest_needs, heals=rest_heals))
 
 
+def _heals(same: Sequence[OpenLetter]) -> bool:
+    return any(one.heals for one in same)
+
+
 def _key(letter: OpenLetter) -> _Key:
     return letter.code, letter.account, letter.lists
 
@@ -94,24 +107,29 @@ class Unreadable:
     """
     How many letters there are of records that can't be read; nothing closes them but retention.
 
-    It promises: memory is O(10,000 letters), whatever the topic holds.
+    It promises: memory is O(10,000 letters), whatever the topic holds; a letter that was written twice is counted once.
     """
 
     def __init__(self) -> None:
         """Begin with none."""
-        # By partition: offset and code, in ascending order.
-        self._kept: dict[int, deque[tuple[int, str]]] = {}
+        # By partition: offset and what it says, in ascending order.
+        self._kept: dict[int, deque[tuple[int, _Said]]] = {}
+        # How often each is kept.
+        self._times: Counter[_Said] = Counter()
         self.by_code: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return sum(map(len, self._kept.values()))
+        return self.by_code.total()
 
-    def came(self, partition: int, offset: int, code: str) -> None:
-        """Count a letter."""
+    def came(self, partition: int, offset: int, code: str, source: Place | None = None) -> None:
+        """Count a letter; `source`: the record that it is of, None: not known, so that it is one of its own."""
         kept = self._kept.setdefault(partition, deque())
-        kept.append((offset, code))
-        self.by_code[code] += 1
-        if len(self) > UNREADABLE_KEPT:
+        said = code, Place(partition, offset) if source is None else source, source is not None
+        kept.append((offset, said))
+        self._times[said] += 1
+        if self._times[said] == 1:
+            self.by_code[code] += 1
+        if self._times.total() > UNREADABLE_KEPT:
             self._drop(max(self._kept.values(), key=len))
 
     def forget_before(self, partition: int, offset: int) -> None:
@@ -120,8 +138,13 @@ class Unreadable:
         while kept and kept[0][0] < offset:
             self._drop(kept)
 
-    def _drop(self, kept: deque[tuple[int, str]]) -> None:
-        _, code = kept.popleft()
+    def _drop(self, kept: deque[tuple[int, _Said]]) -> None:
+        _, said = kept.popleft()
+        self._times[said] -= 1
+        if self._times[said]:
+            return
+        del self._times[said]
+        code = said[0]
         self.by_code[code] -= 1
         if not self.by_code[code]:
             del self.by_code[code]

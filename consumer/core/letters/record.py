@@ -13,7 +13,21 @@ from ..partitioner import partition_of, usual_key
 from ..text import shown
 from ..users.debts import HELD
 from . import headers as names
-from .headers import Headers, Mark, Named, Origin, fields, mark_of, number, origin_of, read_time, replaced, replacing, written_time
+from .headers import (
+    Headers,
+    Identity,
+    Mark,
+    Named,
+    Origin,
+    fields,
+    mark_of,
+    number,
+    origin_of,
+    read_time,
+    replaced,
+    replacing,
+    written_time,
+)
 
 KEY_BYTES: Final = 1024
 """A longer key is not kept: with one near Kafka's limit no letter could be written, and its offset never closed."""
@@ -48,11 +62,21 @@ class OpenLetter(Struct, gc=False):
     requeued: bool = False
     code: str = ""
     """Why it was parked; one text for all letters that have it."""
+    topic: str = ""
+    """Of the source; one text for all letters that have it."""
 
     @property
     def heals(self) -> bool:
         """Say whether it is tried again without anybody, or since somebody asked."""
         return self.held or self.requeued
+
+    @property
+    def identity(self) -> Identity | None:
+        """Return what it says; None: its source is not known, so that no other is known to be the same."""
+        if self.partition < 0 or self.offset < 0:
+            return None
+        source = Place(self.partition, self.offset)
+        return Identity(self.topic, source, self.user.vendor, self.user.user, self.account or "", self.lists, self.code)
 
     @property
     def origin(self) -> Origin | None:
@@ -79,6 +103,8 @@ class Record(Struct, frozen=True):
     replaces: tuple[Named, ...] = ()
     unreadable: str = ""
     """Code of a letter that holds no user's event, so that nobody can try it; empty: it is none."""
+    source: Place | None = None
+    """Of such a letter: the record that can't be read; None: not known."""
 
 
 def parse(headers: Headers, value: bytes | None, key: bytes | None, *, timestamp_ms: int, now: float) -> Record:
@@ -94,7 +120,11 @@ def parse(headers: Headers, value: bytes | None, key: bytes | None, *, timestamp
         return Record(mark=mark_of(said))
     letter = _letter(said, value, key, timestamp_ms=timestamp_ms, now=now)
     unreadable = _code(said) if letter is None and names.CODE in said else ""
-    return Record(letter=letter, replaces=replaced(said), unreadable=unreadable)
+    return Record(letter=letter, replaces=replaced(said), unreadable=unreadable, source=_source(said) if unreadable else None)
+
+
+def _source(said: Mapping[str, str]) -> Place | None:
+    return Place.read(":".join(said.get(name, "") for name in names.SOURCE))
 
 
 def _code(said: Mapping[str, str]) -> str:
@@ -128,6 +158,7 @@ def _letter(said: Mapping[str, str], value: bytes | None, key: bytes | None, *, 
         key=None if is_usual else key,
         has_origin=origin is not None,
         code=_code(said),
+        topic=sys.intern(said.get(names.SOURCE_TOPIC, "")),
     )
 
 

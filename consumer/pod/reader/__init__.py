@@ -6,6 +6,7 @@ One reader, found: why it got a newsletter or did not, and what to do.
     answer     the answer in a sentence, and what is so of each list
     compare    one user beside what Make.as has of it
     lookup     Sesamy and Make.as, asked now; also which user has an address
+    allowance  how many lookups the page may begin
     form       the page with the form, as HTML
     routes     that page over HTTP
 """

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from math import inf
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
@@ -42,6 +41,12 @@ class Listed(Struct, frozen=True, kw_only=True):
     list: str
     name: str = ""
     is_paused: bool = False
+    left_out: tuple[str, str] | None = None
+    """Since when and why it is left out of writes, and what to do; None: it is not."""
+    written_at: float | None = None
+    """Wall time (s) of this user's last write there; None: none is remembered."""
+    kept_off_at: float | None = None
+    """Wall time (s) when this user was last kept off it; None: it is not remembered to have been."""
 
 
 def answered(one: "Explanation", lists: Sequence[Listed], gates: Mapping[str, GateState], *, now: float) -> "Explanation":
@@ -81,24 +86,24 @@ class _Teller:
     def of_list(self, listed: Listed) -> ListOfReader:
         """Return what is so of one list."""
         state, text, cure = self._is_so(listed)
-        written_at = self._written_at(listed.list)
         return ListOfReader(
-            account=listed.account, list=listed.list, name=listed.name, written_at=written_at, state=state, text=text, cure=cure
+            account=listed.account, list=listed.list, name=listed.name, written_at=listed.written_at, state=state, text=text, cure=cure
         )
 
     def _is_so(self, listed: Listed) -> tuple[State, str, str]:  # noqa: PLR0911 - a table of states, the weightiest first
         if listed.is_paused:
             return "paused", "the settings say that nothing is written for now", "take `paused` out of the settings"
         if (owed := self._owed(listed.account)) is not None:
-            return "owed", *self._why_owed(owed)
+            return "owed", *(self._left_out(listed, owed) or self._why_owed(owed))
         if (letter := self._letter(listed)) is not None:
-            return "parked", *_parked(letter)
+            return "parked", *((self._left_out(listed) if letter.heals else None) or _parked(letter))
         if self._one.state in {"waiting", "due", "running", "parking"}:
             return "waits", *self._waits(listed.account)
-        if (off := self._last_of("kept-off", listed.list)) > (self._last_of("written", listed.list)):
+        off, at = listed.kept_off_at, listed.written_at
+        if off is not None and (at is None or off > at):
             text = f"the address had left it when it was last looked at, {clock(off, now=self._now)}, and is not put back"
             return "skipped", text, "let the reader join it again, in the profile or at Make.as"
-        if (at := self._written_at(listed.list)) is not None:
+        if at is not None:
             return "well", f"written {clock(at, now=self._now)}, and nothing is owed", ""
         if self._last is not None and self._last.what == "skipped":
             return "skipped", *_SKIPPED.get(self._last.code, (f"it was skipped ({self._last.code})", ""))
@@ -113,16 +118,15 @@ class _Teller:
                 return one
         return None
 
-    def _written_at(self, list_id: str) -> float | None:
-        at = self._last_of("written", list_id)
-        return None if at == -inf else at
-
-    def _last_of(self, what: str, list_id: str) -> float:
-        return next((one.at for one in reversed(self._one.history) if one.what == what and list_id in one.lists), -inf)
+    def _left_out(self, listed: Listed, owed: "OwedAccount | None" = None) -> tuple[str, str] | None:
+        """Say that the list is left out, unless something keeps the user from all lists of its account."""
+        if listed.left_out is None or self._shut(SESAMY) or self._shut(listed.account) or (owed is not None and owed.account == SESAMY):
+            return None
+        return listed.left_out
 
     def _why_owed(self, owed: "OwedAccount") -> tuple[str, str]:
         """Return why something is still owed, and what to do."""
-        if (shut := self._shut(owed.account)) is not None:
+        if (shut := self._shut(owed.account, not_before_s=owed.next_try_s)) is not None:
             return shut
         who, again = called(owed.account), f"it is tried again by itself in {duration(owed.next_try_s)}"
         if owed.code == "register":
@@ -132,9 +136,11 @@ class _Teller:
         if not owed.code:
             return f"{who} has not been asked yet", again
         said = f', which said "{owed.said}"' if owed.said else ""
+        if not owed.attempts:  # What says nothing of the user is no attempt of it.
+            return f"{who} could not take it ({owed.code}{said})", again
         return f"{who} failed {owed.attempts} {'time' if owed.attempts == 1 else 'times'} ({owed.code}{said})", again
 
-    def _shut(self, account: str) -> tuple[str, str] | None:
+    def _shut(self, account: str, *, not_before_s: float = 0.0) -> tuple[str, str] | None:
         gate = self._gates.get(account)
         if gate is None or gate.state == "open":
             return None
@@ -142,7 +148,8 @@ class _Teller:
         if gate.cause == "denied":
             what, key = ("its client's secret", "secret") if account == SESAMY else ("its key", "key")
             return f"{who} refuses {what} since {since}", f"it is written by itself once the {key} is replaced"
-        again = f"it is tried again by itself in {duration(gate.next_try_s)}" if gate.next_try_s > 0 else "it is tried again by itself"
+        next_s = max(gate.next_try_s, not_before_s) if gate.next_try_s > 0 else 0.0
+        again = f"it is tried again by itself in {duration(next_s)}" if next_s > 0 else "it is tried again by itself"
         return _SHUT.get(gate.cause, "{who} is shut since {since}").format(who=who, since=since), again
 
     def _waits(self, account: str) -> tuple[str, str]:

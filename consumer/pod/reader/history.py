@@ -11,6 +11,8 @@ from .facts import HistoryEntry
 USERS: Final = 20_000
 ENTRIES: Final = 8
 _SHARED: Final = 1000
+Times = dict[tuple[AccountId, str], float]
+"""By account and list: wall time (s)."""
 Run = Callable[[Job], Awaitable[tuple[Result, Mapping[AccountId, Result]]]]
 
 
@@ -18,9 +20,9 @@ class History:
     """
     What happened to the users of the last runs and letters.
 
-    It promises: at most 20,000 users and of each the last eight things, the user that was touched longest ago gives way; ids, codes
-    and times only; a record that comes costs nothing, since an event is noted when its run begins. That a user is not in here says
-    nothing of it.
+    It promises: at most 20,000 users and of each the last eight things, and of each of its lists the last write, however many things
+    came since; the user that was touched longest ago gives way; ids, codes and times only; a record that comes costs nothing, since
+    an event is noted when its run begins. That a user is not in here says nothing of it.
     """
 
     def __init__(
@@ -47,7 +49,11 @@ class History:
         self.since = wall_clock()
         """Since when it is kept; wall time (s)."""
         self._users: dict[UserKey, list[HistoryEntry]] = {}
-        # One object for all entries with the same lists.
+        # Of the same users alone: when each list was written last, and when the user was last kept off it.
+        self._written: dict[UserKey, Times] = {}
+        self._kept_off: dict[UserKey, Times] = {}
+        # One object for all that name the same list, and for all entries with the same lists.
+        self._places: dict[tuple[AccountId, str], tuple[AccountId, str]] = {}
         self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def __len__(self) -> int:
@@ -56,6 +62,14 @@ class History:
     def of(self, user: UserKey) -> tuple[HistoryEntry, ...]:
         """Return what is known of a user, the oldest first."""
         return tuple(self._users.get(user, ()))
+
+    def written(self, user: UserKey) -> Times:
+        """Return when each list was last written for a user; wall time (s)."""
+        return self._written.get(user, {})
+
+    def kept_off(self, user: UserKey) -> Times:
+        """Return when a user was last kept off each list that it was kept off; wall time (s)."""
+        return self._kept_off.get(user, {})
 
     def running(self, run: Run) -> Run:
         """Return what makes a run and remembers it."""
@@ -105,17 +119,27 @@ class History:
         elif sesamy.verdict is not Verdict.DONE:
             yield HistoryEntry(at=at, what="failed", code=sesamy.code, account="sesamy")
         had = [
-            (one, one in result.kept_off)
+            ((account, one), one in result.kept_off)
             for account, result in accounts.items()
             for one in served(self._lists.get((user.vendor, account), ()), result)
         ]
-        if off := tuple(dict.fromkeys(one for one, is_off in had if is_off)):
+        self._note(user, had, at)
+        if off := tuple(dict.fromkeys(one for (_, one), is_off in had if is_off)):
             yield HistoryEntry(at=at, what="kept-off", lists=self._one_object(off))
-        if written := tuple(dict.fromkeys(one for one, is_off in had if not is_off)):
+        if written := tuple(dict.fromkeys(one for (_, one), is_off in had if not is_off)):
             yield HistoryEntry(at=at, what="would-write" if self._is_dry else "written", lists=self._one_object(written))
         for account, result in accounts.items():
             if result.verdict is not Verdict.DONE:
                 yield HistoryEntry(at=at, what="failed", code=result.code, account=account, lists=self._one_object(tuple(result.lists)))
+
+    def _note(self, user: UserKey, had: Sequence[tuple[tuple[AccountId, str], bool]], at: float) -> None:
+        """Note the time of what became of each list; a dry run writes none."""
+        for one, is_off in had:
+            place = self._places.setdefault(one, one)
+            if is_off:
+                self._kept_off.setdefault(user, {})[place] = at
+            elif not self._is_dry:
+                self._written.setdefault(user, {})[place] = at
 
     def _put(self, user: UserKey, entries: Sequence[HistoryEntry]) -> None:
         """Note something, and let the user be the one that was touched last."""
@@ -125,7 +149,10 @@ class History:
         del of[:-ENTRIES]
         self._users[user] = of
         if len(self._users) > self._most:
-            del self._users[next(iter(self._users))]
+            gone = next(iter(self._users))
+            del self._users[gone]
+            self._written.pop(gone, None)
+            self._kept_off.pop(gone, None)
 
     def _one_object(self, lists: tuple[str, ...]) -> tuple[str, ...]:
         if len(self._shared) >= _SHARED:

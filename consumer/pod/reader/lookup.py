@@ -113,7 +113,8 @@ class Lookup:
             told.extend(
                 await self._of_account(user.vendor, target, wanted, known[account] if known and is_known else None, ask=not is_known)
             )
-        texts = [*(["Sesamy has another address for it"] if other else []), *(one.text for one in told)]
+        told.sort(key=lambda one: one.outcome == "failed")  # What is so stands before what could not be asked.
+        texts = [*(["Sesamy has another address for it"] if other else []), *dict.fromkeys(one.text for one in told)]
         outcome: Outcome = max((one.outcome for one in told), key=_WEIGHTS.index, default="well")
         return Found(vendor=user.vendor, user=user.user, outcome=outcome, sentence="; ".join(texts))
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from math import ceil
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from ...core.answers.bounds import identifier
+from .allowance import PER_MINUTE, Allowance
 from .form import POLICY, Said, asked, form, remembered
 from .lookup import Lookup
 
@@ -38,8 +40,9 @@ def add_routes(app: web.Application, readers: Readers | None) -> None:
     Add the page; without `readers` it says how to turn it on.
 
     It promises: what was typed comes in a body and stands in the answer, nowhere else: in no address, no log, no metric; a form of
-    another site is refused.
+    another site is refused; at most 20 lookups a minute begin, since each costs calls that the runs would make.
     """
+    allowance = Allowance()
 
     async def off(_: web.Request) -> web.Response:
         return web.Response(text=_OFF, status=HTTPStatus.NOT_FOUND)
@@ -62,7 +65,10 @@ def add_routes(app: web.Application, readers: Readers | None) -> None:
         vendor, reader = fields.get("vendor", ""), fields.get("reader", "").strip()
         if vendor not in readers.vendors or identifier(reader) is None:
             return web.Response(text="name a vendor of the settings, and a user id or an address\n", status=HTTPStatus.BAD_REQUEST)
-        said = await _said(readers, vendor, reader, is_online=fields.get("how") == "online")
+        is_online = fields.get("how") == "online"
+        if is_online and (wait_s := allowance.take(now=anyio.current_time())):
+            return _too_many(wait_s)
+        said = await _said(readers, vendor, reader, is_online=is_online)
         return _page(form(readers.vendors, vendor=vendor, reader=reader, said=said))
 
     app.router.add_get("/reader", off if readers is None else empty)
@@ -82,6 +88,12 @@ async def _said(readers: Readers, vendor: str, reader: str, *, is_online: bool) 
     if is_address(reader):
         return Said(title="A pod knows ids only: to find a reader by its address, ask Sesamy and Make.as")
     return remembered(readers.explain(vendor, reader), now=time.time())
+
+
+def _too_many(wait_s: float) -> web.Response:
+    seconds = ceil(wait_s)
+    text = f"this pod has looked up {PER_MINUTE} readers within a minute: ask again in {seconds} s, or ask another pod\n"
+    return web.Response(text=text, status=HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": str(seconds)})
 
 
 def _page(text: str) -> web.Response:

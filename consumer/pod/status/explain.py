@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from ...core.model import ID_CHARS, SESAMY, AccountId, GateState, Place, UserKey
+from ...core.model import ID_CHARS, PAUSED, SESAMY, AccountId, GateState, Place, UserKey
 from ...core.partitioner import partition_of, usual_key
 from ...core.text import shown
 from ...core.users.debts import Debt
@@ -13,6 +13,8 @@ from ...core.users.user import Standing, User
 from ..reader.answer import SESAMY as FETCH
 from ..reader.answer import Listed, answered
 from ..reader.facts import Explanation, OpenLetterStatus, OwedAccount
+from .told.upstreams import MEND_LIST, refuses
+from .told.words import since
 
 if TYPE_CHECKING:
     from ..service import Service
@@ -40,13 +42,13 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
     letters = _letters(service, key)
     number = _partition(service, key)
     state = _state(service, key, found, now=now, parked=bool(letters), partition=number)
-    since, history = service.workers.since(key), service.history.of(key)
+    began, history = service.workers.since(key), service.history.of(key)
     said = Explanation(
         vendor=shown(vendor, limit=ID_CHARS),
         user=shown(user, limit=ID_CHARS),
         state=state,  # type: ignore[arg-type]
         why=_NEVER_SEEN if state == "clean" and not history else _WORDS[state],
-        since_s=None if since is None else round(now - since, 3),
+        since_s=None if began is None else round(now - began, 3),
         due_s=round(max(0.0, found.due_at - now), 3) if found is not None and found.due_at != float("inf") else None,
         owed=_owed(service, key, found, now),
         tokens=tuple(str(Place(*token)) for token in found.tokens()) if found is not None else (),
@@ -56,7 +58,7 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
         history=history,
         known_since=service.history.since,
     )
-    return answered(said, _lists(service, vendor), _gates(service, vendor, now), now=time.time())
+    return answered(said, _lists(service, key, now), _gates(service, vendor, now), now=time.time())
 
 
 def _state(service: "Service", key: UserKey, user: User | None, *, now: float, parked: bool, partition: int | None) -> str:  # noqa: PLR0911
@@ -119,8 +121,9 @@ def _letters(service: "Service", key: UserKey) -> tuple[OpenLetterStatus, ...]:
     )
 
 
-def _lists(service: "Service", vendor: str) -> list[Listed]:
-    """Return the vendor's lists, as the settings have them."""
+def _lists(service: "Service", key: UserKey, now: float) -> list[Listed]:
+    """Return the vendor's lists, as the settings have them, each with what this pod remembers of it and of the user."""
+    vendor, written, kept_off = key.vendor, service.history.written(key), service.history.kept_off(key)
     paused = {one.id for one in service.settings.vendors if one.paused}
     return [
         Listed(
@@ -129,10 +132,21 @@ def _lists(service: "Service", vendor: str) -> list[Listed]:
             list=one,
             name=account.names.get(one, ""),
             is_paused=vendor in paused or one in account.paused,
+            left_out=_left_out(service, account.id, one, now),
+            written_at=written.get((account.id, one)),
+            kept_off_at=kept_off.get((account.id, one)),
         )
         for account in service.settings.accounts_of(vendor)
         for one in account.lists
     ]
+
+
+def _left_out(service: "Service", account: AccountId, one: str, now: float) -> tuple[str, str] | None:
+    """Say since when and why a list is left out and what to do, as the status does; None: it is not, or it is paused."""
+    state = service.up.gates.lists.state(account, one, now=now)
+    if state.door == "open" or state.code == PAUSED:
+        return None
+    return f"the list is left out {since(state.left_out_s, now=time.time())}: {refuses(shown(state.code))}", MEND_LIST
 
 
 def _gates(service: "Service", vendor: str, now: float) -> dict[str, GateState]:

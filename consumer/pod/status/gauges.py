@@ -113,7 +113,7 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
     )
     due = gauge(
         "list_oldest_due_timestamp_seconds",
-        "The same, without users whose burst may go on, and not of paused lists.",
+        "As `list_oldest_pending_timestamp_seconds`, without users whose burst may go on, and not of paused lists.",
         labels=names,
     )
     owed = gauge("list_owed_users", "Users owed to the list.", labels=names)

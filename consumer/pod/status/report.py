@@ -98,7 +98,7 @@ class Report:
             waiting=len(service.backlog.to_park),
             writable=writable,
             readable=readable,
-            open=len(book) if is_known else None,
+            open=len(book.kinds) if is_known else None,
             oldest_s=_age_s(inf if self._oldest_letter_ms is None else self._oldest_letter_ms, time.time()),
             to_retry=seen.letters,
             unreadable=len(book.unreadable) if is_known else None,

@@ -21,6 +21,7 @@ _EVENTS: Final[dict[Kind, tuple[str, str]]] = {
     "writing": ("letters-not-writable", "letters-writable"),
     "reading": ("letters-not-readable", "letters-readable"),
     "letters": ("letters-need-a-person", "no-letter-needs-a-person"),
+    "unreadable": ("letters-unreadable", "no-letter-unreadable"),
 }
 """What a beginning and an end are called outside."""
 _ENDS: Final[dict[Kind, str]] = {
@@ -29,9 +30,10 @@ _ENDS: Final[dict[Kind, str]] = {
     "topic": "The topic is there again",
     "writing": "The dead-letter topic takes letters again",
     "reading": "The dead-letter topic is read again",
-    "letters": "No letter needs a person any more",
+    "letters": "No letter that can be requeued needs a person any more",
+    "unreadable": "No letter of a record that can't be read is left",
 }
-_OF_ALL_PODS: Final[frozenset[Kind]] = frozenset({"letters"})
+_OF_ALL_PODS: Final[frozenset[Kind]] = frozenset({"letters", "unreadable"})
 """What every pod sees alike: the one that holds partition 0 tells the operator's address."""
 
 

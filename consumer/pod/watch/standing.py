@@ -9,9 +9,9 @@ from ...core.model import GateCause
 from ...core.text import age
 from ...settings.model import Settings
 from ..status.told.words import KEY_CURE, LIMIT_CURE, RATE_LIMITED, last_code
-from ..status.tree import NOT_A_MEMBER, TOPIC_MISSING, GateStatus, ListStatus, PartitionStatus, Status
+from ..status.tree import NOT_A_MEMBER, TOPIC_MISSING, GateStatus, LetterCounts, ListStatus, PartitionStatus, Status
 
-Kind = Literal["gate", "list", "partition", "group", "topic", "writing", "reading", "letters"]
+Kind = Literal["gate", "list", "partition", "group", "topic", "writing", "reading", "letters", "unreadable"]
 
 STALLED_S: Final = 600.0
 """A partition that commits nothing for so long, with records behind it, stands still."""
@@ -249,15 +249,35 @@ def _letters(status: Status) -> Iterator[Condition]:
             since=status.at,
             after_s=_SOON_S,
         )
+    yield from _need_person(letters, status.at)
+
+
+def _need_person(letters: LetterCounts, at: float) -> Iterator[Condition]:
+    """Tell of what can be requeued and of what can't be read apart: the second stays until retention, and would hide what comes."""
+    never = letters.unreadable or 0
+    of_them = f", {never:,} of them of records that can't be read" if never else ""
     if letters.need_person:
-        many = letters.need_person
+        many = letters.need_person + never
         yield Condition(
             kind="letters",
             cause="open",
-            text=f"{many:,} {'letter needs' if many == 1 else 'letters need'} a person: what they hold is not tried again by itself",
+            text=f"{many:,} {'letter needs' if many == 1 else 'letters need'} a person{of_them}: "
+            "what they hold is not tried again by itself",
             cure="`dead-letters list` has them; mend the cause, then `dead-letters requeue`",
             runbook="sesamymakeaslettersleft",
             users=many,
-            since=status.at,
+            since=at,
+            calm_s=_LETTERS_CALM_S,
+        )
+    if never:
+        yield Condition(
+            kind="unreadable",
+            cause="unreadable",
+            text=f"{never:,} {'letter' if never == 1 else 'letters'} of records that can't be read {'needs' if never == 1 else 'need'} a "
+            "person: nobody was resynced for them",
+            cure="`dead-letters list` has their sources; let the publisher send them again",
+            runbook="sesamymakeaspoison",
+            users=never,
+            since=at,
             calm_s=_LETTERS_CALM_S,
         )

@@ -28,6 +28,7 @@ _LINES: Final[dict[Kind, tuple[str, str]]] = {
     "writing": ("dead-letter topic not writable", "dead-letter topic writable again"),
     "reading": ("dead-letter topic not readable", "dead-letter topic readable again"),
     "letters": ("letters need a person", "no letter needs a person any more"),
+    "unreadable": ("letters of records that can't be read", "no letter of a record that can't be read"),
 }
 
 

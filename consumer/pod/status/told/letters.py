@@ -37,7 +37,7 @@ def _lists(one: LetterGroup) -> str:
 
 def _again(one: LetterGroup) -> str:
     if one.unreadable:
-        return "never: their records can't be read"
+        return "not from here: only their publisher can send them again"
     return _command("requeue", one) if one.needs_a_person else "by themselves"
 
 

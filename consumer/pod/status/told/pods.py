@@ -184,18 +184,13 @@ def shared(statuses: Sequence[Status]) -> Iterator[Point]:
         oldest_s = max((one.dead_letters.oldest_s or 0.0 for one in statuses), default=0.0)
         yield Point(
             level="trouble",
-            text=f"{named(need, 'letter')} {'needs' if need == 1 else 'need'} a person; the oldest letter is open for {age(oldest_s)}",
+            text=f"{named(need, 'letter')} {'needs' if need == 1 else 'need'} a person; "
+            f"of all that are open, the oldest is for {age(oldest_s)}",
             cure="run `dead-letters list`, mend the cause, then `dead-letters requeue`",
             runbook="SesamyMakeasLettersLeft",
         )
     yield from _filters(statuses)
-    if unreadable := max((one.dead_letters.unreadable or 0 for one in statuses), default=0):
-        yield Point(
-            level="notice",
-            text=f"{named(unreadable, 'letter')} of records that can't be read: nobody was resynced for them",
-            cure="run `dead-letters list`, and ask Sesamy what was sent; retention takes them in the end",
-            runbook="SesamyMakeasPoison",
-        )
+    yield from _unreadable(statuses)
     if answers := sum(one.count for status in statuses for one in status.unknown_answers):
         yield Point(
             level="notice",
@@ -217,6 +212,17 @@ def shared(statuses: Sequence[Status]) -> Iterator[Point]:
             text=f"{named(len(types), 'event type')} that we don't know, {some(types)}: passed over",
             cure='ask Sesamy what is new; if a user changes with it, set kafka.unknown_types = "resync" and run the replay command below',
             runbook="SesamyMakeasUnknownType",
+        )
+
+
+def _unreadable(statuses: Sequence[Status]) -> Iterator[Point]:
+    if unreadable := max((one.dead_letters.unreadable or 0 for one in statuses), default=0):
+        yield Point(
+            level="notice",
+            text=f"{named(unreadable, 'letter')} of records that can't be read {'needs' if unreadable == 1 else 'need'} a person, too: "
+            "nobody was resynced for them",
+            cure="run `dead-letters list`, and ask Sesamy what was sent; retention takes them in the end",
+            runbook="SesamyMakeasPoison",
         )
 
 

@@ -48,6 +48,13 @@ _CAUSES: Final[Mapping[str, _Told]] = {
 _KEY: Final = "SesamyMakeasKeyRefused"
 _SOON_S: Final = 60.0
 """A breaker that is younger may be well again by itself: nobody need act yet."""
+MEND_LIST: Final = "ask `check --online` for the list; mend it at Make.as, or its listId in the settings"
+"""What to do about a list that is left out."""
+
+
+def refuses(code: str) -> str:
+    """Say why a list is left out; `code`: its last answer, empty where that is not known."""
+    return f"every user is refused{f' ({code})' if code else ''}, and the account's other lists take them"
 
 
 def points(statuses: Mapping[str, Status], *, now: float) -> Iterator[Point]:
@@ -141,9 +148,8 @@ def _left_out(lists: Sequence[ListStatus], *, now: float) -> Iterator[Point]:
         length_s = max(one.left_out_s for one in out)
         yield Point(
             level="trouble",
-            text=f"{_of(len(out), len(lists))} left out {since(length_s, now=now)}, {_titles(out)}: every user is refused"
-            f"{f' ({code})' if code else ''}, and the account's other lists take them",
-            cure="ask `check --online` for the list; mend it at Make.as, or its listId in the settings",
+            text=f"{_of(len(out), len(lists))} left out {since(length_s, now=now)}, {_titles(out)}: {refuses(code)}",
+            cure=MEND_LIST,
             runbook="SesamyMakeasListLeftOut",
         )
 

@@ -81,6 +81,33 @@ def test_where_all_fits_nothing_is_counted() -> None:
     assert lines[-1] == "version ?, settings ?"
 
 
+def rows_of(*kinds: str, title: str) -> Table:
+    return Table(title=title, heads=("a",), rows=tuple((Cell(f"{title}-{kind}"),) for kind in kinds), empty="", kinds=kinds)
+
+
+@pytest.mark.parametrize(
+    ("height", "shown"),
+    [
+        (4, {"lists-late": 0, "gates-shut": 0, "parts-slow": 0}),
+        (8, {"lists-late": 2, "gates-shut": 0, "parts-slow": 0}),
+        (11, {"lists-late": 2, "gates-shut": 1, "parts-slow": 0}),
+        (14, {"lists-late": 2, "gates-shut": 1, "parts-slow": 1}),
+        (17, {"lists-late": 3, "gates-shut": 2, "parts-slow": 2}),
+    ],
+)
+def test_trouble_has_a_fair_share_across_tables_before_anything_that_is_fine(height: int, shown: dict[str, int]) -> None:
+    tables = (
+        rows_of(*["late"] * 9, *["fine"] * 3, title="lists"),
+        rows_of(*["shut"] * 9, title="gates"),
+        rows_of(*["slow"] * 9, *["fine"] * 9, title="parts"),
+    )
+    lines = screen(Parts(points=(Text("p"),), lines=(), tables=tables), height=height)
+
+    assert {name: lines.count(name) for name in shown} == shown
+    assert not [line for line in lines if line.endswith("-fine")]
+    assert len(lines) <= height
+
+
 def test_one_table_of_trouble_is_whole_before_another_of_what_is_fine() -> None:
     def of(kind: str, rows: int) -> Table:
         return Table(title=kind, heads=("a",), rows=((Cell(kind),),) * rows, empty="", kinds=(kind,) * rows)

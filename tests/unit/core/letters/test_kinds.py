@@ -1,9 +1,10 @@
 """The kinds of open letters: each letter counted once, from when it is read until it is closed."""
 
+from consumer.commands.dead_letters.data import repeated
 from consumer.core.letters.book import Letterbook
 from consumer.core.letters.kinds import UNREADABLE_KEPT, Kind, Unreadable
 from consumer.core.model import Place
-from tests.fakes.written import BO, book, letter, mark, read
+from tests.fakes.written import BO, book, history, letter, mark, read
 
 
 def kinds(made: Letterbook, most: int = 50, known: str = "1") -> list[Kind]:
@@ -47,9 +48,49 @@ def test_of_many_kinds_the_small_ones_are_summed() -> None:
     assert [(one.code, one.size) for one in shown] == [("http-400", 2), ("http-401", 1), ("", 7)]
 
 
+def test_a_letter_that_was_written_twice_is_counted_once_until_both_are_gone() -> None:
+    made, _ = book(letter(), letter(parked_at="2026-11-24T08:00:09.000Z"), letter(source_offset="41"), letter(source_topic="u"))
+    assert ([one.needs_a_person for one in kinds(made)], len(made.kinds), len(made)) == ([3], 3, 4)
+
+    read(made, Place(0, 4), *mark("0:1", "requeue"))
+    assert [(one.needs_a_person, one.heals) for one in kinds(made)] == [(2, 1)]
+    read(made, Place(0, 5), *mark("0:1", "done"))
+    assert [(one.needs_a_person, one.heals) for one in kinds(made)] == [(3, 0)]
+    made.forget_before(0, 4)
+    assert (kinds(made), len(made.kinds)) == ([], 0)
+
+
+def test_letters_whose_source_is_not_known_are_each_their_own() -> None:
+    made, _ = book(letter(source_offset="?"), letter(source_offset="?"))
+
+    assert [one.needs_a_person for one in kinds(made)] == [2]
+
+
+def test_what_cannot_be_read_and_was_written_twice_is_counted_once_until_both_are_gone() -> None:
+    poison = letter(None, code="not-json", account="")
+    nowhere = letter(None, code="not-json", account="", source_offset="?")
+    made, _ = book(poison, poison, nowhere, nowhere)
+    assert (len(made.unreadable), made.unreadable.by_code) == (3, {"not-json": 3})
+
+    made.forget_before(0, 1)
+    assert len(made.unreadable) == 3
+    made.forget_before(0, 2)
+    assert len(made.unreadable) == 2
+    made.forget_before(0, 4)
+    assert (len(made.unreadable), made.unreadable.by_code) == (0, {})
+
+
+def test_it_counts_what_the_command_lists_but_for_what_repeats() -> None:
+    records = [letter(), letter(), letter(BO), letter(None, code="not-json", account=""), letter(None, code="not-json", account="")]
+    made, _ = book(*records)
+    entries = history(*records).entries()
+
+    assert len(made.kinds) + len(made.unreadable) == len(entries) - len(repeated(entries)) == 3
+
+
 def test_letters_that_cannot_be_read_are_counted_until_retention_takes_them() -> None:
     poison = letter(None, code="not-json", account="")
-    made, _ = book(poison, letter(), poison)
+    made, _ = book(poison, letter(), letter(None, code="not-json", account="", source_offset="41"))
     assert kinds(made)[0] == Kind(code="not-json", needs_a_person=2, unreadable=True)
     assert (len(made), len(made.unreadable)) == (1, 2)
 

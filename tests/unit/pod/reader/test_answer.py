@@ -4,6 +4,7 @@
 from typing import Any, Final, Literal
 
 import pytest
+from msgspec.structs import replace
 
 from consumer.core.model import GateCause, GateState
 from consumer.pod.reader.answer import Listed, answered, clock, told
@@ -25,8 +26,17 @@ def shut(cause: GateCause, *, closed_s: float = 0.0, next_try_s: float = 0.0, st
     return GateState(state=state, cause=cause, closed_s=closed_s, next_try_s=next_try_s, share=1.0, in_use=0)
 
 
+def known(of: Explanation, lists: tuple[Listed, ...] = LISTS, **said: Any) -> tuple[Listed, ...]:
+    """Return the lists with the times of the last write that the history has of each."""
+
+    def last(what: str, one: Listed) -> float | None:
+        return max((entry.at for entry in of.history if entry.what == what and one.list in entry.lists), default=None)
+
+    return tuple(replace(each, written_at=last("written", each), kept_off_at=last("kept-off", each), **said) for each in lists)
+
+
 def sentence(of: Explanation, gates: dict[str, GateState]) -> str:
-    return answered(of, LISTS, gates, now=NOW).sentence
+    return answered(of, known(of), gates, now=NOW).sentence
 
 
 def was(what: Any, *, ago_s: float = 60.0, **said: Any) -> HistoryEntry:
@@ -160,22 +170,63 @@ def test_the_answer_is_a_sentence_that_says_what_to_do(of: Explanation, gates: d
 
 def test_a_list_that_is_paused_is_said_though_the_others_are_well() -> None:
     paused = (Listed(account="1001", user_id="1001", list="1466", name="Morgenbrev", is_paused=True), LISTS[1])
-    said = answered(one(history=(was("written", lists=("2466",)),)), paused, {}, now=NOW)
+    of = one(history=(was("written", lists=("2466",)),))
+    said = answered(of, known(of, paused), {}, now=NOW)
 
     assert said.sentence == "Not written to Morgenbrev: the settings say that nothing is written for now; take `paused` out of the settings"
     assert [(of.state, of.written_at) for of in said.lists] == [("paused", None), ("well", NOW - 60)]
 
 
 def test_each_list_has_its_own_state_and_its_own_last_write() -> None:
-    said = answered(
-        one("owed", owed=(OWED,), history=(was("written", lists=("1466",), ago_s=900), was("written", lists=("2466",)))), LISTS, {}, now=NOW
-    )
+    of = one("owed", owed=(OWED,), history=(was("written", lists=("1466",), ago_s=900), was("written", lists=("2466",))))
+    said = answered(of, known(of), {}, now=NOW)
 
     assert [(of.list, of.name, of.state, of.written_at) for of in said.lists] == [
         ("1466", "Morgenbrev", "owed", NOW - 900),
         ("2466", "", "well", NOW - 60),
     ]
     assert said.lists[1].text == f"written {AT}, and nothing is owed"
+
+
+OUT: Final = ("the list is left out since 14:02 UTC", "mend it")
+
+
+@pytest.mark.parametrize(
+    ("of", "gates", "words"),
+    [
+        (one("owed", owed=(OWED,)), {}, OUT),
+        (one("parked", letters=(replace(LETTER, heals=True, code="held"),)), {}, OUT),
+        (one("parked", letters=(LETTER,)), {}, ("parked for 1466 (http-422) at 3:17", "`sesamy-makeas dead-letters requeue 3:17`")),
+        (one("owed", owed=(SESAMY,)), {}, ("Sesamy does not know the user so far", "it is tried again by itself in 30 s")),
+        (
+            one("owed", owed=(OWED,)),
+            {"1001": shut("denied", closed_s=60)},
+            (f"account 1001 refuses its key since {AT}", "it is written by itself once the key is replaced"),
+        ),
+    ],
+)
+def test_a_list_that_is_left_out_says_why_and_what_to_do_unless_more_than_the_list_is_in_trouble(
+    of: Explanation, gates: dict[str, GateState], words: tuple[str, str]
+) -> None:
+    said = answered(of, (replace(LISTS[0], left_out=OUT),), gates, now=NOW)
+
+    assert (said.lists[0].text, said.lists[0].cure) == words
+    assert said.sentence.startswith(f"Not written to Morgenbrev: {words[0]}")
+    assert said.sentence.endswith(words[1])
+
+
+def test_of_two_times_of_the_next_try_the_later_one_is_told() -> None:
+    gate = {"1001": shut("retry-after", closed_s=60, next_try_s=40)}
+
+    assert sentence(one("owed", owed=(replace(OWED, next_try_s=90.0),)), gate).endswith("it is tried again by itself in 1 min 30 s")
+    assert sentence(one("owed", owed=(replace(OWED, next_try_s=0.0),)), gate).endswith("it is tried again by itself in 40 s")
+
+
+def test_no_attempt_is_not_called_a_failure() -> None:
+    said = sentence(one("owed", owed=(replace(OWED, attempts=0),)), {})
+
+    assert "account 1001 could not take it (http-500" in said
+    assert "0 times" not in said
 
 
 def test_a_letter_of_one_list_leaves_the_others_of_its_account_alone() -> None:

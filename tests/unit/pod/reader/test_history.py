@@ -144,7 +144,30 @@ async def test_the_last_eight_things_are_kept_and_the_user_touched_longest_ago_g
         await memory.run(ANN, DONE, {A: DONE}, since_s=number)
     assert len(memory.of(ANN)) == ENTRIES
 
-    await memory.run(BO, DONE, {A: DONE})
+    await memory.run(BO, DONE, {A: Result(Verdict.DONE, kept_off=("1467",))})
     await memory.run(ANN, DONE, {A: DONE})
     await memory.run(CAT, DONE, {A: DONE})
     assert [bool(memory.of(one)) for one in (ANN, BO, CAT)] == [True, False, True]
+    assert [bool(memory.kept.written(one)) for one in (ANN, BO, CAT)] == [True, False, True]
+    assert not memory.kept.kept_off(BO)
+
+
+@virtual
+async def test_the_last_write_of_each_list_is_known_however_much_came_since() -> None:
+    memory = Memory()
+    await memory.run(ANN, DONE, {A: DONE, B: Result(Verdict.DONE, kept_off=("2466",))})
+    await memory.run(ANN, DONE, {A: Result(Verdict.REFUSED, "http-422", lists={"1467": "http-422"})})
+    for number in range(9):
+        await memory.run(ANN, Result(Verdict.RETRY, "http-500"), {}, since_s=number)
+
+    assert {what for what, *_ in memory.of(ANN)} == {"event", "failed"}
+    assert memory.kept.written(ANN) == {(A, "1466"): 1004.0, (A, "1467"): 1002.0}
+    assert memory.kept.kept_off(ANN) == {(B, "2466"): 1002.0}
+
+
+@virtual
+async def test_a_dry_run_leaves_no_time_of_a_write() -> None:
+    memory = Memory(is_dry=True)
+    await memory.run(ANN, DONE, {A: DONE})
+
+    assert memory.kept.written(ANN) == {}

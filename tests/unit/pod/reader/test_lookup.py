@@ -96,7 +96,7 @@ async def test_what_can_not_be_asked_is_said_with_its_code_and_the_others_are_as
     found = await find(made)
     assert (found.outcome, found.sentence) == (
         "failed",
-        'Account 1001 could not be asked (http-401; it said "bad key"); Written, all as Sesamy says: list 2466',
+        'Written, all as Sesamy says: list 2466; Account 1001 could not be asked (http-401; it said "bad key")',
     )
 
     made.sesamy_error = Retryable("no", code="timeout")
@@ -214,7 +214,7 @@ async def test_a_gate_that_is_shut_is_not_asked_behind_and_that_is_said() -> Non
     wait = Retryable("no", code="http-429", retry_after_s=100.0)
     made.gates.accounts[MORNING].failed(UserKey("v", "x"), wait, now=anyio.current_time())
     found = await find(made)
-    assert found.sentence.startswith("Account 1001 is not asked, since its gate is shut: see the status")
+    assert "; Account 1001 is not asked, since its gate is shut: see the status" in found.sentence
     assert made.morning.asked == []
 
     made.gates.vendors["v"].stop("filter", now=anyio.current_time())

@@ -7,6 +7,7 @@ import aiohttp
 import anyio
 import pytest
 
+from consumer.pod.reader.allowance import PER_MINUTE
 from consumer.pod.reader.facts import Explanation
 from consumer.pod.reader.lookup import Lookup
 from consumer.pod.reader.routes import Readers, add_routes, is_address
@@ -123,6 +124,21 @@ async def test_a_form_that_is_none_is_refused_and_nobody_is_asked() -> None:
         assert (await desk.post(""))[0] == 400
         assert (await desk.post("a" * 257))[0] == 400
         assert (desk.explained, desk.sides.asked) == ([], [])
+
+
+async def test_only_so_many_are_looked_up_in_a_minute_and_the_next_is_told_when() -> None:
+    typed = {"vendor": "v", "reader": "nobody@x.no"}
+    async with Desk().open() as desk, aiohttp.ClientSession() as session:
+
+        async def ask(how: str) -> tuple[int, str, str]:
+            async with session.post(f"{desk.base}/reader", data={**typed, "how": how}) as answer:
+                return answer.status, answer.headers.get("Retry-After", ""), await answer.text()
+
+        assert [(await ask("online"))[0] for _ in range(PER_MINUTE)] == [200] * PER_MINUTE
+        status, after_s, text = await ask("online")
+        assert (status, 0 < int(after_s) <= 60) == (429, True)
+        assert f"ask again in {after_s} s" in text
+        assert (await ask("here"))[0] == 200, "what the pod remembers costs no call"
 
 
 async def test_a_second_lookup_is_told_to_wait() -> None:

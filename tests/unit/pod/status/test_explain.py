@@ -1,17 +1,20 @@
 """Why a user is not synced yet: every state, of a service that was brought there by hand."""
 
+import time
 from typing import Any, Final
 
 import anyio
 
 from consumer.core.errors import Retryable
+from consumer.core.gates.list_doors import ListDoors
 from consumer.core.letters.record import parse
 from consumer.core.model import AccountId, Event, Job, Letter, Place, Result, UserKey, Verdict
 from consumer.pod.reader.facts import Explanation
 from consumer.pod.service import Service
 from consumer.pod.status.explain import explain
+from consumer.pod.status.told.upstreams import points
 from tests.clock import virtual
-from tests.unit.pod.status.test_report import well
+from tests.unit.pod.status.test_report import status, well
 
 ANN: Final = UserKey("v1", "ann")
 A, B = AccountId("1"), AccountId("2")
@@ -137,6 +140,40 @@ async def test_a_run_of_the_pod_is_remembered_and_answered_from() -> None:
     assert (said.state, [(one.what, one.code) for one in said.history]) == ("clean", [("event", "contract.1#update"), ("written", "")])
     assert said.sentence.endswith(f" to {len(said.lists)} of {len(said.lists)} lists, and nothing is owed")
     assert {one.state for one in said.lists} == {"well"}
+
+
+@virtual
+async def test_a_busy_users_last_write_is_told_though_its_history_is_full_of_other_things() -> None:
+    made = pod(0)
+    done, failed = Result(Verdict.DONE), Result(Verdict.RETRY, "http-500")
+
+    async def run(job: Job) -> tuple[Result, dict[AccountId, Result]]:
+        return (done, {A: done, B: done}) if not job.since_ms[A] else (failed, {})
+
+    for since_ms in range(10):
+        await made.history.running(run)(Job(user=ANN, accounts=(A, B), started_at=0.0, since_ms={A: since_ms, B: since_ms}))
+
+    assert {one.what for one in why(made).history} == {"event", "failed"}
+    assert all(one.written_at is not None for one in why(made).lists)
+
+
+@virtual
+async def test_a_list_that_is_left_out_has_the_cause_and_the_cure_that_the_status_has() -> None:
+    made = pod(0)
+    submit(made)
+    await anyio.sleep(1)
+    job = made.backlog.schedule.take(made.up.gates, now=anyio.current_time())
+    assert job is not None
+    done, failed = Result(Verdict.DONE), Result(Verdict.RETRY, "http-404")
+    made.backlog.schedule.end_run(job, done, {A: done, B: failed}, now=anyio.current_time(), uniform=0.5)
+    account = next(one for one in made.settings.accounts_of("v1") if one.id == B)
+    made.up.gates.lists = ListDoors()
+    made.up.gates.lists.doubt(B, account.lists, now=anyio.current_time())
+
+    point = next(one for one in points({"pod": status(made)}, now=time.time()) if "left out" in one.text)
+    of = next(one for one in why(made).lists if one.account == B)
+    assert (of.state, of.cure) == ("owed", point.cure)
+    assert of.text.partition(": ")[2] == point.text.partition(": ")[2]
 
 
 @virtual

@@ -221,6 +221,25 @@ def test_letters_need_a_person_from_the_first_to_the_last_and_one_pod_sends_it()
         assert told[0].text == "1 letter needs a person: what they hold is not tried again by itself"
 
 
+def test_letters_that_cannot_be_read_are_told_and_counted_and_hide_no_other() -> None:
+    def status(need: int, unreadable: int) -> Status:
+        return replace(WELL, dead_letters=LetterCounts(open=need, need_person=need, unreadable=unreadable))
+
+    told = lived((0, WELL), (1, status(0, 8)), (2, status(15, 8)), (50, status(0, 8)), (81, status(0, 8)), (90, WELL), (121, WELL))
+
+    assert [one.event for one in told] == [
+        "letters-unreadable",
+        "letters-need-a-person",
+        "no-letter-needs-a-person",
+        "no-letter-unreadable",
+    ]
+    assert told[0].text == "8 letters of records that can't be read need a person: nobody was resynced for them"
+    assert told[1].text == (
+        "23 letters need a person, 8 of them of records that can't be read: what they hold is not tried again by itself"
+    )
+    assert told[1].users == 23
+
+
 def test_letters_that_nobody_has_counted_need_nobody() -> None:
     assert lived((0, replace(WELL, dead_letters=LetterCounts()))) == []
 

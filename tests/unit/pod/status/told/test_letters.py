@@ -28,7 +28,12 @@ def test_a_group_says_what_to_type_and_what_heals_says_that_nothing_is_to_be() -
 def test_nobody_is_told_to_requeue_what_has_nothing_to_be_tried() -> None:
     (row,) = letter_rows(LetterCounts(groups=(LetterGroup(code="not-json", needs_a_person=135, unreadable=True),)))
 
-    assert row[3:] == ("135", "0", "sesamy-makeas dead-letters list --code not-json", "never: their records can't be read")
+    assert row[3:] == (
+        "135",
+        "0",
+        "sesamy-makeas dead-letters list --code not-json",
+        "not from here: only their publisher can send them again",
+    )
 
 
 def test_the_rest_stands_last_and_many_lists_are_cut() -> None:

@@ -82,7 +82,7 @@ def row(**fields: object) -> object:
         (
             but(dead_letters=LetterCounts(open=5, need_person=1, oldest_s=7200.0)),
             "trouble",
-            "1 letter needs a person; the oldest letter is open for 2 h",
+            "1 letter needs a person; of all that are open, the oldest is for 2 h",
         ),
         (
             but(unknown_vendors=(UnknownVendor(vendor="new", events=3, first_offset="0:1", replay="r"),)),
