@@ -34,7 +34,7 @@ _ENDS: Final[dict[Kind, str]] = {
     "unreadable": "No letter of a record that can't be read is left",
 }
 _OF_ALL_PODS: Final[frozenset[Kind]] = frozenset({"letters", "unreadable"})
-"""What every pod sees alike: the one that holds partition 0 tells the operator's address."""
+"""What every pod sees alike: the one that holds partition 0 tells the operator's address, and whoever told a beginning tells its end."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -58,6 +58,8 @@ class Notice(Struct, frozen=True, kw_only=True):
     """At an end: for how long."""
     is_sent: bool = True
     """Whether this pod is the one that tells the operator's address."""
+    is_news: bool = True
+    """Whether it has just become so; else it holds for long, and is this pod's to tell since now."""
 
 
 class _Episode(Struct):
@@ -72,6 +74,8 @@ class _Episode(Struct):
     users: int | None = None
     causes: set[str] = set()
     """Those that were told; none: it has not begun yet."""
+    is_sent: bool = False
+    """Whether the operator's address was to be told of it by this pod."""
 
 
 class Conditions:
@@ -79,8 +83,8 @@ class Conditions:
     What holds, over time.
 
     It promises: each condition is told once when it has begun and once when it has ended, in turn; a gate or list that is only
-    probed has not ended, nor has what is well for a moment; another cause is told once more, for its cure is another; while a pod
-    drains nothing is said.
+    probed has not ended, nor has what is well for a moment; another cause is told once more, for its cure is another; of what all pods
+    see, one that comes to hold partition 0 tells the address what it has not told it yet; while a pod drains nothing is said.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -112,10 +116,9 @@ class Conditions:
         self._note_commits(status, now)
         holds = {(one.kind, one.subject): one for one in standing(status, self._lists, lambda one: self._stalled_s(one, status, now))}
         holds_first = any(one.partition == 0 for one in status.partitions)
-        said = [*self._begun(holds, status, now), *self._ended(holds, status, now)]
-        return [replace(one, is_sent=one.kind not in _OF_ALL_PODS or holds_first) for one in said]
+        return [*self._begun(holds, status, now, holds_first=holds_first), *self._ended(holds, status, now)]
 
-    def _begun(self, holds: dict[tuple[Kind, str], Condition], status: Status, now: float) -> Iterator[Notice]:
+    def _begun(self, holds: dict[tuple[Kind, str], Condition], status: Status, now: float, *, holds_first: bool) -> Iterator[Notice]:
         for key, one in holds.items():
             episode = self._episodes.get(key)
             if episode is None:
@@ -123,7 +126,12 @@ class Conditions:
             episode.latest, episode.gone_at = one, inf
             if one.users is not None:
                 episode.users = max(one.users, episode.users or 0)
-            if one.cause in episode.causes or (not episode.causes and now - episode.first_at < one.after_s):
+            was_sent, episode.is_sent = episode.is_sent, episode.is_sent or one.kind not in _OF_ALL_PODS or holds_first
+            if one.cause in episode.causes:
+                if episode.is_sent and not was_sent:  # Whoever was to tell the address may be gone, and may not have.
+                    yield replace(_notice(one, episode), is_news=False)
+                continue
+            if not episode.causes and now - episode.first_at < one.after_s:
                 continue
             # Another cause of what has begun is told if it would be told at once: not each "wait a second" of what is shut anyway.
             if not episode.causes or one.after_s == 0:
@@ -174,6 +182,7 @@ def _notice(one: Condition, episode: _Episode) -> Notice:
         lists=one.lists,
         users=one.users,
         since=episode.since,
+        is_sent=episode.is_sent,
     )
 
 
@@ -195,4 +204,5 @@ def _end(episode: _Episode) -> Notice:
         users=episode.users,
         since=episode.since,
         lasted_s=round(lasted_s, 3),
+        is_sent=episode.is_sent,
     )

@@ -58,7 +58,8 @@ class Watch:
         status = self._status()
         notices = self._conditions.changed(status, anyio.current_time())
         for notice in notices:
-            tell(notice)
+            if notice.is_news:
+                tell(notice)
             if self._put is not None and notice.is_sent:
                 self._put(notice)
         if not self._has_looked and status.state == "consuming":

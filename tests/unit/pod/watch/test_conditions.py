@@ -210,15 +210,30 @@ def test_letters_need_a_person_from_the_first_to_the_last_and_one_pod_sends_it()
         told = lived(
             (0, WELL),
             (1, parked(1, holds_first=holds_first)),
-            (2, parked(4)),
+            (2, parked(4, holds_first=holds_first)),
             (50, WELL),
             (79, WELL),
-            (80, parked(0, holds_first=holds_first)),
+            (80, parked(0)),
         )
 
         assert events(told) == [("letters-need-a-person", "", "open"), ("no-letter-needs-a-person", "", "open")]
         assert [one.is_sent for one in told] == [holds_first, holds_first]
         assert told[0].text == "1 letter needs a person: what they hold is not tried again by itself"
+
+
+def test_letters_that_need_a_person_are_sent_by_the_pod_that_comes_to_hold_partition_0() -> None:
+    # Before it is given partitions, and where the pod that held partition 0 is gone.
+    not_yet = replace(parked(2), partitions=())
+    told = lived((0, not_yet), (1, parked(2, holds_first=False)), (2, parked(2)), (3, not_yet), (4, parked(2)), (10, WELL), (40, WELL))
+
+    assert events(told) == [*[("letters-need-a-person", "", "open")] * 2, ("no-letter-needs-a-person", "", "open")]
+    assert [(one.is_news, one.is_sent) for one in told] == [(True, False), (False, True), (True, True)]
+
+
+def test_the_pod_that_sent_a_beginning_sends_its_end_though_partition_0_went() -> None:
+    told = lived((0, parked(2)), (1, parked(2, holds_first=False)), (10, parked(0, holds_first=False)), (40, parked(0, holds_first=False)))
+
+    assert [(one.begins, one.is_sent) for one in told] == [(True, True), (False, True)]
 
 
 def test_letters_that_cannot_be_read_are_told_and_counted_and_hide_no_other() -> None:

@@ -51,6 +51,14 @@ async def test_a_beginning_is_a_warning_with_its_cure_an_end_a_line_of_informati
 
 
 @virtual
+async def test_what_comes_to_be_this_pods_to_send_is_not_logged_again() -> None:
+    put, said = await lived(in_turn(WELL, parked(1, holds_first=False), parked(1)), 5.5)
+
+    assert [one.event for one in put] == ["letters-need-a-person"]
+    assert [line["event"] for line in said] == ["consuming", "letters need a person"]
+
+
+@virtual
 async def test_what_is_so_at_the_start_is_counted_in_its_line() -> None:
     _, said = await lived(in_turn(shut()), 3)
 
