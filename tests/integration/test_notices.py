@@ -1,7 +1,7 @@
 """What a pod says of what begins and ends: one line of the log each, and a POST to the operator's own address."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from consumer.sandbox.brokers.broker import Broker
+from consumer.sandbox.publishers import event
 from consumer.sandbox.stand_ins.server import serving
 from consumer.sandbox.town import PLACES, town
 from tests.integration.harness import Pod, Stage, staged, until
@@ -77,6 +78,45 @@ async def test_a_refused_key_is_told_once_and_its_end_once_in_the_log_and_at_the
     text = pod.log.read_text(encoding="utf-8") + json.dumps(came)
     assert _TOKEN not in text
     assert "@" not in json.dumps(came)
+
+
+async def test_letters_that_need_a_person_are_told_by_the_next_pod_where_the_first_is_gone(stage: Stage) -> None:
+    """Both have seen them long ago; the one that holds partition 0 tells, and it may be gone before it could."""
+    came: list[tuple[str, dict[str, Any]]] = []
+
+    async def hook(request: web.Request) -> web.Response:
+        came.append((request.path, await request.json()))
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/{pod}", hook)
+    async with serving(app) as url:
+        pods = {f"/{number}": stage.pod(more=f'{_QUICK}\n[notify]\nurl = "{url}/{number}"\n') for number in range(2)}
+        for pod in pods.values():
+            await pod.start()
+        await until(lambda: _share(pods.values()), what=lambda: "both have partitions", within_s=60)
+        stage.town.account(PLACES[0]).refuses |= {"1466": 422, "1467": 422}
+        await stage.send(event(PLACES[0].vendor, one, "contract.1#update") for one in stage.town.writable(PLACES[0].vendor)[:1])
+        await until(lambda: _is(bool(came)), what=lambda: "one of them tells", within_s=30)
+        first = came[0][0]
+        (second,) = pods.keys() - {first}
+        await until(
+            lambda: _is("letters need a person" in pods[second].log.read_text(encoding="utf-8")), what=pods[second].said, within_s=30
+        )
+        assert await pods[first].stop() == 0
+        await until(lambda: _is(len(came) > 1), what=lambda: f"the other tells: {pods[second].said()}", within_s=60)
+        assert await pods[second].stop() == 0
+
+    assert [(path, one["event"], one["users"]) for path, one in came] == [
+        (first, "letters-need-a-person", 1),
+        (second, "letters-need-a-person", 1),
+    ]
+    assert [line["event"] for line in lines(pods[second])].count("letters need a person") == 1
+
+
+async def _share(pods: Iterable[Pod]) -> bool:
+    statuses = [await pod.status() for pod in pods]
+    return all(one is not None and one.partitions for one in statuses)
 
 
 async def _is(found: bool) -> bool:

@@ -91,7 +91,7 @@ class _Teller:
         )
 
     def _is_so(self, listed: Listed) -> tuple[State, str, str]:  # noqa: PLR0911 - a table of states, the weightiest first
-        if listed.is_paused:
+        if listed.is_paused and not self._is_skipped:
             return "paused", "the settings say that nothing is written for now", "take `paused` out of the settings"
         if (owed := self._owed(listed.account)) is not None:
             return "owed", *(self._left_out(listed, owed) or self._why_owed(owed))
@@ -108,6 +108,11 @@ class _Teller:
         if self._last is not None and self._last.what == "skipped":
             return "skipped", *_SKIPPED.get(self._last.code, (f"it was skipped ({self._last.code})", ""))
         return "unknown", "this pod remembers no write", "ask with --online"
+
+    @property
+    def _is_skipped(self) -> bool:
+        """Say whether nothing is written to any list for the user's own sake: no end of a pause would help it."""
+        return self._one.state == "clean" and not self._one.letters and self._last is not None and self._last.what == "skipped"
 
     def _owed(self, account: str) -> "OwedAccount | None":
         return next((one for one in self._one.owed if one.account in {account, SESAMY}), None)
@@ -171,7 +176,7 @@ class _Teller:
             return told
         troubles = [*self._troubles(of_lists)]
         if troubles:
-            return "; ".join(troubles)
+            return "; ".join([*troubles, *self._beside_paused(of_lists)])
         if self._one.state in {"waiting", "due", "running", "parking"}:
             text, cure = self._waits(lists[0].account if lists else "")
             return _capital(text) + (f"; {cure}" if cure else "")
@@ -203,6 +208,17 @@ class _Teller:
             else:
                 yield f"Not written to {', '.join(names)}: {text}{f'; {cure}' if cure else ''}"
 
+    def _beside_paused(self, of_lists: Sequence[ListOfReader]) -> Iterator[str]:
+        """Give, where some lists are paused, what is so of the others: their reader asks for them."""
+        if all(one.state != "paused" for one in of_lists):
+            return
+        waits = [one for one in of_lists if one.state == "waits"]
+        if waits:
+            yield f"{_names(waits)}: {waits[0].text}{f'; {waits[0].cure}' if waits[0].cure else ''}"
+        off = [one for one in of_lists if one.state == "skipped"]
+        if off:
+            yield f"Not on {_names(off)}, for the address has left it, and is not put back"
+
     def _would_park(self) -> str:
         latest = self._one.history[-1] if self._one.history else None
         if latest is None or latest.what != "would-park":
@@ -225,9 +241,9 @@ class _Teller:
         if last.what not in {"written", "kept-off"}:
             why = f" ({last.code})" if last.code else ""
             return f"The last run of {clock(last.at, now=now)} failed{why}, and nothing is owed on this pod any more: ask with --online"
-        off = [one.name or f"list {one.list}" for one in of_lists if one.state == "skipped"]
+        off = [one for one in of_lists if one.state == "skipped"]
         written = [one for one in of_lists if one.written_at is not None and one.state != "skipped"]
-        kept = f"; not on {', '.join(off)}, for the address has left it, and is not put back" if off else ""
+        kept = f"; not on {_names(off)}, for the address has left it, and is not put back" if off else ""
         return f"Written {clock(last.at, now=now)} to {len(written)} of {len(of_lists)} lists, and nothing is owed{kept}"
 
 
@@ -257,6 +273,10 @@ def _parked(letter: "OpenLetterStatus") -> tuple[str, str]:
     code = f" ({shown(letter.code)})" if letter.code else ""
     text = f"parked for {shown(of)}{code} at {letter.place}"
     return text, "it is tried again by itself" if letter.heals else f"`sesamy-makeas dead-letters requeue {letter.place}`"
+
+
+def _names(lists: Sequence[ListOfReader]) -> str:
+    return ", ".join(one.name or f"list {one.list}" for one in lists)
 
 
 def _capital(text: str) -> str:

@@ -177,6 +177,34 @@ def test_a_list_that_is_paused_is_said_though_the_others_are_well() -> None:
     assert [(of.state, of.written_at) for of in said.lists] == [("paused", None), ("well", NOW - 60)]
 
 
+PAUSED: Final = (replace(LISTS[0], is_paused=True), LISTS[1])
+WHY_PAUSED: Final = "Not written to Morgenbrev: the settings say that nothing is written for now; take `paused` out of the settings"
+
+
+@pytest.mark.parametrize(
+    ("of", "words"),
+    [
+        (one("waiting", due_s=2.0), f"{WHY_PAUSED}; list 2466: waits for the end of a burst: due in 2 s"),
+        (
+            one(history=(was("kept-off", lists=("2466",)),)),
+            f"{WHY_PAUSED}; Not on list 2466, for the address has left it, and is not put back",
+        ),
+        (
+            one(history=(was("skipped", code="no-email"),)),
+            f"Not written {AT}: Sesamy has no usable e-mail address of it; let the reader enter an address at Sesamy",
+        ),
+    ],
+)
+def test_a_paused_list_does_not_hide_what_keeps_the_reader_off_the_others(of: Explanation, words: str) -> None:
+    assert answered(of, known(of, PAUSED), {}, now=NOW).sentence == words
+
+
+def test_a_skipped_reader_with_a_letter_is_still_owed_to_a_paused_list() -> None:
+    of = one("parked", letters=(replace(LETTER, heals=True, code="held"),), history=(was("skipped", code="no-email"),))
+
+    assert [of.state for of in answered(of, known(of, PAUSED), {}, now=NOW).lists] == ["paused", "skipped"]
+
+
 def test_each_list_has_its_own_state_and_its_own_last_write() -> None:
     of = one("owed", owed=(OWED,), history=(was("written", lists=("1466",), ago_s=900), was("written", lists=("2466",))))
     said = answered(of, known(of), {}, now=NOW)
