@@ -34,7 +34,7 @@ _ENDS: Final[dict[Kind, str]] = {
     "unreadable": "No letter of a record that can't be read is left",
 }
 _OF_ALL_PODS: Final[frozenset[Kind]] = frozenset({"letters", "unreadable"})
-"""What every pod sees alike: the one that holds partition 0 tells the operator's address, and whoever told a beginning tells its end."""
+"""What every pod sees alike: the one that holds partition 0 tells the operator's address, and a pod that told a beginning tells its end."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     is_sent: bool = True
     """Whether this pod is the one that tells the operator's address."""
     is_news: bool = True
-    """Whether it has just become so; else it holds for long, and is this pod's to tell since now."""
+    """Whether it was not told before; else it is this pod's to send since now, or so again after another cause."""
 
 
 class _Episode(Struct):
@@ -74,6 +74,8 @@ class _Episode(Struct):
     users: int | None = None
     causes: set[str] = set()
     """Those that were told; none: it has not begun yet."""
+    cause: str = ""
+    """The one that was handed on last."""
     is_sent: bool = False
     """Whether the operator's address was to be told of it by this pod."""
 
@@ -83,7 +85,8 @@ class Conditions:
     What holds, over time.
 
     It promises: each condition is told once when it has begun and once when it has ended, in turn; a gate or list that is only
-    probed has not ended, nor has what is well for a moment; another cause is told once more, for its cure is another; of what all pods
+    probed has not ended, nor has what is well for a moment; another cause is told once more, for its cure is another, and where causes
+    take turns each goes to the address again, which is to have the one that is so; of what all pods
     see, one that comes to hold partition 0 tells the address what it has not told it yet; while a pod drains nothing is said.
     """
 
@@ -127,15 +130,18 @@ class Conditions:
             if one.users is not None:
                 episode.users = max(one.users, episode.users or 0)
             was_sent, episode.is_sent = episode.is_sent, episode.is_sent or one.kind not in _OF_ALL_PODS or holds_first
+            is_another = one.cause != episode.cause and one.after_s == 0
             if one.cause in episode.causes:
-                if episode.is_sent and not was_sent:  # Whoever was to tell the address may be gone, and may not have.
+                # The pod that was to send it may be gone, and may not have; of causes in turn the address is to have what is so.
+                if is_another or (episode.is_sent and not was_sent):
+                    episode.cause = one.cause
                     yield replace(_notice(one, episode), is_news=False)
                 continue
             if not episode.causes and now - episode.first_at < one.after_s:
                 continue
             # Another cause of what has begun is told if it would be told at once: not each "wait a second" of what is shut anyway.
-            if not episode.causes or one.after_s == 0:
-                episode.causes = {*episode.causes, one.cause}
+            if not episode.causes or is_another:
+                episode.causes, episode.cause = {*episode.causes, one.cause}, one.cause
                 yield _notice(one, episode)
 
     def _ended(self, holds: dict[tuple[Kind, str], Condition], status: Status, now: float) -> Iterator[Notice]:

@@ -21,6 +21,7 @@ from consumer.pod.status.tree import (
     UserCounts,
 )
 from consumer.pod.watch.conditions import Conditions, Notice
+from consumer.pod.watch.outbox import Outbox
 from tests.simulation.settings import SETTINGS
 
 WELL = Status(
@@ -126,7 +127,24 @@ def test_another_cause_is_told_once_for_its_cure_is_another() -> None:
         (160, WELL),
     )
 
-    assert [(one.begins, one.cause) for one in told] == [(True, "breaker"), (True, "denied"), (False, "retry-after")]
+    assert [(one.begins, one.cause) for one in told if one.is_news] == [(True, "breaker"), (True, "denied"), (False, "retry-after")]
+
+
+def test_of_causes_in_turn_the_address_is_told_the_one_that_is_so() -> None:
+    outbox, conditions = Outbox(), Conditions(SETTINGS)
+    for at, cause in ((0, "denied"), (100, "breaker"), (200, "denied"), (300, "breaker"), (400, "denied")):
+        for notice in lived((at, shut(cause)), conditions=conditions):
+            outbox.put(notice)
+        if (parcel := outbox.take(now=float(at))) is not None:
+            outbox.arrived(parcel, now=float(at))
+
+    assert len(outbox) == 0  # `denied` was told, and is so.
+
+
+def test_causes_that_stay_are_handed_on_once() -> None:
+    told = lived((0, shut("breaker")), (1, shut("denied")), (2, shut("breaker")), (3, shut("breaker")), (4, shut("breaker")))
+
+    assert [(one.cause, one.is_news) for one in told] == [("breaker", True), ("denied", True), ("breaker", False)]
 
 
 def test_a_list_that_is_left_out_and_taken_back() -> None:
