@@ -190,7 +190,9 @@ class Batch:
     def _give_up(self) -> None:
         """Note what can't be delivered, in place of parking it, and at once: a user that is being parked has written, and must count."""
         for user, letters in list(self._backlog.to_park.users.items()):
-            self._failed.setdefault(user, {}).update({letter.account or "sesamy": self._why(letter, user) for letter in letters})
+            failed = self._failed.setdefault(user, {})
+            for at, code in sorted(((one.account or "sesamy", self._why(one, user)) for one in letters), key=lambda one: one[1] != PAUSED):
+                failed[at] = code  # Of an account with several letters, what fails is told, not what is paused beside it.
             self._backlog.user_parked(user, letters, now=anyio.current_time())
 
     def _why(self, letter: Letter, user: UserKey) -> str:

@@ -401,3 +401,18 @@ async def test_a_paused_list_of_an_account_is_told_though_its_siblings_are_writt
         Synced(vendor="v1", user="ann", outcome="failed", failed={"1": "paused"})
     ]
     assert house.make[A].asked == [("11", "13")]
+
+
+@virtual
+async def test_a_failure_of_the_account_is_told_though_a_list_of_it_is_paused() -> None:
+    """What is paused waits for somebody's word, what fails for a cure: it must not be hidden."""
+    for paused in ("11", "13"):
+        house = House()
+        house.make[A] = Make("11", "12", "13")
+        house.make[A].fails_for[ANN.user] = [Retryable("", code="http-500") for _ in range(20)]
+        (vendor,) = MANY_LISTS.vendors[:1]
+        rows = tuple(structs.replace(one, paused=one.list_id == paused) for one in vendor.makeas)
+        settings = structs.replace(SMALL, vendors=(structs.replace(vendor, makeas=rows),))
+
+        (told,) = await Crew(house, settings=settings).run(ANN, limit_s=60.0)
+        assert (told.outcome, told.failed) == ("failed", {"1": "http-500"})
