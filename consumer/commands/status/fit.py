@@ -77,7 +77,7 @@ def _tables(tables: list[_Shown], *, room: int) -> list[_Shown]:
     """Take rows away until the tables fit, and at last tables from the end."""
     height = sum(one.height for one in tables)
     while height > room and tables:
-        most = max(tables, key=lambda one: one.weight)
+        most = max(reversed(tables), key=lambda one: one.weight)  # Of equal ones the later: the first tables say most.
         if not most.rows:
             break
         height -= most.height
