@@ -136,7 +136,7 @@ async def _serve(sitting: Local, stop: _Stop) -> None:
         stop.serves = True
         sys.stderr.write(
             f"running until interrupted: {sitting.admin_url}/\ntroubles at the press of a button: {troubles_url}\n"
-            f"its settings: {sitting.config}\nin another terminal, from this folder:\n"
+            f"its settings: {sitting.config}\nits log: {sitting.log}\nin another terminal, from this folder:\n"
         )
         sys.stderr.writelines(f"  {line}\n" for line in lines)
         if (lacking := lacks(sitting.kafka.kind)) is not None:
