@@ -2,12 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 from aiokafka import TopicPartition
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 from msgspec import Struct
 
@@ -28,6 +29,9 @@ _FAILURES: Final = 3
 _OUT_S: Final = 60.0
 _UNPLACED_S: Final = 0.05
 _ASK_LIMIT_S: Final = 30.0
+_ENDS_S: Final = 5.0
+"""From one asking for the ends of partitions that are not fetched to the next."""
+_ENDS_LIMIT_S: Final = 2.0
 
 Batches = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 
@@ -48,7 +52,7 @@ class Intake:
     It promises: each record is handed out once or is not ours; after any fetch error every partition is
     sought to our own next offset, then asked alone until each has answered; one that fails three times at one place is left
     out and tried every minute, while the others go on; above the limit of dirty users nothing is fetched, and the
-    heartbeats go on.
+    heartbeats go on; how much waits in what is not fetched stays known.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Intake:
         # Partitions to be asked alone, and those left out, each with the time of the next try.
         self._suspects: OrderedDict[int, _Suspect] = OrderedDict()
         self.out: dict[int, float] = {}
+        self._ask_ends_at = 0.0
 
     async def run(self) -> None:
         """
@@ -108,6 +113,7 @@ class Intake:
                 continue
             if epoch == self._assignment.epoch and not self._stopped:
                 self._take(batches)
+            await self._ask_ends()
             await anyio.lowlevel.checkpoint()
         await anyio.sleep_forever()
 
@@ -217,6 +223,16 @@ class Intake:
             self._consumer.pause(*mine)
         elif self._consumer.paused():
             self._consumer.resume(*mine)
+
+    async def _ask_ends(self) -> None:
+        """See what waits in partitions that are not fetched: no fetch shows their ends, and what waits there must not look like nothing."""
+        now, shut = anyio.current_time(), [tp for tp in self._mine() if self._paused or tp.partition in self.out]
+        if shut and now < self._ask_ends_at:
+            return
+        # Only a number to look at: what is wrong with the brokers shows where they are needed.
+        with suppress(KafkaError, OSError), anyio.move_on_after(_ENDS_LIMIT_S):
+            await self._consumer.ask_ends(shut)
+        self._ask_ends_at = anyio.current_time() + _ENDS_S
 
     @property
     def paused(self) -> bool:

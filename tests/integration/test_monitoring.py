@@ -1,6 +1,7 @@
 """Metrics, alerts and the dashboard, against the tools that will read them and a consumer that lives through failures."""
 
 import contextlib
+import itertools
 import json
 import re
 import shutil
@@ -22,14 +23,16 @@ from prometheus_client import generate_latest
 from consumer.pod.status.gauges import Scrape
 from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.ports import free_port
-from consumer.sandbox.town import town
+from consumer.sandbox.publishers import event
+from consumer.sandbox.town import VENDORS, town
 from consumer.telemetry.metrics import Metrics
+from tests.faults.proxy import proxied
 from tests.generated import dashboard
 from tests.generated.__main__ import stale
 from tests.generated.metrics_table import metrics, one_of_each
 from tests.generated.rules import ROOT
 from tests.integration.conftest import lacking
-from tests.integration.harness import staged, until
+from tests.integration.harness import Stage, staged, until
 from tests.unit.pod.status.test_page import EVIL, busy
 
 MONITORING: Final = ROOT / "deploy/monitoring"
@@ -226,17 +229,60 @@ async def test_one_of_two_pods_that_stands_still_fires_and_ends(kafka: Broker, t
             await until(lambda: asked_for(base, targets), what=lambda: "both are scraped", within_s=30)
             one.signal(signal.SIGSTOP)
             wanted = ("SesamyMakeasZombiePod", targets[0])
-
-            async def fires() -> bool:
-                return wanted in await firing(base)
-
-            async def is_over() -> bool:
-                return wanted not in await firing(base)
-
-            await until(fires, what=lambda: "it fires", within_s=60)
+            await until(lambda: is_firing(base, wanted), what=lambda: "it fires", within_s=60)
             assert ("SesamyMakeasZombiePod", targets[1]) not in await firing(base)
             one.signal(signal.SIGCONT)
-            await until(is_over, what=lambda: "it ends", within_s=60)
+            await until(lambda: is_over(base, wanted), what=lambda: "it ends", within_s=60)
+
+
+async def test_one_of_two_pods_that_cannot_join_fires_and_ends(kafka: Broker, topic: str, tmp_path: Path) -> None:
+    """It starts, and no broker takes it: the other one's being ready must not hide it."""
+    async with town(tmp_path, readers=5) as here, staged(here, kafka, topic, tmp_path) as stage, proxied(kafka.bootstrap) as way:
+        await way.refuse()
+        lost = stage.pod()
+        lost.config.write_text(lost.config.read_text(encoding="utf-8").replace(kafka.bootstrap, way.address), encoding="utf-8")
+        other = await stage.pod().start()
+        await lost.start(ready=False)
+        wanted, well = (("SesamyMakeasNotReady", f"127.0.0.1:{pod.port}") for pod in (lost, other))
+        async with prometheus(wanted[1], well[1], folder=tmp_path, known=hurried(tmp_path)) as base:
+            await until(lambda: is_firing(base, wanted), what=lambda: f"it fires; {lost.said()}", within_s=60)
+            assert well not in await firing(base)
+            await way.accept()
+            await until(lambda: is_over(base, wanted), what=lambda: f"it ends; {lost.said()}", within_s=60)
+
+
+async def test_one_of_two_pods_that_reads_nothing_fires_and_ends(kafka: Broker, topic: str, tmp_path: Path) -> None:
+    """It is full of bursts that go on for a minute, and records come one by one: the other one's reading must not hide it."""
+    async with town(tmp_path, readers=20) as here, staged(here, kafka, topic, tmp_path) as stage:
+        full = stage.pod(more="[workers]\nmax_dirty_users = 1\n")
+        text = full.config.read_text(encoding="utf-8")
+        full.config.write_text(text.replace("quiet_s = 0.3\nmax_wait_s = 2.0", "quiet_s = 60\nmax_wait_s = 60"), encoding="utf-8")
+        await full.start()
+        other = await stage.pod().start()
+        wanted, well = (("SesamyMakeasNothingRead", f"127.0.0.1:{pod.port}") for pod in (full, other))
+        async with prometheus(wanted[1], well[1], folder=tmp_path, known=hurried(tmp_path)) as base, anyio.create_task_group() as tasks:
+            await until(lambda: asked_for(base, [wanted[1], well[1]]), what=lambda: "both are scraped", within_s=30)
+            tasks.start_soon(touched_one_by_one, stage)
+            await until(lambda: is_firing(base, wanted), what=lambda: f"it fires; {full.said()}", within_s=90)
+            assert well not in await firing(base)
+            await until(lambda: is_over(base, wanted), what=lambda: f"it ends; {full.said()}", within_s=60)
+            tasks.cancel_scope.cancel()
+
+
+async def touched_one_by_one(stage: Stage) -> None:
+    """Let readers be touched without end, one after the other."""
+    everybody = [event(vendor, user, "contract.1#update") for vendor in VENDORS for user in sorted(stage.town.readers(vendor))]
+    for message in itertools.cycle(everybody):
+        await stage.send([message])
+        await anyio.sleep(0.2)
+
+
+async def is_firing(base: str, wanted: tuple[str, str]) -> bool:
+    return wanted in await firing(base)
+
+
+async def is_over(base: str, wanted: tuple[str, str]) -> bool:
+    return wanted not in await firing(base)
 
 
 async def asked_for(base: str, targets: list[str]) -> bool:

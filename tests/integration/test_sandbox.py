@@ -138,6 +138,8 @@ async def test_with_the_broker_in_process_all_that_is_printed_works_and_each_but
     async with serving("memory") as sitting:
         assert names(sitting) == ALWAYS
         assert "they need a real Kafka" in sitting.printed
+        (log,) = re.findall(r"^its log: (\S+)$", sitting.printed, re.MULTILINE)
+        assert "consuming" in await anyio.Path(log).read_text(encoding="utf-8")
         await all_work(sitting)
 
         page = await sitting.page()

@@ -228,6 +228,9 @@ class Member:
     async def commit_offsets(self, offsets: Mapping[int, int]) -> None:
         await self.commit({TopicPartition(TOPIC, partition): offset for partition, offset in offsets.items()})
 
+    async def ask_ends(self, tps: list[TopicPartition]) -> None:
+        """Nothing: `highwater` is the end, fetched or not."""
+
     async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
         await self._answer()
         return {tp: self._group.topic.first[tp.partition] for tp in tps}

@@ -86,6 +86,11 @@ class Reader(AIOKafkaConsumer):  # type: ignore[misc]
 class Member(Reader):
     """A consumer in a group."""
 
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the client's own
+        super().__init__(**options)
+        # By partition, its end as it was asked for last: of those alone that are not fetched.
+        self._ends: dict[int, int] = {}
+
     @property
     def generation(self) -> int:
         """Return the group's generation as this member knows it; 0 or less: not a member."""
@@ -97,10 +102,19 @@ class Member(Reader):
             return await metadata.topic_id(self._client, topic)
 
     def end_of(self, partition: int) -> int | None:
-        """Return the end of a partition of ours as its last fetch has shown it; None where it is not ours, or not known."""
+        """Return the end of a partition of ours as its last fetch or `ask_ends` has shown it; None where it is not ours, or not known."""
         tp = next((tp for tp in self.assignment() if tp.partition == partition), None)
         end = None if tp is None else self.highwater(tp)
-        return None if end is None else int(end)
+        return None if end is None else max(int(end), self._ends.get(partition, 0))
+
+    async def ask_ends(self, tps: Collection[TopicPartition]) -> None:
+        """
+        Ask for the ends of partitions that are not fetched, and forget those of all others.
+
+        Raises:
+            KafkaError, OSError: as the broker answers.
+        """
+        self._ends = {tp.partition: end for tp, end in (await self.end_offsets([*tps])).items()} if tps else {}
 
     def partitions(self) -> int:
         """Return how many partitions the topic has, as far as is known; 0: not known."""

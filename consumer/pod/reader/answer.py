@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from ...core.mapping.documents import is_guest_id
 from ...core.model import GateState
 from ...core.text import duration, shown
+from ..status.told.words import KEY_CURE
 from .facts import HistoryEntry, ListOfReader
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 SESAMY: Final = "sesamy"
 """Stands for the fetch itself where an account could."""
+WOULD_PARK: Final = "would be parked: this pod is a dry run and parks nothing"
+"""Of what is owed, where a pod that writes would be putting it into a letter."""
 _SHUT: Final = {
     "breaker": "{who} has failed for every user since {since}",
     "absent": "{who} has not known twenty users in a row since {since}",
@@ -49,7 +52,9 @@ class Listed(Struct, frozen=True, kw_only=True):
     """Wall time (s) when this user was last kept off it; None: it is not remembered to have been."""
 
 
-def answered(one: "Explanation", lists: Sequence[Listed], gates: Mapping[str, GateState], *, now: float) -> "Explanation":
+def answered(
+    one: "Explanation", lists: Sequence[Listed], gates: Mapping[str, GateState], *, now: float, is_dry: bool = False
+) -> "Explanation":
     """
     Return the same with its sentence, and what is so of each list.
 
@@ -57,8 +62,9 @@ def answered(one: "Explanation", lists: Sequence[Listed], gates: Mapping[str, Ga
         lists: all of the vendor.
         gates: by account id; `sesamy`: the vendor's.
         now: wall time (s).
+        is_dry: whether the pod is a dry run, which parks nothing.
     """
-    teller = _Teller(one, gates, now)
+    teller = _Teller(one, gates, now, is_dry=is_dry)
     of_lists = tuple(teller.of_list(listed) for listed in lists)
     return replace(one, lists=of_lists, sentence=teller.sentence(lists, of_lists))
 
@@ -77,8 +83,8 @@ def called(account: str) -> str:
 class _Teller:
     """Puts one explanation into words."""
 
-    def __init__(self, one: "Explanation", gates: Mapping[str, GateState], now: float) -> None:
-        self._one, self._gates, self._now = one, gates, now
+    def __init__(self, one: "Explanation", gates: Mapping[str, GateState], now: float, *, is_dry: bool) -> None:
+        self._one, self._gates, self._now, self._is_dry = one, gates, now, is_dry
         self._last = next((entry for entry in reversed(one.history) if entry.what in _ENDS), None)
 
     # ---- One list ----
@@ -151,8 +157,8 @@ class _Teller:
             return None
         who, since = called(account), clock(self._now - gate.closed_s, now=self._now)
         if gate.cause == "denied":
-            what, key = ("its client's secret", "secret") if account == SESAMY else ("its key", "key")
-            return f"{who} refuses {what} since {since}", f"it is written by itself once the {key} is replaced"
+            what = "its client's secret" if account == SESAMY else "its key"
+            return f"{who} refuses {what} since {since}", KEY_CURE
         next_s = max(gate.next_try_s, not_before_s) if gate.next_try_s > 0 else 0.0
         again = f"it is tried again by itself in {duration(next_s)}" if next_s > 0 else "it is tried again by itself"
         return _SHUT.get(gate.cause, "{who} is shut since {since}").format(who=who, since=since), again
@@ -162,7 +168,7 @@ class _Teller:
         if state == "running":
             return f"is being written, for {duration(self._one.since_s or 0.0)}", ""
         if state == "parking":
-            return "is being written to the dead-letter topic", ""
+            return WOULD_PARK if self._is_dry else "is being written to the dead-letter topic", ""
         if state == "waiting":
             return f"waits for the end of a burst: due in {duration(self._one.due_s or 0.0)}", ""
         return self._shut(SESAMY) or self._shut(account) or ("is due now, and waits for its turn", "")

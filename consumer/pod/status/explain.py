@@ -11,7 +11,7 @@ from ...core.text import shown
 from ...core.users.debts import Debt
 from ...core.users.user import Standing, User
 from ..reader.answer import SESAMY as FETCH
-from ..reader.answer import Listed, answered
+from ..reader.answer import WOULD_PARK, Listed, answered
 from ..reader.facts import Explanation, OpenLetterStatus, OwedAccount
 from .told.upstreams import MEND_LIST, refuses
 from .told.words import since
@@ -47,7 +47,7 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
         vendor=shown(vendor, limit=ID_CHARS),
         user=shown(user, limit=ID_CHARS),
         state=state,  # type: ignore[arg-type]
-        why=_NEVER_SEEN if state == "clean" and not history else _WORDS[state],
+        why=_why(state, is_new=state == "clean" and not history, is_dry=service.up.dry_run),
         since_s=None if began is None else round(now - began, 3),
         due_s=round(max(0.0, found.due_at - now), 3) if found is not None and found.due_at != float("inf") else None,
         owed=_owed(service, key, found, now),
@@ -58,7 +58,13 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
         history=history,
         known_since=service.history.since,
     )
-    return answered(said, _lists(service, key, now), _gates(service, vendor, now), now=time.time())
+    return answered(said, _lists(service, key, now), _gates(service, vendor, now), now=time.time(), is_dry=service.up.dry_run)
+
+
+def _why(state: str, *, is_new: bool, is_dry: bool) -> str:
+    if is_dry and state == "parking":
+        return f"what is owed {WOULD_PARK}"
+    return _NEVER_SEEN if is_new else _WORDS[state]
 
 
 def _state(service: "Service", key: UserKey, user: User | None, *, now: float, parked: bool, partition: int | None) -> str:  # noqa: PLR0911

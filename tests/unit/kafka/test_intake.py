@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 import anyio
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError, UnsupportedCodecError
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaTimeoutError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    UnsupportedCodecError,
+)
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
@@ -82,6 +88,9 @@ class Consumer:
         self.out_of_range: set[int] = set()
         self.stopped: set[int] = set()
         self.first = dict.fromkeys(self.logs, 0)
+        self.ends: dict[int, int] = {}
+        """Those that were asked for, of what is not fetched."""
+        self.asked_ends = 0
 
     def assignment(self) -> list[TopicPartition]:
         return [TopicPartition("t", p) for p in self.logs]
@@ -100,6 +109,10 @@ class Consumer:
 
     def paused(self) -> set[TopicPartition]:
         return {TopicPartition("t", p) for p in self.stopped}
+
+    async def ask_ends(self, tps: list[TopicPartition]) -> None:
+        self.asked_ends += bool(tps)
+        self.ends = {tp.partition: len(self.logs[tp.partition]) for tp in tps}
 
     async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
         return {tp: self.first[tp.partition] for tp in tps}
@@ -396,6 +409,49 @@ async def test_above_the_limit_of_dirty_users_nothing_is_fetched_until_some_are_
 
     desk.schedule.set_aside([0], now=anyio.current_time())
     assert (await desk.run_for(1.2))[0] > 6
+
+
+@virtual
+async def test_what_waits_while_nothing_is_fetched_is_asked_for_now_and_then() -> None:
+    """No fetch shows it, and a pod that is full must not look like one that has read everything."""
+    consumer = Consumer(1, 20)
+    desk = Desk(consumer, max_dirty_users=5)
+    await desk.run_for(20)
+    assert consumer.ends == {0: 20}
+    assert 2 <= consumer.asked_ends <= 4
+
+    desk.schedule.set_aside([0], now=anyio.current_time())
+    await desk.run_for(1.2)
+    assert consumer.ends == {}, "a fetch shows it again"
+
+
+@virtual
+async def test_what_waits_in_a_partition_that_is_left_out_is_asked_for_too() -> None:
+    consumer = Consumer(2, 20)
+    consumer.bad.add(0)
+    await Desk(consumer).run_for(30)
+
+    assert consumer.ends == {0: 20}
+
+
+@pytest.mark.parametrize("error", [KafkaTimeoutError(), OSError(), None])
+def test_ends_that_nobody_tells_stop_nothing(error: Exception | None) -> None:
+    class Silent(Consumer):
+        async def ask_ends(self, tps: list[TopicPartition]) -> None:
+            if tps and error is None:
+                await anyio.sleep_forever()
+            if tps and error is not None:
+                raise error
+
+    @virtual
+    async def test() -> None:
+        desk = Desk(Silent(1, 20), max_dirty_users=5)
+        assert await desk.run_for(20) == {0: 6}
+
+        desk.schedule.set_aside([0], now=anyio.current_time())
+        assert (await desk.run_for(6.2))[0] > 6
+
+    test()
 
 
 @virtual

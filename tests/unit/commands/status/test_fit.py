@@ -47,6 +47,16 @@ def test_more_in_trouble_than_a_screen_takes_is_counted_by_kind() -> None:
     assert int(counted.split("+")[1].split()[0]) + sum(line.startswith("v ") for line in lines) == 60
 
 
+def test_of_tables_in_equal_trouble_the_first_keeps_its_rows() -> None:
+    first, second = (
+        Table(title=title, heads=("a",), rows=((Cell(f"{title} 1"),), (Cell(f"{title} 2"),)), empty="", kinds=("closed", "closed"))
+        for title in ("first", "second")
+    )
+    lines = screen(Parts(points=(), lines=(), tables=(first, second)), height=5)
+
+    assert [line.strip() for line in lines] == ["first", "a", "first 1", "first 2", "second: +2 closed"]
+
+
 def test_columns_go_before_rows_and_the_least_needed_first() -> None:
     table = Table(title="t", heads=("a", "b", "c"), rows=((Cell("x" * 9), Cell("y" * 9), Cell("z" * 9)),), empty="", spare=(1, 0))
 

@@ -52,6 +52,27 @@ async def test_a_member_speaks_of_its_topics_partitions_by_number() -> None:
     assert (member.end_of(0), member.end_of(1), member.partitions()) == (9, None, 3)
 
 
+async def test_a_member_knows_the_ends_of_what_it_does_not_fetch_once_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[TopicPartition]] = []
+
+    async def end_offsets(_: Member, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+        asked.append(tps)
+        return dict.fromkeys(tps, 20)
+
+    monkeypatch.setattr(Member, "end_offsets", end_offsets)
+    member = made(Member)
+    member.subscribe(["t"])
+    member._subscription.assign_from_subscribed([TP])
+    member._subscription.subscription.assignment.state_value(TP).highwater = 9
+    await member.ask_ends([TP])
+    assert member.end_of(0) == 20
+    member._subscription.subscription.assignment.state_value(TP).highwater = 21
+    assert member.end_of(0) == 21, "a later fetch knows better"
+    member._subscription.subscription.assignment.state_value(TP).highwater = 9
+    await member.ask_ends([])
+    assert (member.end_of(0), asked) == (9, [[TP]]), "what is fetched is not asked for"
+
+
 async def test_a_member_commits_by_the_partitions_of_its_topic() -> None:
     member = made(Member)
     member.subscribe(["t"])

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from consumer.core.model import GateCause, GateState
 from consumer.pod.reader.answer import Listed, answered, clock, told
 from consumer.pod.reader.facts import Explanation, HistoryEntry, OpenLetterStatus, OwedAccount
+from consumer.pod.status.told.words import KEY_CURE
 
 NOW: Final = 1_795_702_800.0
 """A moment of the wall clock."""
@@ -83,12 +84,12 @@ LETTER: Final = OpenLetterStatus(place="3:17", account="1001", heals=False, code
         (
             one("owed", owed=(OWED,)),
             {"1001": shut("denied", closed_s=60)},
-            f"Not written to Morgenbrev: account 1001 refuses its key since {AT}; it is written by itself once the key is replaced",
+            f"Not written to Morgenbrev: account 1001 refuses its key since {AT}; {KEY_CURE}",
         ),
         (
             one("owed", owed=(SESAMY,)),
             {"sesamy": shut("denied", closed_s=60)},
-            f"Not written to Morgenbrev, list 2466: Sesamy refuses its client's secret since {AT}; it is written by itself once the secret is replaced",
+            f"Not written to Morgenbrev, list 2466: Sesamy refuses its client's secret since {AT}; {KEY_CURE}",
         ),
         (
             one("owed", owed=(OWED,)),
@@ -168,6 +169,13 @@ def test_the_answer_is_a_sentence_that_says_what_to_do(of: Explanation, gates: d
     assert sentence(of, gates) == words
 
 
+def test_a_dry_run_puts_nobody_into_a_letter_and_says_so() -> None:
+    said = answered(one("parking"), LISTS, {}, now=NOW, is_dry=True)
+
+    assert said.sentence == "Would be parked: this pod is a dry run and parks nothing"
+    assert {(of.state, of.text) for of in said.lists} == {("waits", "would be parked: this pod is a dry run and parks nothing")}
+
+
 def test_a_list_that_is_paused_is_said_though_the_others_are_well() -> None:
     paused = (Listed(account="1001", user_id="1001", list="1466", name="Morgenbrev", is_paused=True), LISTS[1])
     of = one(history=(was("written", lists=("2466",)),))
@@ -229,7 +237,7 @@ OUT: Final = ("the list is left out since 14:02 UTC", "mend it")
         (
             one("owed", owed=(OWED,)),
             {"1001": shut("denied", closed_s=60)},
-            (f"account 1001 refuses its key since {AT}", "it is written by itself once the key is replaced"),
+            (f"account 1001 refuses its key since {AT}", KEY_CURE),
         ),
     ],
 )

@@ -4,6 +4,7 @@ import time
 from typing import Any, Final
 
 import anyio
+from msgspec.structs import replace
 
 from consumer.core.errors import Retryable
 from consumer.core.gates.list_doors import ListDoors
@@ -94,6 +95,22 @@ async def test_where_who_left_is_not_known_yet_that_is_what_it_waits_for() -> No
     made.up.gates.ready = lambda account, _: account != B
 
     assert [(one.account, one.code) for one in why(made).owed] == [("2", "register")]
+
+
+@virtual
+async def test_what_is_given_up_is_being_parked_and_in_a_dry_run_it_would_be() -> None:
+    made = pod(0)
+    submit(made)
+    await anyio.sleep(1)
+    job = made.backlog.schedule.take(made.up.gates, now=anyio.current_time())
+    assert job is not None
+    given_up = {A: Result(Verdict.DONE), B: Result(Verdict.REFUSED, "http-422")}
+    made.backlog.schedule.end_run(job, Result(Verdict.DONE), given_up, now=anyio.current_time(), uniform=0.5)
+    assert (why(made).state, why(made).why) == ("parking", "what is owed is being written to the dead-letter topic")
+
+    made.up = replace(made.up, dry_run=True)
+    assert (why(made).state, why(made).why) == ("parking", "what is owed would be parked: this pod is a dry run and parks nothing")
+    assert why(made).sentence == "Would be parked: this pod is a dry run and parks nothing"
 
 
 @virtual
