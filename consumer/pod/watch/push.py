@@ -153,7 +153,7 @@ class Push:
         # In a thread: it may be a file.
         url = await to_thread.run_sync(self._url.read)
         host = _host(url)
-        await client(host).exchange("notify", "POST", url[len(host) :].partition("#")[0] or "/", json=told, also=_ANSWERS)
+        await client(host).exchange("notify", "POST", url[len(host) :].partition("#")[0] or "/", json=told, also=_ANSWERS, reads=False)
 
     @contextmanager
     def _counting(self) -> Iterator[None]:

@@ -89,6 +89,7 @@ class Http:
         also: Collection[int] = (),
         limit_s: Callable[[], float] | None = None,
         cap_bytes: int = MIB,
+        reads: bool = True,
     ) -> Answer:
         """
         Ask once; a connection that was dropped before any answer is tried a second time (all our calls are idempotent).
@@ -97,6 +98,7 @@ class Http:
             op: a name of ours, for metrics and errors.
             path: already percent-encoded.
             also: statuses that are answers beside 200, 201, 202 and 204.
+            reads: whether the body is wanted; else the status alone says how it went, and the body is empty.
             limit_s: asked before each try for a time limit below the usual one, and once more when the try has its connection; it
                 may raise instead.
 
@@ -111,7 +113,7 @@ class Http:
         url = self._base_url + path + ("?" + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in query) if query else "")
         started = anyio.current_time()
         told = Sent(path, query, json, form or {}, sent.get("Authorization", ""))
-        asked = _Asked(op, method, url, sent, data, _deadline(started + self._timeout_s, limit_s), cap_bytes, told)
+        asked = _Asked(op, method, url, sent, data, _deadline(started + self._timeout_s, limit_s), cap_bytes if reads else None, told)
         code, before = "cancelled", last_word.set(limit_s)
         try:
             answer = await self._twice(asked, limit_s)
@@ -158,6 +160,8 @@ class Http:
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=limit_s, sock_connect=limit_s),
         ) as response:
+            if asked.cap_bytes is None:
+                return Answer(response.status, b"", date=response.headers.get("Date"), retry_after=response.headers.get("Retry-After"))
             if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
                 raise self._no_answer(asked.op, "encoded")
             body = bytearray()
@@ -209,7 +213,8 @@ class _Asked(Struct, frozen=True):
     headers: Mapping[str, str]
     data: bytes | None
     deadline: float
-    cap_bytes: int
+    cap_bytes: int | None
+    """None: the body is not read."""
     told: Sent
 
 

@@ -183,6 +183,22 @@ async def test_an_end_is_told_only_where_its_beginning_may_have_arrived(status: 
     assert sorted(told["summary"] for _, told in came) == wanted
 
 
+@pytest.mark.parametrize("answer", [{"body": b"x" * 3_000_000}, {"body": b"?", "headers": {"Content-Encoding": "gzip"}}])
+async def test_whatever_a_receiver_says_beside_its_success_it_has_taken_the_notice(answer: dict[str, Any]) -> None:
+    app, came = web.Application(), []
+
+    async def taken(request: web.Request) -> web.Response:
+        came.append(await request.json())
+        return web.Response(status=200, **answer)
+
+    app.router.add_post("/", taken)
+    async with serving(app) as url, pushing(url) as sent:
+        sent.push.put(notice())
+        await sent.until(sent=1)
+
+    assert len(came) == 1
+
+
 async def test_nobody_there_is_a_failure_and_all_is_sent_once_somebody_is() -> None:
     port = free_port()
     async with pushing(f"http://127.0.0.1:{port}/CANARY", again_s=0.01) as sent:
