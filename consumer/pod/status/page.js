@@ -25,7 +25,7 @@
       document.querySelector("main").className = "old";
       document.querySelector(".verdict").className = "verdict unknown";
       document.querySelector(".says").textContent = "Not known any more: the pod does not answer";
-      if (late.hidden) late.textContent = "no answer from the pod since " + answered.toLocaleTimeString() + ": what follows is old";
+      if (late.hidden) late.textContent = "no answer from the pod since " + answered.toISOString().slice(11, 19) + " UTC: what follows is old";
       late.hidden = false;
     } finally {
       busy = false;

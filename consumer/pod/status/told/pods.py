@@ -57,7 +57,7 @@ def _place(status: Status, pod: str) -> Iterator[Point]:
         yield Point(
             level="trouble",
             text=f"{pod} is not a member of the group: it reads no events",
-            cure="run `check --online`: can it reach the brokers",
+            cure="run `check --online`: it names the broker that can't be reached",
             runbook=_NOT_READY,
         )
     elif status.group.lease_left_s <= 0 and status.partitions:
