@@ -1,5 +1,6 @@
 """The whole thing on this machine: broker, stand-ins, traffic, the consumer as its own process, and a check of the end state."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -56,7 +57,14 @@ class _Stop:
             if self.serves and not self.asked.is_set():
                 self.asked.set()
             else:
+                asyncio.get_running_loop().set_exception_handler(_tell_errors)
                 self.scope.cancel()
+
+
+def _tell_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tell of an exception, and not of connections that are left open: where all is cut off, they end with the process."""
+    if "exception" in context:
+        loop.default_exception_handler(context)
 
 
 async def _main(options: Options) -> int:
