@@ -74,8 +74,8 @@ def _on_list(contacts: Iterable[Row], left: Left, list_id: str) -> Iterator[tupl
     """Give the contacts that a list knows, each with its status there."""
     for contact in contacts:
         if list_id in contact["lists"]:
-            own: str = contact["email_status"]
-            yield contact, left.get(contact["email"].lower(), {}).get(list_id, own) if left else own
+            elsewhere = left.get(contact["email"].lower()) if left else None
+            yield contact, elsewhere.get(list_id, contact["email_status"]) if elsewhere else contact["email_status"]
 
 
 def counted(reads: Reads, contacts: Iterable[Row], left: Left, list_id: str) -> dict[str, int]:
@@ -98,11 +98,12 @@ def by_list(reads: Reads, contacts: Iterable[Row], left: Left, request: web.Requ
         return web.json_response({"message": "Bad query"}, status=422)
     wanted = "active" if "status" in reads.ignores else status
     after = None if "updated_after" in reads.ignores or "updated_after" not in query else datetime.fromisoformat(query["updated_after"])
-    found = [
-        (contact, there)
-        for contact, there in _on_list(contacts, left, list_id)
-        if there in {status, wanted} and (after is None or datetime.fromisoformat(contact["date_updated"]) >= after)
-    ]
     start = 0 if "page" in reads.ignores else (page - 1) * (per_page - reads.repeats)
-    has_rows = (start == 0 or start + reads.repeats < len(found)) and page != reads.empty_page
-    return web.json_response([_row(contact, reads, there) for contact, there in found[start : start + per_page]] if has_rows else [])
+    rows, found = [], 0
+    for contact, there in _on_list(contacts, left, list_id):
+        if there in {status, wanted} and (after is None or datetime.fromisoformat(contact["date_updated"]) >= after):
+            if start <= found < start + per_page:
+                rows.append(_row(contact, reads, there))
+            found += 1
+    has_rows = (start == 0 or start + reads.repeats < found) and page != reads.empty_page
+    return web.json_response(rows if has_rows else [])

@@ -1,7 +1,7 @@
 """Sesamy's calls that list a whole vendor: its users, contracts and entitlements; with switches for what no document settles."""
 
-from collections.abc import Iterator, Mapping
-from itertools import chain, islice
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final, Literal
 
 from msgspec import Struct, field
@@ -55,21 +55,20 @@ class Listing:
         self.lists = lists
         self._moved: dict[tuple[str, Resource], int] = {}
         """Rows that moved since the first page was asked for."""
-        self._gathered: dict[tuple[str, Resource, str, bool], list[Row]] = {}
+        self._gathered: dict[tuple[str, Resource, str, bool], _Gathered] = {}
 
     def page(self, vendor: str, users: Mapping[str, Row], resource: Resource, *, offset: int, length: int, search: str) -> Page:
         """Return a page, and let rows move before it if they are to."""
         lists = self.lists
         moved = self._move(vendor, resource, offset)
-        rows, total = self._rows(vendor, users, resource, search)
-        total = max(0, total + min(moved, 0))
-        at = 0 if resource in lists.stuck else offset
-        if moved <= 0:
-            page = list(islice(rows, at - moved, at - moved + length))
-        else:
-            whole = list(rows)
-            moved %= len(whole) or 1
-            page = (whole[len(whole) - moved :] + whole[: len(whole) - moved])[at : at + length]
+        all_rows = self._rows(vendor, users, resource, search)
+        total = max(0, all_rows.total + min(moved, 0))
+        first = min(0 if resource in lists.stuck else offset, total)
+        last = min(first + length, total)
+        # So many rows stand at the head that stood at the end.
+        come = moved % total if moved > 0 and total else 0
+        page = all_rows.part(total - come + first, total - come + min(last, come)) if first < come else []
+        page += all_rows.part(max(first - come, 0) - min(moved, 0), last - come - min(moved, 0))
         if offset <= lists.hollow.get(resource, -1) < offset + length:
             page = []
         if resource in lists.without_id and page:
@@ -87,25 +86,52 @@ class Listing:
             lists.shifts = None if lists.shifts is None else lists.shifts - 1
         return self._moved.get(key, 0)
 
-    def _rows(self, vendor: str, users: Mapping[str, Row], resource: Resource, search: str) -> tuple[Iterator[Row], int]:
-        """Return all rows, and how many they are."""
-        if self.lists.still:
-            key = (vendor, resource, search, resource in self.lists.naming)
-            if key not in self._gathered:
-                self._gathered[key] = list(self._gather(users, resource, search))
-            return iter(self._gathered[key]), len(self._gathered[key])
-        self._gathered.clear()
-        if search:
-            found = list(self._gather(users, resource, search))
-            return iter(found), len(found)
-        total = len(users) if resource == "users" else sum(len(one.get(resource, ())) for one in users.values())
-        return self._gather(users, resource, search), total
+    def _rows(self, vendor: str, users: Mapping[str, Row], resource: Resource, search: str) -> "_Rows | _Gathered":
+        is_named = resource in self.lists.naming
+        if not self.lists.still:
+            self._gathered.clear()
+            return _Rows(users, resource, search, is_named=is_named)
+        key = (vendor, resource, search, is_named)
+        if key not in self._gathered:
+            rows = _Rows(users, resource, search, is_named=is_named)
+            self._gathered[key] = _Gathered(rows.part(0, rows.total))
+        return self._gathered[key]
 
-    def _gather(self, users: Mapping[str, Row], resource: Resource, search: str) -> Iterator[Row]:
-        if resource == "users":
-            return (one["profile"] for one in users.values() if not search or _is_found(one["profile"], search.casefold()))
-        named = resource in self.lists.naming
-        return chain.from_iterable([_named(row, user if named else None) for row in one.get(resource, ())] for user, one in users.items())
+
+class _Gathered:
+    """Rows as they were."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.rows, self.total = rows, len(rows)
+
+    def part(self, start: int, stop: int) -> list[Row]:
+        return self.rows[start : max(start, stop)]
+
+
+class _Rows:
+    """Rows as they are, of which only those asked for are made."""
+
+    def __init__(self, users: Mapping[str, Row], resource: Resource, search: str, *, is_named: bool) -> None:
+        self._resource, self._is_named = resource, is_named
+        if resource == "users" and search:
+            self._users: Mapping[str, Row] = {user: one for user, one in users.items() if _is_found(one["profile"], search.casefold())}
+        else:
+            self._users = users
+        self.total = len(self._users) if resource == "users" else sum([len(one.get(resource, ())) for one in users.values()])
+
+    def part(self, start: int, stop: int) -> list[Row]:
+        if self._resource == "users":
+            return [one["profile"] for one in islice(self._users.values(), start, max(start, stop))]
+        found: list[Row] = []
+        at = 0
+        for user, one in self._users.items():
+            rows = one.get(self._resource, ())
+            if at >= stop:
+                break
+            if rows and at + len(rows) > start:
+                found += [_named(row, user if self._is_named else None) for row in rows[max(start - at, 0) : stop - at]]
+            at += len(rows)
+        return found
 
 
 def _named(row: Row, user: str | None) -> Row:
