@@ -11,6 +11,7 @@ and Make.as' wire shapes by themselves.
     publishers  readers, and the events of what happens to them
     oracle      the referee: what every list must hold
     town        publishers, accounts and lists, served; and the settings of a consumer of them
+    sown        drift in a town: what differs from Sesamy without any event
     session     one sitting of `local`: the consumer as a process, and its traffic
     troubles    what can befall a sitting, and how it is healed
     chaos       what befalls a sitting that asks for the worst

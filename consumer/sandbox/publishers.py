@@ -19,6 +19,7 @@ _PRODUCTS: Final = (
     ("arkiv", "Arkivet", ()),
 )
 _STATUS: Final = ("ACTIVE", "ACTIVE", "ACTIVE", "active", "CANCELLED", "CANCELED", "EXPIRED", "OVERDUE", "PENDING")
+_TAGS: Final = ((), (), ("VIP",), ("Tidlig Fugl", "ærlig"))
 _BURSTS: Final = (
     ("userVendor.1#new", "checkout.1#confirm", "contract.1#purchased", "entitlement.1#new", "contract.1#update", "userVendor.1#update"),
     ("contract.1#update",),
@@ -43,6 +44,37 @@ def populate(sesamy: Sesamy, vendor: str, users: int, chance: random.Random) -> 
         sesamy.users[vendor][user] = reader(user, number, chance)
 
 
+def crowd(sesamy: Sesamy, vendor: str, users: int, chance: random.Random) -> None:
+    """
+    Give a vendor very many readers that are to be written, in little time: one contract each and a second one of each three in ten.
+
+    Each has two entitlements, so that there are 1.3 contracts and 2 entitlements a reader.
+    """
+    for number in range(users):
+        user = f"auth0|{vendor}-{number:06d}"
+        profile = {
+            "userId": user,
+            "email": f"leser.{number}.{vendor}@example.com",
+            "firstName": chance.choice(FIRST),
+            "lastName": chance.choice(LAST),
+            "createdAt": "2024-03-01T08:00:00Z",
+            "updatedAt": "2025-03-01T08:00:00Z",
+            "tags": list(chance.choice(_TAGS)),
+        }
+        contracts = [_single(user, f"{user}-c{place}", chance) for place in range(2 if number % 10 < 3 else 1)]  # noqa: PLR2004 - three in ten
+        rights = [next(entitlements(one, chance)) for one in contracts]
+        if len(rights) == 1:
+            rights.append(_external(f"{user}-x"))
+        sesamy.users[vendor][user] = {"profile": profile, "contracts": contracts, "entitlements": rights}
+
+
+def _single(user: str, contract_id: str, chance: random.Random) -> dict[str, Any]:
+    """Make up a contract of one item."""
+    made = contract(user, contract_id, chance)
+    made["items"] = made["items"][:1] or [{"sku": "arkiv", "name": "Arkivet"}]
+    return made
+
+
 def reader(user: str, number: int, chance: random.Random) -> User:
     """Make up one reader."""
     profile = {
@@ -52,7 +84,7 @@ def reader(user: str, number: int, chance: random.Random) -> User:
         "lastName": chance.choice(LAST),
         "createdAt": "2024-03-01T08:00:00Z",
         "updatedAt": "2025-03-01T08:00:00Z",
-        "tags": chance.choice([[], [], ["VIP"], ["Tidlig Fugl", "ærlig"]]),
+        "tags": list(chance.choice(_TAGS)),
     }
     company = chance.choice(_COMPANIES)
     if company:
@@ -100,8 +132,12 @@ def entitlements(made: dict[str, Any], chance: random.Random) -> Iterator[dict[s
             "origin": {"type": "PAYMENTS", "contractId": made["id"]},
         }
     if chance.random() < 0.1:  # noqa: PLR2004
-        origin = {"type": "EXTERNAL", "id": "library", "listId": "1", "name": "Folkebiblioteket"}
-        yield {"id": f"{made['id']}-x", "sku": "arkiv", "title": "Arkivet", "type": "pass", "hasAccess": True, "origin": origin}
+        yield _external(f"{made['id']}-x")
+
+
+def _external(entitlement_id: str) -> dict[str, Any]:
+    origin = {"type": "EXTERNAL", "id": "library", "listId": "1", "name": "Folkebiblioteket"}
+    return {"id": entitlement_id, "sku": "arkiv", "title": "Arkivet", "type": "pass", "hasAccess": True, "origin": origin}
 
 
 def happen(sesamy: Sesamy, vendor: str, user: str, chance: random.Random) -> list[Message]:

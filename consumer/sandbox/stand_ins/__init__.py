@@ -4,6 +4,8 @@ The upstreams' stand-ins: strict, in memory, and served over real HTTP on loopba
 They may not share code with the consumer's own clients: one mistake in both would be none.
 
     sesamy        Sesamy's Management API
+    sesamy_lists  Sesamy's calls that list a whole vendor, with switches for what no document settles
+    rates         limits of requests at Sesamy, and the headers that tell them
     makeas        Make.as' subscribers API: its accounts, and the calls that write
     makeas_reads  Make.as' calls that read, with switches for what no document settles
     faults        what goes wrong at either, switched on and off

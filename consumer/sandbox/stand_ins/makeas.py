@@ -1,6 +1,7 @@
 """A stand-in for Make.as' subscribers API: strict, in memory, and sharing no code with the consumer's own client."""
 
 import base64
+import itertools
 import json
 import time
 from collections import Counter
@@ -10,7 +11,7 @@ from typing import Any, Final, Literal
 from aiohttp import web
 
 from .faults import Faults
-from .makeas_reads import Reads, by_list, shown, stamp
+from .makeas_reads import Reads, by_list, counted, shown, stamp
 
 _BASE: Final = "/api/public/v2"
 _MAX_ROWS: Final = 1000
@@ -45,16 +46,40 @@ class Account:
         self.in_flight = self.most_in_flight = 0
         self.written: dict[str, list[tuple[float, Row]]] = {}
         """Contact's address -> each accepted write of it, with its time."""
+        self._ids = itertools.count(1)
+        self._by_id: dict[str, Row] = {}
+        """Also those that are gone."""
 
     def contact(self, email: str, **fields: Any) -> Row:  # noqa: ANN401 - any of Make's fields
         """Put a contact there by hand, as another tool would."""
-        row: Row = {"id": len(self.contacts) + 1, "email": email, "tags": [], "lists": [], "email_status": "active"}
+        row: Row = {"id": next(self._ids), "email": email, "tags": [], "lists": [], "email_status": "active"}
         row |= {"date_updated": stamp(), **fields}
-        self.contacts[email.lower()] = row
+        self.contacts[email.lower()] = self._by_id[str(row["id"])] = row
         self.by_hand[email.lower()] = {tag for tag in row["tags"] if not tag.startswith("sesamy_")}
         if "sesamy_made_single_purchase" in row["tags"]:
             self.bought_once.add(email.lower())
         return row
+
+    def by_id(self, contact_id: str) -> Row | None:
+        """Return a contact; None: it is not there."""
+        row = self._by_id.get(contact_id)
+        return row if row is not None and self.contacts.get(row["email"].lower()) is row else None
+
+    def remove(self, email: str) -> None:
+        """Let a person delete a contact that is there, with all that Make knows of it."""
+        for known in (self.contacts, self.by_hand, self.left):
+            known.pop(email.lower(), None)
+        self.bought_once.discard(email.lower())
+
+    def move(self, email: str, there: str) -> None:
+        """Let a person give a contact that is there another address, at which none is."""
+        row = self.contacts.pop(email.lower())
+        row |= {"email": there, "date_updated": stamp()}
+        self.contacts[there.lower()] = row
+        self.by_hand[there.lower()] = self.by_hand.pop(email.lower(), set())
+        self.left[there.lower()] = self.left.pop(email.lower(), {})
+        if email.lower() in self.bought_once:
+            self.bought_once = self.bought_once - {email.lower()} | {there.lower()}
 
     def left_lists(self, email: str) -> set[str]:
         """Return the lists that a contact has left, though not mail altogether."""
@@ -141,7 +166,7 @@ class MakeAs:
         contact, reads = account.contacts.get(email.lower()), account.reads
         if contact is None or (reads.hides_left and contact["email_status"] != "active"):
             return web.json_response({"message": "Not found"}, status=404)
-        return web.json_response(shown(contact, reads.contact_status))
+        return web.json_response(shown(contact, reads))
 
     async def _by_list(self, account: Account, request: web.Request, _body: Any) -> web.Response:  # noqa: ANN401
         if request.query.get("list_id") not in account.lists:
@@ -149,10 +174,10 @@ class MakeAs:
         return by_list(account.reads, account.contacts.values(), account.left, request)
 
     async def _by_id(self, account: Account, request: web.Request, _body: Any) -> web.Response:  # noqa: ANN401
-        contact = next((one for one in account.contacts.values() if str(one["id"]) == request.match_info["id"]), None)
+        contact = account.by_id(request.match_info["id"])
         if contact is None:
             return web.json_response({"message": "Not found"}, status=404)
-        return web.json_response(shown(contact, account.reads.contact_status))
+        return web.json_response(shown(contact, account.reads))
 
     async def _upsert(self, account: Account, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
         email, lists = _address(body), request.query.getall("subscriber_list_id[]", [])
@@ -168,7 +193,7 @@ class MakeAs:
         )
 
     async def _update(self, account: Account, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
-        contact = next((one for one in account.contacts.values() if str(one["id"]) == request.match_info["id"]), None)
+        contact = account.by_id(request.match_info["id"])
         if contact is None:
             return web.json_response({"message": "Not found"}, status=404)
         wrong = _wrong_fields(request, body)
@@ -219,7 +244,8 @@ class MakeAs:
             return web.json_response({"message": "Refused"}, status=account.refuses[list_id])
         if list_id not in account.lists:
             return web.json_response({"message": "Not found"}, status=404)
-        return web.json_response({"id": int(list_id), "title": f"List {list_id}"})
+        told = counted(account.reads, account.contacts.values(), account.left, list_id)
+        return web.json_response({"id": int(list_id), "title": f"List {list_id}", **told})
 
 
 def _claimed(request: web.Request) -> str:

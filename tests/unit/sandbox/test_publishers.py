@@ -11,7 +11,7 @@ from consumer.core.mapping import documents as mapping
 from consumer.core.mapping.documents import Documents, Skip
 from consumer.core.model import UserKey
 from consumer.sandbox.oracle import wanted
-from consumer.sandbox.publishers import happen, poison, populate
+from consumer.sandbox.publishers import crowd, happen, poison, populate
 from consumer.sandbox.stand_ins.sesamy import Sesamy
 
 
@@ -82,3 +82,20 @@ def test_the_mapping_and_the_referee_agree_on_every_reader(seed: int) -> None:
         assert {row.external_id: row.name for row in found.products} == want["products"]
         rows = [{name: value for name, value in msgspec.to_builtins(row).items() if value is not None} for row in found.subscriptions]
         assert {row["external_id"]: {"email": want["email"], **row} for row in rows} == want["subscriptions"]
+
+
+def test_a_crowd_has_so_many_contracts_and_entitlements_and_all_of_it_is_written() -> None:
+    sesamy = Sesamy()
+    sesamy.add_vendor("v", client_id="c", secret="s")
+    crowd(sesamy, "v", 1_000, random.Random(1))
+    readers = sesamy.users["v"]
+    ids = [row["id"] for one in readers.values() for resource in ("contracts", "entitlements") for row in one[resource]]
+    assert [len(readers), *(sum(len(one[name]) for one in readers.values()) for name in ("contracts", "entitlements"))] == [
+        1_000,
+        1_300,
+        2_000,
+    ]
+    assert len(set(ids)) == 3_300
+    assert all(wanted(user, one) is not None for user, one in readers.items())
+    assert len({one["profile"]["email"] for one in readers.values()}) == 1_000
+    assert len({id(one["profile"]["tags"]) for one in readers.values()}) == 1_000

@@ -146,3 +146,37 @@ async def test_accounts_do_not_see_each_other(there: There) -> None:
     there.makeas.add_account("1002", key="other", lists={"5"}).contact(ANN)
     assert (await there.call("POST", "/subscribers/by_email", {"email": ANN}))[0] == 404
     assert (await there.call("GET", "/subscriberlists/5"))[0] == 404
+
+
+async def test_all_tags_are_taken_by_a_replacement_with_none(there: There) -> None:
+    contact = there.account.contact(ANN, tags=["x", "sesamy_a"], firstname="Ann")
+    assert (await there.call("PATCH", "/subscribers/1?tag=merge", {"tags": []}))[0] == 200
+    assert contact["tags"] == ["x", "sesamy_a"]
+    assert (await there.call("PATCH", "/subscribers/1?tag=replace", {"tags": []}))[0] == 200
+    assert (contact["tags"], contact["firstname"], contact["lists"]) == ([], "Ann", [])
+
+
+async def test_a_contact_that_a_person_deletes_is_gone_and_its_id_is_nobodys(there: There) -> None:
+    for email in (ANN, "bo@example.com"):
+        there.account.contact(email, tags=["x", "sesamy_made_single_purchase"])
+    there.account.leave(ANN, list_id="1")
+    there.account.remove(ANN)
+    assert [(await there.call("GET", f"/subscribers/{number}"))[0] for number in (1, 2)] == [404, 200]
+    assert (there.account.left_lists(ANN), ANN.lower() in there.account.by_hand, there.account.bought_once) == (
+        set(),
+        False,
+        {"bo@example.com"},
+    )
+    assert there.account.contact(ANN)["id"] == 3
+
+
+async def test_a_contact_that_a_person_moves_keeps_all_but_its_address(there: There) -> None:
+    there.account.contact(ANN, tags=["x", "sesamy_made_single_purchase"], lists=["1"], external_id="u")
+    there.account.leave(ANN, list_id="1")
+    there.account.move(ANN, "New@example.com")
+    assert (await there.call("POST", "/subscribers/by_email", {"email": ANN}))[0] == 404
+    found = (await there.call("POST", "/subscribers/by_email", {"email": "new@example.com"}))[1]
+    assert (found["id"], found["email"], found["external_id"], found["lists"]) == (1, "New@example.com", "u", ["1"])
+    assert (await there.call("GET", "/subscribers/1"))[1] == found
+    assert there.account.left_lists("new@example.com") == {"1"}
+    assert (there.account.by_hand["new@example.com"], there.account.bought_once) == ({"x"}, {"new@example.com"})

@@ -92,3 +92,47 @@ async def test_pages_may_be_capped_repeat_rows_or_ignore_what_was_asked(there: T
     there.account.reads.ignores = frozenset({"page", "status", "updated_after"})
     last = await rows(there, page=9, status="bounce", updated_after=stamp(datetime.now(UTC) + timedelta(hours=1)))
     assert [row["id"] for row in last] == [1, 2, 3]
+
+
+async def test_a_list_gives_whole_contacts(there: There) -> None:
+    fields = {"firstname": "Ann", "lastname": "Lie", "company": "Bø", "external_id": "email|ann", "tags": ["Quiz", "sesamy_a"]}
+    there.account.contact(ANN, lists=["1", "2"], **fields)
+    found = (await there.call("POST", "/subscribers/by_email", {"email": ANN}))[1]
+    assert await rows(there) == [found]
+    assert found == {"id": 1, "email": ANN, "lists": ["1", "2"], "email_status": "active", "date_updated": found["date_updated"], **fields}
+
+
+async def test_tags_and_lists_may_come_in_another_shape_or_not_at_all(there: There) -> None:
+    for email in (ANN, BO):
+        there.account.contact(email, lists=["1"], tags=["Quiz", "ærlig"])
+    reads = there.account.reads
+    reads.row_tags = "objects"
+    first, second = await rows(there)
+    assert [tag["title"] for tag in first["tags"]] == ["Quiz", "ærlig"]
+    assert (first["tags"], len({tag["id"] for tag in first["tags"]})) == (second["tags"], 2)
+    reads.contact_tags, reads.row_tags, reads.row_lists = "objects", "none", False
+    assert (await there.call("POST", "/subscribers/by_email", {"email": ANN}))[1] == first
+    assert {name for row in await rows(there) for name in row} == {"id", "email", "email_status", "date_updated"}
+    assert there.account.contacts[ANN]["tags"] == ["Quiz", "ærlig"]
+
+
+async def test_a_list_tells_how_many_of_its_contacts_are_active(there: There) -> None:
+    town(there)
+    there.account.contact("dan@example.com", lists=["1", "2"])
+    there.account.leave("dan@example.com", list_id="2")
+
+    async def told(list_id: str) -> Any:
+        return (await there.call("GET", f"/subscriberlists/{list_id}"))[1].get("subscriber_emails")
+
+    assert [await told("1"), await told("2")] == [2, 0]
+    there.account.reads.count = 0
+    assert await told("1") == 0
+    there.account.reads.count = "absent"
+    assert await told("1") is None
+
+
+async def test_a_page_of_the_middle_may_come_empty(there: There) -> None:
+    for number in range(5):
+        there.account.contact(f"{number}@example.com", lists=["1"])
+    there.account.reads.empty_page = 2
+    assert [[row["id"] for row in await rows(there, per_page=2, page=page)] for page in (1, 2, 3)] == [[1, 2], [], [5]]

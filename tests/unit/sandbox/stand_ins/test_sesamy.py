@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.stand_ins.server import serving
 from consumer.sandbox.stand_ins.sesamy import Sesamy
 
@@ -90,7 +91,7 @@ async def test_a_page_is_what_was_asked_for_but_no_longer_than_the_cap(query: st
         assert await there.get(f"contracts?userId={quote(ANN)}{query}") == (200, [CONTRACTS[int(one)] for one in ids])
 
 
-@pytest.mark.parametrize("query", ["", "userId=", "userId=x&limit=0", "userId=x&limit=ten", "userId=x&offset=-1"])
+@pytest.mark.parametrize("query", ["userId=", "limit=0", "offset=x", "userId=x&limit=0", "userId=x&limit=ten", "userId=x&offset=-1"])
 async def test_a_question_that_makes_no_sense_is_refused(there: There, query: str) -> None:
     status, body = await there.get(f"entitlements?{query}")
     assert (status, body["error"]["code"]) == (400, "validation_error")
@@ -150,3 +151,34 @@ async def test_what_goes_beyond_the_limit_gets_429_for_that_vendor_only(there: T
     assert answers[2][1]["error"] == {"code": "rate_limit_exceeded", "message": "rate limit exceeded", "retry_after": 2}
     await there.log_in(client_id="b-client")
     assert (await there.get(f"users/{quote(ANN)}"))[0] == 404
+
+
+def _told(headers: Any) -> list[str | None]:
+    return [headers.get(f"X-RateLimit-{name}") for name in ("Limit", "Remaining", "Reset")]
+
+
+async def test_each_answer_of_a_vendor_with_a_limit_tells_it(there: There) -> None:
+    there.sesamy.now = lambda: 1_000.0
+    there.sesamy.limit("a", requests_per_minute=100, burst=3)
+    there.sesamy.faults.add(Fault(kind="status", status=500, times=1))
+    told = []
+    for _ in range(4):
+        async with there.session.get(f"{there.url}/management/users", headers={"Authorization": f"Bearer {there.token}"}) as answer:
+            told.append((answer.status, _told(answer.headers)))
+    assert told == [(status, ["100", left, "1060"]) for status, left in ((500, "99"), (200, "98"), (200, "97"), (429, "96"))]
+
+
+async def test_a_vendor_without_a_limit_tells_none(there: There) -> None:
+    there.sesamy.limit("b", requests_per_minute=100, burst=3)
+    async with there.session.get(f"{there.url}/management/users", headers={"Authorization": f"Bearer {there.token}"}) as answer:
+        assert _told(answer.headers) == [None, None, None]
+
+
+async def test_another_client_of_the_same_credentials_uses_the_same_limit(there: There) -> None:
+    there.sesamy.now = lambda: 1_000.0
+    there.sesamy.limit("a", requests_per_minute=100, burst=3, by_window=True)
+    there.sesamy.spend("a", 99)
+    assert [(await there.get("users"))[0] for _ in range(2)] == [200, 429]
+    assert (await there.get("users"))[1]["error"]["retry_after"] == 60
+    there.sesamy.now = lambda: 1_060.0
+    assert (await there.get("users"))[0] == 200
