@@ -13,9 +13,10 @@ from ..core.answers.makeas import UnknownShapes
 from ..core.gates.gate import Gate
 from ..core.gates.gates import MAKE_CALLS, SESAMY_CALLS, Gates
 from ..core.gates.list_doors import ListDoors
+from ..core.gates.server_limit import begins_at
 from ..core.mapping.consent import Consent
 from ..core.model import PAUSED, AccountId
-from ..settings.model import Account, Settings, VendorSettings
+from ..settings.model import Account, SesamySettings, Settings, VendorSettings
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from ..telemetry.tracing import Traces
@@ -23,6 +24,7 @@ from . import makeas, sesamy
 from .account_registers import Source
 from .filters import Filters
 from .http import exchange as http
+from .http.heeding import heeding
 from .list_rows import ListRows
 from .registers import Registers
 from .shadow.client import Shadow, Told
@@ -93,10 +95,12 @@ async def upstreams(
     shapes = UnknownShapes()
     async with http.session(connections=connections, proxy=settings.http.proxy) as session:
 
-        def client(name: str, base_url: str, timeout_s: float, refuses: Collection[int], *, reads: bool = False) -> http.Http:
+        def client(
+            name: str, base_url: str, timeout_s: float, refuses: Collection[int], *, reads: bool = False, heed: http.Heed | None = None
+        ) -> http.Http:
             observe = _observe(name, metrics, traces)
             make = ReadOnly if reads else http.Http
-            return make(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe)
+            return make(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe, heed=heed)
 
         limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals, now=anyio.current_time())
         consents, sources = _consents(settings), {}
@@ -121,11 +125,8 @@ async def upstreams(
 
         vendors = {}
         for vendor in settings.vendors:
-            api = client(f"sesamy:{vendor.id}", settings.sesamy.base_url, settings.sesamy.timeout_s, sesamy.REFUSES)
-            tokens = client(f"sesamy:{vendor.id}", settings.sesamy.token_url, settings.sesamy.timeout_s, sesamy.REFUSES)
-            token = _token(vendor, tokens)
             vendors[vendor.id] = Vendor(
-                sesamy.Sesamy(api, token, note_odd=_note_odd(metrics, vendor.id)),
+                _sesamy(vendor, settings.sesamy, client, gate=limits.vendors[vendor.id], metrics=metrics),
                 {account.id: target(account) for account in settings.accounts_of(vendor.id)},
             )
         registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()], hold_s=settings.workers.hold_s)
@@ -133,6 +134,16 @@ async def upstreams(
         asked = {vendor.id: vendors[vendor.id].sesamy for vendor in settings.vendors if not vendor.paused}
         filters = Filters(asked, limits.vendors)
         yield Upstreams(vendors, limits, traces, shapes, registers, filters, dry_run)
+
+
+def _sesamy(
+    vendor: VendorSettings, side: SesamySettings, client: Callable[..., http.Http], *, gate: Gate, metrics: Metrics
+) -> sesamy.Sesamy:
+    """Return a vendor's client; its gate is told the limits that the API's answers name: the token comes from elsewhere."""
+    name = f"sesamy:{vendor.id}"
+    api = client(name, side.base_url, side.timeout_s, sesamy.REFUSES, heed=heeding(name, gate))
+    tokens = client(name, side.token_url, side.timeout_s, sesamy.REFUSES)
+    return sesamy.Sesamy(api, _token(vendor, tokens), note_odd=_note_odd(metrics, vendor.id))
 
 
 def _token(vendor: VendorSettings, client: http.Http) -> sesamy.Token:
@@ -238,12 +249,14 @@ def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = Fals
     made = Gates(
         {
             vendor.id: Gate(
-                rate_per_s=at_sesamy.requests_per_minute / 60 * rate_share,
+                rate_per_s=begins_at(at_sesamy.requests_per_minute) / 60 * rate_share,
                 burst=at_sesamy.burst * rate_share,
                 run_calls=SESAMY_CALLS,
                 tries=tries,
                 hold_s=hold_s,
                 courteous=courteous,
+                follows=at_sesamy.requests_per_minute == "auto",
+                part=rate_share,
             )
             for vendor in settings.vendors
         },
@@ -256,6 +269,7 @@ def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = Fals
                 tries=tries,
                 hold_s=hold_s,
                 courteous=courteous,
+                part=rate_share,
             )
             for account in settings.accounts
         },

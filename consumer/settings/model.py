@@ -20,6 +20,7 @@ TopicName = Annotated[
     Meta(pattern=r"^(?!\.\.?$)[A-Za-z0-9._-]{1,249}$", description="a topic name: at most 249 letters, digits, dots, dashes, underscores"),
 ]
 Server = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,255}:[0-9]{1,5}$", description="host:port")]
+PerMinute = Annotated[float, Meta(gt=0, le=1_000_000, description='a number above 0, at most 1,000,000, or "auto"')] | Literal["auto"]
 Text = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -97,8 +98,8 @@ class SesamySettings(Struct, frozen=True, kw_only=True):
     """Where it is."""
     token_url: Text = "https://token.sesamy.com/oauth/token"  # noqa: S105 - an address
     """Where tokens come from."""
-    requests_per_minute: Annotated[float, Meta(gt=0, le=1_000_000)] = 100
-    """Requests allowed per vendor and minute, all pods together; Sesamy documents 100."""
+    requests_per_minute: PerMinute = 100
+    """Requests allowed per vendor and minute, all pods together; Sesamy documents 100. auto: begin there, and follow its answers' limit."""
     burst: Annotated[int, Meta(ge=3, le=1_000_000)] = 200
     """Requests that may come at once; Sesamy documents 200, and one fetch takes 3."""
     timeout_s: Seconds = 15.0

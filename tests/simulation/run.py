@@ -8,6 +8,7 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import structs
 
+from consumer.core.gates.server_limit import begins_at
 from consumer.core.model import AccountId
 from consumer.settings.model import Settings
 from tests.clock import new_loop
@@ -111,7 +112,7 @@ def _limit(world: World, settings: Settings) -> None:
     """Let the referee know what each upstream allows one pod."""
     # What a run has paid for when it begins is asked for a little later: as much as that may come at once, too.
     beside = settings.workers.concurrency * _SESAMY_CALLS
-    at_sesamy = Rate(settings.sesamy.requests_per_minute / 60, settings.sesamy.burst + beside)
+    at_sesamy = Rate(begins_at(settings.sesamy.requests_per_minute) / 60, settings.sesamy.burst + beside)
     at_makeas = Rate(settings.makeas.requests_per_second, settings.makeas.burst + settings.makeas.max_in_flight)
     rates = {f"sesamy:{place.vendor}": at_sesamy for place in world.town.places}
     rates |= {place.account: at_makeas for place in world.town.places}

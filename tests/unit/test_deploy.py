@@ -12,6 +12,7 @@ import trustme
 import yaml
 
 from consumer.commands.cli import command_of
+from consumer.core.gates.server_limit import begins_at
 from consumer.pod import membership
 from consumer.settings.load import load
 from consumer.settings.model import AdminSettings, MakeAsSettings, SesamySettings, WorkerSettings
@@ -133,7 +134,7 @@ def test_a_replay_has_the_time_that_its_work_takes() -> None:
     """100,000 users of one vendor, at the default share of its limit; and a Kafka that is gone for a day as it begins."""
     job, sesamy = manifest(JOB)["spec"], SesamySettings()
     share = replay_arguments("2026-11-24").params["rate_share"]
-    assert job["activeDeadlineSeconds"] > 100_000 * 3 / (sesamy.requests_per_minute / 60 * share)
+    assert job["activeDeadlineSeconds"] > 100_000 * 3 / (begins_at(sesamy.requests_per_minute) / 60 * share)
     # Kubernetes doubles the pause after each failure, up to six minutes.
     pauses = [min(10 * 2**tries, 360) for tries in range(job["backoffLimit"])]
     assert sum(pauses) > 86_400

@@ -7,6 +7,7 @@ from typing import Final
 import anyio
 
 from ...core.errors import ConsumerError, Denied, Exit, Forbidden, Refused
+from ...core.gates.heed import Heed
 from ...core.mapping.consent import Register, Standing
 from ...core.model import UserKey
 from ...kafka.rights import Purpose, findings
@@ -66,7 +67,7 @@ def _questions(settings: Settings, up: Upstreams) -> Iterator[tuple[str, _Ask]]:
         if vendor.paused:
             continue  # `check` says so already.
         clients = up.vendors[vendor.id]
-        yield f"vendors[{number}].sesamy", partial(_sesamy, client=clients.sesamy, vendor=vendor.id)
+        yield f"vendors[{number}].sesamy", partial(_sesamy, client=clients.sesamy, vendor=vendor.id, heed=up.gates.vendors[vendor.id].heed)
         accounts = {(account.user_id, account.api_key): account.id for account in settings.accounts_of(vendor.id)}
         for place, one in enumerate(vendor.makeas):
             client = clients.targets[accounts[one.user_id, one.api_key]].client
@@ -80,17 +81,23 @@ async def _permit() -> None:
     """Take what a single user needs: no limit is near."""
 
 
-async def _sesamy(path: str, *, client: Sesamy, vendor: str) -> Finding:
+async def _sesamy(path: str, *, client: Sesamy, vendor: str, heed: Heed) -> Finding:
     try:
         await client.snapshot(UserKey(vendor, _NOBODY), permit=_permit)
     except Refused:  # It knows us, and dislikes a user id that no reader has.
-        return fine(path, "the token is good")
+        return fine(path, f"the token is good; {_limit(heed)}")
     except (Denied, Forbidden) as error:
         cure = "correct client_id and client_secret, or give the client the right to read users, contracts and entitlements"
         return wrong(path, f"refuses us ({error.code})", cure, Exit.NO_PERMISSION)
     except ConsumerError as error:
         return _unreached(path, error, "sesamy.base_url and sesamy.token_url")
-    return fine(path, "the token is good")
+    return fine(path, f"the token is good; {_limit(heed)}")
+
+
+def _limit(heed: Heed) -> str:
+    """Say which limit is in use, and which one the answers name."""
+    said = "" if heed.said is None else f", its answers name {heed.said:,g}"
+    return f"{heed.per_minute:,g} requests a minute in use{said}"
 
 
 async def _list(path: str, *, client: MakeReader, list_id: str) -> Finding:

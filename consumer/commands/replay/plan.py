@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct, field, structs
 
 from ...core.gates.gates import MAKE_CALLS, SESAMY_CALLS
+from ...core.gates.server_limit import begins_at
 from ...core.model import Place, UserKey
 from ...settings.model import Settings
 
@@ -137,6 +138,12 @@ class Load(Struct, frozen=True, kw_only=True):
     """At least: more where a user has many contracts, or is tried again."""
     takes_s: float
     """At the part of the limit that the replay may use."""
+    limit_per_minute: float = 0.0
+    """The limit in use, of all processes together; 0: not said."""
+    at_whole_s: float = 0.0
+    """How long it would take at all of the limit."""
+    at_thrice_s: float = 0.0
+    """How long it would take at the same part of a limit three times as high."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -161,6 +168,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 _MINUTE_S: Final = 60
+THRICE: Final = 3
 
 
 def loads(settings: Settings, users: Sequence[UserKey], *, rate_share: float) -> tuple[Load, ...]:
@@ -169,16 +177,26 @@ def loads(settings: Settings, users: Sequence[UserKey], *, rate_share: float) ->
     of_vendor = Counter(user.vendor for user in users)
     of_account: Counter[str] = Counter()
     for vendor in settings.vendors:
-        calls, per_s = of_vendor[vendor.id] * SESAMY_CALLS, settings.sesamy.requests_per_minute / _MINUTE_S
-        found.append(_load(f"sesamy:{vendor.id}", calls, per_s * rate_share, settings.sesamy.burst * rate_share))
+        calls, per_s = of_vendor[vendor.id] * SESAMY_CALLS, begins_at(settings.sesamy.requests_per_minute) / _MINUTE_S
+        found.append(_load(f"sesamy:{vendor.id}", calls, per_s, settings.sesamy.burst, rate_share))
         of_account.update({account.id: of_vendor[vendor.id] * MAKE_CALLS for account in settings.accounts_of(vendor.id)})
     makeas = settings.makeas
-    found += [_load(name, calls, makeas.requests_per_second * rate_share, makeas.burst * rate_share) for name, calls in of_account.items()]
+    found += [_load(name, calls, makeas.requests_per_second, makeas.burst, rate_share) for name, calls in of_account.items()]
     return tuple(found)
 
 
-def _load(upstream: str, calls: int, per_s: float, burst: float) -> Load:
-    return Load(upstream=upstream, calls=calls, takes_s=round(max(0.0, calls - burst) / per_s, 3))
+def _load(upstream: str, calls: int, per_s: float, burst: float, share: float) -> Load:
+    def takes_s(share: float, per_s: float) -> float:
+        return round(max(0.0, calls - burst * share) / (per_s * share), 3)
+
+    return Load(
+        upstream=upstream,
+        calls=calls,
+        takes_s=takes_s(share, per_s),
+        limit_per_minute=round(per_s * _MINUTE_S, 3),
+        at_whole_s=takes_s(1.0, per_s),
+        at_thrice_s=takes_s(share, THRICE * per_s),
+    )
 
 
 def plan(settings: Settings, found: Sequence[Range], scanned: Scanned, left: Sequence[UserKey], *, rate_share: float) -> Plan:

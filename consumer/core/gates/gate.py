@@ -5,6 +5,7 @@ from typing import Literal
 
 from ..errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from ..model import Door, GateState, StopCause, UserKey
+from .heed import Heed
 from .pace import Pace
 from .stops import Stops
 from .suspects import Suspects
@@ -43,6 +44,8 @@ class Gate:
         tries: int | None = None,
         hold_s: float = inf,
         courteous: bool = False,
+        follows: bool = False,
+        part: float = 1.0,
     ) -> None:
         """
         Make an open gate with a full bucket.
@@ -55,10 +58,12 @@ class Gate:
             tries: passing failures in a row, be they of one user, that shut it; at least five; None: only five users do.
             hold_s: how long it may hold users once shut, beyond the Retry-After then in force.
             courteous: whether others go before us: a 429 halves our rate for a minute or more, and keeps us away for twice the Retry-After.
+            follows, part: see `Heed`.
         """
         self._courteous = courteous
         self._tries, self._hold_s = inf if tries is None else max(tries, _STREAK), hold_s
-        self._pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls), places
+        self._pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls, part=part), places
+        self.heed = Heed(self._pace, follows=follows, part=part)
         # The users inside, each with the number of its run; how many runs have begun, and how many had when we last slowed down.
         self._inside: dict[UserKey, int] = {}
         self._begun = self._slowed = 0
@@ -71,10 +76,9 @@ class Gate:
         # The users that failed since the last success, and how many passing failures there were.
         self._streak: set[UserKey] = set()
         self._failures = 0
-        self._suspects = Suspects()
         # The users that the upstream did not know since one that it knew.
         self._absent: set[UserKey] = set()
-        self._stops = Stops()
+        self._suspects, self._stops = Suspects(), Stops()
 
     @property
     def rate_per_s(self) -> float:
@@ -103,7 +107,7 @@ class Gate:
 
     def admits(self, user: UserKey, *, now: float) -> bool:
         """Say whether `user`, which is inside, may make another call: the gate is open, or it is the probe."""
-        return not self._stops and now >= self._retry_at and (self._cause is None or self._probe == user)
+        return not self._stops and self.away_s(now=now) <= 0 and (self._cause is None or self._probe == user)
 
     def expired(self, *, now: float) -> bool:
         """Say whether it has held users for too long: park them, unless one of them may be the probe now."""
@@ -112,7 +116,7 @@ class Gate:
 
     def next_change(self, *, now: float, permits: int = 0, within_s: float = 0.0) -> float:
         """Return the earliest time at which time alone may make `door` or `expired` say something else; inf: never."""
-        times = [self._retry_at, self._stops.held_until]
+        times = [self._retry_at, self._stops.held_until, self._pace.window.ends_at]
         if self._cause is not None:
             times += [self._held_until] if self._probe is not None else [self._held_until, self._probe_at]
         elif not self._stops and (wait_s := self._pace.wait_s(permits, now=now)) > within_s:
@@ -120,8 +124,8 @@ class Gate:
         return min((at for at in times if at > now), default=inf)
 
     def away_s(self, *, now: float) -> float:
-        """Return for how long no call may be made, since the upstream has asked us to wait (s)."""
-        return max(0.0, self._retry_at - now)
+        """Return for how long no call may be made: the upstream has asked us to wait, or has said that none is left (s)."""
+        return max(0.0, self._retry_at - now, self._pace.window.empty_s(now=now))
 
     def doubts(self, *, taken_at: float) -> bool:
         """Say whether what was asked for at `taken_at` is not to be believed: it has been stopped since then, or still is."""
@@ -137,14 +141,10 @@ class Gate:
         share, in_use = self._pace.share, len(self._inside)
         stopped_for, since = self._stops.shown()
         if self._is_out(now) and not self._stops.any:
-            return GateState(
-                state="closed" if self._probe is None else "probing",
-                cause=self._cause if self._cause is not None and (self.refuses_key or now >= self._retry_at) else "retry-after",
-                closed_s=max(0.0, now - self._closed_at),
-                next_try_s=max(0.0, max(self._retry_at, self._probe_at if self._cause else -inf) - now),
-                share=share,
-                in_use=in_use,
-            )
+            out: Literal["closed", "probing"] = "closed" if self._probe is None else "probing"
+            why = self._cause if self._cause is not None and (self.refuses_key or now >= self._retry_at) else "retry-after"
+            closed_s, next_s = max(0.0, now - self._closed_at), max(0.0, self._retry_at - now, self._probe_at - now if self._cause else 0)
+            return GateState(state=out, cause=why, closed_s=closed_s, next_try_s=next_s, share=share, in_use=in_use)
         state: Literal["open", "closed"] = "closed" if self._stops else "open"
         return GateState(state=state, cause=stopped_for, closed_s=max(0.0, now - since), next_try_s=0.0, share=share, in_use=in_use)
 

@@ -1,9 +1,10 @@
-"""The pace of calls to one upstream: permits at a rate, promises of them, a share of the limits, a courtesy."""
+"""The pace of calls to one upstream: permits at a rate, promises of them, a share of the limits, a courtesy, the upstream's own window."""
 
 from math import inf
 from typing import Final
 
 from ..model import UserKey
+from .window import Window
 
 _LEAST: Final = 1 / 64
 """However often a courteous process is told that it asks too much, it goes on at this part of its rate."""
@@ -19,10 +20,10 @@ class Pace:
 
     It promises: no more than `burst` + rate x time permits are given; what is promised to a user is there for it once the wait
     that was said is over, whichever others ask by promise; what was slowed down doubles after each minute that ends with a success, up to
-    the share that was given.
+    the share that was given; what the upstream has said is left is not exceeded by those that ask first.
     """
 
-    def __init__(self, *, rate_per_s: float, burst: float, run_calls: int) -> None:
+    def __init__(self, *, rate_per_s: float, burst: float, run_calls: int, part: float = 1.0) -> None:
         """
         Make a full bucket.
 
@@ -30,8 +31,10 @@ class Pace:
             rate_per_s: permits per second for all pods together.
             burst: permits that may be taken at once; of a share never below `run_calls`.
             run_calls: what one run needs.
+            part: of the upstream's limits, which `rate_per_s` and `burst` are already.
         """
-        self._full_rate, self._full_burst, self._run_calls = rate_per_s, burst, run_calls
+        self.window = Window(needs=run_calls, part=part)
+        self.full_rate_per_s, self._full_burst, self._run_calls = rate_per_s, burst, run_calls
         self._given, self._courtesy = 1.0, 1.0
         self._faster_at = inf
         self.rate_per_s, self._burst = rate_per_s, max(burst, run_calls)
@@ -47,8 +50,9 @@ class Pace:
 
     def wait_s(self, permits: int, *, now: float) -> float:
         """Return how long it takes until so many permits are there, beside those that are promised (s)."""
-        missing = permits + self._owed - self._level(now)
-        return missing / self.rate_per_s if missing > _NOTHING_S else 0.0
+        wanted = permits + self._owed
+        missing = wanted - self._level(now)
+        return max(missing / self.rate_per_s if missing > _NOTHING_S else 0.0, self.window.wait_s(wanted, now=now))
 
     def promise(self, user: UserKey, permits: int, *, now: float) -> float:
         """Keep permits for a user; return how long to wait before the first of them is paid for (s)."""
@@ -71,11 +75,20 @@ class Pace:
     def reserve(self, permits: int, *, now: float) -> float:
         """Take permits, be they there or not; return how long to wait for them (s)."""
         self._permits, self._permits_at = self._level(now) - permits, now
+        self.window.spend(permits, now=now)
         return max(0.0, -self._permits / self.rate_per_s)
 
     def set_share(self, share: float, *, now: float) -> None:
         """Take a part of the limits, above 0 and at most 1."""
         self._given = share
+        self._adapt(now)
+
+    def set_rate(self, rate_per_s: float, *, now: float) -> None:
+        """Take another rate for all pods together (1/s)."""
+        # What has gathered until now did so at the old rate.
+        level = self._level(now)
+        self.full_rate_per_s = rate_per_s
+        self._permits, self._permits_at = level, now
         self._adapt(now)
 
     def slow_down(self, *, now: float, until: float) -> None:
@@ -94,7 +107,7 @@ class Pace:
 
     def _adapt(self, now: float) -> None:
         level = self._level(now)
-        self.rate_per_s = self._full_rate * self.share
+        self.rate_per_s = self.full_rate_per_s * self.share
         self._burst = max(self._full_burst * self.share, self._run_calls)
         self._permits, self._permits_at = min(level, self._burst), now
 

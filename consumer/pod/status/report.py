@@ -217,6 +217,7 @@ def _gates(service: "Service", seen: Counts, now: float) -> tuple[GateStatus, ..
                     held_users=held[f"{prefix}{name}"],
                     rate_share=state.share if owns else 0.0,
                     in_use=state.in_use,
+                    limit_per_minute=round(gate.heed.per_minute, 3),
                 )
             )
     return tuple(rows)

@@ -95,10 +95,10 @@ def sheet(status: Status, *, now: float) -> Sheet:
 
 _LISTS: Final = ("vendor", "account", "list", "last write", "fresh after", "oldest pending", "users owed#", "gate")
 _WAITS: Final = ("cause", "waits for", "users#", "oldest event")
-_UPSTREAMS: Final = ("upstream", "gate", "why", "shut for", "next try in", "held#", "users due#", "in use#", "share of limits#")
+_UPSTREAMS: Final = ("upstream", "gate", "why", "shut for", "next try in", "held#", "users due#", "in use#", "share of limits#", "per min#")
 _PARTITIONS: Final = ("partition#", "next#", "end#", "committed#", "lag#", "open users#", "oldest open", "")
 _SPARE_OF_LISTS: Final = ("fresh after", "account", "last write", "vendor", "oldest pending", "users owed#")
-_SPARE_OF_GATES: Final = ("in use#", "share of limits#", "users due#", "next try in", "held#", "why")
+_SPARE_OF_GATES: Final = ("in use#", "per min#", "share of limits#", "users due#", "next try in", "held#", "why")
 _SPARE_OF_PARTITIONS: Final = ("next#", "end#", "committed#", "open users#", "oldest open")
 _NEEDED: Final = LETTERS.index("need a person#")
 _SPARE_OF_LETTERS: Final = ("show them", "lists", "heal alone#", "try them again, once mended")
@@ -236,6 +236,7 @@ def _gate(name: str, one: GateStatus) -> Row:
         _n(one.waiting_users),
         _n(one.in_use),
         Cell(f"{one.rate_share:.0%}"),
+        Cell(f"{one.limit_per_minute:,g}" if one.limit_per_minute else "?"),
     )
     return Row(
         cells, {"closed": 0, "probing": 1, "open": 2}[one.state], {"closed": "shut", "probing": "probing", "open": "fine"}[one.state]

@@ -84,6 +84,8 @@ class GateStatus(Struct, frozen=True, kw_only=True):
     """Users, and letters that will be tried again, that wait for nothing but this gate to open."""
     rate_share: float = 1.0
     in_use: int = 0
+    limit_per_minute: float = 0.0
+    """Requests a minute that all pods together may make; 0: a pod that does not say it."""
 
 
 class ListStatus(Struct, frozen=True, kw_only=True):

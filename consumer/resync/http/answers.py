@@ -21,6 +21,8 @@ class Answer(Struct, frozen=True):
     retry_after: str | None = None
     """When to come again, as it says it."""
     sent: Sent = Sent()
+    rate: tuple[str | None, str | None, str | None] = (None, None, None)
+    """Its X-RateLimit-Limit, -Remaining and -Reset, as they came."""
 
     @property
     def said(self) -> str:

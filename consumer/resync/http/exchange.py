@@ -26,6 +26,9 @@ _CHUNK_BYTES: Final = 65_536
 
 Observe = Callable[[str, str, float], None]
 """Is told each exchange: operation, status or error code, seconds."""
+Heed = Callable[[Answer, int], None]
+"""Is told each answer, whatever it says, and how many other calls to the upstream are under way."""
+_RATE: Final = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 
 @asynccontextmanager
@@ -63,6 +66,7 @@ class Http:
         timeout_s: float,
         refuses: Collection[int] = (),
         observe: Observe | None = None,
+        heed: Heed | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """
@@ -74,7 +78,8 @@ class Http:
         """
         self._session, self._upstream, self._base_url = session, upstream, base_url.rstrip("/")
         self._timeout_s, self._refuses = timeout_s, frozenset(refuses)
-        self._observe, self._wall_clock = observe, wall_clock
+        self._observe, self._heed, self._wall_clock = observe, heed, wall_clock
+        self._under_way = 0
 
     async def exchange(
         self,
@@ -116,7 +121,7 @@ class Http:
         asked = _Asked(op, method, url, sent, data, _deadline(started + self._timeout_s, limit_s), cap_bytes if reads else None, told)
         code, before = "cancelled", last_word.set(limit_s)
         try:
-            answer = await self._twice(asked, limit_s)
+            answer = await self._heeded(asked, limit_s)
             code = str(answer.status)
             if answer.status not in OK and answer.status not in also:
                 raise refusal(answer, f"{self._upstream} {op}", refuses=self._refuses, wall_clock=self._wall_clock)
@@ -129,6 +134,16 @@ class Http:
             last_word.reset(before)
             if self._observe is not None:
                 self._observe(op, code, anyio.current_time() - started)
+
+    async def _heeded(self, asked: "_Asked", limit_s: Callable[[], float] | None) -> Answer:
+        self._under_way += 1
+        try:
+            answer = await self._twice(asked, limit_s)
+        finally:
+            self._under_way -= 1
+        if self._heed is not None:
+            self._heed(answer, self._under_way)
+        return answer
 
     async def _twice(self, asked: "_Asked", limit_s: Callable[[], float] | None) -> Answer:
         with suppress(_Dropped):
@@ -169,8 +184,8 @@ class Http:
                 body += chunk
                 if len(body) > asked.cap_bytes:
                     raise self._no_answer(asked.op, "too-large")
-            headers = response.headers
-            return Answer(response.status, bytes(body), date=headers.get("Date"), retry_after=headers.get("Retry-After"), sent=asked.told)
+            date, retry_after, *rate = map(response.headers.get, ("Date", "Retry-After", *_RATE))
+            return Answer(response.status, bytes(body), date, retry_after, asked.told, (rate[0], rate[1], rate[2]))
 
     def _no_answer(self, op: str, code: str, *, met: str = "") -> Retryable:
         error = Retryable(f"{self._upstream} {op}: {code}", code=code)

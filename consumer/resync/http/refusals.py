@@ -44,7 +44,7 @@ def _meaning(answer: Answer, what: str, *, refuses: Collection[int], wall_clock:
         return Refused(text, code=code)
     if 300 <= status < 400:  # noqa: PLR2004 - the redirects
         return Retryable(text, code="redirect")
-    wait_s = retry_after(answer.retry_after, now=_answered_at(answer, wall_clock))
+    wait_s = retry_after(answer.retry_after, now=answered_at(answer, wall_clock))
     if wait_s is None:
         wait_s = _patience_in(answer.body)
     if status in _ASKS_FOR_PATIENCE:
@@ -52,8 +52,8 @@ def _meaning(answer: Answer, what: str, *, refuses: Collection[int], wall_clock:
     return Retryable(text, code=code, delay_s=wait_s)
 
 
-def _answered_at(answer: Answer, wall_clock: Callable[[], float]) -> float:
-    """Return the wall time (s) by the clock that a Retry-After goes by: the upstream's own, where it shows it; ours may be wrong."""
+def answered_at(answer: Answer, wall_clock: Callable[[], float]) -> float:
+    """Return the wall time (s) by the clock that its times go by: the upstream's own, where it shows it; ours may be wrong."""
     try:
         return wall_clock() if answer.date is None else _at(answer.date)
     except (ValueError, OverflowError, TypeError):

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from consumer.core.errors import Retryable
 from consumer.core.gates.gate import Gate
+from consumer.core.gates.window import Said
 from consumer.core.model import SESAMY, AccountId, Door, UserKey
 from consumer.resync.clients import _note_odd, gates, upstreams
 from consumer.resync.http import exchange as http
@@ -61,6 +62,25 @@ def test_each_gate_has_its_upstreams_limits_in_seconds_and_our_share_of_them(sha
     assert {at_once(gate) for gate in made.accounts.values()} == {int(20 * share)}
 
 
+@pytest.mark.parametrize(("setting", "heeds", "share"), [("auto", 300, 1.0), ("auto", 300, 0.5), (600, 600, 0.5)])
+def test_the_answers_limit_is_followed_only_where_the_settings_leave_it_to_them(setting: Any, heeds: float, share: float) -> None:
+    made = gates(structs.replace(TWO, sesamy=structs.replace(TWO.sesamy, requests_per_minute=setting)), rate_share=share)
+    first = made.vendors["v"].heed.per_minute
+    for reset in (1000.0, 1060.0):
+        made.vendors["v"].heed.note(Said(limit=300, remaining=300, reset=reset, ends_in_s=60), in_flight=0, now=reset)
+    assert first == (100 if setting == "auto" else 600)
+    assert made.vendors["v"].heed.per_minute == pytest.approx(heeds)
+    assert made.vendors["v"].rate_per_s == pytest.approx(heeds / 60 * share)
+    assert made.accounts[A].heed.per_minute == pytest.approx(480)
+
+
+async def test_only_the_answers_of_the_api_itself_tell_of_its_limit(clients: list["Client"]) -> None:
+    """The token comes from elsewhere, and Make.as names no limit."""
+    async with upstreams(TWO, Metrics(TWO)):
+        assert [one.heed is not None for one in clients if one.upstream == "sesamy:v"] == [True, False]
+        assert all(one.heed is None for one in clients if not one.upstream.startswith("sesamy"))
+
+
 def test_an_account_takes_no_more_users_at_once_than_it_may() -> None:
     made = gates(structs.replace(TWO, makeas=structs.replace(TWO.makeas, burst=100)))
     inside = 0
@@ -98,8 +118,17 @@ class Client:
     made: list["Client"]
 
     def __init__(
-        self, _: object, *, upstream: str, base_url: str, timeout_s: float, refuses: Collection[int], observe: Callable[..., None]
+        self,
+        _: object,
+        *,
+        upstream: str,
+        base_url: str,
+        timeout_s: float,
+        refuses: Collection[int],
+        observe: Callable[..., None],
+        heed: Callable[..., None] | None,
     ) -> None:
+        self.heed = heed
         self.upstream, self.about, self.observe = upstream, (base_url, timeout_s, 409 in refuses, 422 in refuses), observe
         self.made.append(self)
 

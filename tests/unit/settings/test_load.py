@@ -68,6 +68,20 @@ def test_the_least_file_gives_the_documented_defaults(tmp_path: Path) -> None:
     assert (settings.admin.host, settings.admin.port) == ("0.0.0.0", 8080)
 
 
+@pytest.mark.parametrize(
+    ("text", "environ", "said"), [('"auto"', {}, "auto"), ("12.5", {"SESAMY_REQUESTS_PER_MINUTE": "auto"}, "auto"), ("12.5", {}, 12.5)]
+)
+def test_sesamys_limit_may_be_left_to_its_answers(tmp_path: Path, text: str, environ: dict[str, str], said: object) -> None:
+    assert read(tmp_path, f"[sesamy]\nrequests_per_minute = {text}\n" + LEAST, environ).sesamy.requests_per_minute == said
+
+
+@pytest.mark.parametrize("text", ['"fast"', '"100"', "0", "1000001", "nan", '"AUTO"'])
+def test_any_other_limit_is_refused_and_what_it_may_be_is_said(tmp_path: Path, text: str) -> None:
+    (found,) = refused(tmp_path, f"[sesamy]\nrequests_per_minute = {text}\n" + LEAST)
+    assert found.path == "sesamy.requests_per_minute"
+    assert (found.what, found.cure) == ('expected a number above 0, at most 1,000,000, or "auto"', "correct it, or remove it")
+
+
 def test_a_credential_set_or_an_array_of_them(tmp_path: Path) -> None:
     one = read(tmp_path, with_vendor('{ userId = "1", apiKey = "k", listId = "2" }'))
     two = read(tmp_path, with_vendor('[{ userId = "1", apiKey = "k", listId = "2" }, { userId = "1", apiKey = "k", listId = "3" }]'))

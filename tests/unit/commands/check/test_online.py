@@ -11,6 +11,7 @@ from consumer.core.model import UserKey
 from consumer.resync.makeas import MakeAs
 from consumer.resync.sesamy import Sesamy
 from consumer.settings.findings import Finding
+from tests.unit.core.gates.test_gate import gate
 
 
 def brief(finding: Finding) -> tuple[str, int]:
@@ -53,6 +54,6 @@ _ANSWERS: Final = (
 async def test_an_upstream(answer: ConsumerError | None, sesamy: tuple[str, int], makeas: tuple[str, int]) -> None:
     client, other = Upstream(answer), Upstream(answer)
 
-    assert brief(await _sesamy("vendors[0].sesamy", client=cast(Sesamy, client), vendor="v")) == sesamy
+    assert brief(await _sesamy("vendors[0].sesamy", client=cast(Sesamy, client), vendor="v", heed=gate(rate=5).heed)) == sesamy
     assert brief(await _list("vendors[0].makeas[0]", client=cast(MakeAs, other), list_id="7")) == makeas
     assert (client.asked, other.asked) == ([UserKey("v", "sesamy-makeas-check")], ["7"])

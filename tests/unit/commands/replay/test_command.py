@@ -5,6 +5,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 
 from consumer.commands.replay.command import _lines, command
 from consumer.commands.replay.plan import Load, Plan, Range
@@ -25,6 +26,20 @@ def _plan(**said: Any) -> Plan:
         "takes_s": 2.0,
     }
     return Plan(**whole | said)
+
+
+def test_a_plan_says_of_each_upstream_what_would_change_how_long_it_takes() -> None:
+    load = Load(upstream="sesamy:v", calls=1300, takes_s=3600.0, limit_per_minute=100.0, at_whole_s=720.0, at_thrice_s=1200.0)
+    said = [line for line in _lines(structs.replace(_plan(), loads=(load,))) if line.startswith("sesamy")]
+    assert said == [
+        "sesamy:v: 1,300 calls, 1 h 00 min at 0.25 of the limit of 100/min; at share 1: 12 min 00 s; with a limit of 300/min: 20 min 00 s",
+    ]
+    whole = structs.replace(load, takes_s=720.0, at_thrice_s=240.0)
+    said = [line for line in _lines(structs.replace(_plan(), rate_share=1.0, loads=(whole,))) if line.startswith("sesamy")]
+    assert said == ["sesamy:v: 1,300 calls, 12 min 00 s at 1 of the limit of 100/min; with a limit of 300/min: 4 min 00 s"]
+    at_once = structs.replace(load, calls=3, takes_s=0.0, at_whole_s=0.0, at_thrice_s=0.0)
+    said = [line for line in _lines(structs.replace(_plan(), loads=(at_once,))) if line.startswith("sesamy")]
+    assert said == ["sesamy:v: 3 calls, 0 s at 0.25 of the limit of 100/min"]
 
 
 def test_a_plan_has_no_lines_of_nothing() -> None:

@@ -129,6 +129,9 @@ makeas = [ { userId = "1", apiKey = "k", listId = "1" } ]
     users = [UserKey("v", str(number)) for number in range(100)] + [UserKey("w", "x")]
     each = {one.upstream: (one.calls, one.takes_s) for one in loads(settings, users, rate_share=0.5)}
 
+    further = {one.upstream: (one.limit_per_minute, one.at_whole_s, one.at_thrice_s) for one in loads(settings, users, rate_share=0.5)}
+    assert further["sesamy:v"] == (120.0, 144.0, 98.0)
+    assert further["1"] == (600.0, 38.4, 26.267)
     assert each == {"sesamy:v": (300, 294.0), "sesamy:w": (3, 0.0), "1": (404, 78.8), "2": (400, 78.0)}
     scanned = Scanned(users=dict.fromkeys([*users, UserKey("v", "done")]), records={0: 400}, gone={0: 2})
     told = plan(settings, [Range(partition=0, start=10, end=500, gone=1)], scanned, users, rate_share=0.5)
