@@ -28,7 +28,7 @@ CURE := install Python 3.11 or newer with its venv module (on Debian and Ubuntu:
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-local: $(READY) ## Run the whole thing on this machine and check the end state: ARGS="--chaos", "--serve", "--help"
+local: $(READY) ## Run the whole thing on this machine and check the end state: ARGS="--chaos", "--reconcile", "--serve", "--help"
 	@$(BIN)/sesamy-makeas local $(ARGS)
 
 test: $(READY) ## Run every test that this machine can; with ARGS="-k gates" a plain pytest

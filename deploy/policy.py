@@ -14,6 +14,7 @@ VERSIONS: Final = {
     "Deployment": "apps/v1",
     "ExternalSecret": "external-secrets.io/v1",
     "Job": "batch/v1",
+    "CronJob": "batch/v1",
     "KafkaUser": "kafka.strimzi.io/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
     "PersistentVolumeClaim": "v1",
@@ -143,7 +144,7 @@ def selectors(documents: list[Document]) -> Iterator[str]:
             if not selects(one["spec"].get("selector"), pod):
                 yield f"{called(one)}: does not cover the pods of {called(pod)}"
     for one in of(documents, "PodDisruptionBudget"):
-        for pod in of(documents, "Job"):
+        for pod in jobs_of(documents):
             if selects(one["spec"].get("selector"), pod):
                 yield f"{called(one)}: counts the pods of {called(pod)}, which can't be scaled: every eviction is refused"
 
@@ -196,7 +197,7 @@ def budget(documents: list[Document]) -> Iterator[str]:
 
 def jobs(documents: list[Document]) -> Iterator[str]:
     """See that a Job's failures are told apart: that needs pods which are not restarted in place, and its own container's name."""
-    for one in of(documents, "Job"):
+    for one in jobs_of(documents):
         pod = one["spec"]["template"]["spec"]
         if pod.get("restartPolicy") != "Never":
             yield f"{called(one)}: restartPolicy is not Never"
@@ -253,8 +254,14 @@ def of(documents: list[Document], *kinds: str) -> list[Document]:
 
 
 def workloads(documents: list[Document]) -> list[Document]:
-    """Return what makes pods."""
-    return of(documents, "Deployment", "Job")
+    """Return what makes pods; of a CronJob the Job that it makes."""
+    return [*of(documents, "Deployment"), *jobs_of(documents)]
+
+
+def jobs_of(documents: list[Document]) -> list[Document]:
+    """Return the Jobs, and those that CronJobs make, by the CronJob's name."""
+    made = [{**one, "spec": one["spec"]["jobTemplate"]["spec"]} for one in of(documents, "CronJob")]
+    return [*of(documents, "Job"), *made]
 
 
 def all_containers(documents: list[Document]) -> Iterator[tuple[Document, Document]]:

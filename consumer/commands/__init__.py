@@ -11,6 +11,7 @@ A command's file holds it as `command`. It may use all folders below; no other f
     diff            the command `diff`: what a resync would change
     sync            the command `sync`: given users are resynced
     replay/         the command `replay`: the users of a range of the topic are resynced
+    reconcile/      the command `reconcile`: every reader of both sides is looked at
     dead_letters/   the command `dead-letters`: what was parked
     local           the command `local`: all of it on this machine
 

@@ -9,6 +9,7 @@ from typing import Final, Literal, Protocol
 import anyio
 from msgspec import Struct
 
+from ..core.answers.snapshot import Snapshot
 from ..core.backlog import Backlog
 from ..core.events import URGENT
 from ..core.letters.healing import Healing
@@ -75,6 +76,8 @@ class Batch:
         report: Callable[[Synced], None],
         unsaved: Callable[[], int] | None = None,
         tail: Callable[[KafkaSettings, Settling], Following] = Tail,
+        settling: Settling | None = None,
+        bulk: Callable[[UserKey], Snapshot | None] | None = None,
     ) -> None:
         """
         Take the upstreams.
@@ -83,6 +86,8 @@ class Batch:
             report: is told each user's end.
             unsaved: how many ends it has been told that a crash would lose; None: they are not kept.
             tail: makes what reads the topic meanwhile.
+            settling: what it tells; None: one of its own.
+            bulk: see `Resync`.
         """
         self._report, self._unsaved, self._concurrency = report, unsaved, settings.workers.concurrency
         self._failed: dict[UserKey, dict[str, str]] = {}
@@ -94,12 +99,12 @@ class Batch:
         """Users that Sesamy did not know at the first look, and that a second is due for."""
         self.resyncs = 0
         """Runs so far; more than users where some were tried or run again."""
-        self._settling = Settling()
+        self._settling = settling or Settling()
         self._tail = tail(settings.kafka, self._settling)
         self._schedule = Schedule(settings.rules(quiet_s=0.0), up.account_ids, urgent=URGENT)
         self._backlog, waits = Backlog(self._schedule, Healing(self._schedule, up.gates, {})), Waits()
         self._backlog.on_letters = self._give_up
-        self._resync = _resync(up, metrics, waits)
+        self._resync = _resync(up, metrics, waits, bulk)
         self._workers = self._made_workers(settings, up, waits)
 
     def _made_workers(self, settings: Settings, up: Upstreams, waits: Waits) -> Workers:
@@ -206,7 +211,7 @@ class Batch:
         self._report(Synced(vendor=user.vendor, user=user.user, outcome=outcome, reason=skipped, failed=failed))
 
 
-def _resync(up: Upstreams, metrics: Metrics, waits: Waits) -> Resync:
+def _resync(up: Upstreams, metrics: Metrics, waits: Waits, bulk: Callable[[UserKey], Snapshot | None] | None) -> Resync:
     """Return what runs one user; outside the group there is no lease to keep."""
     return Resync(
         up.vendors,
@@ -216,4 +221,5 @@ def _resync(up: Upstreams, metrics: Metrics, waits: Waits) -> Resync:
         waits=waits,
         uniform=random.random,
         metrics=metrics,
+        bulk=bulk,
     )

@@ -29,6 +29,10 @@ COMMANDS: Final = {
     "diff": Row("diff", "Show what a resync of these users of VENDOR would change; exit 1 where something would. Nothing is written."),
     "explain": Row("explain", "Say why USER of VENDOR gets no newsletter, asked of the running pods."),
     "local": Row("local", "Run the whole thing on this machine, and check the end state."),
+    "reconcile": Row(
+        "reconcile.command",
+        "Look at every reader at Sesamy and every contact at Make.as, and resync those that differ; exit 1 where differences remain.",
+    ),
     "replay": Row("replay.command", "Resync every user seen in a range of the topic, beside the running pods."),
     "run": Row("run", "Consume, debounce and resync until stopped."),
     "status": Row("status.command", "Show what the pods say of themselves: lists, what waits and why, gates, partitions, failures."),

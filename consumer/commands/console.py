@@ -58,13 +58,14 @@ def url_dns_option(command: _Command) -> _Command:
     )(command)
 
 
-class _Parsed(click.ParamType[Any]):
+class Parsed(click.ParamType[Any]):
     """An option's value that one of our functions reads; its ValueError says what to write instead."""
 
     def __init__(self, name: str, parse: Callable[[str], object]) -> None:
         self.name, self._parse = name, parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> object:  # noqa: ANN401 - click's
+        """Return what was read; click.BadParameter (64) where it can't be."""
         try:
             return self._parse(value) if isinstance(value, str) else value
         except ValueError as error:
@@ -87,8 +88,8 @@ def _time_ms(text: str) -> int:
     return int((time.time() - int(ago[1]) * _AGO_S[ago[2]]) * 1000) if ago else parse_time_ms(text)
 
 
-OFFSET: Final = _Parsed("P:N", parse_offset)
-TIME: Final = _Parsed("TIME", _time_ms)
+OFFSET: Final = Parsed("P:N", parse_offset)
+TIME: Final = Parsed("TIME", _time_ms)
 
 
 def examples(*lines: str) -> str:

@@ -9,7 +9,7 @@ from ..sandbox.session import Options
 from .console import examples, output_option
 
 
-@click.command("local", epilog=examples("local --chaos", "local --broker jvm --serve"))
+@click.command("local", epilog=examples("local --chaos", "local --reconcile", "local --broker jvm --serve"))
 @output_option
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Take the consumer's numbers from here.")
 @click.option(
@@ -21,7 +21,8 @@ from .console import examples, output_option
 )
 @click.option("--serve", is_flag=True, help="Leave it running, with the status page and /sandbox.")
 @click.option("--chaos", is_flag=True, help="Add failures: 429s, a slow account, a wrong key, poison, a kill.")
-def command(config: Path | None, output: str, broker: str, *, serve: bool, chaos: bool) -> int:
+@click.option("--reconcile", is_flag=True, help="Then let lists be edited by hand, and `reconcile` find and repair it.")
+def command(config: Path | None, output: str, broker: str, *, serve: bool, chaos: bool, reconcile: bool) -> int:
     """
     Run the whole thing on this machine, and check the end state.
 
@@ -29,4 +30,4 @@ def command(config: Path | None, output: str, broker: str, *, serve: bool, chaos
     with buttons that let an upstream answer 429, 401, 500 or slowly, a list refuse, a record be broken, the consumer be killed and (on
     the JVM) the broker go away; heal them there. Ctrl-C heals them all, and lets the consumer drain.
     """
-    return local.main(Options(broker=broker, serve=serve, chaos=chaos, output=output, config=config))
+    return local.main(Options(broker=broker, serve=serve, chaos=chaos, reconcile=reconcile, output=output, config=config))

@@ -61,7 +61,7 @@ async def sync(
     Raises:
         Fatal: the topic can't be followed, so that a pod's newer write could be overwritten.
     """
-    await rights.require(settings.kafka, "replay")
+    await rights.require(settings.kafka, "replay", command="sync")
     metrics = Metrics(settings)
     failed = False
 

@@ -20,8 +20,12 @@ _log = log(__name__)
 _DENIED_WORDS: Final = ("Authorization", "Authentication", "Sasl")
 _LETTERS: Final = "kafka.dead_letter_topic"
 
-Purpose = Literal["run", "replay", "dead-letters", "dry-run"]
-"""The purposes whose rights are looked at; `sync` needs what `replay` does, and `dry-run` is that of `run --dry-run`."""
+Purpose = Literal["run", "replay", "dead-letters", "dry-run", "reconcile"]
+"""
+The purposes whose rights are looked at.
+
+`sync` needs what `replay` does, and so does `reconcile` without `--publish`; `dry-run` is that of `run --dry-run`.
+"""
 
 
 async def permitted(settings: KafkaSettings, purpose: Purpose, *, writes: bool = True) -> None:
@@ -53,15 +57,24 @@ async def permitted(settings: KafkaSettings, purpose: Purpose, *, writes: bool =
             _log.warning("dead-letter topic's configuration can't be read", cause=one.cure)
 
 
-async def require(settings: KafkaSettings, purpose: Purpose, *, writes: bool = True) -> None:
+async def require(settings: KafkaSettings, purpose: Purpose, *, writes: bool = True, command: str = "") -> None:
     """
     Do the same for a command that ends where Kafka does not answer.
 
+    Args:
+        command: its name, where it is not that of the purpose.
+
     Raises:
-        Fatal: a right is missing (77), or no broker answers (69).
+        Fatal: a right is missing (77), which says the command that needs it, or no broker answers (69).
     """
     with failures.ending(settings):
-        await permitted(settings, purpose, writes=writes)
+        try:
+            await permitted(settings, purpose, writes=writes)
+        except Fatal as error:
+            if error.status != Exit.NO_PERMISSION:
+                raise
+            needs = f"{command or purpose} needs that; all that it needs: sesamy-makeas check --online --for {purpose}"
+            raise Fatal(f"{error}\n{needs}", code=error.code, status=error.status) from None
 
 
 async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
@@ -74,7 +87,7 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
                 found.append(_silent(silent))
                 return found
             letters = await _ask(rights, settings, found, purpose)
-            if letters is not None and not letters.error:
+            if letters is not None and not letters.error and purpose != "reconcile":
                 found += _kept(settings, await rights.configuration(settings.dead_letter_topic))
         if purpose == "run" and found[-1].level == "warning" and letters is not None and letters.error:
             found[-1] = _creatable(await _creating(settings))
@@ -89,7 +102,7 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
 
 async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], purpose: Purpose, *, writes: bool = True) -> Described | None:
     """Ask for what a purpose needs; return the dead-letter topic where it needs that."""
-    wants_topic, wants_letters = purpose != "dead-letters", purpose in {"run", "dead-letters"}
+    wants_topic, wants_letters = purpose != "dead-letters", purpose in {"run", "dead-letters"} or (purpose == "reconcile" and writes)
     names = [settings.topic] * wants_topic + [settings.dead_letter_topic] * wants_letters
     topics = await rights.topics(names)
     if wants_topic:
@@ -99,7 +112,7 @@ async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], pu
     if not wants_letters:
         return None
     letters = topics[settings.dead_letter_topic]
-    found.append(_letters(letters, writes=writes))
+    found.append(_letters(letters, reads=purpose != "reconcile", writes=writes))
     return letters
 
 
@@ -143,8 +156,8 @@ def _group(group: Described) -> Finding:
 # ---- Letters ----
 
 
-def _letters(topic: Described, *, writes: bool = True) -> Finding:
-    wanted = (("READ", READ), ("WRITE", WRITE)) if writes else (("READ", READ),)
+def _letters(topic: Described, *, reads: bool = True, writes: bool = True) -> Finding:
+    wanted = (("READ", READ),) * reads + (("WRITE", WRITE),) * writes
     # Of a topic that is not there, too, the broker says what we might do.
     missing = [word for word, operation in wanted if topic.lacks(operation)]
     if "Authorization" in topic.error or missing:

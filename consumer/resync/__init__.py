@@ -8,13 +8,13 @@ Which user is due, and what follows from a failure, is the core's to say; Kafka 
     course              how far a run has come: what it may still wait for, ask and write
     tally               what the runs have brought: metrics, one line of the log each
     sesamy              Sesamy's API in our nouns
-    makeas              Make.as' API in our nouns
-    list_rows           the rows of one list of Make.as
-    registers           which contacts left each list, read and kept fresh
-    account_registers   the registers of one account, read at the pace of its gate
+    makeas              Make.as' API in our nouns: what writes
+    make_reader         the same: what reads
     filters             whether each vendor heeds which user it is asked for
     clients             one client and one gate for each vendor and each account
     waits               waits that a stop ends, and things done together
+    registers/          which contacts left each list
+    listing/            lists of all readers and of all contacts
     http/               one bounded exchange
     shadow/             a run without a write
 """

@@ -21,12 +21,13 @@ from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from ..telemetry.tracing import Traces
 from . import makeas, sesamy
-from .account_registers import Source
 from .filters import Filters
 from .http import exchange as http
 from .http.heeding import heeding
-from .list_rows import ListRows
-from .registers import Registers
+from .http.token import Token
+from .registers.account_registers import Source
+from .registers.list_rows import ListRows
+from .registers.registers import Registers
 from .shadow.client import Shadow, Told
 from .shadow.read_only import ReadOnly
 from .shadow.would import Would
@@ -63,6 +64,8 @@ class Upstreams(Struct, frozen=True):
     """Whether each vendor heeds which user it is asked for; asked only where it runs."""
     dry_run: bool = False
     """Whether no account can be written: what would be is told."""
+    sources: Mapping[AccountId, Source] = {}
+    """Where each account's lists are read."""
 
     @property
     def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
@@ -133,7 +136,7 @@ async def upstreams(
         limits.ready, limits.late = registers.ready, registers.late
         asked = {vendor.id: vendors[vendor.id].sesamy for vendor in settings.vendors if not vendor.paused}
         filters = Filters(asked, limits.vendors)
-        yield Upstreams(vendors, limits, traces, shapes, registers, filters, dry_run)
+        yield Upstreams(vendors, limits, traces, shapes, registers, filters, dry_run, sources)
 
 
 def _sesamy(
@@ -146,9 +149,9 @@ def _sesamy(
     return sesamy.Sesamy(api, _token(vendor, tokens), note_odd=_note_odd(metrics, vendor.id))
 
 
-def _token(vendor: VendorSettings, client: http.Http) -> sesamy.Token:
+def _token(vendor: VendorSettings, client: http.Http) -> Token:
     made = vendor.sesamy
-    return sesamy.Token(
+    return Token(
         client,
         client_id=made.client_id,
         client_secret=made.client_secret.read,

@@ -20,7 +20,8 @@ from ..telemetry.metrics import CUT_OFF, Metrics
 from ..telemetry.tracing import Traces
 from .clients import Target, Vendor
 from .course import SNAPSHOT_S, STOPPING, TOO_OLD, Course, admit, stopping
-from .makeas import Limit, Permit, WriteOutcome
+from .make_reader import Limit, Permit
+from .makeas import WriteOutcome
 from .tally import Tally
 from .waits import Waits
 
@@ -50,6 +51,7 @@ class Resync:
         metrics: Metrics,
         traces: Traces | None = None,
         dry_run: bool = False,
+        bulk: Callable[[UserKey], Snapshot | None] | None = None,
     ) -> None:
         """
         Take what it works with.
@@ -60,10 +62,11 @@ class Resync:
             waits: those of runs that have not begun to write.
             uniform: draws from [0, 1).
             dry_run: whether the clients write nothing, so that no list counts as written.
+            bulk: gives a user as it was read in bulk, where that may be written; None: fetch it.
         """
         self._vendors, self._gates, self._heed = vendors, gates, heed
         self._lease_left_s, self._waits, self._uniform = lease_left_s, waits, uniform
-        self._metrics, self._traces = metrics, traces
+        self._metrics, self._traces, self._bulk = metrics, traces, bulk
         lists = {(vendor, account): one.account.lists for vendor, of in vendors.items() for account, one in of.targets.items()}
         self.tally = Tally(lists, metrics, writes=not dry_run)
 
@@ -87,11 +90,12 @@ class Resync:
         try:
             await self._begin(job, gate, course)
             with fenced("fetch"):
-                snapshot = await self._fetch(user, gate, course)
+                read = self._bulk(user) if self._bulk is not None else None
+                snapshot = read or await self._fetch(user, gate, course)
                 if snapshot is not None and self._heed is not None:
                     await self._heed(job, snapshot)
             with fenced("mapping"):
-                wanted = await mapped(snapshot) if isinstance(snapshot, Snapshot) else None
+                wanted = await mapped(snapshot, only_new=read is not None) if isinstance(snapshot, Snapshot) else None
         except ConsumerError as error:
             result = self._failed(f"sesamy:{user.vendor}", gate, user, error)
             if isinstance(error, Forbidden) and gate.refuses_key:
@@ -101,7 +105,8 @@ class Resync:
             if gate.absent(user, now=anyio.current_time()):
                 return Result(Verdict.ABSENT, "absent"), {}, "absent"
             return Result(Verdict.HELD, "absent"), {}, ""
-        gate.succeeded(user, now=anyio.current_time())
+        if read is None:  # Else Sesamy was not asked.
+            gate.succeeded(user, now=anyio.current_time())
         if isinstance(wanted, Skip):
             return Result(Verdict.SKIPPED, wanted.reason), {}, wanted.reason
         results: dict[AccountId, Result] = {}
@@ -123,15 +128,16 @@ class Resync:
         return Result(Verdict.DONE, tried=False), {account: _all_held(every) for account, every in shut.items()}, ""
 
     async def _begin(self, job: Job, gate: Gate, course: Course) -> None:
-        """Wait until the calls of the conversations can be made, then pay for the fetch."""
+        """Wait until the calls of the conversations can be made."""
         if not await course.wait(job.begins_at - anyio.current_time()):
             raise stopping()
         course.taken_at = anyio.current_time()
         admit(gate, job.user)
-        for _ in range(SESAMY_CALLS):
-            gate.pay(job.user, now=course.taken_at)
 
     async def _fetch(self, user: UserKey, gate: Gate, course: Course) -> Snapshot | None:
+        """Pay for the calls, and make them."""
+        for _ in range(SESAMY_CALLS):
+            gate.pay(user, now=course.taken_at)
         with anyio.move_on_after(SNAPSHOT_S):
             return await self._vendors[user.vendor].sesamy.snapshot(user, permit=course.permit(gate, user))
         raise Retryable("the fetch takes longer than a snapshot may be old", code=TOO_OLD)
@@ -219,14 +225,18 @@ def _untold(_outcome: str) -> None:
     """Nothing traces."""
 
 
-async def mapped(snapshot: Snapshot) -> Documents | Skip:
+async def mapped(snapshot: Snapshot, *, only_new: bool = False) -> Documents | Skip:
     """
     Return what is to be written; a long snapshot is mapped beside the event loop, which has leases to renew.
+
+    Args:
+        only_new: whether it is to be written only where there is no contact.
 
     Raises:
         Retryable: as `documents`.
     """
-    return await anyio.to_thread.run_sync(documents, snapshot) if is_long(snapshot) else documents(snapshot)
+    wanted = await anyio.to_thread.run_sync(documents, snapshot) if is_long(snapshot) else documents(snapshot)
+    return structs.replace(wanted, only_new=only_new) if isinstance(wanted, Documents) else wanted
 
 
 async def write_lists(

@@ -1,19 +1,21 @@
 """Sesamy's Management API in our nouns."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, Literal
 
 import anyio
+from msgspec import Struct
 
 from ..core.answers import sesamy as answers
 from ..core.answers.pages import Listing, PageLengths
 from ..core.answers.sesamy import CONTRACTS, ENTITLEMENTS, Row
-from ..core.answers.shapes import Json, Shape, decoded, number
+from ..core.answers.shapes import Json, Shape
 from ..core.answers.snapshot import Contract, Entitlement, Profile, Snapshot
-from ..core.errors import ConsumerError, Denied, Forbidden, Refused, Retryable
+from ..core.errors import Denied, Refused, Retryable
 from ..core.model import UserKey
-from .http.answers import Answer
+from .http.answers import Answer, tolerant
 from .http.exchange import MIB, Http, segment
+from .http.token import Token
 from .waits import together
 
 REFUSES: Final = frozenset({400, 413, 422})
@@ -21,13 +23,9 @@ PAGE_ROWS: Final = 100
 MAX_PAGES: Final = 1000
 _CAP_BYTES: Final = 2 * MIB
 """Twenty times what a page takes; more would hold up the loop while it is decoded."""
-_RENEW_BEFORE_S: Final = 60.0
-_UNSAID_LIFE_S: Final = 300.0
-_ODD_LIFE_S: Final = 2 * _RENEW_BEFORE_S
-"""Of a token whose life is said, but can't be that: it is used for a minute."""
-_LIFE_MIN_S, _LIFE_MAX_S = 1.0, 366 * 86_400.0
-_NO_CONTENT: Final = 204
 _NOT_FOUND: Final = 404
+_NO_LIST: Final = (400, 403, 404, 405, 422, 501)
+"""Assumption: so a list of all users is refused."""
 _NOBODYS: Final = (400, _NOT_FOUND, 422)
 """Assumption: so a user id that no reader has may be refused."""
 
@@ -35,101 +33,15 @@ Permit = Callable[[], Awaitable[None]]
 Resource = Literal["contracts", "entitlements"]
 
 
-class _Refresh:
-    """A refresh that is going; calls that come meanwhile wait for it."""
+class Page(Struct, frozen=True):
+    """A page of a list of all users."""
 
-    def __init__(self) -> None:
-        self.done = anyio.Event()
-        # Of one that has failed; none in one that was cancelled.
-        self.error: ConsumerError | None = None
-
-
-class Token:
-    """
-    One vendor's access token, by client credentials.
-
-    It promises: it is kept until 60 s before its end; one refresh goes at a time, and a call that waited for it shares what
-    becomes of it; a token that was refused is dropped.
-    """
-
-    def __init__(
-        self,
-        http: Http,
-        *,
-        client_id: str,
-        client_secret: Callable[[], str],
-        audience: str | None = None,
-        scope: str | None = None,
-        expire_secret: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Take the token endpoint; the secret is read at each use, and `expire_secret` is told that it was refused."""
-        self._http, self._client_id, self._client_secret = http, client_id, client_secret
-        self._more = {name: value for name, value in (("audience", audience), ("scope", scope)) if value}
-        self._expire_secret = expire_secret
-        self._refreshing: _Refresh | None = None
-        self._token, self._good_until = "", -1.0
-
-    async def get(self) -> str:
-        """
-        Return a token that is good for now.
-
-        Raises:
-            Denied: our credentials are refused.
-            Retryable: as `Http.exchange`.
-        """
-        while anyio.current_time() >= self._good_until:
-            going = self._refreshing
-            if going is None:
-                return await self._refresh_for_all()
-            await going.done.wait()
-            if going.error is not None:
-                raise going.error
-        return self._token
-
-    def drop(self, token: str | None = None) -> None:
-        """Forget a token that was refused, unless there is a newer one already; None: whatever we have."""
-        if token is None or token == self._token:
-            self._good_until = -1.0
-
-    async def _refresh_for_all(self) -> str:
-        self._refreshing = going = _Refresh()
-        try:
-            await self._refresh()
-        except ConsumerError as error:
-            going.error = error
-            raise
-        finally:
-            self._refreshing = None
-            going.done.set()
-        return self._token
-
-    async def _refresh(self) -> None:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._client_id,
-            "client_secret": self._client_secret(),
-            **self._more,
-        }
-        try:
-            answer = await self._http.exchange("token", "POST", "", form=form)
-        except (Denied, Forbidden, Refused) as error:
-            self._expire_secret()
-            raise Denied("Sesamy refuses our client credentials", code=error.code, said=error.said) from None
-        tree = _json(answer, "token").tree
-        token = tree.get("access_token") if isinstance(tree, dict) else None
-        if not (isinstance(token, str) and token and token.isascii() and token.isprintable()):
-            raise Retryable("token: the answer has an unknown shape", code="wrong-shape")
-        life_s = _life_s(tree.get("expires_in") if isinstance(tree, dict) else None)
-        self._token = token
-        self._good_until = anyio.current_time() + max(life_s - _RENEW_BEFORE_S, life_s / 2 if life_s <= _RENEW_BEFORE_S * 2 else 0)
-
-
-def _life_s(said: object) -> float:
-    """Return how long a token lives, whatever is said of it."""
-    if said is None:
-        return _UNSAID_LIFE_S
-    life_s = number(said)
-    return life_s if life_s is not None and _LIFE_MIN_S <= life_s <= _LIFE_MAX_S else _ODD_LIFE_S
+    rows: Sequence[Profile | Contract | Entitlement]
+    """Those that can be used."""
+    length: int
+    """How many rows it has."""
+    said: object
+    """The decoded answer."""
 
 
 class Sesamy:
@@ -178,6 +90,49 @@ class Sesamy:
             return None
         return Snapshot(user=user, profile=profile, contracts=tuple(contracts), entitlements=tuple(entitlements))
 
+    async def users_page(self, offset: int, permit: Permit) -> Page:
+        """
+        Return a page of all users.
+
+        Raises:
+            Refused: the list can't be had.
+            Retryable, Denied: as `Http.exchange`; `wrong-shape`.
+        """
+        said = await self._page_of_all(answers.USERS, offset, permit)
+        return self._page(said, lambda: answers.profiles(said))
+
+    async def contracts_page(self, offset: int, permit: Permit) -> Page:
+        """Return a page of the contracts of all users; raises as `users_page`."""
+        said = await self._page_of_all(CONTRACTS.name, offset, permit)
+        return self._page(said, lambda: answers.rows(said, CONTRACTS))
+
+    async def entitlements_page(self, offset: int, permit: Permit) -> Page:
+        """Return a page of the entitlements of all users; raises as `users_page`."""
+        said = await self._page_of_all(ENTITLEMENTS.name, offset, permit)
+        return self._page(said, lambda: answers.rows(said, ENTITLEMENTS))
+
+    async def rows_of(self, resource: Resource, user: UserKey, permit: Permit) -> Sequence[Contract | Entitlement]:
+        """
+        Return the contracts or entitlements of one user; the first call is paid for.
+
+        Raises:
+            Retryable, Refused, Denied: as `snapshot`.
+        """
+        return await self._rows(CONTRACTS, user, permit) if resource == "contracts" else await self._rows(ENTITLEMENTS, user, permit)
+
+    async def _page_of_all(self, resource: str, offset: int, permit: Permit) -> Json:
+        query = [("limit", str(PAGE_ROWS)), ("offset", str(offset))]
+        answer = await self._get(resource, f"/management/{resource}", query, permit, also=_NO_LIST)
+        if answer.status in _NO_LIST:
+            raise Refused(f"{resource}: status {answer.status}", code=f"http-{answer.status}", said=answer.said)
+        return tolerant(answer, resource)
+
+    def _page(self, said: Json, read: Callable[[], tuple[Sequence[Profile | Contract | Entitlement], int]]) -> Page:
+        try:
+            return Page(*read(), said.tree)
+        finally:
+            self._note_odd(said.odd)
+
     async def obeys_filter(self, resource: Resource, user_id: str, *, permit: Permit) -> bool:
         """
         Ask for the rows of a user that does not exist; return whether there are none.
@@ -192,7 +147,7 @@ class Sesamy:
         """
         await permit()
         answer = await self._get(resource, f"/management/{resource}", _page(user_id, 0), permit, also=_NOBODYS)
-        return answer.status in _NOBODYS or not answers.listed(_json(answer, resource).tree, resource)
+        return answer.status in _NOBODYS or not answers.listed(tolerant(answer, resource).tree, resource)
 
     def renew(self) -> None:
         """Have the next call ask for a new token, with the secret as it is then: this one may no longer have the rights."""
@@ -202,7 +157,7 @@ class Sesamy:
         answer = await self._get("user", f"/management/users/{segment(user.user)}", [], permit, also=(_NOT_FOUND,))
         if answer.status == _NOT_FOUND:
             return None
-        said = _json(answer, "user")
+        said = tolerant(answer, "user")
         try:
             profile = answers.profile(said)
         finally:
@@ -225,7 +180,7 @@ class Sesamy:
         for page in range(MAX_PAGES):
             if page:
                 await permit()
-            said = _json(await self._get(resource, f"/management/{resource}", _page(user.user, listing.received), permit), resource)
+            said = tolerant(await self._get(resource, f"/management/{resource}", _page(user.user, listing.received), permit), resource)
             try:
                 found, length = answers.rows(said, shape)
             finally:
@@ -258,12 +213,3 @@ class Sesamy:
 
 def _page(user_id: str, offset: int) -> list[tuple[str, str]]:
     return [("userId", user_id), ("limit", str(PAGE_ROWS)), ("offset", str(offset))]
-
-
-def _json(answer: Answer, what: str) -> Json:
-    if answer.status == _NO_CONTENT:
-        return Json(None)
-    try:
-        return decoded(answer.body)
-    except (ValueError, RecursionError):
-        raise Retryable(f"{what}: the answer is not JSON", code="not-json") from None

@@ -13,6 +13,7 @@ and Make.as' wire shapes by themselves.
     town        publishers, accounts and lists, served; and the settings of a consumer of them
     sown        drift in a town: what differs from Sesamy without any event
     session     one sitting of `local`: the consumer as a process, and its traffic
+    drift/      drift that is sown in a sitting, and repaired by `reconcile`
     troubles    what can befall a sitting, and how it is healed
     chaos       what befalls a sitting that asks for the worst
     panel/      troubles at the press of a button

@@ -19,6 +19,7 @@ from .brokers.broker import broker
 from .brokers.topics import create_topic
 from .brokers.unavailable import Unavailable
 from .chaos import strike
+from .drift.repaired import repaired
 from .offers import a_letter, lacks, listed, offers, typed
 from .panel.server import panel
 from .ports import free_port
@@ -120,6 +121,10 @@ async def _sit(sitting: Local, stop: _Stop) -> int:
                 await sitting.struck.wait()
             agreed = await sitting.agreed()
             tasks.cancel_scope.cancel()
+        if sitting.options.reconcile and agreed:
+            if sitting.options.output == "text":
+                ended(sitting, agreed=agreed)
+            agreed = await repaired(sitting)
         ended(sitting, agreed=agreed)
         if sitting.options.serve:
             await _serve(sitting, stop)

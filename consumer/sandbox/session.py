@@ -32,6 +32,7 @@ class Options(Struct, frozen=True, kw_only=True):
     broker: str = "auto"
     serve: bool = False
     chaos: bool = False
+    reconcile: bool = False
     output: str = "text"
     config: Path | None = None
 

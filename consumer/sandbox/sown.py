@@ -82,6 +82,15 @@ def sow(here: Town, chance: random.Random, counts: Mapping[Kind, int]) -> Sown:
     return sown
 
 
+def undouble(here: Town, sown: Sown) -> None:
+    """Give the second of each two readers with one address another address at Sesamy, as support would."""
+    first: dict[str, str] = {}
+    for vendor, user, _ in sown["doubled"]:
+        profile = here.sesamy.users[vendor][user]["profile"]
+        if first.setdefault(profile["email"], user) != user:
+            profile["email"] = f"second.{profile['email']}"
+
+
 def _free(here: Town, chance: random.Random) -> dict[str, list[str]]:
     """Return each vendor's readers without drift that are on all their lists, with a tag and a first name, in an order by chance."""
     free = {}

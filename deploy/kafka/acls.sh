@@ -1,7 +1,7 @@
 #!/bin/sh
-# Grants the least rights with which `run`, `run --dry-run`, `replay` (and `sync`) and `dead-letters` work. Reading and writing include describing.
+# Grants the least rights with which `run`, `run --dry-run`, `replay` (and `sync`), `reconcile` and `dead-letters` work. Reading and writing include describing.
 #   BOOTSTRAP=kafka-1:9092 [COMMAND_CONFIG=admin.properties] deploy/kafka/acls.sh
-# A principal may be the same for all: set RUN, REPLAY and LETTERS to one name.
+# A principal may be the same for all: set RUN, REPLAY, RECONCILE and LETTERS to one name.
 set -eu
 
 : "${BOOTSTRAP:?say where Kafka is: BOOTSTRAP=host:port}"
@@ -29,6 +29,10 @@ allow "${DRY_RUN:-${RUN:-sesamy-makeas}}" --operation Read --group "$group-dry-r
 
 # replay, sync: read the topic; join no group, park nothing.
 allow "${REPLAY:-sesamy-makeas-replay}" --operation Read --topic "$topic"
+
+# reconcile: reads the topic while it repairs; with --publish it leaves the result of each list among the letters, and reads none.
+allow "${RECONCILE:-sesamy-makeas-reconcile}" --operation Read --topic "$topic"
+allow "${RECONCILE:-sesamy-makeas-reconcile}" --operation Write --topic "$letters"
 
 # dead-letters: reads the letters, and asks the pods there to try again.
 allow "${LETTERS:-sesamy-makeas-letters}" --operation Read --topic "$letters"

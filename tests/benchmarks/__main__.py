@@ -5,7 +5,7 @@ import sys
 
 import anyio
 
-from tests.benchmarks import bounds, letters, memory, merging, replay, resyncs, scan
+from tests.benchmarks import bounds, drift, letters, memory, merging, reconcile, replay, resyncs, scan
 
 _ALL = {
     "memory": memory.main,
@@ -15,6 +15,8 @@ _ALL = {
     "replay": replay.main,
     "letters": letters.main,
     "bounds": bounds.main,
+    "reconcile": reconcile.main,
+    "drift": drift.main,
 }
 
 

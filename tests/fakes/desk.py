@@ -40,7 +40,13 @@ class Key:
 class Desk:
     """One vendor with two accounts, and a switch that ends all waits."""
 
-    def __init__(self, *, calls: Mapping[AccountId, int] | None = None, heed: Heed | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        calls: Mapping[AccountId, int] | None = None,
+        heed: Heed | None = None,
+        bulk: Callable[[UserKey], Snapshot | None] | None = None,
+    ) -> None:
         """Let each account have so many calls at once, then one each 2 s; not named: as many as anybody wants."""
         self.waits = Waits()
         self.lease_s = inf
@@ -62,6 +68,7 @@ class Desk:
             waits=self.waits,
             uniform=lambda: 0.5,
             metrics=self.metrics,
+            bulk=bulk,
         )
 
     async def run(

@@ -10,9 +10,9 @@ from consumer.core.errors import ConsumerError
 from consumer.core.gates.gate import Gate
 from consumer.core.mapping.consent import Consent, Row, Standing
 from consumer.core.model import AccountId
-from consumer.resync.account_registers import Source
-from consumer.resync.list_rows import ListRows, Page
-from consumer.resync.registers import Registers
+from consumer.resync.registers.account_registers import Source
+from consumer.resync.registers.list_rows import ListRows, Page
+from consumer.resync.registers.registers import Registers
 from tests.clock import new_loop
 
 A = AccountId("1001")

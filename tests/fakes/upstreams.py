@@ -98,11 +98,14 @@ class Make:
         """The calls that wrote."""
         self.users: list[str] = []
         """The ids of the users that were written whole."""
+        self.only_new: list[bool] = []
+        """Of each write that was begun, whether only a new contact was to be written."""
 
     async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> WriteOutcome:
         assert lists
         user = documents.subscriber.external_id
         self.asked.append(tuple(lists))
+        self.only_new.append(documents.only_new)
         await permit()
         self.reads += 1
         await anyio.sleep(self.takes_s)

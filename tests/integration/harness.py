@@ -140,9 +140,9 @@ class Stage:
     def _pod(self, *, rate_per_minute: int, more: str) -> Pod:
         return Pod(self.town, self.kafka, self.topic, self.folder, rate_per_minute=rate_per_minute, session_s=self.session_s, more=more)
 
-    async def command(self, *args: str, more: str = "", rate_per_minute: int = 60_000) -> "Said":
+    async def command(self, *args: str, more: str = "", rate_per_minute: int = 60_000, within_s: float = 90.0) -> "Said":
         """Run another command of the consumer to its end."""
-        with anyio.fail_after(90):
+        with anyio.fail_after(within_s):
             process = await self.begin(*args, more=more, rate_per_minute=rate_per_minute)
             try:
                 out, err = await _read_both(process)

@@ -218,3 +218,20 @@ def test_the_strimzi_user_has_the_same_rights(guarded: Guarded) -> None:
         if one.principal in {f"User:{PRINCIPALS['run']}", f"User:{PRINCIPALS['dry-run']}"}
     }
     assert theirs == ours
+
+
+async def test_reconcile_says_what_it_may_not_before_it_asks_anybody_and_a_dry_run_needs_no_right(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a login that may not read the topic."""
+    login(monkeypatch, "dead-letters")
+    said = await stage.command("reconcile", "--yes", "--rate-share", "1")
+    assert (said.status, "kafka.topic: we may not read it" in said.err, "reconcile needs that" in said.err) == (77, True, True), said
+    assert stage.town.sesamy.calls.total() == stage.town.makeas.calls.total() == 0
+
+    said = await stage.command("reconcile", "--dry-run", "--rate-share", "1")
+    assert (said.status, "readers would be resynced; nothing was written" in said.out) == (1, True), said
+
+    login(monkeypatch, "replay")
+    said = await stage.command("reconcile", "--yes", "--rate-share", "1", "--max-changes", "100%")
+    assert (said.status, "0 failed" in said.out, "all lists agree with Sesamy" in said.out) == (0, True, True), said

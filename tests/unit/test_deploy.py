@@ -21,18 +21,21 @@ from tests.generated.rules import ROOT
 
 KUSTOMIZE: Final = ROOT / "deploy/kustomize"
 JOB: Final = "components/replay-job/job.yaml"
+NIGHTLY: Final = "components/reconcile-cronjob/cronjob.yaml"
 OVERLAYS: Final = ("staging", "production")
 
 
 def manifest(name: str) -> dict[str, Any]:
-    return dict(next(yaml.safe_load_all((KUSTOMIZE / name).read_text(encoding="utf-8"))))
+    every = yaml.safe_load_all((KUSTOMIZE / name).read_text(encoding="utf-8"))
+    return dict(next(one for one in every if one["kind"] != "ServiceAccount"))
 
 
 def pod_of(name: str) -> dict[str, Any]:
-    return dict(manifest(name)["spec"]["template"]["spec"])
+    spec = manifest(name)["spec"]
+    return dict(spec.get("jobTemplate", {"spec": spec})["spec"]["template"]["spec"])
 
 
-@pytest.mark.parametrize("name", ["base/deployment.yaml", JOB])
+@pytest.mark.parametrize("name", ["base/deployment.yaml", JOB, NIGHTLY])
 def test_the_grace_period_outlasts_a_drain(name: str) -> None:
     """The drain, a request that is under way at its end, the last letters and commit, leaving the group, closing the producer."""
     request_s = max(MakeAsSettings().timeout_s, SesamySettings().timeout_s)
@@ -86,8 +89,8 @@ def test_a_rollout_adds_no_pod_and_a_secret_is_a_folder() -> None:
 def test_every_pod_gets_the_password_that_strimzi_makes() -> None:
     """Its patch reaches the folder of secrets in both, and an overlay lists the replay before it."""
     patches = manifest("components/strimzi-user/kustomization.yaml")["patches"]
-    assert {one["target"]["kind"] for one in patches} == {"Deployment", "Job"}
-    for name in ("base/deployment.yaml", JOB):
+    assert {one["target"]["kind"] for one in patches} == {"Deployment", "Job", "CronJob"}
+    for name in ("base/deployment.yaml", JOB, NIGHTLY):
         assert "projected" in pod_of(name)["volumes"][1]
     listed = manifest("overlays/everything/kustomization.yaml")["components"]
     assert listed.index("../../components/replay-job") < listed.index("../../components/strimzi-user")
@@ -140,6 +143,27 @@ def test_a_replay_has_the_time_that_its_work_takes() -> None:
     assert sum(pauses) > 86_400
 
 
+def test_the_nightly_reconcile_is_what_the_program_takes() -> None:
+    """It asks nobody, tells the pods, never meets itself, and ends for good where trying again is no use."""
+    spec = manifest(NIGHTLY)["spec"]
+    job, (container,) = spec["jobTemplate"]["spec"], pod_of(NIGHTLY)["containers"]
+    command, *words = container["args"]
+    given = command_of(command).make_context(command, words).params
+
+    assert (command, given["yes"], given["publish"], given["dry_run"], given["state"]) == ("reconcile", True, True, False, None)
+    assert given["rate_share"] == pytest.approx(0.1)
+    assert spec["concurrencyPolicy"] == "Forbid"
+    assert job["activeDeadlineSeconds"] < 86_400
+    (fails,) = [rule["onExitCodes"] for rule in job["podFailurePolicy"]["rules"] if rule["action"] == "FailJob"]
+    assert (fails["containerName"], fails["values"]) == (container["name"], [1, 64, 70, 77, 78])
+    pod, replay = pod_of(NIGHTLY), pod_of(JOB)
+    same = ("securityContext", "automountServiceAccountToken", "enableServiceLinks", "restartPolicy")
+    assert {name: pod[name] for name in same} == {name: replay[name] for name in same}
+    assert container["securityContext"] == replay["containers"][0]["securityContext"]
+    listed = manifest("overlays/everything/kustomization.yaml")["components"]
+    assert listed.index("../../components/reconcile-cronjob") < listed.index("../../components/strimzi-user")
+
+
 def test_the_policy_by_name_lets_through_the_upstreams_and_no_other() -> None:
     rules = manifest("components/network-policy-by-name/ciliumnetworkpolicy.yaml")["spec"]["egress"]
     names = {one["matchName"] for rule in rules for one in rule.get("toFQDNs", ())}
@@ -167,7 +191,7 @@ def test_an_overlay_logs_in_as_the_user_that_strimzi_makes_at_a_port_that_is_let
     wanted = {"kubernetes.io/metadata.name": "kafka"}
     (ports,) = [rule["ports"] for rule in rules if rule["to"][0].get("namespaceSelector", {}).get("matchLabels") == wanted]
 
-    (patch, _) = manifest("components/strimzi-user/kustomization.yaml")["patches"]
+    (patch, *_) = manifest("components/strimzi-user/kustomization.yaml")["patches"]
     (added,) = yaml.safe_load(patch["patch"])
     assert added["value"]["secret"]["name"] == user["metadata"]["name"]
     assert [item["path"] for item in added["value"]["secret"]["items"]] == [Path(kafka["sasl_password"]["file"]).name]

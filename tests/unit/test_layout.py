@@ -29,7 +29,7 @@ _WITHOUT: Final = {
 
 _WIRING: Final = {
     *("broker", "container", "jars", "jvm", "memory", "topics", "unavailable"),
-    *("chaos", "children", "local", "ports", "server", "session", "view"),
+    *("chaos", "children", "local", "ports", "repaired", "server", "session", "view"),
 }
 """Files of the sandbox that start and join its parts: tests/acceptance and tests/integration run it whole."""
 

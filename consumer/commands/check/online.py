@@ -12,8 +12,8 @@ from ...core.mapping.consent import Register, Standing
 from ...core.model import UserKey
 from ...kafka.rights import Purpose, findings
 from ...resync.clients import Upstreams, upstreams
-from ...resync.list_rows import ListRows
-from ...resync.makeas import MakeReader
+from ...resync.make_reader import MakeReader
+from ...resync.registers.list_rows import ListRows
 from ...resync.sesamy import Sesamy
 from ...settings.findings import Finding, fine, warning, wrong
 from ...settings.model import Settings

@@ -27,7 +27,7 @@ from ..console import (
 from ..drawing import Progress, show, table, word
 from ..shell.completion import VENDORS
 from .files import Report
-from .plan import THRICE, Asked, Load, Plan, Range
+from .plan import Asked, Plan, Range
 from .work import Options, replay
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -190,18 +190,6 @@ def _lines(plan: Plan) -> Iterator[str]:
     for type_, count in plan.unknown_types.items():
         yield f"{count:,} events of type {type_}, which is none of the eight, {taken}"
     for load in plan.loads if plan.users > plan.done_before else ():
-        yield f"{load.upstream}: {load.calls:,} calls, {duration(load.takes_s)} at {plan.rate_share:g} of the limit{_faster(load, plan)}"
+        yield load.said(plan.rate_share)
     if plan.users > plan.done_before:
         yield f"takes {duration(plan.takes_s)} at least"
-
-
-def _faster(load: Load, plan: Plan) -> str:
-    """Say which limit that is, and how long it would take at all of it, or at a higher one."""
-    if not load.limit_per_minute:
-        return ""
-    said = f" of {load.limit_per_minute:,g}/min"
-    if plan.rate_share < 1 and load.at_whole_s < load.takes_s:
-        said += f"; at share 1: {duration(load.at_whole_s)}"
-    if load.at_thrice_s < load.takes_s:
-        said += f"; with a limit of {load.limit_per_minute * THRICE:,g}/min: {duration(load.at_thrice_s)}"
-    return said

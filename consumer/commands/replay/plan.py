@@ -10,7 +10,11 @@ from msgspec import Struct, field, structs
 from ...core.gates.gates import MAKE_CALLS, SESAMY_CALLS
 from ...core.gates.server_limit import begins_at
 from ...core.model import Place, UserKey
+from ...core.text import duration
 from ...settings.model import Settings
+
+_MINUTE_S: Final = 60
+THRICE: Final = 3
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -145,6 +149,18 @@ class Load(Struct, frozen=True, kw_only=True):
     at_thrice_s: float = 0.0
     """How long it would take at the same part of a limit three times as high."""
 
+    def said(self, rate_share: float) -> str:
+        """Say it in words: at which limit, and how long it would take at all of it, or at a higher one."""
+        said = f"{self.upstream}: {self.calls:,} calls, {duration(self.takes_s)} at {rate_share:g} of the limit"
+        if not self.limit_per_minute:
+            return said
+        said += f" of {self.limit_per_minute:,g}/min"
+        if rate_share < 1 and self.at_whole_s < self.takes_s:
+            said += f"; at share 1: {duration(self.at_whole_s)}"
+        if self.at_thrice_s < self.takes_s:
+            said += f"; with a limit of {self.limit_per_minute * THRICE:,g}/min: {duration(self.at_thrice_s)}"
+        return said
+
 
 class Plan(Struct, frozen=True, kw_only=True):
     """What a replay will do."""
@@ -165,10 +181,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     loads: tuple[Load, ...]
     takes_s: float
     """At least."""
-
-
-_MINUTE_S: Final = 60
-THRICE: Final = 3
 
 
 def loads(settings: Settings, users: Sequence[UserKey], *, rate_share: float) -> tuple[Load, ...]:

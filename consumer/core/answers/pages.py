@@ -69,6 +69,12 @@ class Listing:
         return is_short if is_last is None else is_last
 
 
+def total(tree: object) -> int | None:
+    """Return how many rows a reply says there are; None: it does not say."""
+    found = [value for part in _parts(tree) if (value := number(part.get("total"))) is not None]
+    return int(max(found)) if found else None
+
+
 def last(tree: object, received: int) -> bool | None:
     """
     Return whether a reply says that nothing follows; None: it does not say.
@@ -76,13 +82,17 @@ def last(tree: object, received: int) -> bool | None:
     "More" counts wherever it is said, "no more" only where nothing says otherwise, and a total below the rows that were
     received (`received`) counts nowhere.
     """
-    said = [tree] if isinstance(tree, dict) else []
-    said += [part for name in ("meta", "pagination") if said and isinstance(part := said[0].get(name), dict)]
+    said = _parts(tree)
     follows = [value for part in said for name, one in part.items() if _says_what_follows(name) and (value := _flag(one)) is not None]
     totals = [total for part in said if (total := number(part.get("total"))) is not None and total >= received]
     if any(follows) or any(total > received for total in totals):
         return False
     return True if follows or totals else None
+
+
+def _parts(tree: object) -> list[dict[str, object]]:
+    said = [tree] if isinstance(tree, dict) else []
+    return said + [part for name in ("meta", "pagination") if said and isinstance(part := said[0].get(name), dict)]
 
 
 def _says_what_follows(name: str) -> bool:

@@ -9,6 +9,7 @@ from .snapshot import Contract, Entitlement, Item, Origin, Payer, Profile
 
 Row = TypeVar("Row", Contract, Entitlement)
 
+USERS: Final = "users"
 _FAILED: Final = 400
 _STATUSES: Final = ("status", "statusCode", "status_code")
 _FAILURES: Final = frozenset({"error", "fail", "failed", "failure"})
@@ -109,6 +110,20 @@ def rows(said: Json, shape: Shape[Row]) -> tuple[list[Row], int]:
     """
     trees = listed(said.tree, shape.name)
     return shape.rows(trees, said), len(trees)
+
+
+def profiles(said: Json) -> tuple[list[Profile], int]:
+    """
+    Return the profiles of a page of users that name their user, and how many rows it has.
+
+    Raises:
+        Retryable: `wrong-shape`: no row names a user; and as `listed`.
+    """
+    trees = listed(said.tree, USERS)
+    found = [one for one in USER.rows(trees, said) if one.named]
+    if trees and not found:
+        raise unusable(USERS)
+    return found, len(trees)
 
 
 def listed(tree: object, resource: str) -> list[object]:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from ..model import AccountId, Addressee, Place, UserKey
 from .headers import Mark, Named, Origin
 from .kinds import Kinds, Unreadable
+from .reconciled import Reconciles
 from .record import OpenLetter, Record
 
 _SPARE: Final = 1000
@@ -40,7 +41,7 @@ class Letterbook:
         self._open: dict[int, OrderedDict[int, OpenLetter]] = {}
         self._size = 0
         self._by_user: dict[UserKey, tuple[Place, ...]] = {}
-        self.kinds, self.unreadable = Kinds(), Unreadable()
+        self.kinds, self.unreadable, self.reconciles = Kinds(), Unreadable(), Reconciles()
         # A heap by the time of parking; closed ones leave it once they come to its top, or are the half of it.
         self._by_age: list[tuple[int, Place]] = []
         # Partition -> the newest offset read; and what was closed before it was read, by the origins that were said.
@@ -81,6 +82,8 @@ class Letterbook:
         self._read_to[place[0]] = place[1]
         if record.mark is not None:
             return self._mark(record.mark)
+        if record.reconciled is not None:
+            self.reconciles.read(record.reconciled)
         closed = tuple(gone for named in record.replaces if (gone := self._close(named)) is not None)
         letter, ahead = record.letter, self._closed_ahead.pop(place, ())
         if record.unreadable:

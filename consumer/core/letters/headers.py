@@ -15,6 +15,8 @@ _DIGITS: Final = 19
 """Kafka counts in 64 bits."""
 _MAX_HEADER_BYTES: Final = 16_384
 """Ours are far shorter; a longer one is not looked at, for a foreign writer to the topic may write a megabyte."""
+KIND: Final = "kind"
+"""Header of a record that is neither a letter nor a mark: what it is."""
 CODE: Final = "error.code"
 STAGE: Final = "error.stage"
 ATTEMPTS: Final = "attempts"

@@ -1,4 +1,4 @@
-"""A record of the dead-letter topic, both ways: a letter, or a mark that says something of one."""
+"""A record of the dead-letter topic, both ways: a letter, a mark that says something of one, or how a reconcile ended."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from ..partitioner import partition_of, usual_key
 from ..text import shown
 from ..users.debts import HELD
 from . import headers as names
+from . import reconciled as reconciles
 from .headers import (
     Headers,
     Identity,
@@ -28,6 +29,7 @@ from .headers import (
     replacing,
     written_time,
 )
+from .reconciled import RECONCILE, Reconciled
 
 KEY_BYTES: Final = 1024
 """A longer key is not kept: with one near Kafka's limit no letter could be written, and its offset never closed."""
@@ -105,6 +107,8 @@ class Record(Struct, frozen=True):
     """Code of a letter that holds no user's event, so that nobody can try it; empty: it is none."""
     source: Place | None = None
     """Of such a letter: the record that can't be read; None: not known."""
+    reconciled: Reconciled | None = None
+    """How a reconcile ended at one list."""
 
 
 def parse(headers: Headers, value: bytes | None, key: bytes | None, *, timestamp_ms: int, now: float) -> Record:
@@ -118,6 +122,8 @@ def parse(headers: Headers, value: bytes | None, key: bytes | None, *, timestamp
     said = fields(headers)
     if names.MARKED in said:
         return Record(mark=mark_of(said))
+    if names.KIND in said and names.CODE not in said:
+        return Record(reconciled=reconciles.decode(said, value, timestamp_ms=timestamp_ms))
     letter = _letter(said, value, key, timestamp_ms=timestamp_ms, now=now)
     unreadable = _code(said) if letter is None and names.CODE in said else ""
     return Record(letter=letter, replaces=replaced(said), unreadable=unreadable, source=_source(said) if unreadable else None)
@@ -229,6 +235,12 @@ def mark(letter: Named, state: names.State, *, now_ms: int) -> ToWrite:
     if letter.origin is not None:
         headers |= letter.origin.headers()
     return ToWrite(headers[names.MARKED].encode(), b"", _as_bytes(headers), partition=letter.place.partition)
+
+
+def reconciled(one: Reconciled) -> ToWrite:
+    """Return the record that says how a reconcile ended at one list."""
+    key = "/".join((RECONCILE, *one.key)).encode()
+    return ToWrite(key, reconciles.encode(one), _as_bytes({names.KIND: RECONCILE}))
 
 
 def _to_write(letter: Letter, headers: Mapping[str, str]) -> ToWrite:

@@ -1,16 +1,17 @@
 """A contact as Make.as has it, and what a resync changes of it."""
 
-from collections.abc import Collection, Sequence
-from typing import Final, Literal
+from collections.abc import Collection, Hashable, Sequence
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct, field
 
-from ..answers.address import same_address
+from ..answers.address import canonical
 from .consent import Standing, standing
 from .documents import Documents, Subscriber, Subscription
-from .tags import others, stale
+from .tags import in_clear, others, stale
 
+V = TypeVar("V", bound=Hashable)
 _FIELDS: Final = Subscriber.__struct_fields__
 PERSONAL: Final = frozenset(_FIELDS) - {"external_id"}
 """Fields whose values are a person's: all that are written, but for what is known to be none."""
@@ -79,7 +80,7 @@ def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[s
     The mode is `merge` where nothing stale is there, so that another hand's new tag is at risk only when it must be. The
     others go along in either mode: Make.as' default is `replace`, and a server that does not heed the mode would wipe them.
     """
-    return "replace" if stale(found, wanted) else "merge", [*others(found, wanted), *wanted]
+    return "replace" if stale(found, in_clear(wanted)) else "merge", [*others(found, wanted), *wanted]
 
 
 def fields(row: Subscriber | Subscription) -> dict[str, object]:
@@ -125,30 +126,40 @@ def changes(contact: Contact | None, wanted: Documents, lists: Sequence[str], *,
     return [*_of_fields(contact, wanted), *_of_tags(contact, wanted), *_of_lists(contact, lists, paused), *_of_rows(wanted)]
 
 
+def held_fields(contact: Contact) -> dict[str, str]:
+    """Return the values of the fields that we write, where there are any."""
+    values = {name: getattr(contact, name) for name in _FIELDS}
+    return {name: str(value) for name, value in values.items() if value is not None and value != ""}
+
+
+def comparable(name: str, value: str) -> str:
+    """Return a field's value in the form in which it is compared."""
+    return canonical(value) if name == "email" else value
+
+
+def becomes(now: V | None, wanted: V | None) -> Action:
+    """Return what becomes of a field; both values are in the form in which they are compared, or what that comes to."""
+    if wanted is None:
+        return "keep"
+    return "same" if now == wanted else "add" if now is None else "change"
+
+
 def _of_fields(contact: Contact | None, wanted: Documents) -> list[Change]:
     given = {name: str(value) for name, value in fields(wanted.subscriber).items()}
-    if contact is None:
-        return [Change(field=name, action="add", wanted=value) for name, value in given.items()]
+    held = held_fields(contact) if contact is not None else {}
     found: list[Change] = []
-    for name in _FIELDS:
-        held = getattr(contact, name)
-        now = None if held is None or held == "" else str(held)
-        value = given.get(name)
-        same = now == value or (name == "email" and same_address(now, value))
-        if value is None:
-            action: Action = "keep"
-        else:
-            action = "same" if same else "add" if now is None else "change"
-        if value is not None or now is not None:
-            found.append(Change(field=name, action=action, now=now, wanted=value))
+    for name in [one for one in _FIELDS if one in given or one in held]:
+        now, value = held.get(name), given.get(name)
+        forms = [None if one is None else comparable(name, one) for one in (now, value)]
+        found.append(Change(field=name, action=becomes(*forms), now=now, wanted=value))
     return found
 
 
 def _of_tags(contact: Contact | None, wanted: Documents) -> list[Change]:
-    held = contact.titles if contact is not None else []
-    here = {tag.casefold() for tag in held}
-    found = [Change(field="tag", action="same" if tag.casefold() in here else "add", wanted=tag) for tag in wanted.tags]
-    stays, goes = set(others(held, wanted.tags)), set(stale(held, wanted.tags))
+    held, tags = contact.titles if contact is not None else [], in_clear(wanted.tags)
+    lacking = tags.lacking(held)
+    found = [Change(field="tag", action="add" if tag.casefold() in lacking else "same", wanted=tag) for tag in wanted.tags]
+    stays, goes = set(others(held, wanted.tags)), set(stale(held, tags))
     for tag in held:
         if tag in stays:
             found.append(Change(field="tag", action="keep", now=tag))

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..answers import bounds
 from ..answers.address import cleaned
-from ..answers.snapshot import Contract, Entitlement, Item, Snapshot
+from ..answers.snapshot import Contract, Entitlement, Item, Profile, Snapshot
 from ..errors import Retryable
 from .tags import has_ended, is_active, standard_tags
 
@@ -60,6 +60,8 @@ class Documents(Struct, frozen=True, kw_only=True):
     subscriptions: tuple[Subscription, ...]
     skipped_contracts: int = 0
     """Contracts without an item or a SKU, so that there is nothing to link to, or with an id that can be none."""
+    only_new: bool = False
+    """They were read in bulk: where a contact is there by now, another has written, and may know better."""
 
 
 class Skip(Struct, frozen=True):
@@ -78,29 +80,36 @@ def documents(snapshot: Snapshot) -> Documents | Skip:
     Raises:
         Retryable: `foreign-contract`, where the answer mixes users and can't be trusted.
     """
-    profile = snapshot.profile
     _refuse_foreign(snapshot)
-    if is_guest_id(snapshot.user.user) or any(_is_true(flag) for flag in (profile.is_guest, profile.is_guest_, profile.guest)):
-        return Skip("guest")
-    email = cleaned(profile.email)
-    if not email:
-        return Skip("no-email")
+    contact = subscriber(snapshot.user.user, snapshot.profile)
+    if isinstance(contact, Skip):
+        return contact
     # Pages shift while they are read: of a contract that came twice, the later row is the younger state.
     contracts = tuple({contract.id: contract for contract in snapshot.contracts}.values())
     snapshot = msgspec.structs.replace(snapshot, contracts=contracts)
     linked = [contract for contract in contracts if _is_linked(contract)]
     return Documents(
-        subscriber=Subscriber(
-            email=email,
-            firstname=_text(profile.first_name, profile.given_name_, profile.given_name),
-            lastname=_text(profile.last_name, profile.family_name_, profile.family_name),
-            company=_text(profile.company),
-            external_id=snapshot.user.user,
-        ),
+        subscriber=contact,
         tags=standard_tags(snapshot),
         products=_catalogue(linked),
         subscriptions=tuple(_subscription(contract) for contract in linked),
         skipped_contracts=len(contracts) - len(linked),
+    )
+
+
+def subscriber(user_id: str, profile: Profile) -> Subscriber | Skip:
+    """Return a contact's own fields, or why nothing is written of the user."""
+    if is_guest_id(user_id) or any(_is_true(flag) for flag in (profile.is_guest, profile.is_guest_, profile.guest)):
+        return Skip("guest")
+    email = cleaned(profile.email)
+    if not email:
+        return Skip("no-email")
+    return Subscriber(
+        email=email,
+        firstname=_text(profile.first_name, profile.given_name_, profile.given_name),
+        lastname=_text(profile.last_name, profile.family_name_, profile.family_name),
+        company=_text(profile.company),
+        external_id=user_id,
     )
 
 

@@ -1,11 +1,13 @@
 """The standard `sesamy_` tags, as they follow from a snapshot."""
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator, Sequence
+from typing import Final, Generic, TypeVar
 
 from ..answers import bounds
 from ..answers.address import canonical
-from ..answers.snapshot import Contract, Entitlement, Snapshot
+from ..answers.snapshot import Contract, Entitlement, Profile, Snapshot
+
+V = TypeVar("V", bound=Hashable)
 
 PREFIX: Final = "sesamy_"
 MAX_CHARS: Final = 99
@@ -28,6 +30,36 @@ _ONCE: Final = frozenset({"own", "single"})
 _NO: Final = frozenset({"", "false", "no", "none", "off", "0"})
 
 
+class Wanted(Generic[V]):
+    """The tags that a contact is to have of us, as they are or (`form`) by what each comes to, so that no tag itself need be kept."""
+
+    def __init__(self, exactly: Iterable[V], folded: Iterable[V], form: Callable[[str], V]) -> None:
+        """Take what the tags come to as they are, and without case."""
+        self._exactly, self.folded, self._form = frozenset(exactly), frozenset(folded), form
+
+    @classmethod
+    def of(cls, tags: Iterable[str], form: Callable[[str], V]) -> "Wanted[V]":
+        """Return these tags."""
+        there = tuple(tags)
+        return cls(map(form, there), (form(tag.casefold()) for tag in there), form)
+
+    def __contains__(self, tag: object) -> bool:
+        return isinstance(tag, str) and self._form(tag) in self._exactly
+
+    def has_folded(self, tag: str) -> bool:
+        """Say whether one of them is `tag`, but for case."""
+        return self._form(tag.casefold()) in self.folded
+
+    def lacking(self, found: Iterable[str]) -> frozenset[V]:
+        """Return what those come to, without case, that are not among `found`."""
+        return self.folded - {self._form(tag.casefold()) for tag in found}
+
+
+def in_clear(tags: Iterable[str]) -> Wanted[str]:
+    """Return wanted tags that are kept as they are."""
+    return Wanted.of(tags, str)
+
+
 def standard_tags(snapshot: Snapshot) -> tuple[str, ...]:
     """Return the tags that the user is to have now, sorted, without doubles."""
     return tuple(sorted(set(_tags(snapshot))))
@@ -39,7 +71,7 @@ def with_lasting(wanted: Sequence[str], found: Collection[str]) -> tuple[str, ..
     return tuple(sorted({*wanted, SINGLE_PURCHASE})) if lasts else tuple(wanted)
 
 
-def is_ours(tag: str, wanted: Collection[str] = ()) -> bool:
+def is_ours(tag: str, wanted: Container[str] = ()) -> bool:
     """
     Say whether a tag found at Make.as is ours to remove.
 
@@ -56,15 +88,14 @@ def others(found: Sequence[str], wanted: Collection[str]) -> list[str]:
     return [tag for tag in found if not is_ours(tag, exactly)]
 
 
-def stale(found: Sequence[str], wanted: Collection[str]) -> list[str]:
+def stale(found: Sequence[str], wanted: Wanted[V]) -> list[str]:
     """
     Return the tags found that are ours and must go.
 
     One that begins in our letters and differs from a wanted one in capitals only stays; one in capitals from its
     beginning on goes, for the wanted one is written beside it.
     """
-    exactly, folded = frozenset(wanted), {tag.casefold() for tag in wanted}
-    return [tag for tag in found if is_ours(tag, exactly) and not (tag.startswith(PREFIX) and tag.strip().casefold() in folded)]
+    return [tag for tag in found if is_ours(tag, wanted) and not (tag.startswith(PREFIX) and wanted.has_folded(tag.strip()))]
 
 
 def _is_form(tag: str) -> bool:
@@ -103,7 +134,7 @@ def _tags(snapshot: Snapshot) -> Iterator[str]:
         yield SINGLE_PURCHASE
     if any(one.origin is not None and bounds.word(one.origin.type) == "external" for one in active):
         yield "sesamy_has_external_access"
-    if any(_is_gifted(one, snapshot) for one in contracts if not has_ended(one)):
+    if any(is_gifted(one, snapshot.user.user, snapshot.profile.email) for one in contracts if not has_ended(one)):
         yield "sesamy_has_gifted_subscription"
     for one in active:
         yield from _tag(_ENTITLEMENT, one.title)
@@ -111,7 +142,12 @@ def _tags(snapshot: Snapshot) -> Iterator[str]:
         yield from _tag(_SKU, sku)
         if sku and option and slug(sku) and slug(option):
             yield from _tag(_SKU_OPTION, f"{sku}-{option}")
-    for tag in (snapshot.profile.tags or ())[: bounds.TAGS]:
+    yield from custom_tags(snapshot.profile)
+
+
+def custom_tags(profile: Profile) -> Iterator[str]:
+    """Give the tags that a profile asks for itself."""
+    for tag in (profile.tags or ())[: bounds.TAGS]:
         yield from _tag(_CUSTOM, tag)
 
 
@@ -158,15 +194,20 @@ def _is_bought_article(entitlement: Entitlement, subscribed: Collection[str]) ->
     return paid and bounds.word(entitlement.type) == "article"
 
 
-def _is_gifted(contract: Contract, snapshot: Snapshot) -> bool:
-    """Assumption: gifted where a gift flag stands on the contract, or a payer that is not the user."""
+def is_gifted(contract: Contract, user_id: str, email: str | None) -> bool:
+    """
+    Say whether another pays a reader's contract. Assumption: where a gift flag stands on it, or a payer that is not the user.
+
+    Args:
+        email: the reader's address.
+    """
     if _is_set(contract.gift_mode) or _is_set(contract.is_gift):
         return True
     payer_id, payer_email = (contract.payer.id, contract.payer.email) if contract.payer else (None, None)
     payer_email = canonical(payer_email) or canonical(contract.payer_email)
-    if payer_email and (email := canonical(snapshot.profile.email)):
-        return payer_email != email  # A payer's id may be another system's, an address is not.
-    return bool(payer_id) and payer_id != snapshot.user.user
+    if payer_email and (mine := canonical(email)):
+        return payer_email != mine  # A payer's id may be another system's, an address is not.
+    return bool(payer_id) and payer_id != user_id
 
 
 def _is_set(flag: object) -> bool:

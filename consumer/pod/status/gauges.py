@@ -124,8 +124,15 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
         "list_contacts_without_status", "Known contacts without a status, where none ever showed one; 0: below 20.", labels=names
     )
     paused = gauge("list_paused", "1: the settings say that nothing is written to it for now.", labels=names)
+    looked = gauge(
+        "reconcile_last_timestamp_seconds", "When all readers of the list were last looked at; absent: no result is known.", labels=names
+    )
+    differ = gauge("reconcile_left", "Differences that this look left; absent: no result is known.", labels=names)
     for one in lists:
         values = [one.vendor, one.account, one.list]
+        if one.reconciled is not None:
+            looked.add_metric(values, one.reconciled.at)
+            differ.add_metric(values, one.reconciled.left)
         written.add_metric(values, one.last_write_at or 0.0)
         owed.add_metric(values, one.owed_users)
         left.add_metric(values, one.left)
@@ -137,4 +144,4 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
             pending.add_metric(values, now - one.oldest_pending_s)
         if one.oldest_due_s is not None and not one.paused:  # What somebody has paused is not late.
             due.add_metric(values, now - one.oldest_due_s)
-    yield from (written, pending, due, owed, left, no_register, left_out, silent, paused)
+    yield from (written, pending, due, owed, left, no_register, left_out, silent, paused, looked, differ)

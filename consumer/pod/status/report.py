@@ -27,6 +27,7 @@ from .tree import (
     LetterGroup,
     ListStatus,
     PartitionStatus,
+    ReconcileStatus,
     Status,
     UnknownAnswer,
     UserCounts,
@@ -260,4 +261,12 @@ def _list(service: "Service", account: Account, list_id: str, seen: Counts, now:
         paused=service.up.gates.is_paused(vendor, account.id, (list_id,), now=now),
         contacts_without_status=consent.without_status,
         name=shown(account.names.get(list_id, "")),
+        reconciled=_reconciled(service, vendor, account.id, list_id),
     )
+
+
+def _reconciled(service: "Service", vendor: str, account: AccountId, list_id: str) -> ReconcileStatus | None:
+    one = service.backlog.healing.book.reconciles.get(vendor, account, list_id)
+    if one is None:
+        return None
+    return ReconcileStatus(at=one.at_ms / 1000, ended=shown(one.ended), readers=one.readers, repaired=one.repaired, left=one.left)

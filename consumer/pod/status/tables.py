@@ -11,6 +11,7 @@ from .told.cells import Cell, Column, Row, Table, Tone
 from .told.letters import HEADS as LETTERS
 from .told.letters import letter_rows
 from .told.lines import facts_of, lines_of, state_of
+from .told.reconciles import reconciles_table
 from .told.weigh import of
 from .told.words import LATE_S, ago
 from .tree import CauseStatus, GateStatus, LetterCounts, ListStatus, PartitionStatus, Status
@@ -134,6 +135,7 @@ def other_tables(status: Status, *, now: float) -> tuple[Table, ...]:
         _table("Unknown vendors", _UNKNOWN, _unknown(status)),
         _table("Unknown answers, taken for done", _ANSWERS, _answers(status)),
         _table("Unknown event types", _UNKNOWN_TYPES, _unknown_types(status)),
+        reconciles_table(status.lists, now=now),
     )
 
 

@@ -88,6 +88,19 @@ class GateStatus(Struct, frozen=True, kw_only=True):
     """Requests a minute that all pods together may make; 0: a pod that does not say it."""
 
 
+class ReconcileStatus(Struct, frozen=True, kw_only=True):
+    """The last look at every reader of a list."""
+
+    at: float
+    """When it ended (wall time, s)."""
+    ended: str
+    """`agreed`, `differs`, `too-many`, `declined` or `cut-off`."""
+    readers: int
+    repaired: int
+    left: int
+    """Differences that were there at its end."""
+
+
 class ListStatus(Struct, frozen=True, kw_only=True):
     """One Make.as list of one vendor."""
 
@@ -122,6 +135,8 @@ class ListStatus(Struct, frozen=True, kw_only=True):
     """Known contacts of the account that showed none, where so many did (from 20 on) and none ever showed one; else 0."""
     name: str = ""
     """For people, from the settings; empty: it has none."""
+    reconciled: ReconcileStatus | None = None
+    """None: no result is in the dead-letter topic, as far as it is read."""
 
     @property
     def title(self) -> str:

@@ -1,13 +1,16 @@
 """The answer to a call, and its JSON in our nouns."""
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from ...core.answers.said import Sent, said
+from ...core.answers.shapes import Json
+from ...core.answers.shapes import decoded as read_json
 from ...core.errors import Retryable
 
+_NO_CONTENT: Final = 204
 T = TypeVar("T")
 
 
@@ -40,6 +43,21 @@ def decoded(answer: Answer, what: str) -> object:
     try:
         return msgspec.json.decode(answer.body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise Retryable(f"{what}: the answer is not JSON", code="not-json") from None
+
+
+def tolerant(answer: Answer, what: str) -> Json:
+    """
+    Return the body as JSON that is mended as it is read; a 204 holds nothing.
+
+    Raises:
+        Retryable: `not-json`.
+    """
+    if answer.status == _NO_CONTENT:
+        return Json(None)
+    try:
+        return read_json(answer.body)
+    except (ValueError, RecursionError):
         raise Retryable(f"{what}: the answer is not JSON", code="not-json") from None
 
 

@@ -7,7 +7,8 @@ from msgspec import structs
 
 from ...core.errors import Held
 from ...core.mapping.documents import Documents
-from ..makeas import Limit, MakeReader, Permit, WriteOutcome
+from ..make_reader import Limit, MakeReader, Permit
+from ..makeas import WriteOutcome
 from .would import Would, would_write
 
 Told = Callable[[str, tuple[str, ...], Would], None]

@@ -54,7 +54,7 @@ class Listing:
     def __init__(self, lists: Lists) -> None:
         self.lists = lists
         self._moved: dict[tuple[str, Resource], int] = {}
-        """Rows that moved since the first page was asked for."""
+        """Rows that moved so far."""
         self._gathered: dict[tuple[str, Resource, str, bool], _Gathered] = {}
 
     def page(self, vendor: str, users: Mapping[str, Row], resource: Resource, *, offset: int, length: int, search: str) -> Page:
@@ -80,7 +80,8 @@ class Listing:
     def _move(self, vendor: str, resource: Resource, offset: int) -> int:
         lists, key = self.lists, (vendor, resource)
         if offset == 0:
-            self._moved[key] = 0
+            # What came to the head stays there when it is read again; what is gone is back for the next reading.
+            self._moved[key] = max(0, self._moved.get(key, 0))
         elif lists.shift and lists.shifts != 0:
             self._moved[key] = self._moved.get(key, 0) + lists.shift
             lists.shifts = None if lists.shifts is None else lists.shifts - 1

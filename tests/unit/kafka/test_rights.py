@@ -10,7 +10,7 @@ from aiokafka.errors import IncompatibleBrokerVersion
 from consumer.core.errors import Fatal
 from consumer.kafka import rights
 from consumer.kafka.describe import READ, WRITE, Described
-from consumer.kafka.rights import Purpose, _creatable, _group, _kept, _letters, _source, findings, permitted
+from consumer.kafka.rights import Purpose, _creatable, _group, _kept, _letters, _source, findings, permitted, require
 from consumer.settings.findings import Finding
 from consumer.settings.model import KafkaSettings
 from consumer.settings.secret import Secret
@@ -72,6 +72,12 @@ def test_the_dead_letter_topic(topic: Described, expected: tuple[str, int]) -> N
 def test_who_only_reads_letters_need_not_write() -> None:
     assert brief(_letters(Described(partitions=1, may=frozenset({READ})), writes=False)) == ("fine", 0)
     assert _letters(Described(error="TopicAuthorizationFailedError"), writes=False).cure == "grant READ on the topic to this principal"
+
+
+def test_who_only_leaves_a_result_need_not_read_letters() -> None:
+    assert brief(_letters(Described(partitions=1, may=frozenset({WRITE})), reads=False)) == ("fine", 0)
+    denied = _letters(Described(partitions=1, may=frozenset({READ})), reads=False)
+    assert (denied.status, denied.cure) == (77, "grant WRITE on the topic to this principal")
 
 
 @pytest.mark.parametrize(
@@ -189,6 +195,17 @@ async def test_each_purpose_ends_with_77_where_a_right_that_it_needs_is_missing(
 
     assert (caught.value.code, caught.value.status) == ("kafka-denied", 77)
     assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == named
+
+
+@pytest.mark.parametrize(("command", "named"), [("", "replay"), ("sync", "sync"), ("reconcile", "reconcile")])
+async def test_a_command_that_may_not_says_its_own_name(monkeypatch: pytest.MonkeyPatch, command: str, named: str) -> None:
+    answered(monkeypatch, Answers({"cleanup.policy": "delete"}, may=frozenset({WRITE})))
+    with pytest.raises(Fatal) as caught:
+        await require(KafkaSettings(), "replay", command=command)
+
+    first, last = str(caught.value).splitlines()
+    assert (caught.value.code, caught.value.status, first.partition(":")[0]) == ("kafka-denied", 77, "kafka.topic")
+    assert last == f"{named} needs that; all that it needs: sesamy-makeas check --online --for replay"
 
 
 @pytest.mark.parametrize(("configuration", "said"), [(None, 1), ({"cleanup.policy": "delete", "retention.ms": "-1"}, 0)])

@@ -11,7 +11,8 @@ from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused
 from consumer.core.mapping.consent import Consent, Row, Standing
 from consumer.resync.http import exchange as http
 from consumer.resync.http.answers import Answer
-from consumer.resync.makeas import REFUSES, Limit, MakeAs
+from consumer.resync.make_reader import Limit
+from consumer.resync.makeas import REFUSES, MakeAs
 from consumer.sandbox.stand_ins import makeas as stand_in
 from consumer.sandbox.stand_ins.faults import Fault, Kind
 from consumer.sandbox.stand_ins.makeas_reads import Reads

@@ -63,9 +63,13 @@ async def permit() -> None:
     """Let everything through."""
 
 
-async def write(client: MakeAs, email: str) -> bool:
+async def write(client: MakeAs, email: str, *, only_new: bool = False) -> bool:
     documents = Documents(
-        subscriber=Subscriber(email=email, firstname="New", external_id=f"email|{email}"), tags=("sesamy_a",), products=(), subscriptions=()
+        subscriber=Subscriber(email=email, firstname="New", external_id=f"email|{email}"),
+        tags=("sesamy_a",),
+        products=(),
+        subscriptions=(),
+        only_new=only_new,
     )
     return (await client.write(documents, permit=permit, limit_s=lambda: 10.0)).consent_kept
 
@@ -239,3 +243,17 @@ async def test_who_left_a_list_is_known_to_whoever_shares_the_credential_though_
             assert await write(client, BO)
 
     assert (lists_of(there), there.violations, made.calls["1001", "upsert"]) == ({"Bo": ["1"]}, [], 0)
+
+
+async def test_what_was_read_in_bulk_is_not_written_over_a_contact_that_has_come_meanwhile() -> None:
+    """However it is known: by its address, or by the register of those that left."""
+    async with town(Reads(hides_left=True)) as (there, up, client):
+        await read(up)
+        before = {email: dict(row) for email, row in there.contacts.items()}
+        for email in (ANN, BO, CY, DAN):
+            with pytest.raises(Held) as caught:
+                await write(client, email, only_new=True)
+            assert caught.value.code == "known"
+        assert before == there.contacts
+        await write(client, EVE, only_new=True)
+        assert sorted(there.contacts[EVE.lower()]["lists"]) == ["1", "2"]

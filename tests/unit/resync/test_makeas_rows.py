@@ -10,8 +10,8 @@ from aiohttp import web
 from consumer.core.errors import ConsumerError, Denied, Refused, Retryable
 from consumer.core.mapping.consent import Row, Standing
 from consumer.resync.http.answers import Answer
-from consumer.resync.list_rows import ListRows, Page, ServerClock, is_before
-from tests.unit.resync.test_list_rows import client
+from consumer.resync.registers.list_rows import ListRows, Page, ServerClock, is_before
+from tests.unit.resync.registers.test_list_rows import client
 
 AT = 1_767_323_045.0
 """2026-01-02T03:04:05Z."""

@@ -5,6 +5,7 @@ from typing import Final
 import anyio
 import pytest
 
+from consumer.core.answers.snapshot import Profile, Snapshot
 from consumer.core.errors import Denied, Forbidden, Refused, Retryable
 from consumer.core.model import Result, UserKey, Verdict
 from tests.clock import virtual
@@ -144,3 +145,35 @@ async def test_a_token_of_sesamy_is_fetched_anew_where_three_users_are_forbidden
         assert desk.sesamy.renewed == 0
         assert isinstance(await desk.run(A, user=UserKey("v1", f"u{number}")), Result)
     assert desk.sesamy.renewed == 1
+
+
+# ---- What was read in bulk ----
+
+
+def read_in_bulk(user: UserKey) -> Snapshot | None:
+    return (
+        Snapshot(user=user, profile=Profile(user_id="ann", email="ann@example.com"), contracts=(), entitlements=()) if user == ANN else None
+    )
+
+
+@virtual
+async def test_a_user_that_was_read_in_bulk_is_written_without_a_fetch() -> None:
+    desk = Desk(bulk=read_in_bulk)
+    assert await desk.run() == {A: DONE, B: DONE}
+    assert (desk.sesamy.asked, desk.make[A].written) == ([], WHOLE)
+    assert await desk.run(user=UserKey("v1", "bo")) == {A: DONE, B: DONE}
+    assert desk.sesamy.asked == [UserKey("v1", "bo")]
+    assert desk.make[A].only_new == [True, False]
+
+
+@virtual
+async def test_a_user_that_was_read_in_bulk_costs_no_permit_of_sesamys_and_does_not_vouch_for_it() -> None:
+    desk = Desk(bulk=read_in_bulk)
+    gate = desk.gates.vendors["v1"]
+    for number in range(4):
+        gate.failed(UserKey("v1", f"u{number}"), server_error(), now=anyio.current_time())
+    began = anyio.current_time()
+    assert await desk.run() == {A: DONE, B: DONE}
+    assert gate.pay(ANN, now=began) == 0.0
+    gate.failed(UserKey("v1", "u4"), server_error(), now=anyio.current_time())
+    assert gate.closed(now=anyio.current_time())

@@ -7,7 +7,8 @@ import pytest
 from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from consumer.core.model import UserKey
 from consumer.resync.http.answers import Answer
-from consumer.resync.sesamy import Sesamy, Token
+from consumer.resync.http.token import Token
+from consumer.resync.sesamy import Sesamy
 from consumer.sandbox.stand_ins.faults import Fault, Kind
 from tests.unit.resync.test_sesamy import ANN, Permits, client, world
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from consumer.sandbox.sown import KINDS, STALE, Kind, Sown, settle, sow
+from consumer.sandbox.sown import KINDS, STALE, Kind, Sown, settle, sow, undouble
 from consumer.sandbox.town import PLACES, VENDORS, Town, town
 
 EACH: Final[dict[Kind, int]] = dict.fromkeys(KINDS, 4)
@@ -162,3 +162,15 @@ async def test_no_contact_is_looked_for_among_all_of_them(tmp_path: Path) -> Non
         assert {one.user_id: one.contacts.walks for one in here.makeas.accounts.values() if isinstance(one.contacts, Watched)} == {
             place.account: 0 for place in PLACES
         }
+
+
+async def test_two_readers_with_one_address_have_one_each_once_that_is_sorted_out(here: Town) -> None:
+    sown = sow(here, random.Random(6), {"doubled": 3})
+    users = list(dict.fromkeys((vendor, user) for vendor, user, _ in sown["doubled"]))
+    before = {one: here.address(*one) for one in users}
+
+    undouble(here, sown)
+
+    after = {one: here.address(*one) for one in users}
+    assert (len(users), len({*before.values()}), len({*after.values()})) == (6, 3, 6)
+    assert sum(before[one] != after[one] for one in users) == 3

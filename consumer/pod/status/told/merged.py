@@ -78,6 +78,7 @@ def _list(some: list[ListStatus]) -> ListStatus:
         left=max(one.left for one in some),
         name=next((one.name for one in some if one.name), ""),
         paused=any(one.paused for one in some),
+        reconciled=max((one.reconciled for one in some if one.reconciled is not None), key=lambda one: one.at, default=None),
     )
 
 

@@ -9,7 +9,7 @@ from consumer.commands.check.online import _consent
 from consumer.core.errors import ConsumerError, Denied, Refused, Retryable
 from consumer.core.mapping.consent import Row, Standing
 from consumer.core.mapping.contact import Contact
-from consumer.resync.list_rows import Page
+from consumer.resync.registers.list_rows import Page
 
 LEFT, BOUNCED, SILENT = Row(1, "a@b.no", Standing.LEFT), Row(2, "c@d.no", Standing.LEFT), Row(3, "e@f.no", Standing.UNREADABLE)
 MEMBERS = (Row(4, "g@h.no", Standing.ACTIVE), Row(5, "i@j.no", Standing.ACTIVE))

@@ -90,9 +90,9 @@ class Work:
             account_ids={"v": ("1001",)},
         )
 
-    async def require(self, kafka: object, purpose: str) -> None:
+    async def require(self, kafka: object, purpose: str, *, command: str = "") -> None:
         assert kafka
-        self.purposes.append(purpose)
+        self.purposes.append(command or purpose)
         if self.denied is not None:
             raise self.denied
 
@@ -247,7 +247,7 @@ async def test_a_right_that_is_missing_ends_it_before_anything_is_asked(work: Wo
     with pytest.raises(Fatal):
         await sync(SETTINGS, "v", ["u"], report=lambda _: None, notice=lambda _: None)
 
-    assert (work.purposes, work.resolved, work.upstreams) == (["replay", "replay"], 0, [])
+    assert (work.purposes, work.resolved, work.upstreams) == (["replay", "sync"], 0, [])
 
 
 @pytest.mark.parametrize("name", ["state", "report"])
@@ -310,7 +310,7 @@ async def test_a_sync_says_by_its_status_whether_one_of_all_failed(work: Work, o
 
     assert await sync(SETTINGS, "v", ["u0", "u1"], report=told.append, notice=lambda _: None) == status
     assert [one.user for one in told] == ["u0", "u1"]
-    assert (work.ran, work.purposes, work.upstreams) == (USERS[:2], ["replay"], [{}])
+    assert (work.ran, work.purposes, work.upstreams) == (USERS[:2], ["sync"], [{}])
 
 
 def test_a_sync_says_every_five_seconds_what_it_waits_for(work: Work) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.answers.pages import Listing, PageLengths, last
+from consumer.core.answers.pages import Listing, PageLengths, last, total
 
 HOUR_S = 3600.0
 
@@ -114,3 +114,26 @@ def test_rows_that_came_again_in_another_page_have_moved() -> None:
     assert read(lambda offset: pages[offset // 2]) == (["a", "b", "c", "d"], 3, True)
     pages = [["a", "b"], ["b", "c"], []]
     assert read(lambda offset: pages[offset // 2]) == (["a", "b", "c"], 3, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"total": 7}, 7),
+        ({"total": "7"}, 7),
+        ({"total": 0}, 0),
+        ({"meta": {"total": 7}}, 7),
+        ({"pagination": {"total": 7}}, 7),
+        ({"total": 3, "meta": {"total": 7}}, 7),
+        ({"total": None}, None),
+        ({"total": True}, None),
+        ({"total": "many"}, None),
+        ({"total": [7]}, None),
+        ({"data": {"total": 7}}, None),
+        ({}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_how_many_rows_there_are_is_told_where_it_is_said(said: object, expected: int | None) -> None:
+    assert total(said) == expected

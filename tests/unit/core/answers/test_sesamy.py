@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumer.core.answers.sesamy import CONTRACTS, ENTITLEMENTS, ITEM, ORIGIN, PAYER, USER, listed, odd_names, profile, rows
+from consumer.core.answers.sesamy import CONTRACTS, ENTITLEMENTS, ITEM, ORIGIN, PAYER, USER, listed, odd_names, profile, profiles, rows
 from consumer.core.answers.shapes import Json, Shape, decoded
 from consumer.core.answers.snapshot import Contract, Entitlement, Item, Origin, Payer, Profile
 from consumer.core.errors import Retryable
@@ -219,3 +219,48 @@ def test_half_a_character_harms_no_other_row_and_no_write() -> None:
     body = json.dumps([{"id": "e1", "title": "Magasinet \ud83c"}, {"id": "e2\ud83c"}, {"id": "e3", "title": "Å"}]).encode()
     found, _ = rows(decoded(body), ENTITLEMENTS)
     assert [(one.id, one.title) for one in found] == [("e1", "Magasinet \ufffd"), ("e3", "Å")]
+
+
+# ---- A page of users ----
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        [{"userId": "ann", "email": "a@b.no"}, {"id": "bob"}],
+        {"data": [{"userId": "ann", "email": "a@b.no"}, {"sub": "bob"}]},
+        {"users": [{"userId": "ann", "email": "a@b.no"}, {"userId": "bob"}], "total": 2},
+    ],
+)
+def test_users_come_bare_or_in_an_envelope(tree: object) -> None:
+    found, length = profiles(Json(tree))
+
+    assert ([*map(sorted, (one.named for one in found))], found[0].email, length) == ([["ann"], ["bob"]], "a@b.no", 2)
+
+
+@pytest.mark.parametrize("tree", [[], {"data": []}, {"users": None}, {"data": [], "users": []}])
+def test_a_page_may_hold_no_user(tree: object) -> None:
+    assert profiles(Json(tree)) == ([], 0)
+
+
+def test_a_user_without_an_id_counts_as_a_row_alone() -> None:
+    found, length = profiles(Json([{"email": "a@b.no"}, {"userId": "ann"}]))
+
+    assert ([one.user_id for one in found], length) == (["ann"], 2)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        [{"email": "a@b.no"}],
+        {"rows": []},
+        {"users": "none"},
+        {"users": {"userId": "ann"}},
+        {"users": [], "error": "no"},
+        {"users": [], "status": 500},
+        "users",
+    ],
+)
+def test_what_names_no_user_is_no_page_of_users(tree: object) -> None:
+    with raising(Retryable, "wrong-shape"):
+        profiles(Json(tree))

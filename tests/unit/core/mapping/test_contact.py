@@ -3,7 +3,7 @@
 import pytest
 from msgspec import convert, structs
 
-from consumer.core.mapping.contact import PERSONAL, Change, Contact, changes, fields, tag_change
+from consumer.core.mapping.contact import PERSONAL, Change, Contact, becomes, changes, comparable, fields, held_fields, tag_change
 from consumer.core.mapping.documents import Documents, Product, Subscriber, Subscription
 
 
@@ -132,3 +132,33 @@ def test_an_id_is_shown(field: str) -> None:
 )
 def test_tags_are_replaced_only_where_a_stale_one_must_go(found: list[str], wanted: list[str], change: tuple[str, list[str]]) -> None:
     assert change == tag_change(found, wanted)
+
+
+# ---- In the form in which they are compared ----
+
+
+@pytest.mark.parametrize(
+    ("now", "wanted", "action"),
+    [
+        (None, None, "keep"),
+        ("a", None, "keep"),
+        ("a", "a", "same"),
+        (None, "a", "add"),
+        ("b", "a", "change"),
+        ("", "a", "change"),
+        (0, 1, "change"),
+    ],
+)
+def test_what_becomes_of_a_field(now: str | int | None, wanted: str | int | None, action: str) -> None:
+    assert becomes(now, wanted) == action
+
+
+def test_only_an_address_has_spellings() -> None:
+    assert comparable("email", " Ann@BØRS.no.") == "ann@xn--brs-0na.no"
+    assert comparable("firstname", " Ann@BØRS.no.") == " Ann@BØRS.no."
+
+
+def test_the_fields_that_a_contact_has_are_those_that_we_write_and_are_not_empty() -> None:
+    contact = convert({"id": 1, "email": "a@b.no", "firstname": "", "lastname": None, "external_id": 0, "tags": ["x"]}, Contact)
+
+    assert held_fields(contact) == {"email": "a@b.no", "external_id": "0"}

@@ -6,7 +6,21 @@ import pytest
 from msgspec import convert
 
 from consumer.core.answers.snapshot import Contract, Entitlement, Profile, Snapshot
-from consumer.core.mapping.tags import PREFIX, has_ended, is_active, is_ours, others, slug, stale, standard_tags, with_lasting
+from consumer.core.mapping.tags import (
+    PREFIX,
+    Wanted,
+    custom_tags,
+    has_ended,
+    in_clear,
+    is_active,
+    is_gifted,
+    is_ours,
+    others,
+    slug,
+    stale,
+    standard_tags,
+    with_lasting,
+)
 from consumer.core.model import UserKey
 
 ANN = UserKey("vendor_123", "email|ann")
@@ -399,7 +413,7 @@ def test_a_tag_in_capitals_is_ours_where_its_lower_case_is_wanted() -> None:
     ],
 )
 def test_what_is_stale_and_what_is_anothers(found: list[str], wanted: list[str], gone: list[str], kept: list[str]) -> None:
-    assert (stale(found, wanted), others(found, wanted)) == (gone, kept)
+    assert (stale(found, in_clear(wanted)), others(found, wanted)) == (gone, kept)
 
 
 @pytest.mark.parametrize(
@@ -414,3 +428,67 @@ def test_what_is_stale_and_what_is_anothers(found: list[str], wanted: list[str],
 )
 def test_a_single_purchase_lasts(wanted: list[str], found: list[str], then: tuple[str, ...]) -> None:
     assert with_lasting(wanted, found) == then
+
+
+# ---- Wanted tags that are kept as they are, or as what they come to ----
+
+
+def shortened(tag: str) -> int:
+    return len(tag)
+
+
+def test_wanted_tags_in_clear_are_found_exactly_and_without_case() -> None:
+    wanted = in_clear(["sesamy_tag_Å", "sesamy_a"])
+
+    assert ("sesamy_tag_Å" in wanted, "sesamy_tag_å" in wanted, None in wanted) == (True, False, False)
+    assert (wanted.has_folded("SESAMY_TAG_å"), wanted.has_folded("sesamy_b")) == (True, False)
+
+
+def test_what_is_lacking_is_told_without_case() -> None:
+    wanted = in_clear(["sesamy_a", "sesamy_B"])
+
+    assert wanted.lacking(["SESAMY_A", "VIP"]) == {"sesamy_b"}
+    assert wanted.lacking([]) == {"sesamy_a", "sesamy_b"}
+    assert wanted.lacking(["sesamy_a", "sesamy_b"]) == set()
+
+
+def test_of_wanted_tags_only_what_they_come_to_is_kept() -> None:
+    wanted = Wanted.of(["sesamy_abc"], shortened)
+
+    assert wanted.folded == {10}
+    assert ("sesamy_xyz" in wanted, "sesamy_" in wanted) == (True, False)
+    assert wanted.lacking(["sesamy_"]) == {10}
+    assert wanted.lacking(["0123456789"]) == set()
+
+
+def test_what_is_stale_may_be_told_by_what_tags_come_to() -> None:
+    found = ["sesamy_a", "Sesamy_B", "VIP", "sesamy_A", "SESAMY_TAG_X"]
+    for tags in (["sesamy_a"], ["sesamy_b"], []):
+        assert stale(found, Wanted.of(tags, hash)) == stale(found, in_clear(tags))
+
+
+def test_custom_tags_come_in_the_order_of_the_profile_and_may_come_twice() -> None:
+    assert list(custom_tags(Profile(tags=["Zeta", "a", "", "A"]))) == ["sesamy_tag_zeta", "sesamy_tag_a", "sesamy_tag_a"]
+    assert list(custom_tags(Profile())) == []
+
+
+def test_of_a_profiles_own_tags_the_first_thousand_count() -> None:
+    assert list(custom_tags(Profile(tags=[f"t{number}" for number in range(1001)])))[-1] == "sesamy_tag_t999"
+
+
+@pytest.mark.parametrize(
+    ("fields", "email", "gifted"),
+    [
+        ({}, "ann@example.com", False),
+        ({"isGift": True}, None, True),
+        ({"payerEmail": "bob@example.com"}, "ann@example.com", True),
+        ({"payerEmail": "ANN@example.com"}, "ann@example.com", False),
+        ({"payerEmail": "bob@example.com"}, None, False),
+        ({"payer": {"id": "bob"}}, None, True),
+        ({"payer": {"id": "email|ann"}}, None, False),
+        ({"payerEmail": "17"}, "17", False),
+        ({"payerEmail": "17"}, "18", True),
+    ],
+)
+def test_a_gift_is_told_by_addresses_or_by_what_stands_for_them(fields: dict[str, Any], email: str | None, gifted: bool) -> None:
+    assert is_gifted(contract(**fields), "email|ann", email) is gifted

@@ -14,7 +14,8 @@ from consumer.core.model import Door, UserKey
 from consumer.resync.http import exchange as http
 from consumer.resync.http.answers import Answer
 from consumer.resync.http.heeding import heeding
-from consumer.resync.sesamy import REFUSES, Sesamy, Token
+from consumer.resync.http.token import Token
+from consumer.resync.sesamy import REFUSES, Sesamy
 from consumer.sandbox.stand_ins.server import serving
 
 ANN = UserKey("v", "ann")

@@ -9,7 +9,8 @@ import pytest
 from consumer.core.errors import ConsumerError, Held
 from consumer.core.model import AccountId
 from consumer.resync.clients import Upstreams, upstreams
-from consumer.resync.makeas import MakeAs, MakeReader
+from consumer.resync.make_reader import MakeReader
+from consumer.resync.makeas import MakeAs
 from consumer.resync.shadow.client import Shadow
 from consumer.sandbox.stand_ins import makeas as stand_in
 from consumer.sandbox.stand_ins.server import serving

@@ -6,8 +6,8 @@ from typing import Final
 
 import anyio
 
-from ..core.mapping.consent import Consent
-from ..core.model import AccountId
+from ...core.mapping.consent import Consent
+from ...core.model import AccountId
 from .account_registers import AccountRegisters, Source
 from .list_rows import ListRows
 

@@ -8,12 +8,12 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from ..core.errors import ConsumerError, Denied, Refused, Retryable
-from ..core.gates.gate import Gate
-from ..core.mapping.consent import STALE_S, Consent, Register, Row, Walk
-from ..core.model import AccountId, Door, UserKey
-from ..telemetry.fences import BUG, fenced
-from ..telemetry.logs import log
+from ...core.errors import ConsumerError, Denied, Refused, Retryable
+from ...core.gates.gate import Gate
+from ...core.mapping.consent import STALE_S, Consent, Register, Row, Walk
+from ...core.model import AccountId, Door, UserKey
+from ...telemetry.fences import BUG, fenced
+from ...telemetry.logs import log
 from .list_rows import ListRows, Page, ServerClock, Status, is_before
 
 _log = log(__name__)

@@ -6,9 +6,9 @@ import anyio
 import pytest
 
 from consumer.core.errors import ConsumerError, Refused, Retryable
-from consumer.resync.account_registers import Source
-from consumer.resync.list_rows import ListRows, Page
-from consumer.resync.registers import Registers
+from consumer.resync.registers.account_registers import Source
+from consumer.resync.registers.list_rows import ListRows, Page
+from consumer.resync.registers.registers import Registers
 from tests.fakes.registers import ANN, BO, A, Rows, There, gone
 
 CY = "cy@example.com"

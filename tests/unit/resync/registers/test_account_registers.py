@@ -11,9 +11,9 @@ from consumer.core.gates.gate import Gate
 from consumer.core.gates.gates import Gates
 from consumer.core.mapping.consent import Standing
 from consumer.core.model import AccountId, Door, UserKey
-from consumer.resync.account_registers import Source
-from consumer.resync.list_rows import ListRows, Page
-from consumer.resync.registers import Registers
+from consumer.resync.registers.account_registers import Source
+from consumer.resync.registers.list_rows import ListRows, Page
+from consumer.resync.registers.registers import Registers
 from tests.fakes.registers import ANN, BO, DAY_S, STALE_S, A, Rows, There, gone
 
 

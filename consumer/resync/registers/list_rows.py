@@ -2,17 +2,21 @@
 
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import inf
 from typing import Final, Literal
 
+import msgspec
 from msgspec import Struct
 
-from ..core.errors import Refused, Retryable
-from ..core.mapping.consent import ContactId, Row, standing
-from .http.answers import Answer, decoded
-from .http.exchange import MIB, Http
+from ...core.answers.shapes import number
+from ...core.errors import Refused, Retryable
+from ...core.mapping.consent import ContactId, Row, standing
+from ...core.mapping.contact import Contact
+from ..http.answers import Answer, decoded
+from ..http.exchange import MIB, Http, segment
 
 PER_PAGE: Final = 1000
 REFUSED: Final = (400, 403, 404, 405, 422)
@@ -29,6 +33,15 @@ class Page(Struct, frozen=True):
     rows: tuple[Row, ...]
     server_at: float | None
     """The server's time of the answer (s); None: it does not say."""
+
+
+class ContactPage(Struct, frozen=True):
+    """Some contacts of a list."""
+
+    contacts: tuple[Contact, ...]
+    """Those that can be read."""
+    length: int
+    """How many rows the page has."""
 
 
 class ServerClock:
@@ -76,18 +89,57 @@ class ListRows:
             Refused: the call can't be had for this list.
             Retryable, Denied: as `Http.exchange`; `wrong-shape`, where the answer holds no rows.
         """
-        query = [("list_id", list_id), ("page", str(page)), ("per_page", str(per_page)), ("status", status)]
+        query = _query(list_id, status, page, per_page)
         if updated_after is not None:
             query.append(("updated_after", datetime.fromtimestamp(updated_after, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")))
-        answer = await self._get("leavers", "/subscribers/by_list", query)
-        if answer.status in REFUSED:
-            raise Refused(f"leavers: status {answer.status}", code=f"http-{answer.status}", said=answer.said)
+        answer = await self._answered("leavers", "/subscribers/by_list", query)
         return Page(tuple(_row(one) for one in _rows(answer)), _date(answer.date))
+
+    async def contacts(self, list_id: str, status: Status, *, page: int, per_page: int = PER_PAGE) -> ContactPage:
+        """
+        Return a page of the contacts of a list that are `status` there, whole.
+
+        Raises:
+            Refused, Retryable, Denied: as `page`; `wrong-shape`, too, where no row of it is a contact.
+        """
+        trees = _rows(await self._answered("contacts", "/subscribers/by_list", _query(list_id, status, page, per_page)))
+        found = tuple(one for one in map(_contact, trees) if one is not None)
+        if trees and not found:
+            raise Retryable("contacts: no row is a contact", code="wrong-shape")
+        return ContactPage(found, len(trees))
+
+    async def count(self, list_id: str) -> int | None:
+        """
+        Return how many active contacts a list has, by Make.as' own count; None: it does not say.
+
+        Raises:
+            Refused, Retryable, Denied: as `page`.
+        """
+        tree = decoded(await self._answered("list", f"/subscriberlists/{segment(list_id)}", []), "list")
+        said = number(tree.get("subscriber_emails")) if isinstance(tree, dict) else None
+        return int(said) if said is not None else None
+
+    async def _answered(self, op: str, path: str, query: list[tuple[str, str]]) -> Answer:
+        answer = await self._get(op, path, query)
+        if answer.status in REFUSED:
+            raise Refused(f"{op}: status {answer.status}", code=f"http-{answer.status}", said=answer.said)
+        return answer
 
     async def _get(self, op: str, path: str, query: list[tuple[str, str]]) -> Answer:
         credentials = b64encode(f"{self._user_id}:{self._api_key()}".encode()).decode("ascii")
         headers = {"Authorization": f"Basic {credentials}"}
         return await self._http.exchange(op, "GET", path, query=query, headers=headers, also=REFUSED, cap_bytes=_CAP_BYTES)
+
+
+def _query(list_id: str, status: Status, page: int, per_page: int) -> list[tuple[str, str]]:
+    return [("list_id", list_id), ("page", str(page)), ("per_page", str(per_page)), ("status", status)]
+
+
+def _contact(tree: object) -> Contact | None:
+    """Return a row as a contact; None: it can't be read as one."""
+    with suppress(msgspec.ValidationError):
+        return msgspec.convert(tree, Contact)
+    return None
 
 
 def _rows(answer: Answer) -> list[object]:

@@ -11,7 +11,7 @@ from aiohttp import web
 from consumer.core.errors import ConsumerError, Denied, Refused, Retryable
 from consumer.core.mapping.consent import Row, Standing
 from consumer.resync.http import exchange as http
-from consumer.resync.list_rows import ListRows
+from consumer.resync.registers.list_rows import ListRows
 from consumer.sandbox.stand_ins import makeas as stand_in
 from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.stand_ins.server import serving
@@ -106,3 +106,28 @@ async def test_a_refused_key_and_what_passes_say_nothing_of_the_call(status: int
         made.faults.add(Fault(kind="status", status=status))
         with raising(kind, f"http-{status}"):
             await rows.page("1", "unsubscribed", page=1)
+
+
+async def test_contacts_come_whole_and_what_is_none_is_counted_alone() -> None:
+    rows = [{"id": 1, "email": ANN, "external_id": "email|ann", "tags": [{"id": 3, "title": "sesamy_a"}]}, "what"]
+    async with client(answering(rows)) as api:
+        page = await api.contacts("1", "active", page=1)
+    assert ([(one.id, one.email, one.external_id, tuple(one.titles)) for one in page.contacts], page.length) == (
+        [(1, ANN, "email|ann", ("sesamy_a",))],
+        2,
+    )
+
+
+async def test_a_page_without_a_single_contact_is_no_page() -> None:
+    async with client(answering(["what", 1])) as api:
+        with raising(Retryable, "wrong-shape"):
+            await api.contacts("1", "active", page=1)
+
+
+@pytest.mark.parametrize(("said", "count"), [("right", 2), ("absent", None), (7, 7)])
+async def test_a_list_is_counted_as_make_says(said: Any, count: int | None) -> None:
+    async with account() as (rows, there, _):
+        there.contact(ANN, lists=["1"])
+        there.contact(BO, lists=["1"])
+        there.reads.count = said
+        assert await rows.count("1") == count

@@ -8,9 +8,9 @@ import anyio
 
 from consumer.core.errors import Denied, Retryable
 from consumer.core.model import AccountId, UserKey
-from consumer.resync.account_registers import Source
-from consumer.resync.list_rows import ListRows
-from consumer.resync.registers import Registers
+from consumer.resync.registers.account_registers import Source
+from consumer.resync.registers.list_rows import ListRows
+from consumer.resync.registers.registers import Registers
 from tests.clock import new_loop
 from tests.fakes.registers import ANN, A, There, gone
 

@@ -1,0 +1,120 @@
+"""The command `reconcile`: its options, and what is told of it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from ...core.drift.sound import MaxChanges
+from ..console import FiniteRange, Parsed, as_json, config_option, confirm, examples, output_option, quiet_logs, run_async, settings_of
+from ..drawing import Progress, show, word
+from ..replay.plan import Load
+from ..shell.completion import VENDORS
+from . import told
+from .looking import Looked
+from .plan import Asked, Scope, Upstream
+from .report import Report
+from .work import Options, reconcile
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("reconcile", epilog=examples("reconcile --dry-run", "reconcile --yes --state reconcile.state --report reconcile.json"))
+@config_option
+@output_option
+@click.option("--vendor", "vendors", multiple=True, shell_complete=VENDORS, help="Only readers of this vendor; repeatable.")
+@click.option("--list", "lists", multiple=True, help="Only this list, by its id; repeatable. What differs is resynced whole.")
+@click.option("--dry-run", is_flag=True, help="Read both sides, show what differs, and end; nothing is written.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option(
+    "--rate-share",
+    type=FiniteRange(0, 1, min_open=True),
+    default=0.25,
+    show_default=True,
+    help="The part of every limit to use; a 429 halves it.",
+)
+@click.option(
+    "--max-changes",
+    type=Parsed("N|P%", MaxChanges.read),
+    default=MaxChanges(),
+    show_default="10% of a list, at least 20, at most 1000",
+    help="Write nothing where more readers of a list would be changed.",
+)
+@click.option("--deep", is_flag=True, help="Ask reader by reader for what Sesamy's lists don't tell: takes as long as a replay of all.")
+@click.option(
+    "--from-bulk", is_flag=True, help="First load: write readers that are nowhere at Make.as from what was read, without a fetch of each."
+)
+@click.option("--retire-moved", is_flag=True, help="Take the sesamy_ tags, and nothing else, from addresses that their readers have left.")
+@click.option("--state", type=_FILE, help="Keep here what is read and done, without names, and go on from here later.")
+@click.option("--report", type=_FILE, help="Write here what was found and how it went, as JSON: counts and ids.")
+@click.option(
+    "--publish", is_flag=True, help="Leave the result of each list in the dead-letter topic, for the pods to show; not in a dry run."
+)
+def command(config: Path, output: str, *, yes: bool, vendors: tuple[str, ...], lists: tuple[str, ...], deep: bool, **rest: Any) -> int:  # noqa: ANN401
+    """Look at every reader at Sesamy and every contact at Make.as, and resync those that differ; exit 1 where differences remain."""
+    if rest["publish"] and rest["dry_run"]:
+        raise click.UsageError("--publish writes to Kafka, and --dry-run writes nothing: give one of them")
+    quiet_logs()
+    settings = settings_of(config)
+    _check(vendors, [one.id for one in settings.vendors], "--vendor", config)
+    _check(lists, [one for account in settings.accounts for one in account.lists], "--list", config)
+    options = Options(asked=Asked(vendors=vendors, lists=lists, deep=deep), **rest)
+    names = {one: name for account in settings.accounts for one, name in account.names.items()}
+    with Progress() as progress:
+        return run_async(reconcile, settings, options, _Telling(options, progress, names, yes=yes, json=output == "json"))
+
+
+def _check(asked: tuple[str, ...], known: list[str], option: str, config: Path) -> None:
+    if unknown := [one for one in asked if one not in known]:
+        there = ", ".join(dict.fromkeys(known))
+        raise click.BadParameter(f"not in {config}: {', '.join(unknown)}; known: {there}", param_hint=option)
+
+
+class _Telling:
+    """Tells of a reconcile on the terminal, and asks there."""
+
+    def __init__(self, options: Options, progress: Progress, names: dict[str, str], *, yes: bool, json: bool) -> None:
+        self._options, self._progress, self._names, self._yes, self._json = options, progress, names, yes, json
+
+    def begins(self, scope: Scope) -> None:
+        for one in scope.left_out:
+            click.echo(f"{one}: it is left out", err=True)
+
+    def costs(self, plans: tuple[Upstream, ...]) -> None:
+        self._progress.clear()
+        for one in plans:
+            click.echo(one.said(self._options.rate_share), err=True)
+
+    def reading(self, done: int, of: int, *, left_s: float) -> None:
+        self._progress.tell("reading both sides, page", done, of, left_s=left_s)
+
+    def found(self, looked: Looked) -> None:
+        self._progress.clear()
+        show(*told.drawn(looked, self._names, retires=self._options.retire_moved), err=self._json)
+
+    def too_many(self, over: Mapping[str, int], changes: Mapping[str, int]) -> None:
+        show(*map(word, told.too_many(over, changes)), err=True)
+
+    def repair_costs(self, loads: tuple[Load, ...]) -> None:
+        for one in loads:
+            click.echo(one.said(self._options.rate_share), err=True)
+
+    def may_run(self, readers: int, retired: int) -> bool:
+        more = f", and take the sesamy_ tags from {retired:,} contacts that their readers have left" if retired else ""
+        return confirm(f"Resync {readers:,} readers{more}?", yes=self._yes)
+
+    def repairing(self, done: int, of: int) -> None:
+        self._progress.tell("resynced", done, of)
+
+    def cut_off(self) -> None:
+        self._progress.clear()
+        on = "the same command goes on from there" if self._options.state is not None else "with --state it would go on from there"
+        click.echo(f"stopped before its end: {on}", err=True)
+
+    def ended(self, report: Report) -> None:
+        self._progress.clear()
+        if self._json:
+            as_json(report)
+            return
+        show(*map(word, told.ended(report)))

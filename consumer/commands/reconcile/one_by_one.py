@@ -1,0 +1,77 @@
+"""Readers that are looked at one by one, as `diff` does, where a list can't be had."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from ...core.drift.contacts import Finding, Kind
+from ...core.drift.findings import Findings
+from ...core.errors import Exit, Fatal
+from ...core.mapping.contact import Change
+from ...core.model import AccountId, UserKey
+from ...pod.reader.compare import AccountDiff, UserDiff, compared
+from ...resync.clients import Upstreams
+
+_FAILED_MOST: Final = 20
+"""So many in a row that can't be asked are not the readers' fault."""
+
+
+class OneByOne:
+    """
+    The look at single readers.
+
+    It promises: what can't be asked is no finding, but counted; where twenty readers in a row can't be asked, it ends with an error.
+    """
+
+    def __init__(self, up: Upstreams, findings: Findings) -> None:
+        """Take where what differs is noted."""
+        self._up, self._findings = up, findings
+
+    async def look(self, vendor: str, users: Mapping[str, Collection[AccountId]], *, accounts: Collection[AccountId]) -> None:
+        """
+        Look at users of a vendor, and note what differs at these accounts.
+
+        Args:
+            users: user -> the accounts that have a contact with its id, as far as is known.
+
+        Raises:
+            Fatal: an upstream does not answer (69).
+        """
+        in_a_row = 0
+        for user, there in users.items():
+            one = await compared(self._up, UserKey(vendor, user))
+            in_a_row = in_a_row + 1 if one.outcome == "failed" else 0
+            self._findings.unasked += one.outcome == "failed"
+            if in_a_row >= _FAILED_MOST:
+                why = one.reason or next((account.failed for account in one.accounts if account.failed), "")
+                raise Fatal(f"{vendor}: {in_a_row} readers in a row can't be asked: {why}", code=why, status=Exit.UNAVAILABLE)
+            self._findings.take(_found(one, accounts, there), lists_of=lambda _: tuple(self._lists(vendor, accounts)))
+
+    def _lists(self, vendor: str, accounts: Collection[AccountId]) -> Iterator[str]:
+        for account, target in self._up.vendors[vendor].targets.items():
+            if account in accounts:
+                yield from target.account.lists
+
+
+def _found(one: UserDiff, accounts: Collection[AccountId], there: Collection[AccountId]) -> Iterator[Finding]:
+    if one.outcome == "skipped" and one.reason == "absent":
+        for name in there:
+            yield Finding(kind="stranger", vendor="", user=one.user, account=name, repairs=False, why="Sesamy does not know this id")
+    for account in one.accounts:
+        if account.account in accounts and not account.failed:
+            yield from _of_account(one, account)
+
+
+def _of_account(one: UserDiff, account: AccountDiff) -> Iterator[Finding]:
+    drift = [change for change in account.changes if change.is_drift]
+    if drift and all(change.now is None for change in account.changes):
+        kinds: dict[Kind, tuple[str, ...]] = {"missing": account.lists}
+    else:
+        off = tuple(change.wanted for change in drift if change.field == "list" and change.wanted is not None)
+        kinds = dict.fromkeys(map(_kind, drift), ())
+        kinds |= {"list": off} if off else {}
+    for kind, lists in kinds.items():
+        yield Finding(kind=kind, vendor=one.vendor, user=one.user, account=AccountId(account.account), lists=lists)
+
+
+def _kind(change: Change) -> Kind:
+    return "tags" if change.field == "tag" else "list" if change.field == "list" else "field"

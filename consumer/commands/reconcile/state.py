@@ -1,0 +1,180 @@
+"""
+The state of a reconcile in a file: what was read of Sesamy's lists, and which readers are done.
+
+Lines of JSON, each written before the next call: a head, pages, readers. It holds ids, products and prints, and no name or
+address; the key of the prints is the vendor's own secret, which is not in it.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from io import BufferedRandom
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from ...core.drift.prints import Prints
+from ...core.drift.reduced import Access, Deal, Known
+from ...core.errors import Exit, Fatal
+from ...resync.listing.sesamy_lists import Listed, Mark, Rows
+from ..batch import Synced
+from .plan import Asked
+
+_OLD_S: Final = 86_400.0
+_PERSON: Final = b"reconcile"
+_VERSION: Final = 1
+_CHECK: Final = "check"
+
+
+class Head(Struct, frozen=True, kw_only=True, tag="head"):
+    """What the file is of."""
+
+    asked: Asked
+    keys: dict[str, int]
+    """Vendor -> a print under its key, to tell a secret that was changed since."""
+    began_at: float
+    """Wall time (s)."""
+    version: int = _VERSION
+
+
+class PageLine(Struct, frozen=True, kw_only=True, tag="page"):
+    """A page that was read."""
+
+    vendor: str
+    listed: Listed
+    rows: msgspec.Raw
+    mark: Mark
+
+
+class DoneLine(Struct, frozen=True, kw_only=True, tag="done"):
+    """A reader that was resynced."""
+
+    one: Synced
+
+
+_Line = Head | PageLine | DoneLine
+_ROWS: Final[Mapping[str, Any]] = {"users": list[Known], "contracts": list[Deal], "entitlements": list[Access]}
+
+
+def prints_of(vendor: str, secret: str) -> Prints:
+    """Return the prints of a vendor: their key is made of its secret."""
+    return Prints(blake2b(f"{vendor}\0{secret}".encode(), person=_PERSON, digest_size=32).digest())
+
+
+class State:
+    """
+    The file.
+
+    It promises: a line that was written is there after a crash, and one that was cut off by it counts as not written; it is for
+    our eyes only.
+    """
+
+    def __init__(self, path: Path | None, asked: Asked, prints: Mapping[str, Prints]) -> None:
+        """
+        Take where it is kept; None: nowhere. Where a file is there, it is gone on with.
+
+        Raises:
+            Fatal: it is of another reconcile, more than a day old, of another secret, or can't be read or written (64).
+        """
+        self._path = path
+        self._file: BufferedRandom | None = None
+        self.synced: list[Synced] = []
+        """The readers that were resynced before."""
+        self.pages: list[PageLine] = []
+        """The pages that were read before; the rows are to be taken with `rows_of`, once."""
+        if path is None:
+            return
+        head = Head(asked=asked, keys={vendor: one.of(_CHECK) for vendor, one in prints.items()}, began_at=time.time())
+        try:
+            self._file = file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+            good = self._read(file, head)
+            file.seek(good)
+            file.truncate()
+        except OSError as error:
+            self.close(remove=False)
+            raise Fatal(f"--state {path}: {error.strerror}: name a file that can be written", code="file", status=Exit.USAGE) from None
+        except Fatal:
+            self.close(remove=False)
+            raise
+        if not good:
+            self._write(head)
+
+    def _read(self, file: BufferedRandom, ours: Head) -> int:
+        good, found = 0, None
+        for line in file:
+            try:
+                one = msgspec.json.decode(line, type=_Line) if line.endswith(b"\n") else None
+            except (msgspec.MsgspecError, ValueError):
+                one = None
+            if one is None:
+                break
+            if found is None:
+                found = self._checked(one, ours)
+            elif isinstance(one, PageLine):
+                self.pages.append(one)
+            elif isinstance(one, DoneLine):
+                self.synced.append(one.one)
+            good += len(line)
+        if found is None and file.seek(0, os.SEEK_END):
+            raise self._unfit("is not a file that reconcile wrote")
+        return good
+
+    def _checked(self, head: _Line, ours: Head) -> Head:
+        if not isinstance(head, Head) or head.version != _VERSION:
+            raise self._unfit("is not a file that this version of reconcile wrote")
+        if head.asked != ours.asked:
+            raise self._unfit("is of another selection")
+        if ours.began_at - head.began_at > _OLD_S:
+            raise self._unfit("is more than a day old")
+        if head.keys != ours.keys:
+            raise self._unfit("is of other secrets: Sesamy's client secret has changed since")
+        return head
+
+    def _unfit(self, why: str) -> Fatal:
+        return Fatal(f"--state {self._path}: it {why}; name another file, or delete it", code="state", status=Exit.USAGE)
+
+    @property
+    def is_kept(self) -> bool:
+        """Say whether there is a file."""
+        return self._path is not None
+
+    def keep_page(self, vendor: str, listed: Listed, rows: Rows, mark: Mark) -> None:
+        """Write a page down."""
+        self._write(PageLine(vendor=vendor, listed=listed, rows=msgspec.Raw(msgspec.json.encode(rows)), mark=mark))
+
+    def keep_done(self, one: Synced) -> None:
+        """Write down that a reader was resynced."""
+        self._write(DoneLine(one=one))
+
+    def drop_pages(self) -> None:
+        """Let go what was read before: it is read anew."""
+        self.pages = []
+
+    def take_pages(self) -> Iterator[tuple[PageLine, Rows]]:
+        """Give the pages that were read before, with their rows, and let them go."""
+        pages, self.pages = self.pages, []
+        for page in pages:
+            yield page, msgspec.json.decode(page.rows, type=_ROWS[page.listed.rpartition(" ")[2]])
+
+    def _write(self, line: _Line) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(msgspec.json.encode(line) + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise Fatal(
+                f"--state {self._path}: {error.strerror}: name a file that can be written", code="file", status=Exit.USAGE
+            ) from None
+
+    def close(self, *, remove: bool) -> None:
+        """Close it; `remove`: there is nothing to go on with."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            if remove and self._path is not None:
+                self._path.unlink(missing_ok=True)

@@ -1,0 +1,283 @@
+"""The work of a reconcile: look at every reader of both sides, compare, ask, repair, report."""
+
+import signal
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import anyio
+import msgspec
+from msgspec import Struct
+
+from ...core.drift.sound import MaxChanges
+from ...core.errors import Exit, Fatal
+from ...core.model import UserKey
+from ...kafka import rights
+from ...resync.clients import Upstreams, upstreams
+from ...settings.model import Settings
+from ...telemetry.fences import for_ever
+from ...telemetry.metrics import Metrics
+from ..batch import Batch, Synced
+from ..replay.files import require_regular, write
+from ..replay.plan import Load, loads
+from .first_load import FirstLoad
+from .looking import Looked, Looking, prints_for
+from .plan import Asked, Scope, Upstream, scope
+from .published import now_ms, publish, results
+from .report import Ended, Report, counts
+from .retire import Retired, retire
+from .state import State
+
+_TELL_EVERY_S: Final = 1.0
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """How a reconcile is to be done."""
+
+    asked: Asked
+    rate_share: float = 0.25
+    dry_run: bool = False
+    retire_moved: bool = False
+    max_changes: MaxChanges = MaxChanges()
+    from_bulk: bool = False
+    """Write readers that are nowhere at Make.as from what was read in bulk; a list may be empty then."""
+    state: Path | None = None
+    report: Path | None = None
+    publish: bool = False
+    """Leave the result of each list in the dead-letter topic."""
+
+
+class Listener(Protocol):
+    """What is told of a reconcile, and asked."""
+
+    def begins(self, scope: Scope) -> None:
+        """Hear what is looked at."""
+
+    def costs(self, plans: tuple[Upstream, ...]) -> None:
+        """Hear, once, what reading costs, as soon as that is known."""
+
+    def reading(self, done: int, of: int, *, left_s: float) -> None:
+        """Hear how far the reading is."""
+
+    def found(self, looked: Looked) -> None:
+        """Hear what was found."""
+
+    def too_many(self, over: Mapping[str, int], changes: Mapping[str, int]) -> None:
+        """Hear that more would be changed than may be."""
+
+    def repair_costs(self, loads: tuple[Load, ...]) -> None:
+        """Hear what the repair costs, at least."""
+
+    def may_run(self, readers: int, retired: int) -> bool:
+        """Say whether to go on."""
+
+    def repairing(self, done: int, of: int) -> None:
+        """Hear how far the repair is."""
+
+    def cut_off(self) -> None:
+        """Hear that it was stopped before its end."""
+
+    def ended(self, report: Report) -> None:
+        """Hear the end."""
+
+
+async def reconcile(settings: Settings, options: Options, listener: Listener) -> int:
+    """
+    Reconcile; return the exit status: 0 where all agrees now, 1 where differences remain, 75 where it was stopped before its end.
+
+    Raises:
+        Fatal: an upstream or Kafka does not answer or is not to be believed (69), refuses us (77), or the options can't be (64).
+    """
+    for path in (options.state, options.report):
+        if path is not None:
+            require_regular(path)
+    the_scope = scope(settings, options.asked)
+    if not the_scope.accounts:
+        raise Fatal(
+            "nothing is left to look at: " + "; ".join(the_scope.left_out or ("no list is chosen",)), code="scope", status=Exit.USAGE
+        )
+    if not options.dry_run:
+        await rights.require(settings.kafka, "reconcile", writes=options.publish)
+    return await _Run(settings, options, the_scope, listener).run()
+
+
+class _Run:
+    """One reconcile."""
+
+    def __init__(self, settings: Settings, options: Options, the_scope: Scope, listener: Listener) -> None:
+        self._settings, self._options, self._scope, self._listener = settings, options, the_scope, listener
+        prints = prints_for(settings, the_scope.vendors, kept=options.state is not None)
+        self._prints, self._state = prints, State(options.state, options.asked, prints)
+        self._metrics, self._began_at = Metrics(settings), time.time()
+        self._synced = {one.key: one for one in self._state.synced}
+        self._retired = Retired()
+        self._first_load = FirstLoad(settings, the_scope.vendors) if options.from_bulk and not options.dry_run else None
+        self._looked: Looked | None = None
+        self._ended: Ended = "cut-off"
+
+    async def run(self) -> int:
+        options = self._options
+        self._listener.begins(self._scope)
+        try:
+            async with (
+                upstreams(self._settings, self._metrics, rate_share=options.rate_share, courteous=True) as up,
+                anyio.create_task_group() as tasks,
+            ):
+                tasks.start_soon(_until_signal, tasks.cancel_scope)
+                if self._first_load is not None:
+                    # What was read before is too old, and was not kept whole.
+                    self._state.drop_pages()
+                    tasks.start_soon(for_ever, "tail", self._first_load.run)
+                    await self._first_load.ready()
+                self._looked = await self._look(up)
+                self._ended = await self._decide(up, self._looked)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._state.close(remove=self._ended in {"agreed", "differs"})
+        report = self._report(self._ended)
+        if self._ended == "cut-off":
+            self._listener.cut_off()
+        if report is not None:
+            self._tell(report)
+            await self._publish()
+        return Exit.CUT_OFF if self._ended == "cut-off" else Exit.FINE if report is not None and self._agrees(report) else Exit.SOME_FAILED
+
+    async def _look(self, up: Upstreams) -> Looked:
+        looking = Looking(
+            self._settings,
+            self._options.asked,
+            self._scope,
+            up,
+            state=self._state,
+            prints=self._prints,
+            rate_share=self._options.rate_share,
+            bulks=None if self._first_load is None else self._first_load.bulks,
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_telling, looking)
+            looked = await looking.look(may_be_empty=self._options.from_bulk)
+            tasks.cancel_scope.cancel()
+        return looked
+
+    async def _keep_telling(self, looking: Looking) -> None:
+        is_told = False
+        while True:
+            await anyio.sleep(_TELL_EVERY_S)
+            if not is_told and looking.knows_costs:
+                self._listener.costs(tuple(looking.upstreams()))
+                is_told = True
+            done, of, left_s = looking.told()
+            self._listener.reading(done, of, left_s=left_s)
+
+    async def _decide(self, up: Upstreams, looked: Looked) -> Ended:
+        """Say what was found, and repair it where that is wanted and allowed."""
+        findings, options = looked.findings, self._options
+        self._listener.found(looked)
+        left = [user for user in findings.to_repair if user not in self._synced or self._synced[user].outcome == "failed"]
+        moved = [one for one in findings.all if one.kind == "moved"] if options.retire_moved else []
+        if not left and not moved:
+            return "differs" if self._remains else "agreed"
+        if options.dry_run:
+            return "dry-run"
+        changes = findings.changes_with(moved, self._scope.lists_of)
+        over = options.max_changes.over(changes, looked.of_list)
+        if over:
+            self._listener.too_many(over, changes)
+            return "too-many"
+        self._listener.repair_costs(tuple(one for one in loads(self._settings, left, rate_share=options.rate_share) if one.calls))
+        if not self._listener.may_run(len(left), len(moved)):
+            return "declined"
+        # First, since a batch shuts Sesamy's gates until it has judged its filters, and ends without it where there is nobody.
+        self._retired = await retire(up, moved)
+        if left:
+            await self._repair(up, left)
+        return "differs" if self._remains else "agreed"
+
+    async def _repair(self, up: Upstreams, users: list[UserKey]) -> None:
+        load, more = self._first_load, dict[str, Any]()
+        if load is not None and self._looked is not None:
+            load.keep_new(self._looked.findings)
+            more = {"tail": load.tail, "settling": load.settling, "bulk": load.snapshot}
+        batch = Batch(self._settings, up, self._metrics, report=self._note, unsaved=lambda: 0, **more)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_telling_repair, len(users))
+            await batch.run(users)
+            tasks.cancel_scope.cancel()
+
+    def _note(self, one: Synced) -> None:
+        self._synced[one.key] = one
+        self._state.keep_done(one)
+
+    async def _keep_telling_repair(self, of: int) -> None:
+        before = len(self._synced)
+        while True:
+            await anyio.sleep(_TELL_EVERY_S)
+            self._listener.repairing(len(self._synced) - before, of)
+
+    @property
+    def _failures(self) -> tuple[Synced, ...]:
+        return tuple(one for one in self._synced.values() if one.outcome == "failed")
+
+    @property
+    def _remains(self) -> int:
+        """Return how much is left that is not as Sesamy says."""
+        assert self._looked is not None
+        return self._looked.findings.left - self._retired.done + len(self._failures)
+
+    def _agrees(self, report: Report) -> bool:
+        return report.ended == "agreed" or (report.ended == "dry-run" and not report.to_repair and not report.left)
+
+    def _report(self, ended: Ended) -> Report | None:
+        looked = self._looked
+        if looked is None:
+            return None
+        there = [self._synced[user] for user in looked.findings.to_repair if user in self._synced]
+        return Report(
+            ended=ended,
+            started_at=datetime.fromtimestamp(self._began_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            took_s=round(time.time() - self._began_at, 3),
+            vendors=self._scope.vendors,
+            lists=tuple(dict.fromkeys(one for lists in self._scope.accounts.values() for one in lists)),
+            readers=looked.readers,
+            skipped=looked.skipped,
+            contacts=looked.contacts,
+            counts=tuple(counts(looked)),
+            strangers=looked.strangers,
+            no_account=looked.no_account,
+            not_compared=looked.not_compared,
+            to_repair=len(looked.findings.to_repair),
+            repaired=sum(one.outcome == "synced" for one in there),
+            skipped_at_repair=sum(one.outcome == "skipped" for one in there),
+            retired=self._retired.done,
+            from_bulk=self._first_load.written if self._first_load is not None else 0,
+            left=self._remains,
+            findings=tuple(looked.findings.all),
+            failures=self._failures,
+        )
+
+    def _tell(self, report: Report) -> None:
+        if self._options.report is not None:
+            write(self._options.report, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        self._listener.ended(report)
+
+    async def _publish(self) -> None:
+        if self._looked is None or not self._options.publish:
+            return
+        some = results(
+            self._looked,
+            self._scope,
+            ended=self._ended,
+            done={key for key, one in self._synced.items() if one.outcome != "failed"},
+            synced={key for key, one in self._synced.items() if one.outcome == "synced"},
+            all_retired=self._retired.done > 0 and not self._retired.kept + self._retired.failed,
+            at_ms=now_ms(),
+        )
+        await publish(self._settings, tuple(some))
+
+
+async def _until_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()

@@ -1,0 +1,162 @@
+"""Make.as' API in our nouns: what is asked for, and nothing that writes."""
+
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Final
+
+import anyio
+from msgspec import Struct
+
+from ..core.answers.address import same_address
+from ..core.answers.makeas import Reading, read
+from ..core.errors import Held, Refused, Retryable
+from ..core.mapping.consent import NAMELESS, Choice, Consent, ContactId, Found
+from ..core.mapping.contact import Contact
+from ..core.mapping.tags import with_lasting
+from ..core.model import PAUSED
+from .http.answers import Answer, decoded, shaped
+from .http.exchange import Http, segment
+
+_NOT_FOUND: Final = 404
+
+Permit = Callable[[], Awaitable[None]]
+Limit = Callable[[], float]
+Unknown = Callable[[str, str], None]
+"""Is told the operation and the answer's shape, without any value."""
+
+
+class MakeReader:
+    """What an account is asked for, and what its lists' registers say: nothing here writes, or can."""
+
+    def __init__(
+        self,
+        http: Http,
+        *,
+        user_id: str,
+        api_key: Callable[[], str],
+        lists: Sequence[str],
+        paused: Collection[str] = (),
+        consent: Consent | None = None,
+        keep_single_purchase: bool = True,
+        unknown: Unknown | None = None,
+    ) -> None:
+        """
+        Take the API; the key is read at each call.
+
+        Args:
+            paused: those of the lists that are never written to.
+            consent: the registers of those that left the lists; None: there are none.
+            keep_single_purchase: whether `sesamy_made_single_purchase` stays where it is found.
+            unknown: told each answer to a write that says nothing we know.
+        """
+        self._consent = Consent.without(lists) if consent is None else consent
+        self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
+        self._open = tuple(one for one in self._lists if one not in paused)
+        self._keep_single_purchase = keep_single_purchase
+        self._unknown = unknown or (lambda _op, _shape: None)
+
+    async def contact(self, email: str, *, permit: Permit) -> Contact | None:
+        """
+        Return the contact of an address; None: there is none.
+
+        Raises:
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`.
+            Held: from `permit`.
+        """
+        await permit()
+        answer = await self._exchange("contact", "POST", "/subscribers/by_email", json={"email": email}, also=(_NOT_FOUND,))
+        if answer.status == _NOT_FOUND:
+            return None
+        return _contact(answer, email)
+
+    async def by_id(self, contact: ContactId, *, email: str | None = None, permit: Permit) -> Contact:
+        """
+        Return a contact by Make's id of it: one that its address does not show, say.
+
+        Args:
+            email: the address that it must have; None: any.
+
+        Raises:
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `http-404`: there is none.
+            Held: from `permit`.
+        """
+        await permit()
+        return _contact(await self._exchange("by_id", "GET", f"/subscribers/{segment(str(contact))}"), email)
+
+    def wanted_tags(self, contact: Contact | None, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Return the tags that a contact is to have of us: the wanted ones, and what is on it for good."""
+        return with_lasting(wanted, contact.titles if contact is not None and self._keep_single_purchase else ())
+
+    def left(self, email: str) -> frozenset[str]:
+        """Return the lists whose registers know that this address left; without a register: none."""
+        return frozenset(one for one in self._lists if self._consent.registers[one].find(email) is not None)
+
+    async def list_title(self, list_id: str) -> str:
+        """
+        Return the title of a list: the key is good and the list is there.
+
+        Raises:
+            Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `http-404`, or `rows` in a success: no such list.
+        """
+        answer = await self._exchange("list", "GET", f"/subscriberlists/{segment(list_id)}")
+        self._believe(answer, "list")
+        return shaped(decoded(answer, "list"), _List, "list").title or ""
+
+    def _given(self, lists: Collection[str] | None) -> tuple[str, ...]:
+        """
+        Return those of the account's lists that a user may be put on; `lists`: the caller's choice, None: all.
+
+        Raises:
+            Held: `paused`, where all lists are; `register`, where it is not known yet which contacts left a list.
+        """
+        if not self._open:
+            raise Held("all lists of the account are paused", code=PAUSED)
+        self._consent.require(now=anyio.current_time())
+        return tuple(one for one in self._open if lists is None or one in lists)
+
+    async def _look(self, email: str, *, permit: Permit) -> tuple[Contact | None, Choice]:
+        """Read the contact of an address, and choose how it is to be written."""
+        contact = await self.contact(email, permit=permit)
+        choice = self._consent.choose(self._lists, email, Found(contact.id, contact.standing) if contact else None)
+        if choice.is_hidden and choice.contact == NAMELESS:
+            raise Refused("the contact left, and nothing tells its id", code="left-no-id")
+        if choice.is_hidden and choice.contact is not None:
+            contact = await self.by_id(choice.contact, email=email, permit=permit)
+        return contact, choice
+
+    def _believe(self, answer: Answer, op: str) -> None:
+        """Refuse a success that is none; count one that says nothing we know."""
+        reading = read(decoded(answer, op)) if answer.body.strip() else Reading("done")
+        if reading.says == "refused":
+            raise Refused(f"{op}: rows were refused", code="rows", said=answer.said)
+        if reading.says == "unknown":
+            self._unknown(op, reading.shape)
+
+    async def _exchange(
+        self,
+        op: str,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        json: object = None,
+        also: tuple[int, ...] = (),
+        limit_s: Limit | None = None,
+    ) -> Answer:
+        credentials = b64encode(f"{self._user_id}:{self._api_key()}".encode()).decode("ascii")
+        headers = {"Authorization": f"Basic {credentials}"}
+        return await self._http.exchange(op, method, path, query=query, headers=headers, json=json, also=also, limit_s=limit_s)
+
+
+class _List(Struct, frozen=True):
+    title: str | None = None
+
+
+def _contact(answer: Answer, email: str | None) -> Contact:
+    tree = decoded(answer, "contact")
+    if isinstance(tree, dict) and "id" not in tree:
+        tree = tree.get("data", tree.get("subscriber"))
+    contact = shaped(tree, Contact, "contact")
+    if email is not None and contact.email is not None and not same_address(contact.email, email):
+        raise Retryable("contact: the answer is another contact", code="foreign-contact")
+    return contact

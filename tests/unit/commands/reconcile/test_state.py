@@ -1,0 +1,117 @@
+"""A reconcile that was killed goes on from its file, which is of that reconcile alone, and holds nothing of a person."""
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from consumer.commands.reconcile.plan import Asked
+from consumer.commands.reconcile.state import State, prints_of
+from consumer.core.errors import Exit, Fatal
+from consumer.sandbox.stand_ins.sesamy_lists import RESOURCES, Lists
+from consumer.sandbox.town import VENDORS, Town
+from tests.raising import raising
+
+from .looks import NAMING, agreeing, expected, look, refused, sown_in
+
+CAPPED: Final = Lists(naming=NAMING, page_cap=25)
+
+
+def pages(here: Town) -> int:
+    """Return how many pages Sesamy was asked for."""
+    return sum(here.sesamy.calls[vendor, f"all-{resource}"] for vendor in VENDORS for resource in RESOURCES)
+
+
+async def test_what_was_read_is_asked_for_by_nobody_again_wherever_it_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    async with agreeing(tmp_path, lists=CAPPED) as here:
+        sown = sown_in(here)
+        await look(here, state=path)
+        whole, asked = path.read_bytes().splitlines(keepends=True), pages(here)
+        assert len(whole) == asked + 1
+        for kept in (1, 2, len(whole) // 2, len(whole) - 1, len(whole)):
+            path.write_bytes(b"".join(whole[:kept]) + (whole[kept][:7] if kept < len(whole) else b""))
+            before = pages(here)
+            seen = await look(here, state=path)
+            assert (seen.told, pages(here) - before) == (expected(sown), len(whole) - kept)
+
+
+async def test_a_line_that_was_cut_off_at_any_byte_counts_as_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    async with agreeing(tmp_path, readers=12, lists=CAPPED) as here:
+        sown_in(here, {"missing": 1})
+        await look(here, state=path)
+        prints = {vendor: prints_of(vendor, f"secret-of-{vendor}") for vendor in VENDORS}
+        whole = path.read_bytes()
+        lines = whole.splitlines(keepends=True)
+        for length in range(len(whole) - len(lines[-1]), len(whole)):
+            path.write_bytes(whole[:length])
+            state = State(path, Asked(), prints)
+            state.close(remove=False)
+            assert (len(list(state.take_pages())), path.read_bytes()) == (len(lines) - 2, b"".join(lines[:-1]))
+
+
+async def test_it_holds_no_name_and_no_address_and_is_for_our_eyes_only(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    async with agreeing(tmp_path, readers=12) as here:
+        sown_in(here, {"missing": 1})
+        for vendor in VENDORS:
+            here.sesamy.users[vendor][here.reader(vendor)]["profile"] |= {
+                "firstName": "Kanari",
+                "lastName": "Fugl",
+                "email": "kanari@fugl.no",
+            }
+        await look(here, state=path)
+        text = path.read_text().casefold()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert [word for word in ("kanari", "fugl", "@", "secret") if word in text] == []
+        assert here.reader(VENDORS[0]) in text
+
+
+def _old(head: dict[str, Any]) -> None:
+    head["began_at"] -= 86_401.0
+
+
+def _selection(head: dict[str, Any]) -> None:
+    head["asked"]["lists"] = ["1466"]
+
+
+def _secret(head: dict[str, Any]) -> None:
+    head["keys"][VENDORS[0]] += 1
+
+
+def _version(head: dict[str, Any]) -> None:
+    head["version"] += 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(_old, "a day old"), (_selection, "another selection"), (_secret, "other secrets"), (_version, "this version")],
+)
+async def test_a_file_of_another_reconcile_is_refused_with_its_cure(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    path = tmp_path / "state"
+    async with agreeing(tmp_path, readers=12) as here:
+        sown_in(here, {"missing": 1})
+        await look(here, state=path)
+        first, *rest = path.read_bytes().splitlines(keepends=True)
+        head = msgspec.json.decode(first)
+        change(head)
+        there = msgspec.json.encode(head) + b"\n" + b"".join(rest)
+        path.write_bytes(there)
+        error = await refused(here, state=path)
+        assert (error.status, said in str(error), "name another file, or delete it" in str(error)) == (Exit.USAGE, True, True)
+        assert path.read_bytes() == there
+
+
+@pytest.mark.parametrize("body", [b"what\n", b"{}\n", b"[1]\n", b'{"type":"done"}\n', b"\x00\xff", b"half a line"])
+def test_what_is_no_state_is_refused_and_left_as_it_is(tmp_path: Path, body: bytes) -> None:
+    path = tmp_path / "state"
+    path.write_bytes(body)
+    with raising(Fatal, "state"):
+        State(path, Asked(), {"v": prints_of("v", "s")})
+    assert path.read_bytes() == body
