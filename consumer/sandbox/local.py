@@ -147,13 +147,14 @@ async def _serve(sitting: Local, stop: _Stop) -> None:
         letter = await a_letter(sitting.config) if sitting.totals.poison else None
         lines = offers(words, config=sitting.config, kind=sitting.kafka.kind, vendor=VENDORS[0], user=user, letter=letter)
         stop.serves = True
-        sys.stderr.write(
-            f"running until interrupted: {sitting.admin_url}/\ntroubles at the press of a button: {troubles_url}\n"
-            f"its settings: {sitting.config}\nits log: {sitting.log}\nin another terminal, from this folder:\n"
+        lacking = lacks(sitting.kafka.kind)
+        said = (
+            f"running until interrupted: {sitting.admin_url}/\ntroubles at the press of a button: {troubles_url}",
+            f"its settings: {sitting.config}\nits log: {sitting.log}\nin another terminal, from this folder:",
+            *(f"  {line}" for line in lines),
+            *([lacking] if lacking is not None else []),
         )
-        sys.stderr.writelines(f"  {line}\n" for line in lines)
-        if (lacking := lacks(sitting.kafka.kind)) is not None:
-            sys.stderr.write(f"{lacking}\n")
+        sys.stderr.write("\n".join(said) + "\n")  # At once: a reader of the last command has the rest, too.
         tasks.start_soon(troubles.run)
         tasks.start_soon(_trickle, sitting)
         await stop.asked.wait()

@@ -40,6 +40,8 @@ WHY_NOT: Final = {
     "sesamy-makeas sync VENDOR USER...": "needs upstreams, and names for the words in capitals",
     "sesamy-makeas replay": "needs a Kafka and upstreams",
     "sesamy-makeas replay --from-time 2026-11-24 --dry-run": "needs a Kafka",
+    "sesamy-makeas reconcile": 'needs a Kafka and upstreams; `make local ARGS="--reconcile"` runs it',
+    "sesamy-makeas reconcile --dry-run": "needs upstreams; tests/integration/test_reconcile.py runs it",
     "sesamy-makeas diff VENDOR USER...": "needs upstreams, and names for the words in capitals",
     'sesamy-makeas diff vendor_123 "auth0|5f7c"': "needs upstreams",
     "sesamy-makeas explain VENDOR USER": "needs a pod",
