@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, Literal, Protocol
 
@@ -14,6 +14,7 @@ from ..core.backlog import Backlog
 from ..core.events import URGENT
 from ..core.letters.healing import Healing
 from ..core.model import PAUSED, SESAMY, AccountId, Event, Job, Letter, Result, UserKey, Verdict
+from ..core.text import printable
 from ..core.users.schedule import Schedule
 from ..core.users.settling import Settling
 from ..kafka.tail import Tail
@@ -27,6 +28,7 @@ from ..telemetry.metrics import Metrics
 
 _TYPE: Final = "userVendor.1#update"
 _EVERY_S: Final = 0.05
+_SHOWN: Final = 20
 _AHEAD: Final = 2000
 """Users that are in the schedule at once; the rest wait in the iterable."""
 
@@ -46,6 +48,15 @@ class Synced(Struct, frozen=True, kw_only=True):
     def key(self) -> UserKey:
         """Return the user."""
         return UserKey(self.vendor, self.user)
+
+
+def failed_lines(failures: Sequence[Synced]) -> Iterator[str]:
+    """Give a line for each of the first twenty that failed, and how many more there are."""
+    for one in failures[:_SHOWN]:
+        codes = ", ".join(f"{account}: {code}" for account, code in one.failed.items())
+        yield f"failed  {printable(one.vendor)}  {printable(one.user)}  ({codes})"
+    if len(failures) > _SHOWN:
+        yield f"and {len(failures) - _SHOWN:,} more: --report FILE has all of them"
 
 
 class Following(Protocol):

@@ -92,6 +92,12 @@ OFFSET: Final = Parsed("P:N", parse_offset)
 TIME: Final = Parsed("TIME", _time_ms)
 
 
+def rate_share_option(command: _Command) -> _Command:
+    """Give a command that works beside the pods `--rate-share`."""
+    share, said = FiniteRange(0, 1, min_open=True), "The part of every limit to use; a 429 halves it."
+    return click.option("--rate-share", type=share, default=0.25, show_default=True, help=said)(command)
+
+
 def examples(*lines: str) -> str:
     """Return what a command's help ends with."""
     return "\b\nExamples:\n" + "\n".join(f"  sesamy-makeas {line}" for line in lines)
@@ -141,6 +147,13 @@ def run_async(work: Callable[..., Awaitable[_T]], *args: object) -> _T:
             return await work(*args)
 
     return anyio.run(whole)
+
+
+async def until_signal(scope: anyio.CancelScope) -> None:
+    """End a scope at SIGTERM or Ctrl-C."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
 
 
 def confirm(question: str, *, yes: bool) -> bool:

@@ -1,6 +1,7 @@
-"""Text for people: foreign text made harmless, and lengths of time."""
+"""Text for people: foreign text made harmless, lengths of time, and moments."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 _SHOWN: Final = 64
@@ -39,3 +40,8 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02} min"
     return f"{minutes} min {rest_s:02} s" if minutes else f"{rest_s} s"
+
+
+def utc(at_s: float) -> str:
+    """Return a moment (seconds since 1970) in ISO 8601, to the second."""
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

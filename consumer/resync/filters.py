@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from math import inf
 from shlex import quote
 from typing import Final, get_args
@@ -17,6 +16,7 @@ from ..core.errors import ConsumerError, Denied, Forbidden, Retryable
 from ..core.gates.gate import Gate
 from ..core.mapping.documents import has_foreign_rows
 from ..core.model import Job, UserKey
+from ..core.text import utc
 from ..telemetry.fences import fenced, unfenced
 from ..telemetry.logs import log
 from .sesamy import Resource, Sesamy
@@ -51,7 +51,7 @@ class Finding(Struct, kw_only=True):
     @property
     def replay(self) -> str:
         """Return the command that makes good for it, once the filter is obeyed."""
-        since = datetime.fromtimestamp(self.since, tz=UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        since = utc(self.since)
         return f"sesamy-makeas replay --vendor {quote(self.vendor)} --from-time {since}"
 
 

@@ -7,7 +7,18 @@ from typing import Any, Final
 import click
 
 from ...core.drift.sound import MaxChanges
-from ..console import FiniteRange, Parsed, as_json, config_option, confirm, examples, output_option, quiet_logs, run_async, settings_of
+from ..console import (
+    Parsed,
+    as_json,
+    config_option,
+    confirm,
+    examples,
+    output_option,
+    quiet_logs,
+    rate_share_option,
+    run_async,
+    settings_of,
+)
 from ..drawing import Progress, show, word
 from ..replay.plan import Load
 from ..shell.completion import VENDORS
@@ -27,13 +38,7 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 @click.option("--list", "lists", multiple=True, help="Only this list, by its id; repeatable. What differs is resynced whole.")
 @click.option("--dry-run", is_flag=True, help="Read both sides, show what differs, and end; nothing is written.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
-@click.option(
-    "--rate-share",
-    type=FiniteRange(0, 1, min_open=True),
-    default=0.25,
-    show_default=True,
-    help="The part of every limit to use; a 429 halves it.",
-)
+@rate_share_option
 @click.option(
     "--max-changes",
     type=Parsed("N|P%", MaxChanges.read),

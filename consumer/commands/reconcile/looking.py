@@ -76,7 +76,6 @@ class Looking:
         self._share, self._bulks = rate_share, bulks or {}
         self._readers = {vendor: Readers(vendor, prints[vendor]) for vendor in the_scope.vendors}
         self._lists = {vendor: self._lists_of(vendor) for vendor in the_scope.vendors}
-        self._makes: list[MakeLists] = []
         for page, rows in state.take_pages():
             self._lists[page.vendor].take(page.listed, rows, page.mark)
         # Vendors whose users, accounts whose lists can't be had.
@@ -192,7 +191,6 @@ class Looking:
             may_be_empty=tuple(contacts.lists) if may_be_empty else (),
             told=lambda: None,
         )
-        self._makes.append(lists)
         try:
             await lists.read()
         except CantBeListed as error:

@@ -1,6 +1,6 @@
 """What a reconcile says in words: what was found, how it went."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final
 
@@ -8,6 +8,7 @@ from rich.console import RenderableType
 
 from ...core.drift.contacts import KINDS, Finding, Kind
 from ...core.text import duration, printable
+from ..batch import failed_lines
 from ..drawing import table, word
 from .looking import Looked
 from .report import Report, counts
@@ -81,16 +82,8 @@ def ended(report: Report) -> Iterator[str]:
         yield f"{report.repaired:,} of {report.to_repair:,} readers resynced, {len(report.failures):,} failed, in {took}"
     if report.retired:
         yield f"{report.retired:,} contacts that their readers have left have no sesamy_ tags any more"
-    yield from _failures(report)
+    yield from failed_lines(report.failures)
     if report.ended == "agreed":
         yield "all lists agree with Sesamy"
     elif report.left:
         yield f"{report.left:,} differences remain"
-
-
-def _failures(report: Report) -> Iterable[str]:
-    for one in report.failures[:_SHOWN]:
-        codes = ", ".join(f"{account}: {code}" for account, code in one.failed.items())
-        yield f"failed  {printable(one.vendor)}  {printable(one.user)}  ({codes})"
-    if len(report.failures) > _SHOWN:
-        yield f"and {len(report.failures) - _SHOWN:,} more: --report FILE has all of them"

@@ -1,26 +1,25 @@
 """The work of a reconcile: look at every reader of both sides, compare, ask, repair, report."""
 
-import signal
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import anyio
-import msgspec
 from msgspec import Struct
 
 from ...core.drift.sound import MaxChanges
 from ...core.errors import Exit, Fatal
 from ...core.model import UserKey
+from ...core.text import utc
 from ...kafka import rights
 from ...resync.clients import Upstreams, upstreams
 from ...settings.model import Settings
 from ...telemetry.fences import for_ever
 from ...telemetry.metrics import Metrics
 from ..batch import Batch, Synced
-from ..replay.files import require_regular, write
+from ..console import until_signal
+from ..replay.files import require_regular, write_report
 from ..replay.plan import Load, loads
 from .first_load import FirstLoad
 from .looking import Looked, Looking, prints_for
@@ -125,7 +124,7 @@ class _Run:
                 upstreams(self._settings, self._metrics, rate_share=options.rate_share, courteous=True) as up,
                 anyio.create_task_group() as tasks,
             ):
-                tasks.start_soon(_until_signal, tasks.cancel_scope)
+                tasks.start_soon(until_signal, tasks.cancel_scope)
                 if self._first_load is not None:
                     # What was read before is too old, and was not kept whole.
                     self._state.drop_pages()
@@ -236,7 +235,7 @@ class _Run:
         there = [self._synced[user] for user in looked.findings.to_repair if user in self._synced]
         return Report(
             ended=ended,
-            started_at=datetime.fromtimestamp(self._began_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            started_at=utc(self._began_at),
             took_s=round(time.time() - self._began_at, 3),
             vendors=self._scope.vendors,
             lists=tuple(dict.fromkeys(one for lists in self._scope.accounts.values() for one in lists)),
@@ -259,7 +258,7 @@ class _Run:
 
     def _tell(self, report: Report) -> None:
         if self._options.report is not None:
-            write(self._options.report, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+            write_report(self._options.report, report)
         self._listener.ended(report)
 
     async def _publish(self) -> None:
@@ -275,9 +274,3 @@ class _Run:
             at_ms=now_ms(),
         )
         await publish(self._settings, tuple(some))
-
-
-async def _until_signal(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            scope.cancel()

@@ -10,17 +10,18 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from ...core.text import duration, printable
+from ...core.text import duration
+from ..batch import failed_lines
 from ..console import (
     OFFSET,
     TIME,
-    FiniteRange,
     as_json,
     config_option,
     confirm,
     examples,
     output_option,
     quiet_logs,
+    rate_share_option,
     run_async,
     settings_of,
 )
@@ -56,13 +57,7 @@ _SHOWN: Final = 20
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan and end; neither Sesamy nor Make.as is called.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
-@click.option(
-    "--rate-share",
-    type=FiniteRange(0, 1, min_open=True),
-    default=0.25,
-    show_default=True,
-    help="The part of every limit to use; a 429 halves it.",
-)
+@rate_share_option
 @click.option("--state", type=_FILE, help="Keep here which users are done, and go on from here after an interruption.")
 @click.option("--report", type=_FILE, help="Write here how it went, as JSON.")
 @click.option("--retry-report", type=_FILE, help="Run just the users that failed, of an earlier --report.")
@@ -156,11 +151,8 @@ class _Telling:
             f"{stopped}{report.synced:,} synced, {report.skipped:,} skipped, {report.failed:,} failed; "
             f"{report.resyncs:,} resyncs in {duration(report.took_s)}"
         )
-        for one in report.failures[:_SHOWN]:
-            codes = ", ".join(f"{account}: {code}" for account, code in one.failed.items())
-            click.echo(f"failed  {printable(one.vendor)}  {printable(one.user)}  ({codes})")
-        if len(report.failures) > _SHOWN:
-            click.echo(f"and {len(report.failures) - _SHOWN:,} more: --report FILE has all of them")
+        for line in failed_lines(report.failures):
+            click.echo(line)
 
 
 def _drawn(plan: Plan) -> Iterator[RenderableType]:

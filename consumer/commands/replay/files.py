@@ -142,6 +142,11 @@ def require_regular(path: Path) -> None:
         raise Fatal(f"{path}: its folder is not there: make it, or name another", code="file", status=Exit.USAGE)
 
 
+def write_report(path: Path, report: Struct) -> None:
+    """Write a report, as JSON for people; raises as `write`."""
+    write(path, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+
+
 def write(path: Path, data: bytes) -> None:
     """
     Replace a file, whole, for our eyes only.

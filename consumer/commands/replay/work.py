@@ -1,24 +1,23 @@
 """The work of a replay: every user seen in a range of the topic is resynced; plan, ask, run, report."""
 
-import signal
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
 import anyio
-import msgspec
 from msgspec import Struct
 
 from ...core.errors import Exit
 from ...core.model import UserKey
+from ...core.text import utc
 from ...kafka import rights
 from ...resync.clients import upstreams
 from ...settings.model import Settings
 from ...telemetry.metrics import Metrics
 from ..batch import Batch, Synced
-from .files import Keeper, Report, State, read_failed, read_state, require_regular, write
+from ..console import until_signal
+from .files import Keeper, Report, State, read_failed, read_state, require_regular, write_report
 from .plan import Asked, Plan, Scanned, loads, plan
 from .scan import resolve, scan
 
@@ -122,7 +121,7 @@ class _Run:
             self._batch = Batch(self._settings, up, metrics, report=self._note, unsaved=unsaved)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keep_telling, left)
-                tasks.start_soon(_until_signal, tasks.cancel_scope)
+                tasks.start_soon(until_signal, tasks.cancel_scope)
                 await self._batch.run(left)
                 complete = sum(self._counts.values()) == len(left)
                 tasks.cancel_scope.cancel()
@@ -145,7 +144,7 @@ class _Run:
         state = self._keeper.state
         report = Report(
             complete=complete,
-            started_at=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            started_at=utc(self._started),
             took_s=round(time.time() - self._started, 3),
             plan=self._plan,
             users=self._plan.users,
@@ -154,13 +153,7 @@ class _Run:
             **self._counts,
         )
         if self._options.report is not None:
-            write(self._options.report, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+            write_report(self._options.report, report)
         if complete:
             self._keeper.remove()
         self._listener.ended(report)
-
-
-async def _until_signal(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            scope.cancel()

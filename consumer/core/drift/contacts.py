@@ -21,8 +21,8 @@ _ASKED: Final = 3
 STRANGERS_KEPT: Final = 10_000
 """Of more, the number alone is known."""
 
-Kind = Literal["missing", "field", "tags", "list", "moved", "stranger", "no-account", "doubled"]
-KINDS: Final[tuple[Kind, ...]] = ("missing", "field", "tags", "list", "moved", "doubled", "stranger", "no-account")
+Kind = Literal["missing", "field", "tags", "list", "moved", "stranger", "doubled"]
+KINDS: Final[tuple[Kind, ...]] = ("missing", "field", "tags", "list", "moved", "doubled", "stranger")
 
 
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):

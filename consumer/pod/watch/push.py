@@ -4,7 +4,6 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from anyio import to_thread
 from msgspec import structs
 
 from ...core.errors import ConsumerError
+from ...core.text import utc
 from ...resync.http import exchange as http
 from ...settings.secret import Secret, SecretError
 from ...telemetry.fences import BUG, fenced
@@ -207,9 +207,7 @@ def body(parcel: Parcel, *, host: str) -> dict[str, object]:
         "runbook": f"deploy/RUNBOOK.md#{first.runbook}",
         "lists": [structs.asdict(one) for one in lists.values()],
         "users": sum(users) if users else None,
-        "since": datetime.fromtimestamp(min(one.since for one in parcel.notices), tz=UTC)
-        .isoformat(timespec="seconds")
-        .replace("+00:00", "Z"),
+        "since": utc(min(one.since for one in parcel.notices)),
         "lasted_s": max(one.lasted_s for one in parcel.notices),
         "held_back": parcel.held_back,
         "host": host,

@@ -15,6 +15,7 @@ from ...core.answers.shapes import number
 from ...core.errors import Refused, Retryable
 from ...core.mapping.consent import ContactId, Row, standing
 from ...core.mapping.contact import Contact
+from ...core.text import utc
 from ..http.answers import Answer, decoded
 from ..http.exchange import MIB, Http, segment
 
@@ -91,7 +92,7 @@ class ListRows:
         """
         query = _query(list_id, status, page, per_page)
         if updated_after is not None:
-            query.append(("updated_after", datetime.fromtimestamp(updated_after, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")))
+            query.append(("updated_after", utc(updated_after)))
         answer = await self._answered("leavers", "/subscribers/by_list", query)
         return Page(tuple(_row(one) for one in _rows(answer)), _date(answer.date))
 

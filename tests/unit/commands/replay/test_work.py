@@ -282,7 +282,7 @@ async def test_who_failed_can_be_taken_from_a_report(work: Work, tmp_path: Path)
 
 
 def test_it_says_every_second_how_far_it_is_and_keeps_that(work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replaying, "_until_signal", lambda _: anyio.sleep_forever())
+    monkeypatch.setattr(replaying, "until_signal", lambda _: anyio.sleep_forever())
     work.each_s = 1.5
     listener, path = Listener(), tmp_path / "state"
     slow = msgspec.structs.replace(SETTINGS, workers=WorkerSettings(concurrency=100))
