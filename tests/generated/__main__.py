@@ -8,8 +8,7 @@ from tests.generated import dashboard, metrics_table, rules, settings_table
 from tests.generated.rules import ROOT
 
 FILES: Final[dict[str, Callable[[str], str]]] = {
-    "README.md": settings_table.fresh,
-    "deploy/README.md": metrics_table.fresh,
+    "deploy/README.md": lambda text: metrics_table.fresh(settings_table.fresh(text)),
     "deploy/monitoring/dashboard.json": dashboard.fresh,
     "deploy/kustomize/components/prometheus-operator/prometheusrule.yaml": rules.fresh,
 }

@@ -1,4 +1,4 @@
-"""Writes the README's table of settings from the structs."""
+"""Writes the table of settings in `deploy/README.md` from the structs."""
 
 import ast
 import inspect
@@ -14,7 +14,7 @@ from consumer.settings import model as settings
 from consumer.settings.load import describe
 from consumer.settings.model import ListSettings, SesamyCredentials, Settings, VendorSettings
 
-README: Final = Path(__file__).parents[2] / "README.md"
+README: Final = Path(__file__).parents[2] / "deploy/README.md"
 _BEGIN: Final = "<!-- settings -->"
 _END: Final = "<!-- /settings -->"
 
@@ -60,8 +60,8 @@ def block() -> str:
 
 
 def fresh(text: str) -> str:
-    """Return the README's text with the table of now."""
+    """Return the text with the table of now."""
     before, _, rest = text.partition(_BEGIN)
     _, end, after = rest.partition(_END)
-    assert end, "the README has lost its marks for the settings"
+    assert end, "deploy/README.md has lost its marks for the settings"
     return f"{before}{_BEGIN}\n\n{block()}\n\n{_END}{after}"
