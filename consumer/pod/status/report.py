@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -47,9 +47,11 @@ _COUNT_REST: Final = 50
 class Report:
     """What one service says of itself."""
 
-    def __init__(self, service: "Service", *, started_at: float, host: str = "") -> None:
-        """Take the service, when it began (wall time, s) and where it runs."""
-        self._service, self._started_at, self._host = service, started_at, shown(host)
+    def __init__(
+        self, service: "Service", *, started_at: float, host: str = "", stopwatch: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Take the service, when it began (wall time, s), where it runs, and what measures the seconds that a look takes."""
+        self._service, self._started_at, self._host, self._stopwatch = service, started_at, shown(host), stopwatch
         self._fingerprint = service.settings.fingerprint()
         self._counts, self._count_again_at = Counts(), 0.0
         self._oldest_letter_ms: int | None = None
@@ -108,7 +110,7 @@ class Report:
         )
 
     def _counted(self) -> Counts:
-        began = time.perf_counter()
+        began = self._stopwatch()
         if began >= self._count_again_at:
             service, now = self._service, anyio.current_time()
             gates = service.up.gates
@@ -122,7 +124,7 @@ class Report:
             )
             self._oldest_letter_ms = service.backlog.healing.book.oldest_parked_ms()
             self._letter_groups = letter_groups(service.backlog.healing.book, service.settings.accounts)
-            ended = time.perf_counter()
+            ended = self._stopwatch()
             self._count_again_at = ended + (ended - began) * _COUNT_REST
         return self._counts
 

@@ -35,23 +35,31 @@ _LINES: Final[dict[Kind, tuple[str, str]]] = {
 class Watch:
     """Looks each second; a fault of ours here is logged, and costs one look."""
 
-    def __init__(self, status: Callable[[], Status], conditions: Conditions, *, put: Callable[[Notice], None] | None) -> None:
+    def __init__(
+        self,
+        status: Callable[[], Status],
+        conditions: Conditions,
+        *,
+        put: Callable[[Notice], None] | None,
+        stopwatch: Callable[[], float] = time.perf_counter,
+    ) -> None:
         """
         Take what to look at.
 
         Args:
             put: takes what is to be sent, and never waits; None: nothing is.
+            stopwatch: the seconds that a look takes are measured by it.
         """
-        self._status, self._conditions, self._put = status, conditions, put
+        self._status, self._conditions, self._put, self._stopwatch = status, conditions, put, stopwatch
         self._has_looked = False
 
     async def run(self) -> None:
         """Look, for ever."""
         while True:
-            began = time.perf_counter()
+            began = self._stopwatch()
             with suppress(ConsumerError), fenced("watch"):
                 self.look()
-            await anyio.sleep(max(_LOOK_S, (time.perf_counter() - began) * _REST))
+            await anyio.sleep(max(_LOOK_S, (self._stopwatch() - began) * _REST))
 
     def look(self) -> None:
         """Tell what has begun and ended since the last look; of the first one with partitions also how much that is."""

@@ -158,6 +158,18 @@ async def test_who_waits_is_counted_at_the_gate_that_it_waits_for() -> None:
 
 
 @virtual
+async def test_users_are_counted_again_after_fifty_times_what_the_last_count_took() -> None:
+    pod, clock = well(), iter((0.0, 1.0, 50.9, 51.0, 51.0))
+    report = Report(pod, started_at=1.0, stopwatch=lambda: next(clock))
+    event: Any = decode(b'{"eventType": "contract.7#update", "vendorId": "v1", "userId": "ann"}')
+    seen = [sum(one.users for one in report.status().users.causes)]
+    pod.backlog.schedule.submit(event, 0, 1, since_ms=940_000, now=anyio.current_time())
+    seen += [sum(one.users for one in report.status().users.causes) for _ in range(2)]
+
+    assert seen == [0, 0, 1]
+
+
+@virtual
 async def test_failures_come_newest_first() -> None:
     pod = well()
     for code, last_at in (("a", 5.0), ("b", 9.0), ("c", 7.0)):

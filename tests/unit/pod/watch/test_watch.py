@@ -1,6 +1,7 @@
 """The part that looks: what it writes into the log, what it hands on, and that a fault of ours costs one look."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import anyio
 import pytest
@@ -28,10 +29,12 @@ def in_turn(*some: Status | Exception) -> Callable[[], Status]:
     return status
 
 
-async def lived(status: Callable[[], Status], for_s: float) -> tuple[list[Notice], list[dict[str, object]]]:
+async def lived(
+    status: Callable[[], Status], for_s: float, stopwatch: Callable[[], float] | None = None
+) -> tuple[list[Notice], list[dict[str, object]]]:
     put: list[Notice] = []
     with Lines(as_json=True) as lines, anyio.move_on_after(for_s):
-        await Watch(status, Conditions(SETTINGS), put=put.append).run()
+        await Watch(status, Conditions(SETTINGS), put=put.append, stopwatch=stopwatch or anyio.current_time).run()
     return put, lines.json()
 
 
@@ -79,6 +82,15 @@ async def test_a_fault_of_ours_costs_one_look() -> None:
 
     assert [one.event for one in put] == ["list-stopped"]
     assert (said[0]["level"], said[0]["step"], said[0]["error"]) == ("error", "watch", "ZeroDivisionError")
+
+
+@virtual
+async def test_a_look_that_takes_long_is_followed_by_fifty_times_its_length_without_one() -> None:
+    quick, _ = await lived(in_turn(WELL, shut()), 4)
+    slow, _ = await lived(in_turn(WELL, shut()), 4, stopwatch=count(step=0.1).__next__)
+
+    assert [one.event for one in quick] == ["list-stopped"]
+    assert slow == []
 
 
 @virtual
