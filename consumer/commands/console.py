@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -26,6 +27,8 @@ from .replay.plan import parse_offset, parse_time_ms
 
 _AGO: Final = re.compile("([0-9]{1,6})([smhd])")
 _AGO_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+_ANSWERS: Final = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _T = TypeVar("_T")
@@ -164,19 +167,37 @@ def confirm(question: str, *, yes: bool) -> bool:
         click.UsageError: there is no terminal, and `--yes` was not given.
         click.Abort: Ctrl-C, or the end of the input.
     """
+    return anyio.run(partial(ask, question, yes=yes))
+
+
+async def ask(question: str, *, yes: bool) -> bool:
+    """
+    Ask as `confirm` does, while other work goes on.
+
+    Raises:
+        click.UsageError, click.Abort: as `confirm`; Ctrl-C cancels.
+    """
     if yes:
         return True
     if not sys.stdin.isatty():
         raise click.UsageError("this asks first, and there is no terminal: add --yes")
-    # It stands in a running event loop, whose own answer to a first Ctrl-C is to wait for the end of this very step.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    while (answer := _ANSWERS.get(await _answered(f"{question} [y/N]: "))) is None:
+        click.echo("answer y or n", err=True)
+    return answer
+
+
+async def _answered(question: str) -> str:
+    line = ""
+    click.echo(question, err=True, nl=False)
     try:
-        return click.confirm(question, err=True)
-    except click.Abort:
-        click.echo(err=True)  # Else what is said next stands behind the question.
-        raise
+        await anyio.wait_readable(sys.stdin)
+        line = sys.stdin.readline()
     finally:
-        signal.signal(signal.SIGINT, before)
+        if not line:
+            click.echo(err=True)  # Else what is said next stands behind the question.
+    if not line:
+        raise click.Abort
+    return line.strip().lower()
 
 
 # ---- Data ----

@@ -10,8 +10,8 @@ from ...core.drift.sound import MaxChanges
 from ..console import (
     Parsed,
     as_json,
+    ask,
     config_option,
-    confirm,
     examples,
     output_option,
     quiet_logs,
@@ -105,9 +105,9 @@ class _Telling:
         for one in loads:
             click.echo(one.said(self._options.rate_share), err=True)
 
-    def may_run(self, readers: int, retired: int) -> bool:
+    async def may_run(self, readers: int, retired: int) -> bool:
         more = f", and take the sesamy_ tags from {retired:,} contacts that their readers have left" if retired else ""
-        return confirm(f"Resync {readers:,} readers{more}?", yes=self._yes)
+        return await ask(f"Resync {readers:,} readers{more}?", yes=self._yes)
 
     def repairing(self, done: int, of: int) -> None:
         self._progress.tell("resynced", done, of)

@@ -69,7 +69,7 @@ class Listener(Protocol):
     def repair_costs(self, loads: tuple[Load, ...]) -> None:
         """Hear what the repair costs, at least."""
 
-    def may_run(self, readers: int, retired: int) -> bool:
+    async def may_run(self, readers: int, retired: int) -> bool:
         """Say whether to go on."""
 
     def repairing(self, done: int, of: int) -> None:
@@ -186,7 +186,7 @@ class _Run:
             self._listener.too_many(over, changes)
             return "too-many"
         self._listener.repair_costs(tuple(one for one in loads(self._settings, left, rate_share=options.rate_share) if one.calls))
-        if not self._listener.may_run(len(left), len(moved)):
+        if not await self._listener.may_run(len(left), len(moved)):
             return "declined"
         # First, since a batch shuts Sesamy's gates until it has judged its filters, and ends without it where there is nobody.
         self._retired = await retire(up, moved)

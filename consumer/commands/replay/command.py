@@ -16,8 +16,8 @@ from ..console import (
     OFFSET,
     TIME,
     as_json,
+    ask,
     config_option,
-    confirm,
     examples,
     output_option,
     quiet_logs,
@@ -135,8 +135,8 @@ class _Telling:
         if self._json and self._options.dry_run:
             as_json(plan)
 
-    def may_run(self) -> bool:
-        return confirm("Resync them?", yes=self._yes)
+    async def may_run(self) -> bool:
+        return await ask("Resync them?", yes=self._yes)
 
     def running(self, done: int, of: int, *, left_s: float) -> None:
         self._progress.tell("resynced", done, of, left_s=left_s)

@@ -44,7 +44,7 @@ class Listener(Protocol):
     def planned(self, plan: Plan) -> None:
         """Hear the plan."""
 
-    def may_run(self) -> bool:
+    async def may_run(self) -> bool:
         """Say whether to go on."""
 
     def running(self, done: int, of: int, *, left_s: float) -> None:
@@ -73,7 +73,7 @@ async def replay(settings: Settings, options: Options, listener: Listener) -> in
     left = [user for user in scanned.users if user not in done]
     the_plan = plan(settings, state.ranges, scanned, left, rate_share=options.rate_share)
     listener.planned(the_plan)
-    if options.dry_run or (left and not listener.may_run()):
+    if options.dry_run or (left and not await listener.may_run()):
         return 0
     return await _Run(settings, options, listener, keeper, the_plan).run(left)
 

@@ -62,7 +62,7 @@ class Hears:
         assert over.keys() <= changes.keys()
         self.over.append(dict(over))
 
-    def may_run(self, readers: int, retired: int) -> bool:
+    async def may_run(self, readers: int, retired: int) -> bool:
         self.asked.append((readers, retired))
         return self._may_run
 

@@ -60,19 +60,19 @@ def test_a_run_that_was_stopped_says_how_to_go_on(state: Path | None, said: str,
     assert capsys.readouterr().err == f"stopped before its end: {said}\n"
 
 
-def test_with_yes_it_does_not_ask() -> None:
-    assert telling(yes=True).may_run(1200, 3)
+async def test_with_yes_it_does_not_ask() -> None:
+    assert await telling(yes=True).may_run(1200, 3)
 
 
-def test_it_asks_with_numbers_and_takes_no_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_asks_with_numbers_and_takes_no_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def confirm(question: str, *, yes: bool) -> bool:
+    async def ask(question: str, *, yes: bool) -> bool:
         asked.append(question)
         return yes
 
-    monkeypatch.setattr("consumer.commands.reconcile.command.confirm", confirm)
-    assert [telling().may_run(1200, 0), telling().may_run(2, 3)] == [False, False]
+    monkeypatch.setattr("consumer.commands.reconcile.command.ask", ask)
+    assert [await telling().may_run(1200, 0), await telling().may_run(2, 3)] == [False, False]
     assert asked == ["Resync 1,200 readers?", "Resync 2 readers, and take the sesamy_ tags from 3 contacts that their readers have left?"]
 
 

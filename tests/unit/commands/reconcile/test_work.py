@@ -167,6 +167,25 @@ async def test_stopped_while_it_reads_it_says_so_writes_nothing_and_goes_on_late
         assert whole < here.sesamy.calls.total()
 
 
+class Waits(Stopped):
+    """It is asked, and gives no answer; then comes a signal."""
+
+    async def may_run(self, readers: int, retired: int) -> bool:
+        await super().may_run(readers, retired)
+        signal.raise_signal(signal.SIGTERM)
+        await anyio.sleep_forever()
+        raise AssertionError
+
+
+async def test_a_signal_ends_it_while_the_question_stands(tmp_path: Path) -> None:
+    async with agreeing(tmp_path) as here:
+        sown_in(here, {"missing": 1})
+        hears = Waits()
+        with anyio.fail_after(20):
+            seen = await look(here, hears=hears, dry_run=False)
+        assert (seen.status, hears.cuts, hears.asked, writes(here)) == (75, 1, [(1, 0)], 0)
+
+
 async def test_contacts_that_are_to_lose_their_tags_count_as_changes(tmp_path: Path) -> None:
     async with agreeing(tmp_path) as here:
         sown_in(here, {"moved": 1})

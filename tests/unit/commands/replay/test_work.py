@@ -47,7 +47,7 @@ class Listener:
     def planned(self, plan: Plan) -> None:
         self.plans.append(plan)
 
-    def may_run(self) -> bool:
+    async def may_run(self) -> bool:
         self.asked += 1
         return self._may_run
 
