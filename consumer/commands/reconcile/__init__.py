@@ -6,8 +6,9 @@ The command `reconcile`: every reader of both sides is looked at, and those that
     looking      both sides read whole, and compared
     first_load   readers that are nowhere at Make.as, written from what was read in bulk
     retire       contacts at addresses that their readers have left lose our tags
+    again        some repaired readers compared once more: has Make.as kept what was written?
     one_by_one   readers looked at singly, where a list can't be had
-    state        what is done already, in a file, so that it can go on after a crash
+    state        what was read, and what is done, in a file, so that it can go on after a crash
     plan         what looking costs at each upstream
     report       how it went, as data
     told         the same, in words

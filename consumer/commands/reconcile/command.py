@@ -112,6 +112,9 @@ class _Telling:
     def repairing(self, done: int, of: int) -> None:
         self._progress.tell("resynced", done, of)
 
+    def looking_again(self, done: int, of: int) -> None:
+        self._progress.tell("looked at again", done, of)
+
     def cut_off(self) -> None:
         self._progress.clear()
         on = "the same command goes on from there" if self._options.state is not None else "with --state it would go on from there"

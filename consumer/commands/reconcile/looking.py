@@ -161,6 +161,8 @@ class Looking:
             self._no_users[vendor] = error
             self._readers[vendor].settle(has_tags=False)
         except ConsumerError as error:
+            if error.code in _CURES:
+                self._state.spoil()
             raise _fatal(f"sesamy:{vendor}", error) from None
         for listed, mark in lists.progress.marks.items():
             if mark.unusable:

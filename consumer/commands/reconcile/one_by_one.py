@@ -44,7 +44,7 @@ class OneByOne:
             if in_a_row >= _FAILED_MOST:
                 why = one.reason or next((account.failed for account in one.accounts if account.failed), "")
                 raise Fatal(f"{vendor}: {in_a_row} readers in a row can't be asked: {why}", code=why, status=Exit.UNAVAILABLE)
-            self._findings.take(_found(one, accounts, there), lists_of=lambda _: tuple(self._lists(vendor, accounts)))
+            self._findings.take(found_of(one, accounts, there), lists_of=lambda _: tuple(self._lists(vendor, accounts)))
 
     def _lists(self, vendor: str, accounts: Collection[AccountId]) -> Iterator[str]:
         for account, target in self._up.vendors[vendor].targets.items():
@@ -52,7 +52,14 @@ class OneByOne:
                 yield from target.account.lists
 
 
-def _found(one: UserDiff, accounts: Collection[AccountId], there: Collection[AccountId]) -> Iterator[Finding]:
+def found_of(one: UserDiff, accounts: Collection[AccountId], there: Collection[AccountId]) -> Iterator[Finding]:
+    """
+    Give what differs of one reader.
+
+    Args:
+        accounts: those whose differences count.
+        there: those that have a contact with its id, of a reader that Sesamy may not know.
+    """
     if one.outcome == "skipped" and one.reason == "absent":
         for name in there:
             yield Finding(kind="stranger", vendor="", user=one.user, account=name, repairs=False, why="Sesamy does not know this id")

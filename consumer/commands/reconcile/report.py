@@ -55,7 +55,13 @@ class Report(Struct, frozen=True, kw_only=True):
     from_bulk: int = 0
     """Snapshots of new readers that were written as they were read in bulk."""
     left: int
-    """What no resync mends, and what failed."""
+    """What no resync mends, what failed, and what still differs."""
+    looked_again: int = 0
+    """Readers that were compared once more after they were resynced; at most twenty."""
+    not_looked_again: int = 0
+    """Those of the twenty that could not be asked for."""
+    still: tuple[Finding, ...] = ()
+    """What still differs of those: Make.as does not keep what is written."""
     findings: tuple[Finding, ...] = ()
     failures: tuple[Synced, ...] = ()
 

@@ -1,13 +1,13 @@
 """
-The state of a reconcile in a file: what was read of Sesamy's lists, and which readers are done.
+The state of a reconcile in a file: what was read of Sesamy's lists, which readers were to be resynced, and which of them are done.
 
-Lines of JSON, each written before the next call: a head, pages, readers. It holds ids, products and prints, and no name or
-address; the key of the prints is the vendor's own secret, which is not in it.
+Lines of JSON, each written before the next call: a head, pages, the readers, one after the other. It holds ids, products and
+prints, and no name or address; the key of the prints is the vendor's own secret, which is not in it.
 """
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from io import BufferedRandom
 from pathlib import Path
@@ -19,8 +19,8 @@ from msgspec import Struct
 from ...core.drift.prints import Prints
 from ...core.drift.reduced import Access, Deal, Known
 from ...core.errors import Exit, Fatal
+from ...core.model import UserKey
 from ...resync.listing.sesamy_lists import Listed, Mark, Rows
-from ..batch import Synced
 from .plan import Asked
 
 _OLD_S: Final = 86_400.0
@@ -49,13 +49,19 @@ class PageLine(Struct, frozen=True, kw_only=True, tag="page"):
     mark: Mark
 
 
+class TodoLine(Struct, frozen=True, kw_only=True, tag="todo"):
+    """The readers that are to be resynced."""
+
+    users: tuple[UserKey, ...]
+
+
 class DoneLine(Struct, frozen=True, kw_only=True, tag="done"):
-    """A reader that was resynced."""
+    """A reader that was resynced, or is none any more."""
 
-    one: Synced
+    user: UserKey
 
 
-_Line = Head | PageLine | DoneLine
+_Line = Head | PageLine | TodoLine | DoneLine
 _ROWS: Final[Mapping[str, Any]] = {"users": list[Known], "contracts": list[Deal], "entitlements": list[Access]}
 
 
@@ -81,8 +87,12 @@ class State:
         """
         self._path = path
         self._file: BufferedRandom | None = None
-        self.synced: list[Synced] = []
-        """The readers that were resynced before."""
+        self._is_spoilt = False
+        self.unfinished: dict[UserKey, None] = {}
+        """
+        The readers that were to be resynced before, and are not done: one that was cut off may have its contact, but not its
+        subscriptions, which Make.as does not give back, so that nothing else would show it.
+        """
         self.pages: list[PageLine] = []
         """The pages that were read before; the rows are to be taken with `rows_of`, once."""
         if path is None:
@@ -115,8 +125,10 @@ class State:
                 found = self._checked(one, ours)
             elif isinstance(one, PageLine):
                 self.pages.append(one)
+            elif isinstance(one, TodoLine):
+                self.unfinished |= dict.fromkeys(one.users)
             elif isinstance(one, DoneLine):
-                self.synced.append(one.one)
+                self.unfinished.pop(one.user, None)
             good += len(line)
         if found is None and file.seek(0, os.SEEK_END):
             raise self._unfit("is not a file that reconcile wrote")
@@ -145,9 +157,17 @@ class State:
         """Write a page down."""
         self._write(PageLine(vendor=vendor, listed=listed, rows=msgspec.Raw(msgspec.json.encode(rows)), mark=mark))
 
-    def keep_done(self, one: Synced) -> None:
-        """Write down that a reader was resynced."""
-        self._write(DoneLine(one=one))
+    def keep_todo(self, users: Iterable[UserKey]) -> None:
+        """Write down which readers are to be resynced."""
+        self._write(TodoLine(users=tuple(users)))
+
+    def keep_done(self, user: UserKey) -> None:
+        """Write down that a reader needs nothing any more."""
+        self._write(DoneLine(user=user))
+
+    def spoil(self) -> None:
+        """Note that what was read is not to be believed: the file goes when it is closed, for with it the next run would end likewise."""
+        self._is_spoilt = True
 
     def drop_pages(self) -> None:
         """Let go what was read before: it is read anew."""
@@ -176,5 +196,5 @@ class State:
         if self._file is not None:
             self._file.close()
             self._file = None
-            if remove and self._path is not None:
+            if (remove or self._is_spoilt) and self._path is not None:
                 self._path.unlink(missing_ok=True)

@@ -83,7 +83,24 @@ def ended(report: Report) -> Iterator[str]:
     if report.retired:
         yield f"{report.retired:,} contacts that their readers have left have no sesamy_ tags any more"
     yield from failed_lines(report.failures)
+    yield from _again(report)
     if report.ended == "agreed":
         yield "all lists agree with Sesamy"
     elif report.left:
         yield f"{report.left:,} differences remain"
+
+
+def _again(report: Report) -> Iterator[str]:
+    """Give what was seen of some readers after they were resynced."""
+    if report.not_looked_again:
+        yield f"{report.not_looked_again:,} readers could not be looked at again: an upstream did not answer"
+    users = dict.fromkeys((one.vendor, one.user) for one in report.still)
+    if users:
+        seen = f"{len(users):,} of {report.looked_again:,} readers that were looked at again still differ"
+        yield f"{seen}: Make.as does not keep what is written"
+        for kind in KINDS:
+            yield from _examples(kind, [one for one in report.still if one.kind == kind], retires=False)
+        vendor, user = map(printable, next(iter(users)))
+        yield f"sesamy-makeas diff {vendor} {user}  shows what"
+    elif report.looked_again:
+        yield f"{report.looked_again:,} of them were looked at again: Make.as has kept what was written"

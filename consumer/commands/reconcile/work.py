@@ -21,6 +21,7 @@ from ..batch import Batch, Synced
 from ..console import until_signal
 from ..replay.files import require_regular, write_report
 from ..replay.plan import Load, loads
+from .again import Again, chosen, look_again
 from .first_load import FirstLoad
 from .looking import Looked, Looking, prints_for
 from .plan import Asked, Scope, Upstream, scope
@@ -75,6 +76,9 @@ class Listener(Protocol):
     def repairing(self, done: int, of: int) -> None:
         """Hear how far the repair is."""
 
+    def looking_again(self, done: int, of: int) -> None:
+        """Hear how far the look at some repaired readers is."""
+
     def cut_off(self) -> None:
         """Hear that it was stopped before its end."""
 
@@ -110,7 +114,9 @@ class _Run:
         prints = prints_for(settings, the_scope.vendors, kept=options.state is not None)
         self._prints, self._state = prints, State(options.state, options.asked, prints)
         self._metrics, self._began_at = Metrics(settings), time.time()
-        self._synced = {one.key: one for one in self._state.synced}
+        self._synced: dict[UserKey, Synced] = {}
+        self._to_repair: dict[UserKey, None] = {}
+        self._again = Again()
         self._retired = Retired()
         self._first_load = FirstLoad(settings, the_scope.vendors) if options.from_bulk and not options.dry_run else None
         self._looked: Looked | None = None
@@ -174,7 +180,8 @@ class _Run:
         """Say what was found, and repair it where that is wanted and allowed."""
         findings, options = looked.findings, self._options
         self._listener.found(looked)
-        left = [user for user in findings.to_repair if user not in self._synced or self._synced[user].outcome == "failed"]
+        self._to_repair = findings.to_repair | {user: None for user in self._state.unfinished if user.vendor in self._scope.vendors}
+        left = list(self._to_repair)
         moved = [one for one in findings.all if one.kind == "moved"] if options.retire_moved else []
         if not left and not moved:
             return "differs" if self._remains else "agreed"
@@ -191,7 +198,9 @@ class _Run:
         # First, since a batch shuts Sesamy's gates until it has judged its filters, and ends without it where there is nobody.
         self._retired = await retire(up, moved)
         if left:
+            self._state.keep_todo(left)
             await self._repair(up, left)
+            await self._look_again(up, looked)
         return "differs" if self._remains else "agreed"
 
     async def _repair(self, up: Upstreams, users: list[UserKey]) -> None:
@@ -207,7 +216,20 @@ class _Run:
 
     def _note(self, one: Synced) -> None:
         self._synced[one.key] = one
-        self._state.keep_done(one)
+        if one.outcome != "failed":
+            self._state.keep_done(one.key)
+
+    async def _look_again(self, up: Upstreams, looked: Looked) -> None:
+        self._again = await look_again(
+            up,
+            chosen(looked.findings.all, self._with("synced")),
+            self._scope.accounts,
+            after_s=self._settings.debounce.max_wait_s,
+            told=self._listener.looking_again,
+        )
+
+    def _with(self, *outcomes: str) -> set[UserKey]:
+        return {user for user, one in self._synced.items() if one.outcome in outcomes}
 
     async def _keep_telling_repair(self, of: int) -> None:
         before = len(self._synced)
@@ -223,7 +245,7 @@ class _Run:
     def _remains(self) -> int:
         """Return how much is left that is not as Sesamy says."""
         assert self._looked is not None
-        return self._looked.findings.left - self._retired.done + len(self._failures)
+        return self._looked.findings.left - self._retired.done + len(self._failures) + len(self._again.users)
 
     def _agrees(self, report: Report) -> bool:
         return report.ended == "agreed" or (report.ended == "dry-run" and not report.to_repair and not report.left)
@@ -232,7 +254,6 @@ class _Run:
         looked = self._looked
         if looked is None:
             return None
-        there = [self._synced[user] for user in looked.findings.to_repair if user in self._synced]
         return Report(
             ended=ended,
             started_at=utc(self._began_at),
@@ -246,14 +267,17 @@ class _Run:
             strangers=looked.strangers,
             no_account=looked.no_account,
             not_compared=looked.not_compared,
-            to_repair=len(looked.findings.to_repair),
-            repaired=sum(one.outcome == "synced" for one in there),
-            skipped_at_repair=sum(one.outcome == "skipped" for one in there),
+            to_repair=len(self._to_repair),
+            repaired=len(self._with("synced")),
+            skipped_at_repair=len(self._with("skipped")),
             retired=self._retired.done,
             from_bulk=self._first_load.written if self._first_load is not None else 0,
             left=self._remains,
             findings=tuple(looked.findings.all),
             failures=self._failures,
+            looked_again=self._again.looked,
+            not_looked_again=self._again.unasked,
+            still=self._again.still,
         )
 
     def _tell(self, report: Report) -> None:
@@ -268,8 +292,8 @@ class _Run:
             self._looked,
             self._scope,
             ended=self._ended,
-            done={key for key, one in self._synced.items() if one.outcome != "failed"},
-            synced={key for key, one in self._synced.items() if one.outcome == "synced"},
+            done=self._with("synced", "skipped") - self._again.users,
+            synced=self._with("synced") - self._again.users,
             all_retired=self._retired.done > 0 and not self._retired.kept + self._retired.failed,
             at_ms=now_ms(),
         )

@@ -38,6 +38,8 @@ class Account:
         """Addresses of contacts that were put there with the tag of a single purchase, which is permanent."""
         self.refuses: dict[str, int] = {}
         """List id -> the status that any call answers which names the list."""
+        self.drops: set[str] = set()
+        """Fields that are taken, and not kept."""
         self.always: Literal["replace", "merge"] | None = None
         """Do so whatever `tag` asks for; None: as it asks, and replace where it does not."""
         self.reads = Reads()
@@ -210,9 +212,9 @@ class MakeAs:
         elif gone := sorted(account.left_lists(contact["email"]) & set(lists)):
             account.violations.append(f"contact {contact['id']} had left and was put on lists {gone}")
         contact["lists"], contact["date_updated"] = sorted({*contact["lists"], *lists}), stamp()
-        if "tags" in body:
+        if "tags" in body and "tags" not in account.drops:
             contact["tags"] = list(dict.fromkeys([*(contact["tags"] if mode == "merge" else []), *body["tags"]]))
-        contact.update({name: body[name] for name in _FIELDS if name in body})
+        contact.update({name: body[name] for name in _FIELDS if name in body and name not in account.drops})
         account.written.setdefault(contact["email"].lower(), []).append((time.monotonic(), dict(body)))
         return web.json_response({"id": contact["id"], "status": "200 Success"})
 

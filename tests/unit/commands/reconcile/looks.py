@@ -72,6 +72,9 @@ class Hears:
     def repair_costs(self, loads: object) -> None:
         pass
 
+    def looking_again(self, done: int, of: int) -> None:
+        assert 0 <= done < of
+
     def cut_off(self) -> None:
         pass
 
@@ -139,11 +142,11 @@ async def settings_of(here: Town, more: str = "") -> Settings:
     return await to_thread.run_sync(load, path, {})
 
 
-async def look(here: Town, *, hears: Hears | None = None, asked: Asked | None = None, **more: Any) -> Seen:
-    """Reconcile, dry unless it is said otherwise, as quickly as the stand-ins answer."""
+async def look(here: Town, *, hears: Hears | None = None, asked: Asked | None = None, tables: str = "", **more: Any) -> Seen:
+    """Reconcile, dry unless it is said otherwise, as quickly as the stand-ins answer; `tables`: further settings."""
     hears = hears or Hears()
     options = Options(**{"asked": asked or Asked(), "rate_share": 1.0, "dry_run": True, **more})
-    return Seen(await reconcile(await settings_of(here), options, hears), hears)
+    return Seen(await reconcile(await settings_of(here, tables), options, hears), hears)
 
 
 async def refused(here: Town, **more: Any) -> Fatal:

@@ -11,6 +11,7 @@ import pytest
 from consumer.commands.reconcile.plan import Asked
 from consumer.commands.reconcile.state import State, prints_of
 from consumer.core.errors import Exit, Fatal
+from consumer.core.model import UserKey
 from consumer.sandbox.stand_ins.sesamy_lists import RESOURCES, Lists
 from consumer.sandbox.town import VENDORS, Town
 from tests.raising import raising
@@ -115,3 +116,31 @@ def test_what_is_no_state_is_refused_and_left_as_it_is(tmp_path: Path, body: byt
     with raising(Fatal, "state"):
         State(path, Asked(), {"v": prints_of("v", "s")})
     assert path.read_bytes() == body
+
+
+def test_who_was_to_be_resynced_and_is_not_done_is_known_after_a_crash(tmp_path: Path) -> None:
+    path, ours = tmp_path / "state", {"v": prints_of("v", "s")}
+    ann, bo, cy = (UserKey("v", one) for one in ("ann", "bo", "cy"))
+    state = State(path, Asked(), ours)
+    state.keep_todo([ann, bo])
+    state.keep_done(ann)
+    state.close(remove=False)
+    state = State(path, Asked(), ours)
+    assert list(state.unfinished) == [bo]
+    state.keep_todo([ann, cy, bo])
+    state.keep_done(cy)
+    state.close(remove=False)
+    state = State(path, Asked(), ours)
+    state.close(remove=True)
+    assert (list(state.unfinished), path.exists()) == ([bo, ann], False)
+
+
+async def test_what_was_not_believed_is_not_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    async with agreeing(tmp_path, lists=CAPPED) as here:
+        sown = sown_in(here)
+        here.sesamy.odd["all-users"] = lambda body: {**body, "total": 10_000}
+        error = await refused(here, state=path)
+        assert (error.code, path.exists()) == ("half", False)
+        here.sesamy.odd.clear()
+        assert (await look(here, state=path)).told == expected(sown)

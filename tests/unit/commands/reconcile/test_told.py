@@ -138,3 +138,23 @@ def test_readers_that_failed_are_named_with_their_codes_twenty_of_them() -> None
     assert lines[1] == "failed  v  user-0  (1001: http-500)"
     assert lines[-2:] == ["and 2 more: --report FILE has all of them", "22 differences remain"]
     assert len([line for line in lines if line.startswith("failed")]) == 20
+
+
+def test_it_says_what_was_seen_of_readers_that_were_looked_at_again() -> None:
+    repaired = structs.replace(REPORT, to_repair=30, repaired=30, looked_again=20)
+    assert list(ended(repaired))[1:] == [
+        "20 of them were looked at again: Make.as has kept what was written",
+        "all lists agree with Sesamy",
+    ]
+    still = (finding("tags", "ann"), finding("field", "ann"), finding("tags", "bo"))
+    assert list(ended(structs.replace(repaired, ended="differs", left=2, still=still, not_looked_again=3)))[1:] == [
+        "3 readers could not be looked at again: an upstream did not answer",
+        "2 of 20 readers that were looked at again still differ: Make.as does not keep what is written",
+        "a field differs:",
+        "  v  ann  account 1001",
+        "sesamy_ tags are missing or stale:",
+        "  v  ann  account 1001",
+        "  v  bo  account 1001",
+        "sesamy-makeas diff v ann  shows what",
+        "2 differences remain",
+    ]

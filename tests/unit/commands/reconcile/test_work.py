@@ -17,7 +17,7 @@ from consumer.core.letters.reconciled import Reconciled
 from consumer.core.users.settling import Settling
 from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.stand_ins.sesamy_lists import Lists
-from consumer.sandbox.town import PLACES
+from consumer.sandbox.town import PLACES, Town
 
 from .looks import NAMING, Hears, agreeing, expected, look, refused, sown_in, writes
 
@@ -110,6 +110,23 @@ async def test_what_differs_is_repaired_and_then_all_agrees(tmp_path: Path, publ
         assert sum(one.repaired for one in published) >= len(repaired)
 
 
+QUICK = "[debounce]\nquiet_s = 0.5\nmax_wait_s = 0.5"
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_what_makeas_takes_and_does_not_keep_is_a_difference_that_remains(tmp_path: Path, published: list[Reconciled]) -> None:
+    async with agreeing(tmp_path) as here:
+        sown = sown_in(here, {"tags": 1, "missing": 1})
+        ((vendor, user, account),) = sown["tags"]
+        here.makeas.accounts[account].drops.add("tags")
+        seen = await look(here, dry_run=False, publish=True, tables=QUICK)
+        report = seen.report
+        assert (seen.status, report.ended, report.to_repair, report.repaired, report.left) == (1, "differs", 2, 2, 1)
+        assert (report.looked_again, report.not_looked_again) == (2, 0)
+        assert [(one.kind, one.vendor, one.user, one.account) for one in report.still] == [("tags", vendor, user, account)]
+        assert {(one.account, one.left) for one in published} == {(place.account, int(place.account == account)) for place in PLACES}
+
+
 @pytest.mark.usefixtures("quiet")
 async def test_where_a_reader_fails_it_remains_and_is_said(tmp_path: Path, published: list[Reconciled]) -> None:
     async with agreeing(tmp_path) as here:
@@ -184,6 +201,36 @@ async def test_a_signal_ends_it_while_the_question_stands(tmp_path: Path) -> Non
         with anyio.fail_after(20):
             seen = await look(here, hears=hears, dry_run=False)
         assert (seen.status, hears.cuts, hears.asked, writes(here)) == (75, 1, [(1, 0)], 0)
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_reader_whose_repair_was_cut_off_is_resynced_though_it_agrees_now(tmp_path: Path) -> None:
+    """Its contact may be there, and its subscriptions, which Make.as does not give back, not yet."""
+    async with agreeing(tmp_path) as here:
+        sown = sown_in(here, {"missing": 1})
+        ((_, user, account),) = sown["missing"]
+        state = tmp_path / "reconcile.state"
+
+        here.makeas.accounts[account].subscriptions.clear()
+        fault = here.makeas.faults.add(Fault(kind="hang", upstream=account, op="subscriptions"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_once_written, here, account)
+            seen = await look(here, dry_run=False, state=state)
+            tasks.cancel_scope.cancel()
+        assert seen.status == 75
+        here.makeas.faults.remove(fault)
+        assert here.makeas.accounts[account].subscriptions == {}
+        again = await look(here, dry_run=False, state=state)
+        assert (again.status, again.report.to_repair, again.report.repaired, again.told) == (0, 1, 1, set())
+        assert {one.partition("-c")[0] for one in here.makeas.accounts[account].subscriptions} == {user}
+        assert not state.exists()
+
+
+async def _once_written(here: Town, account: str) -> None:
+    """Send a signal once a subscription is under way."""
+    while not here.makeas.calls[account, "subscriptions"]:
+        await anyio.sleep(0.01)
+    signal.raise_signal(signal.SIGTERM)
 
 
 async def test_contacts_that_are_to_lose_their_tags_count_as_changes(tmp_path: Path) -> None:
