@@ -177,7 +177,8 @@ class Looking:
         vendors = dict.fromkeys(vendor for those in lists.values() for vendor in those)
         readers = {vendor: self._readers[vendor] for vendor in vendors}
         gathers = not self._no_users.keys().isdisjoint(readers)
-        return Contacts(account, lists, readers, gathers=gathers, keep_single_purchase=self._settings.makeas.keep_single_purchase)
+        keeps, shared = self._settings.makeas.keep_single_purchase, gathers or account in self._scope.shared
+        return Contacts(account, lists, readers, gathers=gathers, shared=shared, keep_single_purchase=keeps)
 
     async def _read_account(self, account: AccountId, contacts: Contacts, may_be_empty: bool) -> None:  # noqa: FBT001 - a task's argument
         source = self._up.sources[account]
