@@ -190,7 +190,6 @@ class Looking:
             contacts,
             by_id=partial(client.by_id, permit=anyio.lowlevel.checkpoint),
             may_be_empty=tuple(contacts.lists) if may_be_empty else (),
-            told=lambda: None,
         )
         try:
             await lists.read()
@@ -223,6 +222,7 @@ class Looking:
 
     def _looked(self, findings: Findings, contacts: Mapping[AccountId, Contacts]) -> Looked:
         for account, one in contacts.items():
+            self._not_compared += one.doubts
             if one.not_told and account not in self._no_list:
                 self._not_compared.append(f"{', '.join(one.not_told)} at account {account}: no row of its lists has them")
             if one.left_elsewhere:

@@ -1,6 +1,7 @@
 """The contacts of one account, compared with the readers of the vendors that write there, as they come."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -20,6 +21,8 @@ _ASKED: Final = 3
 """So many contacts are asked for one by one, to learn whether rows leave a field out."""
 STRANGERS_KEPT: Final = 10_000
 """Of more, the number alone is known."""
+_GIVEN: Final = frozenset({"account", "readers", "lists"})
+"""What of `Contacts` stays as it was given."""
 _SAME: Final = "another reader has the same address"
 _FOREIGN: Final = "a contact of another vendor's reader may stand at its address"
 
@@ -36,7 +39,7 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The reader's id; of a stranger its external id at Make.as."""
     account: AccountId
     lists: tuple[str, ...] = ()
-    """`list`: those it is not on; `missing`: all of the account's."""
+    """`list`: those it is not on; `missing`, on none of them: all of the account's."""
     contact: str = ""
     """`moved`: Make's id of the contact at an address that the reader has left."""
     repairs: bool = True
@@ -99,6 +102,13 @@ class Contacts:
         """Rows of contacts without an external id, at an address that no reader has."""
         self.whole: set[str] = set()
         """Lists of which it is known which contacts left."""
+        self.doubts: list[str] = []
+        """What could not be told of whole lists, in words."""
+
+    def kept(self) -> Callable[[], None]:
+        """Keep all that is known; return what puts it back, once: for a list that is to be read anew."""
+        known = deepcopy({name: value for name, value in vars(self).items() if name not in _GIVEN})
+        return lambda: vars(self).update(known)
 
     def take(self, list_id: str, contacts: Sequence[Contact], *, left: bool) -> None:
         """

@@ -238,6 +238,28 @@ async def test_two_vendors_on_one_account_are_no_strangers_to_each_other(tmp_pat
         assert writes(here) == 0
 
 
+async def test_a_count_of_all_that_ever_came_is_no_half_list_but_said(tmp_path: Path) -> None:
+    async with agreeing(tmp_path, readers=120) as here:
+        account = here.account(PLACE)
+        account.reads.count = "all"
+        readers = [here.address(PLACE.vendor, user) for user in here.writable(PLACE.vendor)]
+        for email in readers[:30]:
+            account.contacts[email]["email_status"] = "unsubscribed"
+        seen = await look(here)
+        assert (seen.report.ended, seen.told) == ("agreed", set())
+        assert [one for one in seen.unsaid if one.startswith(f"whether list {PLACE.lists[0]} gives all its active contacts")]
+
+
+async def test_readers_that_left_do_not_hide_that_half_the_active_contacts_are_missing(tmp_path: Path) -> None:
+    async with agreeing(tmp_path, readers=120) as here:
+        account = here.account(PLACE)
+        for number in range(300):
+            account.contact(f"gone-{number}@example.com", lists=list(PLACE.lists), email_status="unsubscribed")
+        account.reads.count = 200
+        error = await refused(here)
+        assert (error.status, error.code, f"list {PLACE.lists[0]}" in str(error)) == (69, "half", True)
+
+
 @pytest.mark.parametrize("unlisted", [False, True])
 async def test_one_address_at_two_vendors_is_written_for_neither_where_one_alone_can_be_looked_at(tmp_path: Path, unlisted: bool) -> None:
     """The contact of the other's reader is overwritten by nobody, whether its vendor is not asked for or its users can't be listed."""

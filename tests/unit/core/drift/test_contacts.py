@@ -289,6 +289,23 @@ def test_a_contact_without_an_id_or_with_one_of_ours_is_the_readers_at_its_addre
     assert [(one.kind, one.repairs) for one in account.findings() if one.user == "ann"] == [("field", True)]
 
 
+# ---- A list that is read anew ----
+
+
+def test_what_was_put_back_is_as_it_was_before_a_list() -> None:
+    account = contacts(settled({"ann": ANN, "bob": BOB}), lists={"7": ["v"], "8": ["v"]})
+    account.take("7", [contact("ann")], left=False)
+    put_back = account.kept()
+    account.take(
+        "8", [contact("ann", tags=["sesamy_x"]), contact("bob"), contact("strange"), contact(None, email="x@example.com")], left=False
+    )
+    account.doubts.append("doubt")
+    put_back()
+
+    assert (account.rows, account.strangers, account.no_account, account.names, account.doubts) == (1, 0, 0, (), [])
+    assert [(one.kind, one.user, one.lists) for one in account.findings()] == [("list", "ann", ("8",)), ("missing", "bob", ("7", "8"))]
+
+
 # ---- Memory ----
 
 
