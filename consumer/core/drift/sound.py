@@ -106,5 +106,16 @@ def check_list(active: int, others: Sequence[int], *, said: int | None, may_be_e
     return shown
 
 
+def check_end(active: int, *, has_more: bool) -> None:
+    """
+    Judge the end of a list's active contacts by the page behind it.
+
+    Raises:
+        Refused: `half`, that page has some which did not come before.
+    """
+    if has_more:
+        raise Refused(f"there are more active contacts than the {active} that its pages give", code="half")
+
+
 def _slack(of: int) -> int:
     return max(_SLACK, ceil(_SLACK_PART * of))

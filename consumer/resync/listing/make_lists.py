@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from ...core.drift.contacts import Contacts, has
-from ...core.drift.sound import check_list
+from ...core.drift.sound import check_end, check_list
 from ...core.errors import Refused
 from ...core.mapping.consent import Register, Row, Standing, Walk
 from ...core.mapping.contact import Contact
@@ -110,8 +110,8 @@ class MakeLists:
         active, walk = await self._status(list_id, "active", register)
         others = [(await self._status(list_id, status, register))[0] for status in _NOT_ACTIVE]
         shown = check_list(active, others, said=said, may_be_empty=list_id in self._may_be_empty)
-        if active and not shown and await self._has_more(list_id, walk):
-            raise Refused(f"there are more active contacts than the {active} that its pages give", code="half")
+        if active and not shown:
+            check_end(active, has_more=await self._has_more(list_id, walk))
         if not shown and said is not None:
             self._contacts.doubts.append(
                 f"whether list {list_id} gives all its active contacts: it gives {active:,}, and {sum(others):,} that are not; "

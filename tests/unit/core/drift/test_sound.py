@@ -10,7 +10,7 @@ from consumer.core.answers.snapshot import Contract, Profile
 from consumer.core.drift.prints import NONE, Prints
 from consumer.core.drift.readers import Readers
 from consumer.core.drift.reduced import deal, known
-from consumer.core.drift.sound import MaxChanges, check_list, check_readers, check_usable
+from consumer.core.drift.sound import MaxChanges, check_end, check_list, check_readers, check_usable
 from consumer.core.errors import Refused
 from tests.raising import raising
 
@@ -165,6 +165,12 @@ def test_a_count_shows_all_active_contacts_unless_others_may_be_in_it(active: in
 def test_those_that_left_do_not_hide_that_active_contacts_are_missing(active: int, others: Sequence[int], said: int, code: str) -> None:
     with said_to_be(code):
         check_list(active, others, said=said, may_be_empty=True)
+
+
+def test_contacts_behind_the_last_page_are_the_other_half() -> None:
+    check_end(500, has_more=False)
+    with said_to_be("half"):
+        check_end(500, has_more=True)
 
 
 @pytest.mark.parametrize(("unusable", "of", "code"), [(0, 0, ""), (20, 30, ""), (21, 30, "half"), (50, 5000, ""), (51, 5000, "half")])
