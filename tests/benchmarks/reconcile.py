@@ -113,7 +113,7 @@ async def _look(lists: Lists, rows: Rows, share: float, *, bulk: Bulk | None = N
     sesamy_s, began = anyio.current_time() - began, anyio.current_time()
     contacts = Contacts(AccountId("1"), dict.fromkeys(_LISTS, (_VENDOR,)), {_VENDOR: readers}, keep_single_purchase=True)
     at_makeas = Turns("makeas", limits.accounts[account], renew=lambda: None)
-    await MakeLists(rows, at_makeas, contacts, by_id=_no_contact, told=lambda: None).read()  # type: ignore[arg-type]
+    await MakeLists(rows, at_makeas, contacts, by_id=_no_contact).read()  # type: ignore[arg-type]
     findings = Findings()
     findings.take(contacts.findings(), lists_of=contacts.lists_of)
     return sesamy_s, anyio.current_time() - began, readers, findings

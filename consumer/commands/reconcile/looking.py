@@ -179,7 +179,8 @@ class Looking:
         vendors = dict.fromkeys(vendor for those in lists.values() for vendor in those)
         readers = {vendor: self._readers[vendor] for vendor in vendors}
         gathers = not self._no_users.keys().isdisjoint(readers)
-        return Contacts(account, lists, readers, gathers=gathers, keep_single_purchase=self._settings.makeas.keep_single_purchase)
+        keeps, shared = self._settings.makeas.keep_single_purchase, gathers or account in self._scope.shared
+        return Contacts(account, lists, readers, gathers=gathers, shared=shared, keep_single_purchase=keeps)
 
     async def _read_account(self, account: AccountId, contacts: Contacts, may_be_empty: bool) -> None:  # noqa: FBT001 - a task's argument
         source = self._up.sources[account]
@@ -191,7 +192,6 @@ class Looking:
             contacts,
             by_id=partial(client.by_id, permit=anyio.lowlevel.checkpoint),
             may_be_empty=tuple(contacts.lists) if may_be_empty else (),
-            told=lambda: None,
         )
         try:
             await lists.read()
@@ -224,6 +224,7 @@ class Looking:
 
     def _looked(self, findings: Findings, contacts: Mapping[AccountId, Contacts]) -> Looked:
         for account, one in contacts.items():
+            self._not_compared += one.doubts
             if one.not_told and account not in self._no_list:
                 self._not_compared.append(f"{', '.join(one.not_told)} at account {account}: no row of its lists has them")
             if one.left_elsewhere:

@@ -15,7 +15,7 @@ from .report import Report, counts
 
 _SHOWN: Final = 20
 _MEANS: Final[dict[Kind, str]] = {
-    "missing": "not at Make.as",
+    "missing": "on none of its lists, or not at Make.as at all",
     "field": "a field differs",
     "tags": "sesamy_ tags are missing or stale",
     "list": "not on a list",

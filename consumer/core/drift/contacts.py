@@ -1,6 +1,7 @@
 """The contacts of one account, compared with the readers of the vendors that write there, as they come."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -20,6 +21,10 @@ _ASKED: Final = 3
 """So many contacts are asked for one by one, to learn whether rows leave a field out."""
 STRANGERS_KEPT: Final = 10_000
 """Of more, the number alone is known."""
+_GIVEN: Final = frozenset({"account", "readers", "lists"})
+"""What of `Contacts` stays as it was given."""
+_SAME: Final = "another reader has the same address"
+_FOREIGN: Final = "a contact of another vendor's reader may stand at its address"
 
 Kind = Literal["missing", "field", "tags", "list", "moved", "stranger", "doubled"]
 KINDS: Final[tuple[Kind, ...]] = ("missing", "field", "tags", "list", "moved", "doubled", "stranger")
@@ -34,7 +39,7 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The reader's id; of a stranger its external id at Make.as."""
     account: AccountId
     lists: tuple[str, ...] = ()
-    """`list`: those it is not on; `missing`: all of the account's."""
+    """`list`: those it is not on; `missing`, on none of them: all of the account's."""
     contact: str = ""
     """`moved`: Make's id of the contact at an address that the reader has left."""
     repairs: bool = True
@@ -61,6 +66,7 @@ class Contacts:
         *,
         keep_single_purchase: bool,
         gathers: bool = False,
+        shared: bool = False,
     ) -> None:
         """
         Take the account.
@@ -69,10 +75,11 @@ class Contacts:
             lists: list -> the vendors that write it.
             readers: by vendor, settled; of one whose users can't be listed there are none.
             gathers: whether all external ids without a reader are kept.
+            shared: whether a vendor writes there, too, of which there are no readers: an id that nobody has may be its reader's.
         """
         self.account, self.readers = account, readers
         self.lists: Mapping[str, tuple[str, ...]] = {one: tuple(vendors) for one, vendors in lists.items()}
-        self._keeps, self._most = keep_single_purchase, None if gathers else STRANGERS_KEPT
+        self._keeps, self._most, self._shared = keep_single_purchase, None if gathers else STRANGERS_KEPT, shared
         self.rows = 0
         """Of all lists."""
         self._marks = {vendor: bytearray(len(of)) for vendor, of in readers.items()}
@@ -85,7 +92,8 @@ class Contacts:
         self.left_elsewhere = 0
         """Readers that left one list and are not on another, where no reader shows that this can be; known once `findings` are given."""
         self._places = {(vendor, one): bytearray(len(readers[vendor])) for one, vendors in lists.items() for vendor in vendors}
-        self._doubled = {vendor: set(of.doubled()) for vendor, of in readers.items()}
+        # With the reason why; the first one stays.
+        self._doubled = {vendor: dict.fromkeys(of.doubled(), _SAME) for vendor, of in readers.items()}
         self._moved: dict[tuple[str, int], dict[str, None]] = {}
         self._strangers: dict[str, None] = {}
         self.strangers = 0
@@ -94,6 +102,13 @@ class Contacts:
         """Rows of contacts without an external id, at an address that no reader has."""
         self.whole: set[str] = set()
         """Lists of which it is known which contacts left."""
+        self.doubts: list[str] = []
+        """What could not be told of whole lists, in words."""
+
+    def kept(self) -> Callable[[], None]:
+        """Keep all that is known; return what puts it back, once: for a list that is to be read anew."""
+        known = deepcopy({name: value for name, value in vars(self).items() if name not in _GIVEN})
+        return lambda: vars(self).update(known)
 
     def take(self, list_id: str, contacts: Sequence[Contact], *, left: bool) -> None:
         """
@@ -110,7 +125,8 @@ class Contacts:
             if found is None:
                 continue
             of, number = found
-            self._note_doubled(of, number, contact)
+            if contact.email:
+                self._note_doubled(comparable("email", contact.email), _SAME, of=of, number=number)
             standing = contact.standing
             if of in vendors:
                 is_gone = standing is Standing.LEFT or (left and standing is not Standing.ACTIVE)
@@ -167,7 +183,7 @@ class Contacts:
         for contact in self._moved.get((vendor, number), ()):
             yield found("moved", contact=contact, repairs=False, why="its contact stands at an address that it has left")
         if number in self._doubled[vendor]:
-            yield found("doubled", repairs=False, why="another reader has the same address")
+            yield found("doubled", repairs=False, why=self._doubled[vendor][number])
             if not self._is_first_of_none(of, number):
                 return
         marks = self._marks[vendor][number]
@@ -211,10 +227,13 @@ class Contacts:
                 return None
             if not address or self.readers[of].is_at(number, address):
                 return owner
-        for vendor in writing if address else ():
-            at = self.readers[vendor].at(address)
-            if at is not None:
-                return vendor, at  # The address is a reader's, whatever id stands there.
+        if self._shared and name and owner is None and address:
+            self._note_doubled(address, _FOREIGN)
+        else:
+            for vendor in writing if address else ():
+                at = self.readers[vendor].at(address)
+                if at is not None:
+                    return vendor, at  # The address is a reader's, whatever id stands there.
         if owner is not None:
             # One without a tag of ours was retired, or never was ours.
             if contact.tags is None or any(map(is_ours, contact.titles)):
@@ -223,14 +242,14 @@ class Contacts:
             self._note_stranger(name)
         return None
 
-    def _note_doubled(self, of: str, number: int, contact: Contact) -> None:
-        """Note that readers of two vendors have its address: each would take the contact from the other."""
-        others = [one for one in self.readers if one != of] if contact.email else ()
-        for other in others:
-            at = self.readers[other].at(comparable("email", contact.email or ""))
+    def _note_doubled(self, address: str, why: str, *, of: str = "", number: int = 0) -> None:
+        """Note that readers of two vendors have an address, `of` one of them that is known: each would take the contact from the other."""
+        for other in (one for one in self.readers if one != of):
+            at = self.readers[other].at(address)
             if at is not None:
-                self._doubled[of].add(number)
-                self._doubled[other].add(at)
+                if of:
+                    self._doubled[of].setdefault(number, why)
+                self._doubled[other].setdefault(at, why)
                 self._marks[other][at] |= _SEEN  # A contact is there; whose it is to be, nothing tells.
 
     def _note_stranger(self, name: str) -> None:

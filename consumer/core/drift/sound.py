@@ -1,6 +1,7 @@
 """Whether what was read may be believed, and how many changes are allowed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from math import ceil
 
 from msgspec import Struct
@@ -77,22 +78,43 @@ def check_usable(unusable: int, *, of: int) -> None:
         raise Refused(f"{unusable} of {of} rows have no id, or can't be read", code="half")
 
 
-def check_list(rows: int, *, said: int | None, may_be_empty: bool) -> None:
+def check_list(active: int, others: Sequence[int], *, said: int | None, may_be_empty: bool) -> bool:
     """
-    Judge what Make.as gave of a list.
+    Judge what Make.as gave of a list; return whether its count shows that all active contacts are there.
+
+    Where they are fewer than it counts, it may count those of other statuses, too: then nothing is shown.
 
     Args:
-        rows: of all statuses.
-        said: how many active contacts it has, by Make.as' own count; None: it does not say.
+        active: rows of those that are active.
+        others: rows of each other status.
+        said: how many contacts it has, by Make.as' own count; None: it does not say.
         may_be_empty: whether a list without contacts is to be believed, where its count says so, too.
 
     Raises:
-        Refused: `empty`, `half`.
+        Refused: `empty`, `half`: no reading of its count makes it a whole list.
     """
-    if said is not None and said - rows > _slack(said):
-        raise Refused(f"{rows} contacts are listed, and {said} are said to be there", code="half")
+    rows = active + sum(others)
+    shown = said is not None and said - active <= _slack(said)
+    if said is not None and not shown:
+        some = (sum(those) for size in range(1, len(others) + 1) for those in combinations(others, size))
+        if all(abs(said - active - more) > _slack(said) for more in some):
+            raise Refused(f"{active} active contacts of {rows} are listed, and {said} are said to be there", code="half")
+        if not active:
+            raise Refused(f"no active contact is listed, and {said} are said to be there", code="empty")
     if not rows and not (may_be_empty and said == 0):
         raise Refused("no contact is listed", code="empty")
+    return shown
+
+
+def check_end(active: int, *, has_more: bool) -> None:
+    """
+    Judge the end of a list's active contacts by the page behind it.
+
+    Raises:
+        Refused: `half`, that page has some which did not come before.
+    """
+    if has_more:
+        raise Refused(f"there are more active contacts than the {active} that its pages give", code="half")
 
 
 def _slack(of: int) -> int:

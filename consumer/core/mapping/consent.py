@@ -69,6 +69,10 @@ class Walk:
         self.stuck = False
         """The second page was the first once more: whatever else there is can't be reached."""
 
+    def has_seen(self, rows: Sequence[Row]) -> bool:
+        """Say whether each of these came already."""
+        return self._seen.issuperset(row.id for row in rows)
+
     def goes_on(self, rows: Sequence[Row]) -> bool:
         """Take a page; return whether the next is to be asked for: not after an empty or shorter one, nor one without a new contact."""
         ids = tuple(row.id for row in rows)

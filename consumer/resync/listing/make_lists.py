@@ -6,15 +6,14 @@ from functools import partial
 from typing import Final
 
 from ...core.drift.contacts import Contacts, has
-from ...core.drift.sound import check_list
+from ...core.drift.sound import check_end, check_list
 from ...core.errors import Refused
 from ...core.mapping.consent import Register, Row, Standing, Walk
 from ...core.mapping.contact import Contact
 from ..registers.list_rows import ContactPage, ListRows, Status
 from .turns import CantBeListed, Permit, Turns
 
-_STATUSES: Final[tuple[Status, ...]] = ("active", "unsubscribed", "bounce")
-_TWICE: Final = 2
+_NOT_ACTIVE: Final[tuple[Status, ...]] = ("unsubscribed", "bounce")
 _UNREADABLE: Final = Row(None, None, Standing.UNREADABLE)
 
 
@@ -33,7 +32,6 @@ class MakeLists:
         *,
         by_id: Callable[[str], Awaitable[Contact]],
         may_be_empty: Collection[str] = (),
-        told: Callable[[], None],
     ) -> None:
         """
         Take the account.
@@ -41,11 +39,9 @@ class MakeLists:
         Args:
             by_id: asks for one contact.
             may_be_empty: the lists that may have no contact, where Make.as' own count says so.
-            told: is called after each page.
         """
         self._rows, self._turns, self._contacts = rows, turns, contacts
-        self._by_id, self._may_be_empty, self._told = by_id, may_be_empty, told
-        self.read_rows = 0
+        self._by_id, self._may_be_empty = by_id, may_be_empty
 
     async def read(self) -> None:
         """
@@ -58,17 +54,20 @@ class MakeLists:
         """
         for list_id in self._contacts.lists:
             said = await self._said(list_id)
-            for time in range(1, _TWICE + 1):
+            put_back = self._contacts.kept()
+            try:
                 try:
-                    check_list(await self._list(list_id), said=said, may_be_empty=list_id in self._may_be_empty)
-                    break
-                except CantBeListed:
-                    raise
+                    await self._believed(list_id, said)
                 except Refused as error:
-                    # Rows may have moved while they were read: once more.
-                    if error.code != "half" or time == _TWICE:
-                        raise Refused(f"list {list_id}: {error}", code=error.code, said=error.said) from None
-
+                    if error.code != "half":
+                        raise
+                    # Rows may have moved while they were read: once more, and no row counts twice.
+                    put_back()
+                    await self._believed(list_id, said)
+            except CantBeListed:
+                raise
+            except Refused as error:
+                raise Refused(f"list {list_id}: {error}", code=error.code, said=error.said) from None
         for name in self._contacts.not_told:
             await self._learn(name)
 
@@ -88,7 +87,7 @@ class MakeLists:
         return await self._by_id(contact)
 
     async def _said(self, list_id: str) -> int | None:
-        """Return how many active contacts a list is said to have; None: it is not said, or can't be had."""
+        """Return how many contacts a list is said to have; None: it is not said, or can't be had."""
         with suppress(Refused):
             return await self._turns.ask(partial(self._count, list_id))
         return None
@@ -96,33 +95,58 @@ class MakeLists:
     async def _count(self, list_id: str, _: Permit) -> int | None:
         return await self._rows.count(list_id)
 
-    async def _list(self, list_id: str) -> int:
-        """Read one list; return how many rows it has."""
+    async def _believed(self, list_id: str, said: int | None) -> None:
+        """
+        Read one list, and judge it.
+
+        Where its count does not show that all active contacts are there, the end of its pages is looked at: rows behind a short page.
+
+        Raises:
+            Refused: as `read`.
+        """
         # It holds nobody: all that is asked of it is whether it is whole.
-        register, rows = Register(b""), 0
+        register = Register(b"")
         register.begin()
-        for status in _STATUSES:
-            walk = Walk()
-            while True:
-                page = await self._asked(list_id, status, walk.page)
-                self._contacts.take(list_id, page.contacts, left=status != "active")
-                rows += page.length
-                self.read_rows += page.length
-                self._told()
-                kept = [Row(one.id, None, one.standing) for one in page.contacts]
-                if status != "active":
-                    register.take(kept)
-                # What can't be read as a contact is a row all the same: without it the page would be a short one, and so the last.
-                if not walk.goes_on([*kept, *[_UNREADABLE] * (page.length - len(kept))]):
-                    break
-            if walk.stuck and status == "active":
-                raise Refused("the same page again, whatever page is asked for", code="repeats")
-            if walk.stuck:
-                register.doubt("paging")
+        active, walk = await self._status(list_id, "active", register)
+        others = [(await self._status(list_id, status, register))[0] for status in _NOT_ACTIVE]
+        shown = check_list(active, others, said=said, may_be_empty=list_id in self._may_be_empty)
+        if active and not shown:
+            check_end(active, has_more=await self._has_more(list_id, walk))
+        if not shown and said is not None:
+            self._contacts.doubts.append(
+                f"whether list {list_id} gives all its active contacts: it gives {active:,}, and {sum(others):,} that are not; "
+                f"its count is {said:,}"
+            )
         register.complete(read_at=0.0)
         if register.state == "whole":
             self._contacts.whole.add(list_id)
-        return rows
+
+    async def _status(self, list_id: str, status: Status, register: Register) -> tuple[int, Walk]:
+        """Read one status of a list to its end; return how many rows it has, and the pages."""
+        walk, rows = Walk(), 0
+        while True:
+            page = await self._asked(list_id, status, walk.page)
+            self._contacts.take(list_id, page.contacts, left=status != "active")
+            kept = [Row(one.id, None, one.standing) for one in page.contacts]
+            # A server that gives the last page again would seem to have given more.
+            rows += 0 if kept and walk.has_seen(kept) else page.length
+            if status != "active":
+                register.take(kept)
+            # What can't be read as a contact is a row all the same: without it the page would be a short one, and so the last.
+            if not walk.goes_on([*kept, *[_UNREADABLE] * (page.length - len(kept))]):
+                break
+        if walk.stuck and status == "active":
+            raise Refused("the same page again, whatever page is asked for", code="repeats")
+        if walk.stuck:
+            register.doubt("paging")
+        return rows, walk
+
+    async def _has_more(self, list_id: str, walk: Walk) -> bool:
+        """Say whether there are active contacts behind the page that was taken for the last."""
+        with suppress(Refused):  # There is no such page.
+            page = await self._asked(list_id, "active", walk.page)
+            return not walk.has_seen([Row(one.id, None, one.standing) for one in page.contacts])
+        return False
 
     async def _asked(self, list_id: str, status: Status, page: int) -> ContactPage:
         """Return a page; of the very first it is said that it can't be had."""

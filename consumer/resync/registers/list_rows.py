@@ -111,7 +111,9 @@ class ListRows:
 
     async def count(self, list_id: str) -> int | None:
         """
-        Return how many active contacts a list has, by Make.as' own count; None: it does not say.
+        Return how many contacts a list has, by Make.as' own count; None: it does not say.
+
+        Assumption: of those that are active, or with others; the answers for a list's rows hold no count.
 
         Raises:
             Refused, Retryable, Denied: as `page`.

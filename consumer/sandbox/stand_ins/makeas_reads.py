@@ -29,8 +29,9 @@ class Reads(Struct, kw_only=True):
     """How a contact, by its address or id, gives its tags."""
     row_lists: bool = True
     """Whether a list's rows tell all lists that they are on."""
-    count: int | Literal["right", "absent"] = "right"
-    """How many active contacts a list tells that it has, as `subscriber_emails`: the truth, nothing, or this number whatever is so."""
+    count: int | Literal["right", "all", "absent"] = "right"
+    """How many contacts a list tells that it has, as `subscriber_emails`: those that are active, those of all statuses, nothing, or this
+    number whatever is so."""
     hides_left: bool = False
     """Whether a contact that left is not found by its address."""
     refuses: int | None = None
@@ -79,11 +80,11 @@ def _on_list(contacts: Iterable[Row], left: Left, list_id: str) -> Iterator[tupl
 
 
 def counted(reads: Reads, contacts: Iterable[Row], left: Left, list_id: str) -> dict[str, int]:
-    """Return what a list says of how many active contacts it has."""
+    """Return what a list says of how many contacts it has."""
     if reads.count == "absent":
         return {}
-    if reads.count == "right":
-        return {"subscriber_emails": sum(status == "active" for _, status in _on_list(contacts, left, list_id))}
+    if isinstance(reads.count, str):
+        return {"subscriber_emails": sum(reads.count == "all" or status == "active" for _, status in _on_list(contacts, left, list_id))}
     return {"subscriber_emails": reads.count}
 
 

@@ -238,6 +238,50 @@ async def test_two_vendors_on_one_account_are_no_strangers_to_each_other(tmp_pat
         assert writes(here) == 0
 
 
+async def test_a_count_of_all_that_ever_came_is_no_half_list_but_said(tmp_path: Path) -> None:
+    async with agreeing(tmp_path, readers=120) as here:
+        account = here.account(PLACE)
+        account.reads.count = "all"
+        readers = [here.address(PLACE.vendor, user) for user in here.writable(PLACE.vendor)]
+        for email in readers[:30]:
+            account.contacts[email]["email_status"] = "unsubscribed"
+        seen = await look(here)
+        assert (seen.report.ended, seen.told) == ("agreed", set())
+        assert [one for one in seen.unsaid if one.startswith(f"whether list {PLACE.lists[0]} gives all its active contacts")]
+
+
+async def test_readers_that_left_do_not_hide_that_half_the_active_contacts_are_missing(tmp_path: Path) -> None:
+    async with agreeing(tmp_path, readers=120) as here:
+        account = here.account(PLACE)
+        for number in range(300):
+            account.contact(f"gone-{number}@example.com", lists=list(PLACE.lists), email_status="unsubscribed")
+        account.reads.count = 200
+        error = await refused(here)
+        assert (error.status, error.code, f"list {PLACE.lists[0]}" in str(error)) == (69, "half", True)
+
+
+@pytest.mark.parametrize("unlisted", [False, True])
+async def test_one_address_at_two_vendors_is_written_for_neither_where_one_alone_can_be_looked_at(tmp_path: Path, unlisted: bool) -> None:
+    """The contact of the other's reader is overwritten by nobody, whether its vendor is not asked for or its users can't be listed."""
+    async with agreeing(tmp_path, readers=30) as here:
+        settings = await settings_of(here)
+        (makeas,) = [one for one in settings.vendors[0].makeas if one.list_id == "2001"]
+        vendors = tuple(structs.replace(one, makeas=(makeas,)) for one in settings.vendors)
+        first, second = VENDORS
+        address = {here.address(first, user): user for user in here.writable(first)}
+        account = here.account(PLACES[1])
+        there = next(iter(address.keys() & {here.address(second, user) for user in here.writable(second)}))
+        account.contacts[there]["external_id"] = next(one for one in here.writable(second) if here.address(second, one) == there)
+        if unlisted:
+            here.sesamy.faults.add(Fault(kind="status", status=403, upstream=second, op="all-users"))
+        hears = Hears()
+        asked = Asked() if unlisted else Asked(vendors=(first,))
+        await reconcile(structs.replace(settings, vendors=vendors), Options(asked=asked, rate_share=1.0, dry_run=True), hears)
+        (report,) = hears.reports
+        found = [(one.kind, one.repairs) for one in report.findings if (one.vendor, one.user) == (first, address[there])]
+        assert found == [("doubled", False)]
+
+
 async def test_one_address_at_two_vendors_of_one_account_is_told_of_and_written_for_neither(tmp_path: Path) -> None:
     """Readers of both vendors of the town have the same addresses."""
     async with agreeing(tmp_path, readers=30) as here:

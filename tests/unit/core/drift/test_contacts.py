@@ -25,10 +25,8 @@ def contact(user: str | None = "ann", *, email: str | None = None, **fields: Any
     return convert(given | fields, Contact)
 
 
-def contacts(*readers: Readers, lists: dict[str, list[str]] | None = None, keeps: bool = True, gathers: bool = False) -> Contacts:
-    made = Contacts(
-        ACCOUNT, lists or {"7": ["v"], "8": ["v"]}, {one.vendor: one for one in readers}, keep_single_purchase=keeps, gathers=gathers
-    )
+def contacts(*readers: Readers, lists: dict[str, list[str]] | None = None, keeps: bool = True, **more: bool) -> Contacts:
+    made = Contacts(ACCOUNT, lists or {"7": ["v"], "8": ["v"]}, {one.vendor: one for one in readers}, keep_single_purchase=keeps, **more)
     made.whole = {*made.lists}
     return made
 
@@ -253,6 +251,59 @@ def test_readers_of_two_vendors_with_one_address_are_told_and_not_repaired(other
         ("v", "ann", "doubled", False),
         ("w", other, "doubled", False),
     ]
+
+
+def test_where_another_vendor_writes_an_id_that_nobody_has_may_be_its_readers() -> None:
+    """A resync would put the id of this vendor's reader in the place of the other's, who would lose its contact."""
+    account = contacts(settled({"ann": ANN, "bob": BOB}), shared=True)
+    on_both(account, contact("somebody", email="Ann@example.com", tags=["sesamy_x"]), contact("bob"))
+
+    assert list(account.findings()) == [
+        Finding(
+            kind="doubled",
+            vendor="v",
+            user="ann",
+            account=ACCOUNT,
+            repairs=False,
+            why="a contact of another vendor's reader may stand at its address",
+        ),
+        Finding(kind="stranger", vendor="", user="somebody", account=ACCOUNT, repairs=False, why="Sesamy does not know this id"),
+    ]
+
+
+def test_where_another_vendor_writes_the_reader_of_a_vendor_that_does_not_write_the_list_is_not_missing() -> None:
+    """A contact stands at its address, though on a list that its vendor does not write: a resync would take it."""
+    account = contacts(settled({"ann": ANN}), settled({"bob": BOB}, vendor="w", prints=Prints(b"other")), lists=TWO, shared=True)
+    account.take("8", [contact("bob"), contact("somebody", email="ann@example.com")], left=False)
+
+    assert [(one.vendor, one.user, one.kind, one.repairs) for one in account.findings() if one.kind != "stranger"] == [
+        ("v", "ann", "doubled", False)
+    ]
+
+
+@pytest.mark.parametrize(("user", "shared"), [(None, True), ("bob", True), ("somebody", False)])
+def test_a_contact_without_an_id_or_with_one_of_ours_is_the_readers_at_its_address(user: str | None, shared: bool) -> None:
+    account = contacts(settled({"ann": ANN, "bob": BOB}), shared=shared)
+    on_both(account, contact(user, email="ann@example.com"), TELLING)
+
+    assert [(one.kind, one.repairs) for one in account.findings() if one.user == "ann"] == [("field", True)]
+
+
+# ---- A list that is read anew ----
+
+
+def test_what_was_put_back_is_as_it_was_before_a_list() -> None:
+    account = contacts(settled({"ann": ANN, "bob": BOB}), lists={"7": ["v"], "8": ["v"]})
+    account.take("7", [contact("ann")], left=False)
+    put_back = account.kept()
+    account.take(
+        "8", [contact("ann", tags=["sesamy_x"]), contact("bob"), contact("strange"), contact(None, email="x@example.com")], left=False
+    )
+    account.doubts.append("doubt")
+    put_back()
+
+    assert (account.rows, account.strangers, account.no_account, account.names, account.doubts) == (1, 0, 0, (), [])
+    assert [(one.kind, one.user, one.lists) for one in account.findings()] == [("list", "ann", ("8",)), ("missing", "bob", ("7", "8"))]
 
 
 # ---- Memory ----

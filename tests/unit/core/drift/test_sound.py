@@ -1,6 +1,7 @@
 """Whether what was read may be believed, and how much may change."""
 
 import re
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import pytest
@@ -9,7 +10,7 @@ from consumer.core.answers.snapshot import Contract, Profile
 from consumer.core.drift.prints import NONE, Prints
 from consumer.core.drift.readers import Readers
 from consumer.core.drift.reduced import deal, known
-from consumer.core.drift.sound import MaxChanges, check_list, check_readers, check_usable
+from consumer.core.drift.sound import MaxChanges, check_end, check_list, check_readers, check_usable
 from consumer.core.errors import Refused
 from tests.raising import raising
 
@@ -130,7 +131,46 @@ def test_rows_of_users_that_are_not_listed_show_that_the_users_are_half(rows: in
 )
 def test_an_empty_or_half_list_is_not_believed(rows: int, said: int | None, may_be_empty: bool, code: str) -> None:
     with said_to_be(code):
-        check_list(rows, said=said, may_be_empty=may_be_empty)
+        check_list(rows, (), said=said, may_be_empty=may_be_empty)
+
+
+@pytest.mark.parametrize(
+    ("active", "others", "said", "shown"),
+    [
+        (1000, (0, 0), 1000, True),
+        (980, (5000, 0), 1000, True),
+        (1000, (500, 20), 900, True),
+        (1000, (500, 100), 1600, False),
+        (1000, (500, 100), 1500, False),
+        (1000, (500, 100), 1100, False),
+        (1000, (500, 100), 1616, False),
+        (500, (500, 0), 1000, False),
+        (1000, (500, 100), None, False),
+    ],
+)
+def test_a_count_shows_all_active_contacts_unless_others_may_be_in_it(active: int, others: Sequence[int], said: int, shown: bool) -> None:
+    assert check_list(active, others, said=said, may_be_empty=False) is shown
+
+
+@pytest.mark.parametrize(
+    ("active", "others", "said", "code"),
+    [
+        (500, (5000, 0), 1000, "half"),
+        (500, (300, 100), 1000, "half"),
+        (1000, (500, 100), 1621, "half"),
+        (1000, (500, 100), 1300, "half"),
+        (0, (100, 0), 100, "empty"),
+    ],
+)
+def test_those_that_left_do_not_hide_that_active_contacts_are_missing(active: int, others: Sequence[int], said: int, code: str) -> None:
+    with said_to_be(code):
+        check_list(active, others, said=said, may_be_empty=True)
+
+
+def test_contacts_behind_the_last_page_are_the_other_half() -> None:
+    check_end(500, has_more=False)
+    with said_to_be("half"):
+        check_end(500, has_more=True)
 
 
 @pytest.mark.parametrize(("unusable", "of", "code"), [(0, 0, ""), (20, 30, ""), (21, 30, "half"), (50, 5000, ""), (51, 5000, "half")])

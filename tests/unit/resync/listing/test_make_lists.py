@@ -39,6 +39,10 @@ class Rows:
         self.ignores_page = self.ignores_status = False
         self.halves = 0
         """How many readings of those that are active give no more than a first row."""
+        self.short_page = 0
+        """The page of those that are active which gives no more than its first row."""
+        self.clamps = False
+        """Whether the last page is given in the place of one behind it."""
 
     async def count(self, list_id: str) -> int | None:
         assert list_id
@@ -52,10 +56,14 @@ class Rows:
             raise error
         rows = self.of["active" if self.ignores_status else status]
         start = 0 if self.ignores_page else (page - 1) * self.per_page
+        if self.clamps and rows:
+            start = min(start, (len(rows) - 1) // self.per_page * self.per_page)
         rows = rows[start : start + self.per_page]
         if status == "active" and self.halves:
             self.halves -= page == 1
             rows = rows[: page == 1]
+        if status == "active" and page == self.short_page:
+            rows = rows[:1]
         return ContactPage(tuple(rows), len(rows))
 
 
@@ -71,12 +79,8 @@ class Account:
         self.readers = settled({user: Profile(email=f"{user}@example.com") for user in users})
         self.contacts = Contacts(AccountId("1"), {"7": ["v"]}, {"v": self.readers}, keep_single_purchase=True)
         turns = Turns("1", Gate(rate_per_s=100, burst=10, run_calls=1, hold_s=inf), renew=lambda: None)
-        self.told = 0
         api: Any = rows
-        self.lists = MakeLists(api, turns, self.contacts, by_id=_by_id, may_be_empty=("7",) if may_be_empty else (), told=self._tell)
-
-    def _tell(self) -> None:
-        self.told += 1
+        self.lists = MakeLists(api, turns, self.contacts, by_id=_by_id, may_be_empty=("7",) if may_be_empty else ())
 
     @property
     def found(self) -> list[tuple[str, str]]:
@@ -90,7 +94,7 @@ async def test_every_page_of_every_status_is_compared() -> None:
     await account.lists.read()
     assert account.found == [("missing", USERS[5])]
     assert rows.asked == [("7", "active", 1), ("7", "active", 2), ("7", "unsubscribed", 1), ("7", "unsubscribed", 2), ("7", "bounce", 1)]
-    assert (account.lists.read_rows, account.contacts.rows, account.told) == (5, 5, 5)
+    assert account.contacts.rows == 5
     assert account.contacts.whole == {"7"}
 
 
@@ -153,11 +157,71 @@ async def test_half_a_list_is_read_once_more_and_is_an_error_then() -> None:
     account = Account(once, users=users)
     await account.lists.read()
     assert (account.found, len([one for one in once.asked if one[1:] == ("active", 1)])) == ([], 2)
+    assert account.contacts.rows == 60
     always = Rows(many, said=60)
     always.halves = 9
     with raising(Refused, "half"):
         await Account(always, users=users).lists.read()
     assert len([one for one in always.asked if one[1:] == ("active", 1)]) == 2
+
+
+@virtual
+async def test_rows_of_a_reading_that_was_not_believed_count_once() -> None:
+    nobody = [convert({"id": "m", "email": "somebody@example.com", "email_status": "active"}, Contact), contact("stranger")]
+    rows = Rows([*nobody, *(contact(user) for user in USERS)], [contact("gone", "unsubscribed")], said=28)
+    rows.halves = 1
+    account = Account(rows)
+    await account.lists.read()
+    assert (account.contacts.rows, account.contacts.strangers, account.contacts.no_account) == (9, 2, 1)
+
+
+@virtual
+async def test_a_page_behind_a_short_one_shows_that_there_are_more() -> None:
+    """Where the count does not show it, the rows that are hidden could be as many as those that left."""
+    users = [f"user-{number}" for number in range(90)]
+    left = [contact(f"gone-{number}", "unsubscribed") for number in range(59)]
+    for said in (90, None):
+        rows = Rows([contact(user) for user in users], left, said=said, per_page=30)
+        rows.short_page = 2
+        with raising(Refused, "half"):
+            await Account(rows, users=users).lists.read()
+        assert rows.asked.count(("7", "active", 3)) == 2
+
+
+@virtual
+async def test_a_count_with_those_that_left_makes_no_half_list_and_is_said() -> None:
+    left = [contact(f"gone-{number}", "unsubscribed") for number in range(30)]
+    rows = Rows([contact(user) for user in USERS], left, said=36, per_page=30)
+    account = Account(rows)
+    await account.lists.read()
+    assert account.found == [("stranger", f"gone-{number}") for number in range(30)]
+    assert account.contacts.doubts == ["whether list 7 gives all its active contacts: it gives 6, and 30 that are not; its count is 36"]
+    assert ("7", "active", 2) in rows.asked
+
+
+@virtual
+async def test_who_left_does_not_stand_for_active_contacts_that_are_missing() -> None:
+    left = [contact(f"gone-{number}", "unsubscribed") for number in range(90)]
+    with raising(Refused, "half"):
+        await Account(Rows([contact(user) for user in USERS], left, said=60)).lists.read()
+
+
+@virtual
+async def test_where_there_is_no_page_behind_the_last_there_is_no_more() -> None:
+    rows = Rows([contact(user) for user in USERS])
+    rows.fails["active", 3] = Refused("contacts: status 404", code="http-404")
+    account = Account(rows)
+    await account.lists.read()
+    assert (account.found, account.contacts.doubts, rows.asked[-1]) == ([], [], ("7", "active", 3))
+
+
+@virtual
+async def test_the_last_page_once_more_is_no_row() -> None:
+    """Else half a list, with its last page given twice, would be as long as its count."""
+    rows = Rows([contact(f"user-{number}") for number in range(60)], said=90, per_page=30)
+    rows.clamps = True
+    with raising(Refused, "half"):
+        await Account(rows).lists.read()
 
 
 @virtual

@@ -46,7 +46,7 @@ async def _read(contacts: Contacts, rows: Rows, *, firstname: str | None = None)
         return convert(row, Contact)
 
     turns = Turns("account 1", Gate(rate_per_s=100, burst=10, run_calls=1, hold_s=inf), renew=lambda: None)
-    await MakeLists(cast(ListRows, rows), turns, contacts, by_id=by_id, told=lambda: None).read()
+    await MakeLists(cast(ListRows, rows), turns, contacts, by_id=by_id).read()
 
 
 @virtual
