@@ -51,6 +51,13 @@ WORLD: Final = {
     "0.0.0.0/0": {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"},
     "::/0": {"fc00::/7", "fe80::/10"},
 }
+MOUNTS: Final = {"settings": "/etc/sesamy-makeas", "secrets": "/run/secrets/sesamy-makeas"}
+# What a look each night must be told: how much of the limits it takes, what it may change unasked, and to leave its result.
+NIGHTLY: Final = {"reconcile", "--rate-share", "--max-changes", "--yes", "--publish"}
+# Exit statuses after which another try would not help: differences remain, usage, our bug, no permission, settings.
+HOPELESS: Final = {1, 64, 70, 77, 78}
+DAY_S: Final = 86_400
+TRIES: Final = 3
 HTTPS: Final = [{"protocol": "TCP", "port": 443}]
 
 
@@ -95,6 +102,12 @@ def containers(documents: list[Document]) -> Iterator[str]:
         yield from (f"{who}: has the variable {one['name']}" for one in container.get("env", ()) if not is_harmless(one))
         if any(key.startswith("subPath") for mount in container.get("volumeMounts", ()) for key in mount):
             yield f"{who}: a subPath keeps an old key for ever"
+        where = {mount["name"]: mount["mountPath"] for mount in container.get("volumeMounts", ())}
+        if not MOUNTS.items() <= where.items():
+            yield f"{who}: does not mount settings and secrets where they are looked for"
+        memory = [container.get("resources", {}).get(key, {}).get("memory") for key in ("requests", "limits")]
+        if not all(memory):
+            yield f"{who}: has no request or no limit of memory"
         if not IMAGE.fullmatch(container["image"]):
             yield f"{who}: {container['image']} is neither a digest nor a tag that stands"
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
@@ -208,6 +221,25 @@ def jobs(documents: list[Document]) -> Iterator[str]:
             yield f"{called(one)}: its podFailurePolicy is of no container of it"
 
 
+def nights(documents: list[Document]) -> Iterator[str]:
+    """See that a look each night never meets another, ends, is not tried in vain, and is bounded in what it changes."""
+    for one in of(documents, "CronJob"):
+        spec, job = one["spec"], one["spec"]["jobTemplate"]["spec"]
+        if spec.get("concurrencyPolicy") != "Forbid" or "startingDeadlineSeconds" not in spec or "timeZone" not in spec:
+            yield f"{called(one)}: is not kept to one at once, begun late at most by a bound, at an hour of a named zone"
+        if not 0 < job.get("activeDeadlineSeconds", 0) < DAY_S:
+            yield f"{called(one)}: has no activeDeadlineSeconds, or meets the next night"
+        if not 0 <= job.get("backoffLimit", TRIES + 1) <= TRIES:
+            yield f"{called(one)}: has no backoffLimit of at most {TRIES}"
+        rules = job.get("podFailurePolicy", {}).get("rules", ())
+        fails = {code for rule in rules if rule["action"] == "FailJob" for code in rule.get("onExitCodes", {}).get("values", ())}
+        if not fails >= HOPELESS:
+            yield f"{called(one)}: tries again after {sorted(HOPELESS - fails)}, which would not help"
+        for container in job["template"]["spec"]["containers"]:
+            if lacking := NIGHTLY - set(container.get("args", ())):
+                yield f"{called(one)}: its args lack {sorted(lacking)}"
+
+
 def scalers(documents: list[Document]) -> Iterator[str]:
     """See that a scaler looks at its own namespace's pods, and scales what is there and leaves the number to it."""
     deployments = {one["metadata"]["name"]: one for one in of(documents, "Deployment")}
@@ -243,6 +275,7 @@ RULES: Final[tuple[Callable[[list[Document]], Iterator[str]], ...]] = (
     network,
     budget,
     jobs,
+    nights,
     scalers,
     alerts,
 )

@@ -8,7 +8,7 @@ from policy import Document, policy
 
 GONE: Final = object()
 
-# Under the pod's template, of Deployment and Job alike: a path, and what is put there.
+# Under the pod's template, of Deployment, Job and CronJob alike: a path, and what is put there.
 POD_SPOILS: Final[tuple[tuple[str, Any], ...]] = (
     ("metadata/labels/app.kubernetes.io~1name", GONE),
     ("spec/automountServiceAccountToken", GONE),
@@ -31,6 +31,9 @@ POD_SPOILS: Final[tuple[tuple[str, Any], ...]] = (
     ("spec/containers/0/envFrom", [{"secretRef": {"name": "sesamy-makeas-secrets"}}]),
     ("spec/containers/0/lifecycle", {"preStop": {"sleep": {"seconds": 5}}}),
     ("spec/containers/0/volumeMounts/1/subPath", "key"),
+    ("spec/containers/0/resources", GONE),
+    ("spec/containers/0/resources/limits/memory", GONE),
+    ("spec/containers/0/resources/requests/memory", GONE),
     ("spec/containers/0/image", "registry.example.com/sesamy-makeas:latest"),
     ("spec/containers/0/image", "registry.example.com/sesamy-makeas@sha256:00"),
     ("spec/initContainers", [{"name": "first", "image": "busybox:1.37"}]),
@@ -40,8 +43,36 @@ POD_SPOILS: Final[tuple[tuple[str, Any], ...]] = (
     ("spec/volumes/1/projected/sources/0/secret/name", "another"),
 )
 
+TEMPLATES: Final = {"Deployment": "spec/template", "Job": "spec/template", "CronJob": "spec/jobTemplate/spec/template"}
+_ARGS: Final = "spec/jobTemplate/spec/template/spec/containers/0/args"
+_NIGHTLY: Final = ["reconcile", "--config", "/etc/sesamy-makeas/consumer.toml"]
+
 SPOILS: Final[tuple[tuple[str, str, Any], ...]] = (
-    *((kind, f"spec/template/{path}", value) for kind in ("Deployment", "Job") for path, value in POD_SPOILS),
+    *((kind, f"{folder}/{path}", value) for kind, folder in TEMPLATES.items() for path, value in POD_SPOILS),
+    ("CronJob", "spec/concurrencyPolicy", GONE),
+    ("CronJob", "spec/concurrencyPolicy", "Replace"),
+    ("CronJob", "spec/startingDeadlineSeconds", GONE),
+    ("CronJob", "spec/timeZone", GONE),
+    ("CronJob", "spec/jobTemplate/spec/activeDeadlineSeconds", GONE),
+    ("CronJob", "spec/jobTemplate/spec/activeDeadlineSeconds", 86401),
+    ("CronJob", "spec/jobTemplate/spec/backoffLimit", GONE),
+    ("CronJob", "spec/jobTemplate/spec/backoffLimit", 6),
+    ("CronJob", "spec/jobTemplate/spec/podFailurePolicy", GONE),
+    ("CronJob", "spec/jobTemplate/spec/podFailurePolicy/rules/1/onExitCodes/containerName", "consumer"),
+    ("CronJob", "spec/jobTemplate/spec/podFailurePolicy/rules/1/onExitCodes/values", [64, 70, 77, 78]),
+    ("CronJob", "spec/jobTemplate/spec/template/metadata/labels/app.kubernetes.io~1component", "consumer"),
+    ("CronJob", "spec/jobTemplate/spec/template/spec/restartPolicy", "OnFailure"),
+    ("CronJob", _ARGS, GONE),
+    (
+        "CronJob",
+        _ARGS,
+        [*_NIGHTLY, "--rate-share", "0.1", "--max-changes", "5%", "--publish"],
+    ),
+    ("CronJob", _ARGS, [*_NIGHTLY, "--rate-share", "0.1", "--yes", "--publish"]),
+    ("CronJob", _ARGS, [*_NIGHTLY, "--max-changes", "5%", "--yes", "--publish"]),
+    ("CronJob", _ARGS, [*_NIGHTLY, "--rate-share", "0.1", "--max-changes", "5%", "--yes"]),
+    ("CronJob", "spec/jobTemplate/spec/template/spec/containers/0/volumeMounts/1", GONE),
+    ("CronJob", "spec/jobTemplate/spec/template/spec/containers/0/volumeMounts/1/mountPath", "/run/secrets/another"),
     ("CiliumNetworkPolicy", "apiVersion", "cilium.io/v1"),
     ("CiliumNetworkPolicy", "spec", GONE),
     ("CiliumNetworkPolicy", "spec/endpointSelector/matchLabels/app.kubernetes.io~1component", "consumer"),

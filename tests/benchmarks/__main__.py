@@ -5,7 +5,7 @@ import sys
 
 import anyio
 
-from tests.benchmarks import bounds, drift, letters, memory, merging, reconcile, replay, resyncs, scan
+from tests.benchmarks import bounds, drift, letters, memory, merging, reconcile, reconcile_whole, replay, resyncs, scan
 
 _ALL = {
     "memory": memory.main,
@@ -16,6 +16,7 @@ _ALL = {
     "letters": letters.main,
     "bounds": bounds.main,
     "reconcile": reconcile.main,
+    "reconcile-whole": reconcile_whole.main,
     "drift": drift.main,
 }
 

@@ -206,7 +206,7 @@ class _Run:
     async def _repair(self, up: Upstreams, users: list[UserKey]) -> None:
         load, more = self._first_load, dict[str, Any]()
         if load is not None and self._looked is not None:
-            load.keep_new(self._looked.findings)
+            await load.keep_new(self._looked.findings)
             more = {"tail": load.tail, "settling": load.settling, "bulk": load.snapshot}
         batch = Batch(self._settings, up, self._metrics, report=self._note, unsaved=lambda: 0, **more)
         async with anyio.create_task_group() as tasks:

@@ -33,7 +33,7 @@ def found(*findings: Finding) -> Findings:
 @virtual
 async def test_a_reader_that_is_nowhere_is_given_as_it_was_read() -> None:
     load = loaded(ANN)
-    assert load.keep_new(found(*missing(ANN, "1", "2"))) == 1
+    assert await load.keep_new(found(*missing(ANN, "1", "2"))) == 1
     snapshot = load.snapshot(ANN)
     assert snapshot is not None
     assert (snapshot.user, load.written) == (ANN, 1)
@@ -43,7 +43,7 @@ async def test_a_reader_that_is_nowhere_is_given_as_it_was_read() -> None:
 async def test_a_reader_that_is_at_one_account_or_of_whom_else_something_was_found_is_fetched() -> None:
     load = loaded(ANN, BO)
     moved = Finding(kind="moved", vendor="v1", user="bo", account=AccountId("1"), repairs=False)
-    assert load.keep_new(found(*missing(ANN, "2"), *missing(BO, "1", "2"), moved)) == 0
+    assert await load.keep_new(found(*missing(ANN, "2"), *missing(BO, "1", "2"), moved)) == 0
     assert (load.snapshot(ANN), load.snapshot(BO), load.written) == (None, None, 0)
 
 
@@ -51,7 +51,7 @@ async def test_a_reader_that_is_at_one_account_or_of_whom_else_something_was_fou
 async def test_an_event_of_a_reader_has_it_fetched_whenever_it_comes() -> None:
     load = loaded(ANN, BO)
     load.settling.seen(ANN, 0, 5)
-    load.keep_new(found(*missing(ANN, "1", "2"), *missing(BO, "1", "2")))
+    await load.keep_new(found(*missing(ANN, "1", "2"), *missing(BO, "1", "2")))
     assert load.snapshot(ANN) is None
     load.settling.seen(UserKey("v2", "bo"), 0, 6)
     assert load.snapshot(BO) is not None
