@@ -114,15 +114,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _invoke(argv: Sequence[str] | None) -> int:
+    status, result = 0, None
     try:
         result = cli.main(args=argv, prog_name=_NAME, standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return Exit.USAGE
-    except click.Abort:
+    except* click.ClickException as group:  # A question is asked in the midst of other work, and so in its groups.
+        for error in _leaves(group):
+            assert isinstance(error, click.ClickException)
+            error.show()
+        status = Exit.USAGE
+    except* click.Abort:
         click.echo(f"{_NAME}: interrupted", err=True)
-        return Exit.CUT_OFF
-    return result if isinstance(result, int) else 0
+        status = Exit.CUT_OFF
+    return result if isinstance(result, int) else status
 
 
 def _leave_no_core() -> None:

@@ -33,6 +33,11 @@ def age(seconds: float | None) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something, in words: `1 reader`, `1,200 readers`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return how long something takes, to plan by: `1 h 05 min`, `3 min 20 s`, `4 s`."""
     minutes, rest_s = divmod(round(seconds), 60)

@@ -297,6 +297,9 @@ def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
         (ExceptionGroup(CANARY, [Fatal("denied", code="x", status=77), Fatal("no broker", code="y", status=69)]), 77),
         (ExceptionGroup(CANARY, [Fatal("denied", code="x", status=77), KeyError(CANARY)]), 77),
         (KeyboardInterrupt(), 75),
+        (click.UsageError("add --yes"), 64),
+        (ExceptionGroup(CANARY, [ExceptionGroup(CANARY, [click.UsageError("add --yes")])]), 64),
+        (ExceptionGroup(CANARY, [click.Abort()]), 75),
     ],
 )
 def test_what_ends_a_command(

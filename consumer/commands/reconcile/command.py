@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from ...core.drift.sound import MaxChanges
+from ...core.text import counted
 from ..console import (
     Parsed,
     as_json,
@@ -24,9 +25,9 @@ from ..replay.plan import Load
 from ..shell.completion import VENDORS
 from . import told
 from .looking import Looked
-from .plan import Asked, Scope, Upstream
+from .plan import Asked, Options, Scope
 from .report import Report
-from .work import Options, reconcile
+from .work import reconcile
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
@@ -43,8 +44,7 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
     "--max-changes",
     type=Parsed("N|P%", MaxChanges.read),
     default=MaxChanges(),
-    show_default="10% of a list, at least 20, at most 1000",
-    help="Write nothing where more readers of a list would be changed.",
+    help="Write nothing where more readers of a list would be changed. Default: 10% of it, at least 20, at most 1000.",
 )
 @click.option("--deep", is_flag=True, help="Ask reader by reader for what Sesamy's lists don't tell: takes as long as a replay of all.")
 @click.option(
@@ -86,10 +86,10 @@ class _Telling:
         for one in scope.left_out:
             click.echo(f"{one}: it is left out", err=True)
 
-    def costs(self, plans: tuple[Upstream, ...]) -> None:
+    def costs(self, plans: tuple[Load, ...]) -> None:
         self._progress.clear()
         for one in plans:
-            click.echo(one.said(self._options.rate_share), err=True)
+            click.echo(f"to read: {one.said(self._options.rate_share)}", err=True)
 
     def reading(self, done: int, of: int, *, left_s: float) -> None:
         self._progress.tell("reading both sides, page", done, of, left_s=left_s)
@@ -103,11 +103,12 @@ class _Telling:
 
     def repair_costs(self, loads: tuple[Load, ...]) -> None:
         for one in loads:
-            click.echo(one.said(self._options.rate_share), err=True)
+            click.echo(f"to resync: {one.said(self._options.rate_share)}", err=True)
 
     async def may_run(self, readers: int, retired: int) -> bool:
-        more = f", and take the sesamy_ tags from {retired:,} contacts that their readers have left" if retired else ""
-        return await ask(f"Resync {readers:,} readers{more}?", yes=self._yes)
+        contacts = counted(retired, "contact")
+        more = f", and take the sesamy_ tags from {contacts} at addresses that their readers have left" if retired else ""
+        return await ask(f"Resync {counted(readers, 'reader')}{more}?", yes=self._yes)
 
     def repairing(self, done: int, of: int) -> None:
         self._progress.tell("resynced", done, of)

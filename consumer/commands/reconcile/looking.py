@@ -1,5 +1,6 @@
 """Both sides read whole, and compared: vendors beside each other, then accounts."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from secrets import token_bytes
@@ -23,16 +24,17 @@ from ...resync.listing.make_lists import MakeLists
 from ...resync.listing.sesamy_lists import Listed, Mark, Progress, Rows, SesamyLists
 from ...resync.listing.turns import CantBeListed, Turns
 from ...settings.model import Settings
+from ..replay.plan import Load
 from .one_by_one import OneByOne
-from .plan import MINUTE_S, Asked, Scope, Upstream, of_rows
+from .plan import MINUTE_S, Asked, Scope, read_loads
 from .state import State, prints_of
 
+NEVER_COMPARED: Final = "products and subscriptions"
 _CURES: Final = {
     "empty": ": that is not believed",
     "half": ": the list is not whole, try again later",
     "repeats": ": the list can't be read to its end",
 }
-_RESTS: Final = 2
 
 
 class Looked(Struct, frozen=True, kw_only=True):
@@ -97,16 +99,11 @@ class Looking:
 
     # ---- How far it is ----
 
-    def upstreams(self) -> Iterator[Upstream]:
-        """Give what reading asks of each vendor, once that is known: Sesamy says how many users there are with the first page."""
-        per_minute = begins_at(self._settings.sesamy.requests_per_minute)
-        for vendor, lists in self._lists.items():
-            marks = lists.progress.marks
-            rows = [mark.total or mark.end for mark in marks.values()]
-            users = marks["users"].total or marks["users"].end if "users" in marks else 0
-            # Assumption, until they say: a contract and two entitlements a reader.
-            guessed = sum(rows) if len(rows) > _RESTS else users * 4
-            yield of_rows(f"sesamy:{vendor}", guessed, per_minute=per_minute, rate_share=self._share)
+    def loads(self) -> Iterator[Load]:
+        """Give what reading asks of each upstream, from the start of this run: Sesamy says how many users there are with the first page."""
+        calls = {vendor: lists.calls + lists.left(deep=self._asked.deep) for vendor, lists in self._lists.items()}
+        readers = {vendor: lists.readers for vendor, lists in self._lists.items()}
+        return read_loads(self._settings, self._scope, calls, readers, rate_share=self._share)
 
     @property
     def knows_costs(self) -> bool:
@@ -116,16 +113,9 @@ class Looking:
     def told(self) -> tuple[int, int, float]:
         """Return how many calls are made, how many there will be, and how long it takes from here at least (s)."""
         done = sum(lists.calls for lists in self._lists.values())
-        plans = list(self.upstreams())
-        of = sum(one.calls for one in plans)
-        left_s = max(
-            (
-                (one.calls - lists.calls) / (one.per_minute * self._share) * MINUTE_S
-                for one, lists in zip(plans, self._lists.values(), strict=True)
-            ),
-            default=0.0,
-        )
-        return done, max(done, of), max(0.0, left_s)
+        left = [lists.left(deep=self._asked.deep) for lists in self._lists.values()]
+        per_s = begins_at(self._settings.sesamy.requests_per_minute) * self._share / MINUTE_S
+        return done, done + sum(left), max(left, default=0) / per_s
 
     # ---- Looking ----
 
@@ -175,7 +165,7 @@ class Looking:
         for listed, why in lists.progress.not_told.items() if not lists.progress.tells_tags else ():
             what = "do not say whose they are" if why == "nameless" else f"can't be listed ({why})"
             self._not_compared.append(f"tags of {vendor}: its {listed} {what}; --deep asks for them reader by reader")
-        self._not_compared.append(f"products and subscriptions of {vendor}: Make.as does not give them back")
+        self._not_compared.append(f"{NEVER_COMPARED} of {vendor}: Make.as does not give them back")
 
     def _contacts(self, account: AccountId, lists: Mapping[str, tuple[str, ...]]) -> Contacts:
         vendors = dict.fromkeys(vendor for those in lists.values() for vendor in those)
@@ -204,7 +194,8 @@ class Looking:
 
     async def _singly(self, findings: Findings, contacts: Mapping[AccountId, Contacts]) -> None:
         """Look singly at the readers of vendors whose users can't be listed, and at those of accounts whose lists can't be."""
-        look = OneByOne(self._up, findings).look
+        written = Counter(account.id for account in self._settings.accounts)
+        look = OneByOne(self._up, findings, several={account for account, vendors in written.items() if vendors > 1}).look
         for vendor, error in self._no_users.items():
             mine = {account: one for account, one in contacts.items() if vendor in one.readers}
             if blind := mine.keys() & self._no_list.keys():

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from ...core.drift.contacts import Finding, Kind
+from ...core.drift.contacts import FOREIGN, Finding, Kind
 from ...core.drift.findings import Findings
 from ...core.errors import Exit, Fatal
 from ...core.mapping.contact import Change
@@ -22,9 +22,9 @@ class OneByOne:
     It promises: what can't be asked is no finding, but counted; where twenty readers in a row can't be asked, it ends with an error.
     """
 
-    def __init__(self, up: Upstreams, findings: Findings) -> None:
-        """Take where what differs is noted."""
-        self._up, self._findings = up, findings
+    def __init__(self, up: Upstreams, findings: Findings, *, several: Collection[AccountId] = ()) -> None:
+        """Take where what differs is noted, and the accounts that several vendors write."""
+        self._up, self._findings, self._several = up, findings, several
 
     async def look(self, vendor: str, users: Mapping[str, Collection[AccountId]], *, accounts: Collection[AccountId]) -> None:
         """
@@ -44,7 +44,9 @@ class OneByOne:
             if in_a_row >= _FAILED_MOST:
                 why = one.reason or next((account.failed for account in one.accounts if account.failed), "")
                 raise Fatal(f"{vendor}: {in_a_row} readers in a row can't be asked: {why}", code=why, status=Exit.UNAVAILABLE)
-            self._findings.take(found_of(one, accounts, there), lists_of=lambda _: tuple(self._lists(vendor, accounts)))
+            self._findings.take(
+                found_of(one, accounts, there, several=self._several), lists_of=lambda _: tuple(self._lists(vendor, accounts))
+            )
 
     def _lists(self, vendor: str, accounts: Collection[AccountId]) -> Iterator[str]:
         for account, target in self._up.vendors[vendor].targets.items():
@@ -52,20 +54,27 @@ class OneByOne:
                 yield from target.account.lists
 
 
-def found_of(one: UserDiff, accounts: Collection[AccountId], there: Collection[AccountId]) -> Iterator[Finding]:
+def found_of(
+    one: UserDiff, accounts: Collection[AccountId], there: Collection[AccountId], *, several: Collection[AccountId] = ()
+) -> Iterator[Finding]:
     """
     Give what differs of one reader.
 
     Args:
         accounts: those whose differences count.
         there: those that have a contact with its id, of a reader that Sesamy may not know.
+        several: those that several vendors write: another id at its address may be another vendor's reader's.
     """
     if one.outcome == "skipped" and one.reason == "absent":
         for name in there:
             yield Finding(kind="stranger", vendor="", user=one.user, account=name, repairs=False, why="Sesamy does not know this id")
     for account in one.accounts:
         if account.account in accounts and not account.failed:
-            yield from _of_account(one, account)
+            if account.account in several and any(_is_of_another(change) for change in account.changes):
+                id_ = AccountId(account.account)
+                yield Finding(kind="doubled", vendor=one.vendor, user=one.user, account=id_, repairs=False, why=FOREIGN)
+            else:
+                yield from _of_account(one, account)
 
 
 def _of_account(one: UserDiff, account: AccountDiff) -> Iterator[Finding]:
@@ -78,6 +87,10 @@ def _of_account(one: UserDiff, account: AccountDiff) -> Iterator[Finding]:
         kinds |= {"list": off} if off else {}
     for kind, lists in kinds.items():
         yield Finding(kind=kind, vendor=one.vendor, user=one.user, account=AccountId(account.account), lists=lists)
+
+
+def _is_of_another(change: Change) -> bool:
+    return change.field == "external_id" and change.is_drift and bool(change.now)
 
 
 def _kind(change: Change) -> Kind:

@@ -1,18 +1,23 @@
 """The plan of a reconcile: what of the settings is looked at, and what that costs at each upstream."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import ceil
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from ...core.drift.sound import MaxChanges
+from ...core.gates.server_limit import begins_at
 from ...core.model import AccountId
-from ...core.text import duration
 from ...settings.model import Account, Settings
+from ..replay.plan import Load, load_of
 
 MINUTE_S: Final = 60
-_PAGE_ROWS: Final = 95
-"""Of a hundred; a page begins with the last rows of the one before."""
+_CONTACTS: Final = 1000
+"""Of a page of Make.as."""
+_BESIDE: Final = 4
+"""Calls a list beside its full pages: its count, and a last page of each of three statuses."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -22,6 +27,22 @@ class Asked(Struct, frozen=True, kw_only=True):
     lists: tuple[str, ...] = ()
     deep: bool = False
     """Ask for what the lists don't tell reader by reader."""
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """How a reconcile is to be done."""
+
+    asked: Asked
+    rate_share: float = 0.25
+    dry_run: bool = False
+    retire_moved: bool = False
+    max_changes: MaxChanges = MaxChanges()
+    from_bulk: bool = False
+    """Write readers that are nowhere at Make.as from what was read in bulk; a list may be empty then."""
+    state: Path | None = None
+    report: Path | None = None
+    publish: bool = False
+    """Leave the result of each list in the dead-letter topic."""
 
 
 class Scope(Struct, frozen=True, kw_only=True):
@@ -61,30 +82,19 @@ def _wanted(account: Account, asked: Asked) -> Iterator[str]:
     return (one for one in account.lists if not asked.lists or one in asked.lists)
 
 
-class Upstream(Struct, frozen=True, kw_only=True):
-    """What reading asks of one upstream."""
-
-    name: str
-    calls: int
-    """At least."""
-    per_minute: float
-    """Its limit."""
-    takes_s: float
-    """At the part of the limit that is used."""
-
-    def said(self, rate_share: float) -> str:
-        """Say it in words, and what would change it."""
-        whole = f"; {duration(self.calls / self.per_minute * MINUTE_S)} at --rate-share 1" if rate_share < 1 else ""
-        return f"{self.name}: {self.calls:,} calls at {self.per_minute:,.0f} a minute x {rate_share:g}: {duration(self.takes_s)}{whole}"
-
-
-def of_rows(name: str, rows: int, *, per_minute: float, rate_share: float, page_rows: int = _PAGE_ROWS, more: int = 0) -> Upstream:
+def read_loads(
+    settings: Settings, the_scope: Scope, calls: Mapping[str, int], readers: Mapping[str, int], *, rate_share: float
+) -> Iterator[Load]:
     """
-    Return what reading so many rows asks of an upstream.
+    Give what reading asks of each upstream, at least.
 
     Args:
-        per_minute: its limit.
-        more: calls beside those for rows.
+        calls: vendor -> calls to Sesamy.
+        readers: vendor -> readers, as far as is known.
     """
-    calls = ceil(rows / page_rows) + more
-    return Upstream(name=name, calls=calls, per_minute=per_minute, takes_s=round(calls / (per_minute * rate_share) * MINUTE_S, 1))
+    sesamy, makeas = settings.sesamy, settings.makeas
+    for vendor, count in calls.items():
+        yield load_of(f"sesamy:{vendor}", count, begins_at(sesamy.requests_per_minute) / MINUTE_S, sesamy.burst, rate_share)
+    for account, lists in the_scope.accounts.items():
+        pages = sum(ceil(sum(readers.get(vendor, 0) for vendor in vendors) / _CONTACTS) + _BESIDE for vendors in lists.values())
+        yield load_of(account, pages, makeas.requests_per_second, makeas.burst, rate_share)

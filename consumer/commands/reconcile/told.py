@@ -7,10 +7,10 @@ from typing import Final
 from rich.console import RenderableType
 
 from ...core.drift.contacts import KINDS, Finding, Kind
-from ...core.text import duration, printable
+from ...core.text import counted, duration, printable
 from ..batch import failed_lines
 from ..drawing import table, word
-from .looking import Looked
+from .looking import NEVER_COMPARED, Looked
 from .report import Report, counts
 
 _SHOWN: Final = 20
@@ -34,7 +34,8 @@ def drawn(looked: Looked, names: dict[str, str], *, retires: bool) -> Iterator[R
         retires: whether contacts that their readers have left are retired.
     """
     of, skipped = sum(looked.readers.values()), sum(looked.skipped.values())
-    yield word(f"{of:,} readers looked at ({skipped:,} guests or without an address beside), {sum(looked.contacts.values()):,} contacts")
+    contacts = counted(sum(looked.contacts.values()), "contact")
+    yield word(f"{counted(of, 'reader')} looked at ({skipped:,} guests or without an address beside), {contacts}")
     rows = list(counts(looked))
     if rows:
         heads = ("account", "list", "what differs", "readers#")
@@ -50,7 +51,7 @@ def drawn(looked: Looked, names: dict[str, str], *, retires: bool) -> Iterator[R
 
 def _list(list_id: str, names: dict[str, str]) -> str:
     name = names.get(list_id, "")
-    return f"{list_id} {name}".rstrip() if list_id != "*" else "(all)"
+    return f"{list_id} {name}".rstrip() if list_id != "*" else "(of the account)"
 
 
 def _examples(kind: Kind, found: list[Finding], *, retires: bool) -> Iterator[str]:
@@ -69,38 +70,49 @@ def _examples(kind: Kind, found: list[Finding], *, retires: bool) -> Iterator[st
 def too_many(over: Mapping[str, int], changes: Mapping[str, int]) -> Iterator[str]:
     """Give what is said where more would be changed than may be."""
     for list_id, allowed in over.items():
-        yield f"list {list_id}: {changes[list_id]:,} readers would be changed, and --max-changes allows {allowed:,}"
-    yield "nothing was written: look at the examples, and raise --max-changes if they are right"
+        yield f"list {list_id}: {counted(changes[list_id], 'reader')} would be changed, and --max-changes allows {allowed:,}"
+    yield "so nothing is written: look at the examples, and raise --max-changes if they are right"
 
 
 def ended(report: Report) -> Iterator[str]:
     """Give how it ended."""
-    took = duration(report.took_s)
+    readers = counted(report.to_repair, "reader")
     if report.ended == "dry-run":
-        yield f"{report.to_repair:,} readers would be resynced; nothing was written"
+        yield f"to resync: {readers}; nothing was written"
+    elif report.ended in {"declined", "too-many"}:
+        yield f"{readers} to resync, and nothing was written"
     elif report.to_repair:
-        yield f"{report.repaired:,} of {report.to_repair:,} readers resynced, {len(report.failures):,} failed, in {took}"
+        yield f"{report.repaired:,} of {readers} resynced, {len(report.failures):,} failed, in {duration(report.took_s)}"
     if report.retired:
-        yield f"{report.retired:,} contacts that their readers have left have no sesamy_ tags any more"
+        yield f"{counted(report.retired, 'contact')} at addresses that their readers have left: without sesamy_ tags now"
     yield from failed_lines(report.failures)
     yield from _again(report)
     if report.ended == "agreed":
-        yield "all lists agree with Sesamy"
+        yield f"all lists agree with Sesamy{_but(report)}"
     elif report.left:
-        yield f"{report.left:,} differences remain"
+        yield f"{counted(report.left, 'difference')} left"
+
+
+def _but(report: Report) -> str:
+    """Return what "all agree" does not speak of."""
+    parts = [
+        f"; left alone: {counted(report.strangers, 'contact')} of no reader" if report.strangers else "",
+        "; not all could be compared" if any(not one.startswith(NEVER_COMPARED) for one in report.not_compared) else "",
+    ]
+    return "".join(parts)
 
 
 def _again(report: Report) -> Iterator[str]:
     """Give what was seen of some readers after they were resynced."""
     if report.not_looked_again:
-        yield f"{report.not_looked_again:,} readers could not be looked at again: an upstream did not answer"
+        yield f"not looked at again: {counted(report.not_looked_again, 'reader')}, for an upstream did not answer"
     users = dict.fromkeys((one.vendor, one.user) for one in report.still)
     if users:
-        seen = f"{len(users):,} of {report.looked_again:,} readers that were looked at again still differ"
+        seen = f"looked at again: {counted(report.looked_again, 'reader')}, of which {len(users):,} still differ"
         yield f"{seen}: Make.as does not keep what is written"
         for kind in KINDS:
             yield from _examples(kind, [one for one in report.still if one.kind == kind], retires=False)
         vendor, user = map(printable, next(iter(users)))
         yield f"sesamy-makeas diff {vendor} {user}  shows what"
     elif report.looked_again:
-        yield f"{report.looked_again:,} of them were looked at again: Make.as has kept what was written"
+        yield f"looked at again: {counted(report.looked_again, 'reader')}; Make.as has kept what was written"

@@ -2,13 +2,10 @@
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import anyio
-from msgspec import Struct
 
-from ...core.drift.sound import MaxChanges
 from ...core.errors import Exit, Fatal
 from ...core.model import UserKey
 from ...core.text import utc
@@ -24,7 +21,7 @@ from ..replay.plan import Load, loads
 from .again import Again, chosen, look_again
 from .first_load import FirstLoad
 from .looking import Looked, Looking, prints_for
-from .plan import Asked, Scope, Upstream, scope
+from .plan import Options, Scope, scope
 from .published import now_ms, publish, results
 from .report import Ended, Report, counts
 from .retire import Retired, retire
@@ -33,29 +30,13 @@ from .state import State
 _TELL_EVERY_S: Final = 1.0
 
 
-class Options(Struct, frozen=True, kw_only=True):
-    """How a reconcile is to be done."""
-
-    asked: Asked
-    rate_share: float = 0.25
-    dry_run: bool = False
-    retire_moved: bool = False
-    max_changes: MaxChanges = MaxChanges()
-    from_bulk: bool = False
-    """Write readers that are nowhere at Make.as from what was read in bulk; a list may be empty then."""
-    state: Path | None = None
-    report: Path | None = None
-    publish: bool = False
-    """Leave the result of each list in the dead-letter topic."""
-
-
 class Listener(Protocol):
     """What is told of a reconcile, and asked."""
 
     def begins(self, scope: Scope) -> None:
         """Hear what is looked at."""
 
-    def costs(self, plans: tuple[Upstream, ...]) -> None:
+    def costs(self, plans: tuple[Load, ...]) -> None:
         """Hear, once, what reading costs, as soon as that is known."""
 
     def reading(self, done: int, of: int, *, left_s: float) -> None:
@@ -99,7 +80,9 @@ async def reconcile(settings: Settings, options: Options, listener: Listener) ->
     the_scope = scope(settings, options.asked)
     if not the_scope.accounts:
         raise Fatal(
-            "nothing is left to look at: " + "; ".join(the_scope.left_out or ("no list is chosen",)), code="scope", status=Exit.USAGE
+            "nothing is left to look at: " + "; ".join(the_scope.left_out or ("no vendor that is chosen writes a list that is chosen",)),
+            code="scope",
+            status=Exit.USAGE,
         )
     if not options.dry_run:
         await rights.require(settings.kafka, "reconcile", writes=options.publish)
@@ -171,7 +154,7 @@ class _Run:
         while True:
             await anyio.sleep(_TELL_EVERY_S)
             if not is_told and looking.knows_costs:
-                self._listener.costs(tuple(looking.upstreams()))
+                self._listener.costs(tuple(looking.loads()))
                 is_told = True
             done, of, left_s = looking.told()
             self._listener.reading(done, of, left_s=left_s)
@@ -185,21 +168,23 @@ class _Run:
         moved = [one for one in findings.all if one.kind == "moved"] if options.retire_moved else []
         if not left and not moved:
             return "differs" if self._remains else "agreed"
-        if options.dry_run:
-            return "dry-run"
         changes = findings.changes_with(moved, self._scope.lists_of)
         over = options.max_changes.over(changes, looked.of_list)
         if over:
             self._listener.too_many(over, changes)
+        if over and not options.dry_run:
             return "too-many"
         self._listener.repair_costs(tuple(one for one in loads(self._settings, left, rate_share=options.rate_share) if one.calls))
+        if options.dry_run:
+            return "dry-run"
         if not await self._listener.may_run(len(left), len(moved)):
             return "declined"
         # First, since a batch shuts Sesamy's gates until it has judged its filters, and ends without it where there is nobody.
         self._retired = await retire(up, moved)
-        if left:
-            self._state.keep_todo(left)
-            await self._repair(up, left)
+        self._to_repair |= dict.fromkeys(self._retired.to_repair)
+        if self._to_repair:
+            self._state.keep_todo(self._to_repair)
+            await self._repair(up, list(self._to_repair))
             await self._look_again(up, looked)
         return "differs" if self._remains else "agreed"
 
@@ -245,7 +230,8 @@ class _Run:
     def _remains(self) -> int:
         """Return how much is left that is not as Sesamy says."""
         assert self._looked is not None
-        return self._looked.findings.left - self._retired.done + len(self._failures) + len(self._again.users)
+        undone = self._to_repair.keys() - self._with("synced", "skipped") if not self._options.dry_run else ()
+        return self._looked.findings.left - self._retired.done + len(undone) + len(self._again.users)
 
     def _agrees(self, report: Report) -> bool:
         return report.ended == "agreed" or (report.ended == "dry-run" and not report.to_repair and not report.left)

@@ -190,14 +190,22 @@ def loads(settings: Settings, users: Sequence[UserKey], *, rate_share: float) ->
     of_account: Counter[str] = Counter()
     for vendor in settings.vendors:
         calls, per_s = of_vendor[vendor.id] * SESAMY_CALLS, begins_at(settings.sesamy.requests_per_minute) / _MINUTE_S
-        found.append(_load(f"sesamy:{vendor.id}", calls, per_s, settings.sesamy.burst, rate_share))
+        found.append(load_of(f"sesamy:{vendor.id}", calls, per_s, settings.sesamy.burst, rate_share))
         of_account.update({account.id: of_vendor[vendor.id] * MAKE_CALLS for account in settings.accounts_of(vendor.id)})
     makeas = settings.makeas
-    found += [_load(name, calls, makeas.requests_per_second, makeas.burst, rate_share) for name, calls in of_account.items()]
+    found += [load_of(name, calls, makeas.requests_per_second, makeas.burst, rate_share) for name, calls in of_account.items()]
     return tuple(found)
 
 
-def _load(upstream: str, calls: int, per_s: float, burst: float, share: float) -> Load:
+def load_of(upstream: str, calls: int, per_s: float, burst: float, share: float) -> Load:
+    """
+    Return what so many calls are for an upstream.
+
+    Args:
+        per_s: its limit; `burst`: so many at once.
+        share: the part of both that is used.
+    """
+
     def takes_s(share: float, per_s: float) -> float:
         return round(max(0.0, calls - burst * share) / (per_s * share), 3)
 

@@ -24,7 +24,7 @@ STRANGERS_KEPT: Final = 10_000
 _GIVEN: Final = frozenset({"account", "readers", "lists"})
 """What of `Contacts` stays as it was given."""
 _SAME: Final = "another reader has the same address"
-_FOREIGN: Final = "a contact of another vendor's reader may stand at its address"
+FOREIGN: Final = "a contact of another vendor's reader may stand at its address"
 
 Kind = Literal["missing", "field", "tags", "list", "moved", "stranger", "doubled"]
 KINDS: Final[tuple[Kind, ...]] = ("missing", "field", "tags", "list", "moved", "doubled", "stranger")
@@ -228,7 +228,7 @@ class Contacts:
             if not address or self.readers[of].is_at(number, address):
                 return owner
         if self._shared and name and owner is None and address:
-            self._note_doubled(address, _FOREIGN)
+            self._note_doubled(address, FOREIGN)
         else:
             for vendor in writing if address else ():
                 at = self.readers[vendor].at(address)

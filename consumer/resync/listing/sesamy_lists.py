@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from math import ceil
 from typing import Any, Final, Literal, Protocol
 
 import anyio
@@ -26,6 +27,11 @@ Listed = Literal["users", "contracts", "entitlements", "each contracts", "each e
 """A list, or what was asked for reader by reader in its place."""
 _RESTS: Final[tuple[Rest, ...]] = ("contracts", "entitlements")
 _EACH: Final[Mapping[Rest, Listed]] = {"contracts": "each contracts", "entitlements": "each entitlements"}
+_GUESSED: Final[Mapping[Listed, int]] = {"users": 1, "contracts": 1, "entitlements": 2}
+"""Rows a reader, until a list says how many it has: assumed."""
+_PAGE_ROWS: Final = 100
+_SHARED_ROWS: Final = 5
+"""A page begins with the last rows of the one before."""
 MAX_PAGES: Final = 100_000
 Rows = Sequence[Known] | Sequence[Deal] | Sequence[Access]
 
@@ -162,6 +168,25 @@ class SesamyLists:
         check_usable(mark.unusable, of=mark.end)
         if not mark.is_whole:
             raise Refused(f"{listed}: more than {MAX_PAGES} pages", code="too-many-pages")
+
+    @property
+    def readers(self) -> int:
+        """Return how many readers there are, as far as is known."""
+        users = self.progress.marks.get("users", Mark())
+        return users.total or users.end
+
+    def left(self, *, deep: bool) -> int:
+        """Return how many calls are left, as far as is known; until its list says more, a reader has a contract and two entitlements."""
+        marks, left, readers = self.progress.marks, 0, self.readers
+        for listed, each in _GUESSED.items():
+            mark = marks.get(listed, Mark())
+            if not mark.is_whole and not mark.code:
+                rows = max(0, (mark.total or readers * each) - mark.end)
+                left += ceil(rows / max(1, (mark.longest or _PAGE_ROWS) - _SHARED_ROWS))
+        for rest in self.progress.not_told if deep else ():
+            mark = marks.get(_EACH[rest], Mark())
+            left += 0 if mark.is_whole else max(0, readers - mark.end)
+        return left
 
     def _note(self, listed: Listed, rows: Rows, mark: Mark) -> None:
         self._keep(listed, rows, mark)

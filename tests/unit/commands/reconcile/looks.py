@@ -11,9 +11,10 @@ from anyio import to_thread
 from msgspec import Struct
 
 from consumer.commands.reconcile.looking import Looked
-from consumer.commands.reconcile.plan import Asked, Scope, Upstream
+from consumer.commands.reconcile.plan import Asked, Options, Scope
 from consumer.commands.reconcile.report import Report
-from consumer.commands.reconcile.work import Options, reconcile
+from consumer.commands.reconcile.work import reconcile
+from consumer.commands.replay.plan import Load
 from consumer.core.drift.contacts import Finding
 from consumer.core.errors import Fatal
 from consumer.sandbox.sown import KINDS, Kind, Sown, settle, sow
@@ -39,7 +40,7 @@ class Hears:
     def __init__(self, *, may_run: bool = True) -> None:
         self._may_run = may_run
         self.scopes: list[Scope] = []
-        self.plans: list[tuple[Upstream, ...]] = []
+        self.plans: list[tuple[Load, ...]] = []
         self.looked: list[Looked] = []
         self.over: list[dict[str, int]] = []
         self.asked: list[tuple[int, int]] = []
@@ -48,7 +49,7 @@ class Hears:
     def begins(self, scope: Scope) -> None:
         self.scopes.append(scope)
 
-    def costs(self, plans: tuple[Upstream, ...]) -> None:
+    def costs(self, plans: tuple[Load, ...]) -> None:
         self.plans.append(plans)
 
     def reading(self, done: int, of: int, *, left_s: float) -> None:

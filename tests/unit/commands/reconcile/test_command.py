@@ -8,8 +8,7 @@ from click.testing import CliRunner
 
 from consumer.commands.drawing import Progress
 from consumer.commands.reconcile.command import _Telling, command
-from consumer.commands.reconcile.plan import Asked
-from consumer.commands.reconcile.work import Options
+from consumer.commands.reconcile.plan import Asked, Options
 from consumer.sandbox.town import town
 
 from .looks import Hears, writes
@@ -73,7 +72,10 @@ async def test_it_asks_with_numbers_and_takes_no_for_an_answer(monkeypatch: pyte
 
     monkeypatch.setattr("consumer.commands.reconcile.command.ask", ask)
     assert [await telling().may_run(1200, 0), await telling().may_run(2, 3)] == [False, False]
-    assert asked == ["Resync 1,200 readers?", "Resync 2 readers, and take the sesamy_ tags from 3 contacts that their readers have left?"]
+    assert asked == [
+        "Resync 1,200 readers?",
+        "Resync 2 readers, and take the sesamy_ tags from 3 contacts at addresses that their readers have left?",
+    ]
 
 
 def test_it_hears_all_that_the_work_tells() -> None:

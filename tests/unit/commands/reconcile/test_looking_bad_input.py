@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 from msgspec import structs
 
-from consumer.commands.reconcile.plan import Asked
-from consumer.commands.reconcile.work import Options, reconcile
+from consumer.commands.reconcile.plan import Asked, Options
+from consumer.commands.reconcile.work import reconcile
 from consumer.core.drift.sound import MaxChanges
 from consumer.core.errors import Fatal
 from consumer.sandbox.stand_ins.faults import Fault

@@ -72,3 +72,20 @@ async def test_where_twenty_in_a_row_can_not_be_asked_it_ends(tmp_path: Path, si
         assert (caught.value.status, caught.value.code, findings.all) == (Exit.UNAVAILABLE, "http-500", [])
         assert str(caught.value) == f"{VENDOR}: 20 readers in a row can't be asked: http-500"
         assert findings.unasked == 20
+
+
+@pytest.mark.parametrize(("several", "kinds"), [((), {"field"}), ((ACCOUNT,), {"doubled"})])
+async def test_another_id_at_its_address_may_be_another_vendors_readers_where_several_write(
+    tmp_path: Path, several: tuple[AccountId, ...], kinds: set[str]
+) -> None:
+    async with agreeing(tmp_path, readers=40) as here:
+        sown = sown_in(here, {"missing": 0})
+        assert not any(sown.values())
+        user = here.writable(VENDOR)[0]
+        contact = next(one for one in here.makeas.accounts[ACCOUNT].contacts.values() if one["external_id"] == user)
+        contact["external_id"] = "of-another"
+        settings, findings = await settings_of(here), Findings()
+        async with upstreams(settings, Metrics(settings)) as up:
+            await OneByOne(up, findings, several=several).look(VENDOR, {user: ()}, accounts=(ACCOUNT,))
+        assert {one.kind for one in findings.all} == kinds
+        assert (len(findings.to_repair) == 0) is (several != ())

@@ -2,9 +2,10 @@
 
 from typing import Final
 
+import pytest
 from msgspec import structs
 
-from consumer.commands.reconcile.plan import Asked, Scope, of_rows, scope
+from consumer.commands.reconcile.plan import Asked, Scope, read_loads, scope
 from consumer.core.model import AccountId
 from consumer.settings.model import Settings, VendorSettings
 from tests.simulation.settings import SETTINGS
@@ -61,14 +62,15 @@ def test_of_what_is_not_asked_for_no_pause_is_said() -> None:
     assert (found.accounts, found.left_out) == ({TWO: {"20": ("w",)}}, ())
 
 
-def test_it_costs_a_call_for_each_page_of_which_a_part_overlaps() -> None:
-    cost = of_rows("sesamy:v", 950, per_minute=100, rate_share=0.25)
-    assert (cost.calls, cost.takes_s) == (10, 24.0)
-    assert of_rows("sesamy:v", 951, per_minute=100, rate_share=1, more=2).calls == 13
-    assert of_rows("sesamy:v", 0, per_minute=100, rate_share=1).takes_s == 0
-
-
-def test_a_cost_says_what_would_change_it() -> None:
-    cost = of_rows("sesamy:v", 400_000, per_minute=100, rate_share=0.25)
-    assert cost.said(0.25) == "sesamy:v: 4,211 calls at 100 a minute x 0.25: 2 h 48 min; 42 min 07 s at --rate-share 1"
-    assert of_rows("sesamy:v", 95, per_minute=100, rate_share=1).said(1).count("--rate-share") == 0
+def test_reading_costs_what_is_left_at_sesamy_and_at_makeas_a_call_for_each_thousand_contacts_beside_four_a_list() -> None:
+    some = settings(*BOTH)
+    found = list(read_loads(some, scope(some, Asked()), {"v": 250, "w": 100}, {"v": 1500, "w": 400}, rate_share=0.25))
+    assert [(one.upstream, one.calls) for one in found] == [
+        ("sesamy:v", 250),
+        ("sesamy:w", 100),
+        ("1", 6 + 6 + 5),  # 1,500, 1,900 and 400 contacts
+        ("2", 5),
+    ]
+    per_minute = found[0].limit_per_minute
+    assert found[0].takes_s == pytest.approx((250 - some.sesamy.burst * 0.25) / (per_minute * 0.25) * 60, abs=0.01)
+    assert "with a limit of" in found[0].said(0.25)

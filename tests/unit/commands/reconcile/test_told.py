@@ -3,6 +3,7 @@
 import io
 from typing import Any
 
+import pytest
 from msgspec import structs
 from rich.console import Console
 
@@ -80,7 +81,7 @@ def test_each_kind_is_counted_by_list_with_its_name_for_people() -> None:
     text = said(looked(finding(lists=("10", "11")), finding("field", "bo")))
     nowhere = ["on", "none", "of", "its", "lists,", "or", "not", "at", "Make.as", "at", "all"]
     assert [line.split() for line in text.splitlines() if line.strip().startswith("1001")] == [
-        ["1001", "(all)", "a", "field", "differs", "1"],
+        ["1001", "(of", "the", "account)", "a", "field", "differs", "1"],
         ["1001", "10", "Morning", *nowhere, "1"],
         ["1001", "11", *nowhere, "1"],
     ]
@@ -116,7 +117,7 @@ def test_an_id_of_the_upstreams_moves_no_cursor() -> None:
 def test_too_many_changes_are_said_list_by_list_with_what_is_allowed() -> None:
     assert list(too_many({"10": 20}, {"10": 1200, "11": 3})) == [
         "list 10: 1,200 readers would be changed, and --max-changes allows 20",
-        "nothing was written: look at the examples, and raise --max-changes if they are right",
+        "so nothing is written: look at the examples, and raise --max-changes if they are right",
     ]
 
 
@@ -125,11 +126,14 @@ def test_the_end_says_whether_all_agrees() -> None:
     repaired = structs.replace(REPORT, to_repair=2, repaired=2)
     assert list(ended(repaired)) == ["2 of 2 readers resynced, 0 failed, in 3 s", "all lists agree with Sesamy"]
     left = structs.replace(REPORT, ended="differs", left=1, retired=4)
-    assert list(ended(left)) == ["4 contacts that their readers have left have no sesamy_ tags any more", "1 differences remain"]
+    assert list(ended(left)) == [
+        "4 contacts at addresses that their readers have left: without sesamy_ tags now",
+        "1 difference left",
+    ]
 
 
 def test_a_dry_run_says_that_nothing_was_written_and_never_that_all_agrees() -> None:
-    assert list(ended(structs.replace(REPORT, ended="dry-run", to_repair=2))) == ["2 readers would be resynced; nothing was written"]
+    assert list(ended(structs.replace(REPORT, ended="dry-run", to_repair=2))) == ["to resync: 2 readers; nothing was written"]
 
 
 def test_readers_that_failed_are_named_with_their_codes_twenty_of_them() -> None:
@@ -137,25 +141,41 @@ def test_readers_that_failed_are_named_with_their_codes_twenty_of_them() -> None
     lines = list(ended(structs.replace(REPORT, ended="differs", to_repair=22, failures=failures, left=22)))
     assert lines[0] == "0 of 22 readers resynced, 22 failed, in 3 s"
     assert lines[1] == "failed  v  user-0  (1001: http-500)"
-    assert lines[-2:] == ["and 2 more: --report FILE has all of them", "22 differences remain"]
+    assert lines[-2:] == ["and 2 more: --report FILE has all of them", "22 differences left"]
     assert len([line for line in lines if line.startswith("failed")]) == 20
 
 
 def test_it_says_what_was_seen_of_readers_that_were_looked_at_again() -> None:
     repaired = structs.replace(REPORT, to_repair=30, repaired=30, looked_again=20)
     assert list(ended(repaired))[1:] == [
-        "20 of them were looked at again: Make.as has kept what was written",
+        "looked at again: 20 readers; Make.as has kept what was written",
         "all lists agree with Sesamy",
     ]
     still = (finding("tags", "ann"), finding("field", "ann"), finding("tags", "bo"))
     assert list(ended(structs.replace(repaired, ended="differs", left=2, still=still, not_looked_again=3)))[1:] == [
-        "3 readers could not be looked at again: an upstream did not answer",
-        "2 of 20 readers that were looked at again still differ: Make.as does not keep what is written",
+        "not looked at again: 3 readers, for an upstream did not answer",
+        "looked at again: 20 readers, of which 2 still differ: Make.as does not keep what is written",
         "a field differs:",
         "  v  ann  account 1001",
         "sesamy_ tags are missing or stale:",
         "  v  ann  account 1001",
         "  v  bo  account 1001",
         "sesamy-makeas diff v ann  shows what",
-        "2 differences remain",
+        "2 differences left",
+    ]
+
+
+def test_that_all_agrees_is_said_with_what_it_does_not_speak_of() -> None:
+    never = "products and subscriptions of v: Make.as does not give them back"
+    assert list(ended(structs.replace(REPORT, not_compared=(never,)))) == ["all lists agree with Sesamy"]
+    assert list(ended(structs.replace(REPORT, not_compared=(never, "tags of v: why"), strangers=1))) == [
+        "all lists agree with Sesamy; left alone: 1 contact of no reader; not all could be compared"
+    ]
+
+
+@pytest.mark.parametrize("how", ["declined", "too-many"])
+def test_what_was_not_resynced_is_never_said_to_be(how: Any) -> None:
+    assert list(ended(structs.replace(REPORT, ended=how, to_repair=1, left=3))) == [
+        "1 reader to resync, and nothing was written",
+        "3 differences left",
     ]

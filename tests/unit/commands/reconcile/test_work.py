@@ -11,13 +11,15 @@ import pytest
 from consumer.commands.batch import Batch
 from consumer.commands.reconcile import work
 from consumer.commands.reconcile.plan import Asked
+from consumer.commands.reconcile.retire import Retired
 from consumer.core.drift.sound import MaxChanges
 from consumer.core.errors import Exit, Fatal
 from consumer.core.letters.reconciled import Reconciled
+from consumer.core.model import UserKey
 from consumer.core.users.settling import Settling
 from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.stand_ins.sesamy_lists import Lists
-from consumer.sandbox.town import PLACES, Town
+from consumer.sandbox.town import PLACES, VENDORS, Town
 
 from .looks import NAMING, Hears, agreeing, expected, look, refused, sown_in, writes
 
@@ -36,6 +38,7 @@ async def test_what_is_declined_is_not_written(tmp_path: Path) -> None:
         hears = Hears(may_run=False)
         seen = await look(here, hears=hears, dry_run=False)
         assert (seen.status, seen.report.ended, hears.asked, writes(here)) == (1, "declined", [(2, 0)], 0)
+        assert (seen.report.to_repair, seen.report.left) == (2, 2)
 
 
 async def test_more_than_max_changes_ends_it_before_it_asks(tmp_path: Path) -> None:
@@ -43,6 +46,9 @@ async def test_more_than_max_changes_ends_it_before_it_asks(tmp_path: Path) -> N
         sown_in(here, {"missing": 4})
         seen = await look(here, dry_run=False, max_changes=MaxChanges(number=0))
         assert (seen.status, seen.report.ended, seen.hears.asked, writes(here)) == (1, "too-many", [], 0)
+        assert (seen.report.to_repair, seen.report.left) == (4, 4)
+        dry = await look(here, max_changes=MaxChanges(number=0))
+        assert (dry.status, dry.report.ended, dry.hears.over) == (1, "dry-run", seen.hears.over)
 
 
 async def test_what_no_resync_mends_remains(tmp_path: Path) -> None:
@@ -231,6 +237,23 @@ async def _once_written(here: Town, account: str) -> None:
     while not here.makeas.calls[account, "subscriptions"]:
         await anyio.sleep(0.01)
     signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_reader_that_may_have_moved_back_while_its_tags_were_taken_is_resynced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with agreeing(tmp_path) as here:
+        user = here.writable(VENDORS[0])[0]
+        sown_in(here, {"moved": 1})
+
+        async def retire(*_: object) -> Retired:
+            return Retired(done=1, to_repair=[UserKey(VENDORS[0], user)])
+
+        monkeypatch.setattr(work, "retire", retire)
+        seen = await look(here, dry_run=False, retire_moved=True, max_changes=MaxChanges(number=9))
+        assert here.sesamy.fetched[VENDORS[0], user] == 1
+        assert (seen.status, seen.report.ended, seen.report.to_repair, seen.report.left) == (0, "agreed", 2, 0)
 
 
 async def test_contacts_that_are_to_lose_their_tags_count_as_changes(tmp_path: Path) -> None:

@@ -224,3 +224,35 @@ async def test_rows_that_can_not_be_used_are_counted_and_where_they_are_many_it_
         api.unusable[listed] = 9
         with raising(Refused, "half"):
             await Vendor(api).lists.read(deep=False)
+
+
+@virtual
+async def test_what_is_left_is_guessed_from_the_first_page_on_and_none_is_at_the_end() -> None:
+    left: list[int] = []
+
+    class Counts(Api):
+        def _page(self, resource: str, offset: int) -> Page:
+            left.append(vendor.lists.left(deep=False))
+            return super()._page(resource, offset)
+
+    api = Counts()
+    api.said = {resource: {"total": 250} for resource in ("users", "contracts", "entitlements")}
+    vendor = Vendor(api)
+    await vendor.lists.read(deep=False)
+    assert left[0] == 0
+    assert left[1] == 2 + 3 + 6
+    assert left[-1] <= 1
+    assert sorted(left[1:], reverse=True) == left[1:]
+    assert vendor.lists.left(deep=False) == 0
+
+
+@virtual
+async def test_a_reader_that_is_asked_for_singly_is_a_call() -> None:
+    api = Api()
+    api.fails["entitlements", 0] = Refused("entitlements: status 404", code="http-404")
+    vendor = Vendor(api)
+    await vendor.lists.read(deep=False)
+    assert (vendor.lists.left(deep=False), vendor.lists.left(deep=True)) == (0, 250)
+    again = Vendor(api)
+    await again.lists.read(deep=True)
+    assert again.lists.left(deep=True) == 0
