@@ -14,6 +14,7 @@ from ..telemetry.fences import fenced
 from ..telemetry.logs import log
 from .client import connect
 from .client.failures import Patience
+from .client.metadata import MISSING
 from .client.reader import PartitionReader, Poll
 
 _log = log(__name__)
@@ -27,7 +28,7 @@ class Tail:
     Follows the topic from its end on, and tells `Settling` what it reads.
 
     It promises: nothing is read twice or left out, over the lives of several consumers; where records are gone
-    before they were read, or can't be unpacked, `Settling` is told so. It joins no group and commits nothing.
+    before they were read, can't be unpacked, or the topic was made anew, `Settling` is told so. It joins no group and commits nothing.
     """
 
     def __init__(self, settings: KafkaSettings, settling: Settling) -> None:
@@ -35,6 +36,8 @@ class Tail:
         self._settings, self._settling = settings, settling
         self._followed = (Event, Unknown) if settings.unknown_types == "resync" else Event
         self._ready = anyio.Event()
+        # What tells the topic from another of its name; None: not known.
+        self._topic_id: bytes | None = None
         self._reader = PartitionReader(settings.topic, begin=self._begin, each=self._take_poll, poll_ms=_POLL_MS, max_records=_MAX_RECORDS)
 
     async def ready(self) -> None:
@@ -55,6 +58,7 @@ class Tail:
 
     async def _begin(self) -> None:
         await self._take_all_up()
+        await self._look_at_topic()
         self._ready.set()
 
     async def _take_all_up(self) -> None:
@@ -73,9 +77,23 @@ class Tail:
         self._tell_where()
         users = self._settling.to_ask()
         if users:
+            # First: where it was made anew and filled meanwhile, its ends tell nothing of what was read.
+            await self._look_at_topic()
             self._settling.end_is(users, await self._reader.ends(self._reader.at))
         if len(self._reader.consumer.partitions_for_topic(self._settings.topic) or ()) > len(self._reader.at):
             await self._take_all_up()
+
+    async def _look_at_topic(self) -> None:
+        """Begin at the first records where the topic was made anew: what the one before it had may not have been read to its end."""
+        seen = await self._reader.consumer.topic_id(self._settings.topic)
+        if seen in {None, MISSING, self._topic_id}:
+            return
+        if self._topic_id is not None:
+            _log.error("topic was made anew", topic=self._settings.topic)
+            for partition, first in (await self._reader.firsts(self._reader.at)).items():
+                self._go_on_at(partition, first)
+            self._tell_where()
+        self._topic_id = seen
 
     async def _pass_by(self, damaged: Mapping[int, Exception]) -> None:
         """Go on at the end of now where a batch is damaged."""

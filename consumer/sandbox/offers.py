@@ -63,6 +63,7 @@ def offers(words: Sequence[str], *, config: Path, kind: str, vendor: str, user: 
         ("sync", vendor, user),
         *(() if kind == "memory" else (("check", "--online"),)),
         ("replay", *since, "--dry-run"),
+        ("reconcile", "--dry-run"),
         ("dead-letters list",),
         *(() if letter is None else (("dead-letters show", letter),)),
         ("dead-letters requeue", "--all", "--yes"),

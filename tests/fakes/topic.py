@@ -58,6 +58,8 @@ class Topic:
 
     def __init__(self, *parts: Part, name: str = TOPIC) -> None:
         self.parts, self.name = list(parts), name
+        self.id: bytes | None = b"first"
+        """What tells it from another of its name; None: the broker does not say."""
         self.start_errors: list[Exception] = []
         self.poll_errors: list[Exception] = []
         self.readers: list[Reader] = []
@@ -107,6 +109,10 @@ class Reader:
     def partitions_for_topic(self, topic: str) -> set[int]:
         assert topic == self._topic.name
         return set(range(self.known))
+
+    async def topic_id(self, topic: str) -> bytes | None:
+        assert topic == self._topic.name
+        return self._topic.id
 
     async def partitions_now(self, topic: str) -> set[int]:
         self.known = len(self._topic.parts)

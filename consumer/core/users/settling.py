@@ -64,9 +64,13 @@ class Settling:
             watch.newest[partition] = offset
 
     def missed(self, partition: int) -> None:
-        """Note that records were lost to us: they may have been of any user, at any time."""
+        """
+        Note that records were lost to us: they may have been of any user, at any time.
+
+        The end is asked anew: where the topic was made anew, the one that is known is another log's.
+        """
         for watch in self._watches.values():
-            watch.newest[partition] = -1
+            watch.newest[partition], watch.ends = -1, None
 
     def settled(self) -> tuple[list[UserKey], list[UserKey]]:
         """Take out the settled users; return the users that are done, and those that need one more run."""

@@ -72,6 +72,11 @@ class Reader(AIOKafkaConsumer):  # type: ignore[misc]
             cluster = await self._client.fetch_all_metadata()
         return set(cluster.partitions_for_topic(topic) or ())
 
+    async def topic_id(self, topic: str) -> bytes | None:
+        """Return what tells the topic from another of its name, see `metadata.topic_id`."""
+        with only_ours(ClientCancelled):
+            return await metadata.topic_id(self._client, topic)
+
     async def put_down(self, *, limit_s: float) -> None:
         """Stop, whatever becomes of it; leaves the group where it is in one."""
         await put_down(self.stop, self._parts, limit_s=limit_s)
@@ -95,11 +100,6 @@ class Member(Reader):
     def generation(self) -> int:
         """Return the group's generation as this member knows it; 0 or less: not a member."""
         return int(getattr(self._coordinator, "generation", -1))
-
-    async def topic_id(self, topic: str) -> bytes | None:
-        """Return what tells the topic from another of its name, see `metadata.topic_id`."""
-        with only_ours(ClientCancelled):
-            return await metadata.topic_id(self._client, topic)
 
     def end_of(self, partition: int) -> int | None:
         """Return the end of a partition of ours as its last fetch or `ask_ends` has shown it; None where it is not ours, or not known."""

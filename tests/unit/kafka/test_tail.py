@@ -117,6 +117,35 @@ async def test_a_new_consumer_goes_on_where_the_last_one_was() -> None:
 
 
 @virtual
+async def test_where_the_topic_was_made_anew_all_of_it_is_read_and_what_was_lost_is_said() -> None:
+    """It is as long as the one before was, so that no offset is out of range."""
+    topic = topic_of(ANN)
+    async with following(topic) as heard:
+        heard.started(BO)
+        topic.parts, topic.id = [Part(0)], b"second"
+        topic.tell(0, *[CAT] * 9)
+        await a_while()
+        assert len(heard.events) == 3, "behind our offset only"
+        heard.ended(BO)
+        await a_while()
+
+        assert heard.lost == [0]
+        assert (len(heard.events), heard.up_to, heard.ends[BO]) == (12, {0: 9}, {0: 9})
+        assert heard.settled() == ([], [BO]), "an event may have been lost: it is run again"
+
+
+@virtual
+async def test_a_topic_that_is_not_told_apart_is_taken_for_the_same() -> None:
+    topic = topic_of(ANN)
+    async with following(topic) as heard:
+        topic.id = None
+        heard.ended(BO)
+        await a_while()
+
+        assert (heard.lost, heard.settled()) == ([], ([BO], []))
+
+
+@virtual
 async def test_a_partition_that_appears_is_read_from_its_first_record() -> None:
     """An event of a user may stand there before we know of it."""
     topic = topic_of(ANN)

@@ -86,3 +86,16 @@ def test_records_lost_to_us_may_have_been_anybodys() -> None:
     settling.read(0, 9)
 
     assert settling.settled() == ([], [ANN])
+
+
+def test_where_records_were_lost_the_end_is_asked_anew_for_it_may_be_another_logs() -> None:
+    settling = Settling()
+    settling.started(ANN)
+    settling.ended(ANN)
+    settling.end_is(settling.to_ask(), {0: 1000})
+    settling.missed(0)
+    settling.read(0, 5)
+
+    assert (settling.settled(), settling.to_ask()) == (([], []), (ANN,))
+    settling.end_is([ANN], {0: 5})
+    assert settling.settled() == ([], [ANN])
