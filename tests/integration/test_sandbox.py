@@ -113,8 +113,6 @@ async def all_work(sitting: Sitting) -> None:
         status, said = await tried(line)
         differs = status == 1 and any(f" {word} " in line for word in ("diff", "reconcile"))  # For a moment.
         assert status == 0 or differs, f"{line}\n{said[-2000:]}"
-            f"{line}\n{said[-2000:]}"
-        )  # 1: there is a difference, for a moment.
 
 
 ALWAYS: Final = {"status", "explain", "diff", "sync", "replay", "reconcile", "dead-letters list", "dead-letters requeue"}
