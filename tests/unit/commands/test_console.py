@@ -78,7 +78,7 @@ async def test_while_a_question_stands_other_work_goes_on_and_it_can_be_cut_off(
             while turns < 3:
                 turns += 1
                 await anyio.sleep(0.01)
-            os.write(terminal, b"half an ans\x04")
+            os.write(terminal, b"half a word\x04")
             while True:
                 turns += 1
                 await anyio.sleep(0.01)
