@@ -230,7 +230,7 @@ async def test_reconcile_says_what_it_may_not_before_it_asks_anybody_and_a_dry_r
     assert stage.town.sesamy.calls.total() == stage.town.makeas.calls.total() == 0
 
     said = await stage.command("reconcile", "--dry-run", "--rate-share", "1")
-    assert (said.status, "readers would be resynced; nothing was written" in said.out) == (1, True), said
+    assert (said.status, "to resync: 10 readers; nothing was written" in said.out) == (1, True), said
 
     login(monkeypatch, "replay")
     said = await stage.command("reconcile", "--yes", "--rate-share", "1", "--max-changes", "100%")
