@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import sys
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from consumer.core.answers.snapshot import Snapshot
 from consumer.core.mapping.documents import Documents, documents
 from consumer.core.model import UserKey
 from consumer.sandbox.publishers import FIRST, LAST, contract
-from consumer.sandbox.stand_ins.server import serving
+from tests.benchmarks.servers import serve
 
 READERS: Final = 100_000
 VENDOR: Final = "vendor_123"
@@ -154,10 +153,7 @@ async def main() -> None:
     routes.add_get("/{mode}/make/subscribers/{id}", _by_id)
     routes.add_get("/{mode}/make/subscriberlists/{list}", _list)
     routes.add_post("/{mode}/make/{tail:.*}", _written)
-    async with serving(app) as url:
-        sys.stdout.write(f"{url}\n")
-        sys.stdout.flush()
-        await asyncio.Event().wait()
+    await serve(app)
 
 
 if __name__ == "__main__":

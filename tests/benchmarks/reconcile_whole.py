@@ -17,6 +17,7 @@ from anyio.abc import Process
 from consumer.sandbox.brokers.broker import broker
 from consumer.sandbox.brokers.topics import create_topic
 from tests.benchmarks.many_readers import CONTRACTS_, ENTITLEMENTS_, READERS, VENDOR
+from tests.benchmarks.servers import unlimited
 from tests.benchmarks.watched import Seen
 
 _MOST_S: Final = 600.0
@@ -132,16 +133,7 @@ def _settings(url: str, bootstrap: str) -> str:
 [kafka]
 bootstrap_servers = ["{bootstrap}"]
 topic = "readers"
-[sesamy]
-base_url = "{url}"
-token_url = "{url}/oauth/token"
-requests_per_minute = 1000000
-burst = 1000000
-[makeas]
-base_url = "{url}/make"
-requests_per_second = 1000000
-burst = 1000000
-max_in_flight = 64
+{unlimited(url)}
 [[vendors]]
 id = "{VENDOR}"
 sesamy = {{ client_id = "c", client_secret = "s" }}

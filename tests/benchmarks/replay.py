@@ -12,6 +12,7 @@ from consumer.sandbox.brokers.broker import broker
 from consumer.sandbox.brokers.topics import create_topic
 from tests.benchmarks import scan
 from tests.benchmarks.resyncs import serving
+from tests.benchmarks.servers import unlimited
 
 _RECORDS = scan.RECORDS
 
@@ -56,16 +57,7 @@ def _settings(folder: Path, bootstrap: str, url: str) -> Path:
 [kafka]
 bootstrap_servers = ["{bootstrap}"]
 topic = "scan"
-[sesamy]
-base_url = "{url}"
-token_url = "{url}/oauth/token"
-requests_per_minute = 1000000
-burst = 1000000
-[makeas]
-base_url = "{url}/make"
-requests_per_second = 1000000
-burst = 1000000
-max_in_flight = 64
+{unlimited(url)}
 [[vendors]]
 id = "vendor_123"
 sesamy = {{ client_id = "c", client_secret = "s" }}

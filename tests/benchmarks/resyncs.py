@@ -21,6 +21,7 @@ from consumer.resync.clients import upstreams
 from consumer.settings.load import load
 from consumer.settings.model import KafkaSettings, Settings
 from consumer.telemetry.metrics import Metrics
+from tests.benchmarks.servers import unlimited
 
 _USERS, _CONCURRENCY, _ROUNDS = 1_000, 32, 3
 _BASIC = {"Authorization": "Basic " + base64.b64encode(b"1:k").decode()}
@@ -128,16 +129,7 @@ def _settings(url: str, folder: Path) -> Settings:
         f"""
 [workers]
 concurrency = {_CONCURRENCY}
-[sesamy]
-base_url = "{url}"
-token_url = "{url}/oauth/token"
-requests_per_minute = 1000000
-burst = 1000000
-[makeas]
-base_url = "{url}/make"
-requests_per_second = 1000000
-burst = 1000000
-max_in_flight = 64
+{unlimited(url)}
 [[vendors]]
 id = "v"
 sesamy = {{ client_id = "c", client_secret = "s" }}

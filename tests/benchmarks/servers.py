@@ -10,6 +10,20 @@ from consumer.sandbox.stand_ins.server import serving
 _DELAY_S = 0.02
 
 
+def unlimited(url: str) -> str:
+    """Return settings for such servers, whose limits no benchmark meets."""
+    return f"""[sesamy]
+base_url = "{url}"
+token_url = "{url}/oauth/token"
+requests_per_minute = 1000000
+burst = 1000000
+[makeas]
+base_url = "{url}/make"
+requests_per_second = 1000000
+burst = 1000000
+max_in_flight = 64"""
+
+
 async def _answer(request: web.Request) -> web.Response:
     await request.read()
     await asyncio.sleep(_DELAY_S)
@@ -30,13 +44,18 @@ async def _answer(request: web.Request) -> web.Response:
     return web.json_response({"message": "no such contact"}, status=404 if path.endswith("by_email") else 200)
 
 
-async def main() -> None:
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", _answer)
+async def serve(app: web.Application) -> None:
+    """Serve for ever, and print the address."""
     async with serving(app) as url:
         sys.stdout.write(f"{url}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
+
+
+async def main() -> None:
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", _answer)
+    await serve(app)
 
 
 if __name__ == "__main__":
