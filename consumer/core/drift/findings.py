@@ -23,8 +23,9 @@ class Findings:
         """(kind, account, list) -> readers; list `*`: of the account."""
         self.to_repair: dict[UserKey, None] = {}
         """The readers that a resync mends."""
-        self._changed: dict[UserKey, set[str]] = {}
-        """Reader -> the lists where a resync would change it."""
+        # Reader -> the lists where a resync would change it; few are different, and each is kept once.
+        self._changed: dict[UserKey, tuple[str, ...]] = {}
+        self._same: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._doubled: set[UserKey] = set()
         self.unasked = 0
         """Readers that were to be asked for one by one, and could not be."""
@@ -44,7 +45,8 @@ class Findings:
             user = UserKey(one.vendor, one.user)
             if one.repairs:
                 self.to_repair[user] = None
-                self._changed.setdefault(user, set()).update(one.lists or lists_of(one.vendor))
+                lists = tuple(dict.fromkeys((*self._changed.get(user, ()), *(one.lists or lists_of(one.vendor)))))
+                self._changed[user] = self._same.setdefault(lists, lists)
             if one.kind in {"doubled", "missing"}:
                 (doubled if one.kind == "doubled" else missing).add(user)
         self._doubled |= doubled - missing  # Of two readers where there is no contact, the first is written.
