@@ -160,6 +160,18 @@ async def until_signal(scope: anyio.CancelScope) -> None:
             scope.cancel()
 
 
+def refuse_unknown(asked: Iterable[str], known: Iterable[str], *, option: str, said: str) -> None:
+    """
+    Refuse names that the settings don't have; `said`: what the line begins with, before the names.
+
+    Raises:
+        click.BadParameter: the names, and those that there are.
+    """
+    there = list(dict.fromkeys(known))
+    if unknown := [one for one in asked if one not in there]:
+        raise click.BadParameter(f"{said}: {', '.join(unknown)}; known: {', '.join(there)}", param_hint=option)
+
+
 def confirm(question: str, *, yes: bool) -> bool:
     """
     Ask on a terminal; return the answer.

@@ -2,8 +2,6 @@
 
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from tempfile import TemporaryDirectory
@@ -17,6 +15,7 @@ from anyio.abc import Process
 from consumer.sandbox.brokers.broker import broker
 from consumer.sandbox.brokers.topics import create_topic
 from tests.benchmarks.many_readers import CONTRACTS_, ENTITLEMENTS_, READERS, VENDOR
+from tests.benchmarks.resyncs import serving
 from tests.benchmarks.servers import unlimited
 from tests.benchmarks.watched import Seen
 
@@ -31,24 +30,13 @@ _NO_KAFKA: Final = "127.0.0.1:1"
 async def main() -> None:
     print(f"  {READERS:,} readers, {CONTRACTS_:,} contracts, {ENTITLEMENTS_:,} entitlements, two lists of {READERS:,}")
     with TemporaryDirectory() as name:
-        async with _serving() as url:
+        async with serving("tests.benchmarks.many_readers") as url:
             bench = _Bench(Path(name), url)
             await bench.looks()
             await bench.goes_on()
             async with broker("jvm", report=lambda _: None) as kafka:
                 await create_topic(kafka.bootstrap, "readers", partitions=4)
                 await bench.loads(kafka.bootstrap)
-
-
-@asynccontextmanager
-async def _serving() -> AsyncIterator[str]:
-    server = await anyio.open_process([sys.executable, "-m", "tests.benchmarks.many_readers"], stderr=None)
-    try:
-        assert server.stdout is not None
-        yield (await server.stdout.receive()).decode().strip()
-    finally:
-        server.terminate()
-        await server.wait()
 
 
 class _Bench:

@@ -34,9 +34,9 @@ async def main() -> None:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[str]:
-    """Serve both stand-ins in a process of their own; give the address."""
-    server = await anyio.open_process([sys.executable, "-m", "tests.benchmarks.servers"], stderr=None)
+async def serving(module: str = "tests.benchmarks.servers") -> AsyncIterator[str]:
+    """Serve both stand-ins, or what another module prints the address of, in a process of their own; give the address."""
+    server = await anyio.open_process([sys.executable, "-m", module], stderr=None)
     try:
         assert server.stdout is not None
         yield (await server.stdout.receive()).decode().strip()

@@ -17,6 +17,7 @@ from ..console import (
     output_option,
     quiet_logs,
     rate_share_option,
+    refuse_unknown,
     run_async,
     settings_of,
 )
@@ -62,18 +63,13 @@ def command(config: Path, output: str, *, yes: bool, vendors: tuple[str, ...], l
         raise click.UsageError("--publish writes to Kafka, and --dry-run writes nothing: give one of them")
     quiet_logs()
     settings = settings_of(config)
-    _check(vendors, [one.id for one in settings.vendors], "--vendor", config)
-    _check(lists, [one for account in settings.accounts for one in account.lists], "--list", config)
+    refuse_unknown(vendors, [one.id for one in settings.vendors], option="--vendor", said=f"not in {config}")
+    known = [one for account in settings.accounts for one in account.lists]
+    refuse_unknown(lists, known, option="--list", said=f"not in {config}")
     options = Options(asked=Asked(vendors=vendors, lists=lists, deep=deep), **rest)
     names = {one: name for account in settings.accounts for one, name in account.names.items()}
     with Progress() as progress:
         return run_async(reconcile, settings, options, _Telling(options, progress, names, yes=yes, json=output == "json"))
-
-
-def _check(asked: tuple[str, ...], known: list[str], option: str, config: Path) -> None:
-    if unknown := [one for one in asked if one not in known]:
-        there = ", ".join(dict.fromkeys(known))
-        raise click.BadParameter(f"not in {config}: {', '.join(unknown)}; known: {there}", param_hint=option)
 
 
 class _Telling:

@@ -95,7 +95,7 @@ class State:
         subscriptions, which Make.as does not give back, so that nothing else would show it.
         """
         self.pages: list[PageLine] = []
-        """The pages that were read before; the rows are to be taken with `rows_of`, once."""
+        """The pages that were read before; they are taken with `take_pages`, once."""
         if path is None:
             return
         self._asked, self._keys = asked, {vendor: one.of(_CHECK) for vendor, one in prints.items()}
@@ -162,11 +162,6 @@ class State:
 
     def _head(self) -> Head:
         return Head(asked=self._asked, keys=self._keys, began_at=time.time())
-
-    @property
-    def is_kept(self) -> bool:
-        """Say whether there is a file."""
-        return self._path is not None
 
     def keep_page(self, vendor: str, listed: Listed, rows: Rows, mark: Mark) -> None:
         """Write a page down."""

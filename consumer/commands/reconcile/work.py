@@ -124,7 +124,7 @@ class _Run:
                 tasks.cancel_scope.cancel()
         finally:
             self._state.close(remove=self._ended in {"agreed", "differs"})
-        report = self._report(self._ended)
+        report = self._report()
         if self._ended == "cut-off":
             self._listener.cut_off()
         if report is not None:
@@ -164,9 +164,8 @@ class _Run:
         findings, options = looked.findings, self._options
         self._listener.found(looked)
         self._to_repair = findings.to_repair | {user: None for user in self._state.unfinished if user.vendor in self._scope.vendors}
-        left = list(self._to_repair)
         moved = [one for one in findings.all if one.kind == "moved" and one.contact] if options.retire_moved else []
-        if not left and not moved:
+        if not self._to_repair and not moved:
             return "differs" if self._remains else "agreed"
         changes = findings.changes_with(moved, self._scope.lists_of)
         for user in self._to_repair.keys() - findings.to_repair.keys():
@@ -176,10 +175,11 @@ class _Run:
             self._listener.too_many(over, changes)
         if over and not options.dry_run:
             return "too-many"
-        self._listener.repair_costs(tuple(one for one in loads(self._settings, left, rate_share=options.rate_share) if one.calls))
+        costs = loads(self._settings, list(self._to_repair), rate_share=options.rate_share)
+        self._listener.repair_costs(tuple(one for one in costs if one.calls))
         if options.dry_run:
             return "dry-run"
-        if not await self._listener.may_run(len(left), len(moved)):
+        if not await self._listener.may_run(len(self._to_repair), len(moved)):
             return "declined"
         # First, since a batch shuts Sesamy's gates until it has judged its filters, and ends without it where there is nobody.
         self._retired = await retire(up, moved)
@@ -219,10 +219,9 @@ class _Run:
         return {user for user, one in self._synced.items() if one.outcome in outcomes}
 
     async def _keep_telling_repair(self, of: int) -> None:
-        before = len(self._synced)
         while True:
             await anyio.sleep(_TELL_EVERY_S)
-            self._listener.repairing(len(self._synced) - before, of)
+            self._listener.repairing(len(self._synced), of)
 
     @property
     def _failures(self) -> tuple[Synced, ...]:
@@ -238,12 +237,12 @@ class _Run:
     def _agrees(self, report: Report) -> bool:
         return report.ended == "agreed" or (report.ended == "dry-run" and not report.to_repair and not report.left)
 
-    def _report(self, ended: Ended) -> Report | None:
+    def _report(self) -> Report | None:
         looked = self._looked
         if looked is None:
             return None
         return Report(
-            ended=ended,
+            ended=self._ended,
             started_at=utc(self._began_at),
             took_s=round(time.time() - self._began_at, 3),
             vendors=self._scope.vendors,

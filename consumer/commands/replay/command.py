@@ -22,6 +22,7 @@ from ..console import (
     output_option,
     quiet_logs,
     rate_share_option,
+    refuse_unknown,
     run_async,
     settings_of,
 )
@@ -32,7 +33,6 @@ from .plan import Asked, Plan, Range
 from .work import Options, replay
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
-_SHOWN: Final = 20
 
 
 @click.command(
@@ -68,10 +68,8 @@ def command(config: Path, output: str, *, yes: bool, from_offsets: tuple[Any, ..
     if rest["state"] is not None and rest["retry_report"] is not None:
         raise click.UsageError("--state and --retry-report don't go together: a report is short enough to begin anew")
     settings = settings_of(config)
-    known = {vendor.id for vendor in settings.vendors}
-    if unknown := [vendor for vendor in asked.vendors if vendor not in known]:
-        there = ", ".join(vendor.id for vendor in settings.vendors)
-        raise click.BadParameter(f"no such vendor in {config}: {', '.join(unknown)}; known: {there}", param_hint="--vendor")
+    known = [vendor.id for vendor in settings.vendors]
+    refuse_unknown(asked.vendors, known, option="--vendor", said=f"no such vendor in {config}")
     names = ("dry_run", "rate_share", "state", "report", "retry_report")
     options = Options(asked=asked, **{name: rest[name] for name in names})
     with Progress() as progress:
