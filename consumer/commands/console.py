@@ -28,6 +28,7 @@ from .replay.plan import parse_offset, parse_time_ms
 _AGO: Final = re.compile("([0-9]{1,6})([smhd])")
 _AGO_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
+_LINE_BYTES: Final = 4096
 _ANSWERS: Final = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -179,7 +180,7 @@ async def ask(question: str, *, yes: bool) -> bool:
     """
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise click.UsageError("this asks first, and there is no terminal: add --yes")
     while (answer := _ANSWERS.get(await _answered(f"{question} [y/N]: "))) is None:
         click.echo("answer y or n", err=True)
@@ -187,17 +188,30 @@ async def ask(question: str, *, yes: bool) -> bool:
 
 
 async def _answered(question: str) -> str:
-    line = ""
+    line = b""
     click.echo(question, err=True, nl=False)
     try:
-        await anyio.wait_readable(sys.stdin)
-        line = sys.stdin.readline()
+        line = await _line(sys.stdin.fileno())
     finally:
         if not line:
             click.echo(err=True)  # Else what is said next stands behind the question.
     if not line:
         raise click.Abort
-    return line.strip().lower()
+    return line.decode(errors="replace").strip().lower()
+
+
+async def _line(file: int) -> bytes:
+    """Return a line; empty: the input has ended."""
+    line = b""
+    with suppress(OSError):  # The terminal is gone.
+        while not line.endswith(b"\n"):
+            await anyio.wait_readable(file)
+            # What is there, be it but a part: to wait for the rest in a read would stop all other work.
+            if not (part := await anyio.to_thread.run_sync(os.read, file, _LINE_BYTES)):
+                return b""
+            line += part
+        return line
+    return b""
 
 
 # ---- Data ----

@@ -22,15 +22,15 @@ class Again(Struct, frozen=True, kw_only=True):
 
     looked: int = 0
     """Readers that were looked at."""
-    unasked: int = 0
+    unasked: frozenset[UserKey] = frozenset()
     """Readers that could not be looked at."""
     still: tuple[Finding, ...] = ()
     """What still differs."""
 
     @property
     def users(self) -> frozenset[UserKey]:
-        """Return the readers that still differ."""
-        return frozenset(UserKey(one.vendor, one.user) for one in self.still)
+        """Return the readers that still differ, or of which that is not known."""
+        return self.unasked.union(UserKey(one.vendor, one.user) for one in self.still)
 
 
 def chosen(findings: Iterable[Finding], synced: Collection[UserKey]) -> list[UserKey]:
@@ -63,12 +63,14 @@ async def look_again(
         for done, user in enumerate(some):
             told(done, len(some))
             one = await compared(up, user)
-            still[user] = list(found_of(one, accounts, ()))
-            if one.outcome == "failed" and not still[user]:
+            found = list(found_of(one, accounts, ()))
+            if one.outcome != "failed" or found:
+                still[user] = found  # Else what was seen before stands.
+            elif user not in still:
                 failed.add(user)
 
     await look(users)
     if twice := [user for user, found in still.items() if found]:
         await anyio.sleep(after_s)
         await look(twice)
-    return Again(looked=len(users) - len(failed), unasked=len(failed), still=tuple(one for found in still.values() for one in found))
+    return Again(looked=len(still), unasked=frozenset(failed), still=tuple(one for found in still.values() for one in found))

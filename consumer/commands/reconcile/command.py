@@ -123,6 +123,8 @@ class _Telling:
 
     def ended(self, report: Report) -> None:
         self._progress.clear()
+        if report.failures and self._options.state is not None:
+            click.echo(f"those that failed stay in {self._options.state}: the same command tries them again", err=True)
         if self._json:
             as_json(report)
             return

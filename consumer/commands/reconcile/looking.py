@@ -143,6 +143,7 @@ class Looking:
                 # In a thread: of 100,000 readers it takes more than a second.
                 await to_thread.run_sync(partial(findings.take, shown, lists_of=one.lists_of))
         await self._singly(findings, contacts)
+        findings.hold_back()
         return self._looked(findings, contacts)
 
     async def _read_vendor(self, vendor: str) -> None:

@@ -67,7 +67,8 @@ def found_of(
     """
     if one.outcome == "skipped" and one.reason == "absent":
         for name in there:
-            yield Finding(kind="stranger", vendor="", user=one.user, account=name, repairs=False, why="Sesamy does not know this id")
+            said = "(an address)" if "@" in one.user else one.user
+            yield Finding(kind="stranger", vendor="", user=said, account=name, repairs=False, why="Sesamy does not know this id")
     for account in one.accounts:
         if account.account in accounts and not account.failed:
             if account.account in several and any(_is_of_another(change) for change in account.changes):

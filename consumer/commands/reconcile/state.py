@@ -8,6 +8,7 @@ prints, and no name or address; the key of the prints is the vendor's own secret
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from fcntl import LOCK_EX, LOCK_NB, flock
 from hashlib import blake2b
 from io import BufferedRandom
 from pathlib import Path
@@ -30,7 +31,7 @@ _CHECK: Final = "check"
 
 
 class Head(Struct, frozen=True, kw_only=True, tag="head"):
-    """What the file is of."""
+    """What the file is of; a further one says that the pages before it are of no use any more."""
 
     asked: Asked
     keys: dict[str, int]
@@ -83,11 +84,11 @@ class State:
         Take where it is kept; None: nowhere. Where a file is there, it is gone on with.
 
         Raises:
-            Fatal: it is of another reconcile, more than a day old, of another secret, or can't be read or written (64).
+            Fatal: it is of another reconcile, in use, of other vendors or another secret, or can't be read or written (64).
         """
         self._path = path
         self._file: BufferedRandom | None = None
-        self._is_spoilt = False
+        self._is_spoilt = self._is_old = False
         self.unfinished: dict[UserKey, None] = {}
         """
         The readers that were to be resynced before, and are not done: one that was cut off may have its contact, but not its
@@ -97,20 +98,27 @@ class State:
         """The pages that were read before; the rows are to be taken with `rows_of`, once."""
         if path is None:
             return
-        head = Head(asked=asked, keys={vendor: one.of(_CHECK) for vendor, one in prints.items()}, began_at=time.time())
+        self._asked, self._keys = asked, {vendor: one.of(_CHECK) for vendor, one in prints.items()}
         try:
             self._file = file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
-            good = self._read(file, head)
+            flock(file, LOCK_EX | LOCK_NB)
+            good = self._read(file, self._head())
             file.seek(good)
             file.truncate()
+        except BlockingIOError:
+            self.close(remove=False)
+            raise self._unfit("is in use by another reconcile", cure="wait for its end, or name another file") from None
         except OSError as error:
             self.close(remove=False)
             raise Fatal(f"--state {path}: {error.strerror}: name a file that can be written", code="file", status=Exit.USAGE) from None
         except Fatal:
             self.close(remove=False)
             raise
-        if not good:
-            self._write(head)
+        if self._is_old:
+            # What was read is too old to tell what differs; what was to be resynced and is not done still is.
+            self.pages.clear()
+        if not good or self._is_old:
+            self._write(self._head())
 
     def _read(self, file: BufferedRandom, ours: Head) -> int:
         good, found = 0, None
@@ -123,6 +131,9 @@ class State:
                 break
             if found is None:
                 found = self._checked(one, ours)
+            elif isinstance(one, Head):
+                self.pages.clear()
+                self._is_old = ours.began_at - one.began_at > _OLD_S
             elif isinstance(one, PageLine):
                 self.pages.append(one)
             elif isinstance(one, TodoLine):
@@ -139,14 +150,18 @@ class State:
             raise self._unfit("is not a file that this version of reconcile wrote")
         if head.asked != ours.asked:
             raise self._unfit("is of another selection")
-        if ours.began_at - head.began_at > _OLD_S:
-            raise self._unfit("is more than a day old")
+        if head.keys.keys() != ours.keys.keys():
+            raise self._unfit("is of other vendors: one was added, taken away or paused since")
         if head.keys != ours.keys:
             raise self._unfit("is of other secrets: Sesamy's client secret has changed since")
+        self._is_old = ours.began_at - head.began_at > _OLD_S
         return head
 
-    def _unfit(self, why: str) -> Fatal:
-        return Fatal(f"--state {self._path}: it {why}; name another file, or delete it", code="state", status=Exit.USAGE)
+    def _unfit(self, why: str, *, cure: str = "name another file, or delete it") -> Fatal:
+        return Fatal(f"--state {self._path}: it {why}; {cure}", code="state", status=Exit.USAGE)
+
+    def _head(self) -> Head:
+        return Head(asked=self._asked, keys=self._keys, began_at=time.time())
 
     @property
     def is_kept(self) -> bool:
@@ -159,10 +174,13 @@ class State:
 
     def keep_todo(self, users: Iterable[UserKey]) -> None:
         """Write down which readers are to be resynced."""
-        self._write(TodoLine(users=tuple(users)))
+        line = TodoLine(users=tuple(users))
+        self.unfinished |= dict.fromkeys(line.users)
+        self._write(line)
 
     def keep_done(self, user: UserKey) -> None:
         """Write down that a reader needs nothing any more."""
+        self.unfinished.pop(user, None)
         self._write(DoneLine(user=user))
 
     def spoil(self) -> None:
@@ -192,9 +210,13 @@ class State:
             ) from None
 
     def close(self, *, remove: bool) -> None:
-        """Close it; `remove`: there is nothing to go on with."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-            if (remove or self._is_spoilt) and self._path is not None:
-                self._path.unlink(missing_ok=True)
+        """Close it; `remove`: no page of it is of use any more, and it goes unless readers are left that are to be resynced."""
+        if self._file is None or self._path is None:
+            return
+        goes = remove or self._is_spoilt
+        if goes and self.unfinished:
+            self._write(self._head())
+        elif goes:
+            self._path.unlink(missing_ok=True)
+        self._file.close()
+        self._file = None

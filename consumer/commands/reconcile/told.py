@@ -59,7 +59,7 @@ def _examples(kind: Kind, found: list[Finding], *, retires: bool) -> Iterator[st
         return
     yield f"{_MEANS[kind]}:"
     for one in islice(found, _SHOWN):
-        left = "its tags are taken" if retires and kind == "moved" else "reported, not repaired"
+        left = "its tags are taken" if retires and one.contact else "reported, not repaired"
         why = "" if one.repairs else f"  {one.why}: {left}"
         lists = f"  {', '.join(one.lists)}" if one.lists else ""
         yield f"  {printable(one.vendor or '?')}  {printable(one.user)}  account {one.account}{lists}{why}"

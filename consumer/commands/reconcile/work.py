@@ -165,10 +165,12 @@ class _Run:
         self._listener.found(looked)
         self._to_repair = findings.to_repair | {user: None for user in self._state.unfinished if user.vendor in self._scope.vendors}
         left = list(self._to_repair)
-        moved = [one for one in findings.all if one.kind == "moved"] if options.retire_moved else []
+        moved = [one for one in findings.all if one.kind == "moved" and one.contact] if options.retire_moved else []
         if not left and not moved:
             return "differs" if self._remains else "agreed"
         changes = findings.changes_with(moved, self._scope.lists_of)
+        for user in self._to_repair.keys() - findings.to_repair.keys():
+            changes.update(one for account in self._scope.accounts for one in self._scope.lists_of(account, user.vendor))
         over = options.max_changes.over(changes, looked.of_list)
         if over:
             self._listener.too_many(over, changes)
@@ -262,7 +264,7 @@ class _Run:
             findings=tuple(looked.findings.all),
             failures=self._failures,
             looked_again=self._again.looked,
-            not_looked_again=self._again.unasked,
+            not_looked_again=len(self._again.unasked),
             still=self._again.still,
         )
 

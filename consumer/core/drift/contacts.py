@@ -36,12 +36,12 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: Kind
     vendor: str
     user: str
-    """The reader's id; of a stranger its external id at Make.as."""
+    """The reader's id; of a stranger its external id at Make.as, or, where that is an address, Make's id of the contact."""
     account: AccountId
     lists: tuple[str, ...] = ()
     """`list`: those it is not on; `missing`, on none of them: all of the account's."""
     contact: str = ""
-    """`moved`: Make's id of the contact at an address that the reader has left."""
+    """`moved`: Make's id of the contact at an address that the reader has left; empty: nothing may be taken from it."""
     repairs: bool = True
     """Whether a resync mends it."""
     why: str = ""
@@ -95,7 +95,8 @@ class Contacts:
         # With the reason why; the first one stays.
         self._doubled = {vendor: dict.fromkeys(of.doubled(), _SAME) for vendor, of in readers.items()}
         self._moved: dict[tuple[str, int], dict[str, None]] = {}
-        self._strangers: dict[str, None] = {}
+        # External id -> what is told in its place, where it is an address; empty: itself.
+        self._strangers: dict[str, str] = {}
         self.strangers = 0
         """Contacts with an external id that no reader has; beyond the first 10,000 one counts on each of its lists."""
         self.no_account = 0
@@ -149,8 +150,10 @@ class Contacts:
             of = self.readers[vendor]
             for number in (one for one in range(len(of)) if not of.skip(one)):
                 yield from self._of_reader(vendor, number, lists)
-        for name in self._strangers if self._most is not None else ():
-            yield Finding(kind="stranger", vendor="", user=name, account=self.account, repairs=False, why="Sesamy does not know this id")
+        for name, instead in self._strangers.items() if self._most is not None else ():
+            yield Finding(
+                kind="stranger", vendor="", user=instead or name, account=self.account, repairs=False, why="Sesamy does not know this id"
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -181,7 +184,9 @@ class Contacts:
             return Finding(kind=kind, vendor=vendor, user=of.ids[number], account=self.account, **more)
 
         for contact in self._moved.get((vendor, number), ()):
-            yield found("moved", contact=contact, repairs=False, why="its contact stands at an address that it has left")
+            why = "its contact stands at an address that it has left"
+            # Where another vendor writes, too, it may be its reader's by now.
+            yield found("moved", contact="" if self._shared else contact, repairs=False, why=why)
         if number in self._doubled[vendor]:
             yield found("doubled", repairs=False, why=self._doubled[vendor][number])
             if not self._is_first_of_none(of, number):
@@ -219,18 +224,20 @@ class Contacts:
         """Return whose contact it is; None: no reader's, or none that is written."""
         name = "" if contact.external_id is None else str(contact.external_id)
         vendors = (*writing, *(one for one in self.readers if one not in writing))
-        owner = next(((of, number) for of in vendors if name and (number := self.readers[of].find(name)) is not None), None)
+        owners = [(of, number) for of in vendors if name and (number := self.readers[of].find(name)) is not None]
         address = comparable("email", contact.email) if contact.email else ""
-        if owner is not None:
-            of, number = owner
-            if self.readers[of].skip(number):
-                return None
-            if not address or self.readers[of].is_at(number, address):
-                return owner
+        written = [(of, number) for of, number in owners if not self.readers[of].skip(number)]
+        if owners and not written:
+            return None
+        # One id may be a reader's of two vendors: it is the one's that is at the address.
+        here = next(((of, number) for of, number in written if not address or self.readers[of].is_at(number, address)), None)
+        if here is not None:
+            return here
+        owner = next(iter(written), None)
         if self._shared and name and owner is None and address:
             self._note_doubled(address, FOREIGN)
         else:
-            for vendor in writing if address else ():
+            for vendor in vendors if address else ():
                 at = self.readers[vendor].at(address)
                 if at is not None:
                     return vendor, at  # The address is a reader's, whatever id stands there.
@@ -239,7 +246,7 @@ class Contacts:
             if contact.tags is None or any(map(is_ours, contact.titles)):
                 self._moved.setdefault(owner, {})[str(contact.id)] = None
         else:
-            self._note_stranger(name)
+            self._note_stranger(name, contact)
         return None
 
     def _note_doubled(self, address: str, why: str, *, of: str = "", number: int = 0) -> None:
@@ -252,13 +259,13 @@ class Contacts:
                 self._doubled[other].setdefault(at, why)
                 self._marks[other][at] |= _SEEN  # A contact is there; whose it is to be, nothing tells.
 
-    def _note_stranger(self, name: str) -> None:
+    def _note_stranger(self, name: str, contact: Contact) -> None:
         if not name:
             self.no_account += 1
         elif name not in self._strangers:
             self.strangers += 1
             if self._most is None or len(self._strangers) < self._most:
-                self._strangers[name] = None
+                self._strangers[name] = f"contact {contact.id}" if "@" in name else ""
 
     def _compare(self, vendor: str, number: int, contact: Contact) -> int:
         of = self.readers[vendor]

@@ -144,6 +144,8 @@ class SesamyLists:
 
     async def _walk(self, listed: Listed, ask: Callable[[int, Permit], Awaitable[Page]], reduce: Callable[[Page, Mark], Rows]) -> None:
         mark = self.progress.mark(listed)
+        if mark.code:
+            raise CantBeListed(f"{listed}: refused when they were read before", code=mark.code)
         walk = Walk(end=mark.end, tail=mark.tail, longest=mark.longest)
         for _ in range(0 if mark.is_whole else MAX_PAGES):
             asked_at = anyio.current_time()

@@ -22,6 +22,8 @@ from ..http.exchange import MIB, Http, segment
 PER_PAGE: Final = 1000
 REFUSED: Final = (400, 403, 404, 405, 422)
 """That the call can't be had; other failures pass."""
+_FEW: Final = 3
+"""So many rows of one status may all be odd, and no answer of another kind."""
 _CAP_BYTES: Final = 16 * MIB
 _EPOCH_MS_FROM: Final = 1e11
 """A larger number of seconds would be in the year 5138: it is milliseconds."""
@@ -101,11 +103,11 @@ class ListRows:
         Return a page of the contacts of a list that are `status` there, whole.
 
         Raises:
-            Refused, Retryable, Denied: as `page`; `wrong-shape`, too, where no row of it is a contact.
+            Refused, Retryable, Denied: as `page`; `wrong-shape`, too, where it has more than a few rows, and none is a contact.
         """
         trees = _rows(await self._answered("contacts", "/subscribers/by_list", _query(list_id, status, page, per_page)))
         found = tuple(one for one in map(_contact, trees) if one is not None)
-        if trees and not found:
+        if len(trees) > _FEW and not found:
             raise Retryable("contacts: no row is a contact", code="wrong-shape")
         return ContactPage(found, len(trees))
 

@@ -113,11 +113,21 @@ def test_what_still_differs_is_told_and_of_accounts_that_were_looked_at_alone(mo
 def test_what_can_not_be_asked_is_neither_same_nor_different(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(monkeypatch, x=(diff("failed"),), y=(diff("failed", of_account("a", failed="gate")),), z=(SAME,))
 
-    assert answers.looked() == Again(looked=1, unasked=2)
+    assert answers.looked() == Again(looked=1, unasked=frozenset(keys("x", "y")))
 
 
 def test_a_difference_at_one_account_counts_though_another_can_not_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(monkeypatch, x=(diff("failed", of_account("b", failed="gate"), of_account("a")),))
     seen = answers.looked()
 
-    assert (seen.looked, seen.unasked, len(seen.still)) == (1, 0, 1)
+    assert (seen.looked, len(seen.unasked), len(seen.still)) == (1, 0, 1)
+
+
+def test_a_difference_that_was_seen_stands_where_the_second_look_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = Answers(monkeypatch, x=(DRIFT, diff("failed"))).looked()
+
+    assert (seen.looked, len(seen.unasked), len(seen.still)) == (1, 0, 1)
+
+
+def test_what_could_not_be_looked_at_is_not_known_to_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Answers(monkeypatch, x=(diff("failed"),)).looked().users == set(keys("x"))

@@ -103,11 +103,14 @@ def test_of_many_the_first_twenty_are_named_and_the_others_counted() -> None:
 
 
 def test_what_moved_is_said_to_lose_its_tags_only_where_that_is_wanted() -> None:
-    moved = looked(finding("moved", repairs=False, why="it left"), finding("doubled", "bo", repairs=False, why="two"))
+    left = structs.replace(finding("moved", repairs=False, why="it left"), contact="17")
+    other = finding("moved", "cy", repairs=False, why="it may be another's")
+    moved = looked(left, other, finding("doubled", "bo", repairs=False, why="two"))
     assert "ann  account 1001  it left: reported, not repaired" in said(moved)
     text = said(moved, retires=True)
     assert "ann  account 1001  it left: its tags are taken" in text
     assert "bo  account 1001  two: reported, not repaired" in text
+    assert "cy  account 1001  it may be another's: reported, not repaired" in text
 
 
 def test_an_id_of_the_upstreams_moves_no_cursor() -> None:

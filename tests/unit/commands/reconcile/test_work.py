@@ -17,6 +17,7 @@ from consumer.core.errors import Exit, Fatal
 from consumer.core.letters.reconciled import Reconciled
 from consumer.core.model import UserKey
 from consumer.core.users.settling import Settling
+from consumer.pod.reader.compare import UserDiff
 from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.stand_ins.sesamy_lists import Lists
 from consumer.sandbox.town import PLACES, VENDORS, Town
@@ -230,6 +231,39 @@ async def test_a_reader_whose_repair_was_cut_off_is_resynced_though_it_agrees_no
         assert (again.status, again.report.to_repair, again.report.repaired, again.told) == (0, 1, 1, set())
         assert {one.partition("-c")[0] for one in here.makeas.accounts[account].subscriptions} == {user}
         assert not state.exists()
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_reader_that_failed_midway_stays_in_the_state_and_is_resynced_by_the_same_command(tmp_path: Path) -> None:
+    async with agreeing(tmp_path) as here:
+        sown = sown_in(here, {"missing": 1})
+        ((_, user, account),) = sown["missing"]
+        state = tmp_path / "reconcile.state"
+        here.makeas.accounts[account].subscriptions.clear()
+        fault = here.makeas.faults.add(Fault(kind="status", upstream=account, op="subscriptions", status=422))
+        seen = await look(here, dry_run=False, state=state)
+        assert (seen.status, seen.report.ended, len(seen.report.failures), state.exists()) == (1, "differs", 1, True)
+        here.makeas.faults.remove(fault)
+        none_may_change = await look(here, dry_run=False, state=state, max_changes=MaxChanges(number=0))
+        assert (none_may_change.report.ended, none_may_change.report.left) == ("too-many", 1)
+        again = await look(here, dry_run=False, state=state)
+        assert (again.status, again.report.to_repair, again.report.repaired) == (0, 1, 1)
+        assert {one.partition("-c")[0] for one in here.makeas.accounts[account].subscriptions} == {user}
+        assert not state.exists()
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_where_no_repaired_reader_can_be_looked_at_again_they_are_not_said_to_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def compared(_: object, user: UserKey) -> UserDiff:
+        return UserDiff(vendor=user.vendor, user=user.user, outcome="failed", reason="timeout")
+
+    monkeypatch.setattr("consumer.commands.reconcile.again.compared", compared)
+    async with agreeing(tmp_path) as here:
+        sown_in(here, {"tags": 1})
+        seen = await look(here, dry_run=False)
+        assert (seen.status, seen.report.ended, seen.report.left, seen.report.not_looked_again) == (1, "differs", 1, 1)
 
 
 async def _once_written(here: Town, account: str) -> None:

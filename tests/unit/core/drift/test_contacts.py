@@ -352,3 +352,30 @@ def test_that_who_left_one_list_belongs_on_another_is_believed_once_a_reader_sho
 
     account.take("7", [contact("bob", email_status="unsubscribed")], left=True)
     assert (kinds(account), account.left_elsewhere) == ([("list", "ann")], 0)
+
+
+# ---- One id at two vendors ----
+
+
+def test_of_two_vendors_readers_with_one_id_the_contact_is_the_ones_that_is_at_its_address() -> None:
+    for writing in ({"1": ["v"], "2": ["w"]}, {"1": ["v", "w"], "2": ["v", "w"]}):
+        account = contacts(settled({"ann": ANN}), settled({"ann": BOB}, vendor="w", prints=Prints(b"other")), lists=writing)
+        on_both(account, contact("ann", email="bob@example.com", tags=["sesamy_vip"], firstname=None))
+
+        assert [(one.kind, one.vendor) for one in account.findings() if one.kind in {"moved", "missing"}] == [("missing", "v")]
+
+
+def test_nothing_is_taken_from_an_old_address_where_another_vendor_may_use_it() -> None:
+    account = contacts(settled({"ann": ANN}), shared=True)
+    on_both(account, contact("ann", email="old@example.com"))
+
+    moved = next(one for one in account.findings() if one.kind == "moved")
+    assert (moved.contact, moved.repairs) == ("", False)
+
+
+def test_of_a_stranger_whose_id_is_an_address_the_contact_is_told() -> None:
+    account = contacts(settled({"ann": ANN}))
+    on_both(account, contact("eve@example.com", email="eve@example.com", id=7), contact("eve", email="e@example.com", id=8))
+
+    assert [one.user for one in account.findings() if one.kind == "stranger"] == ["contact 7", "eve"]
+    assert account.names == ("eve@example.com", "eve")

@@ -55,3 +55,31 @@ def test_readers_that_could_not_be_asked_are_left() -> None:
     findings = Findings()
     findings.unasked = 2
     assert findings.left == 2
+
+
+def test_a_reader_with_anothers_contact_at_any_account_is_not_repaired_at_the_others_either() -> None:
+    """A resync writes all accounts."""
+    found = taken(
+        Finding(kind="missing", vendor="v", user="ann", account=ONE, lists=("7",)),
+        Finding(kind="field", vendor="v", user="bob", account=ONE),
+    )
+    found.take([Finding(kind="doubled", vendor="v", user="ann", account=TWO, repairs=False)], lists_of=lambda _: ("9",))
+    found.hold_back()
+
+    assert (list(found.to_repair), dict(found.changes), found.left) == ([UserKey("v", "bob")], {"7": 1, "8": 1}, 2)
+    assert [(one.kind, one.user, one.repairs) for one in found.all] == [
+        ("missing", "ann", False),
+        ("field", "bob", True),
+        ("doubled", "ann", False),
+    ]
+
+
+def test_of_two_readers_without_any_contact_the_first_is_repaired() -> None:
+    found = taken(
+        Finding(kind="doubled", vendor="v", user="ann", account=ONE, repairs=False),
+        Finding(kind="missing", vendor="v", user="ann", account=ONE, lists=("7",)),
+        Finding(kind="doubled", vendor="v", user="bob", account=ONE, repairs=False),
+    )
+    found.hold_back()
+
+    assert list(found.to_repair) == [UserKey("v", "ann")]
