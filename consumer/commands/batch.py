@@ -232,5 +232,6 @@ def _resync(up: Upstreams, metrics: Metrics, waits: Waits, bulk: Callable[[UserK
         waits=waits,
         uniform=random.random,
         metrics=metrics,
+        always=up.always,
         bulk=bulk,
     )

@@ -67,6 +67,8 @@ def _lines(one: UserDiff) -> Iterator[str]:
         failed = f"  could not be asked: {account.failed}" if account.failed else ""
         paused = f" (paused: {', '.join(account.paused)})" if account.paused else ""
         yield f"  account {account.account}, lists {', '.join(account.lists)}{paused}{failed}"
+        if account.is_spared:
+            yield "    the contact is as it is to be: a resync does not write it"
         unknown = [change for change in account.changes if change.action == "unknown"]
         for change in [change for change in account.changes if change.action != "unknown"] + unknown[:_SHOWN]:
             values = [printable(value) for value in (change.now, change.wanted) if value is not None]

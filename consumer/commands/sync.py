@@ -7,6 +7,7 @@ from typing import Final
 
 import anyio
 import click
+from msgspec import structs
 
 from ..core.errors import Exit
 from ..core.model import PAUSED, GateState, UserKey
@@ -27,13 +28,16 @@ _SHOWN: Final = 20
 @click.command("sync", epilog=examples('sync vendor_123 "auth0|5f7c"', "sync --output json vendor_123 user-1 user-2"))
 @config_option
 @output_option
+@click.option("--always", is_flag=True, help="Write contacts also where Make.as shows them as they are to be.")
 @click.argument("vendor", shell_complete=VENDORS)
 @click.argument("users", nargs=-1, required=True, metavar="USER...")
-def command(config: Path, output: str, vendor: str, users: tuple[str, ...]) -> int:
+def command(config: Path, output: str, vendor: str, users: tuple[str, ...], *, always: bool) -> int:
     """Resync these users of VENDOR now."""
     quiet_logs()
     check_users(users)
     settings = vendor_settings(config, vendor)
+    if always:
+        settings = structs.replace(settings, makeas=structs.replace(settings.makeas, write="always"))
     ended: list[Synced] = []
     report = ended.append if output == "json" else _tell
     status = run_async(partial(sync, settings, vendor, users, report=report, notice=partial(click.echo, err=True)))

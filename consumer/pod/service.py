@@ -103,6 +103,7 @@ class Service:
             metrics=self.metrics,
             traces=up.traces,
             dry_run=up.dry_run,
+            always=up.always,
         )
 
     def _workers(self, waits: Waits, uniform: Callable[[], float]) -> Workers:

@@ -66,6 +66,8 @@ class Upstreams(Struct, frozen=True):
     """Whether no account can be written: what would be is told."""
     sources: Mapping[AccountId, Source] = {}
     """Where each account's lists are read."""
+    always: bool = False
+    """Whether contacts are written also where they are as they are to be."""
 
     @property
     def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
@@ -136,7 +138,7 @@ async def upstreams(
         limits.ready, limits.late = registers.ready, registers.late
         asked = {vendor.id: vendors[vendor.id].sesamy for vendor in settings.vendors if not vendor.paused}
         filters = Filters(asked, limits.vendors)
-        yield Upstreams(vendors, limits, traces, shapes, registers, filters, dry_run, sources)
+        yield Upstreams(vendors, limits, traces, shapes, registers, filters, dry_run, sources, settings.makeas.write == "always")
 
 
 def _sesamy(

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..core.answers.address import same_address
 from ..core.errors import ConsumerError, Forbidden, Held, Refused
-from ..core.mapping.contact import fields, tag_change
+from ..core.mapping.contact import fields, is_as_wanted, tag_change
 from ..core.mapping.documents import Documents
 from ..core.mapping.tags import others
 from .http.exchange import segment
@@ -38,18 +38,25 @@ class WriteOutcome(Struct, frozen=True):
     """The lists that it belongs on, and the caller left out."""
     errors: Mapping[str, ConsumerError] = {}
     """Of each list in `refused`."""
+    spared: tuple[str, ...] = ()
+    """The lists that it is on as it is to be, so that it was not written."""
+    is_spared: bool = False
+    """The contact was as it is to be, and was not written; nor was it put on any list."""
 
 
 class MakeAs(MakeReader):
     """
     One account: one key, and all its lists in one conversation.
 
-    It promises: the contact is read before it is written; `status` is never sent; a contact that opted out or bounced is updated
+    It promises: the contact is read before it is written, and not written where it states all that would be, unless that is wanted;
+    `status` is never sent; a contact that opted out or bounced is updated
     without list ids, be it known from the contact itself or from a list's register of those that left; a paused list is never
     named; tags of others stay; subscriptions come after the contact and the products; a list that refuses keeps no user off another.
     """
 
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None) -> WriteOutcome:
+    async def write(
+        self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None, always: bool = True
+    ) -> WriteOutcome:
         """
         Write all of a user.
 
@@ -57,6 +64,7 @@ class MakeAs(MakeReader):
             permit: awaited before each call.
             limit_s: asked before each try of a write how long it may last (s).
             lists: the account's lists to put the user on, but for paused ones; None: all. With none a known contact is updated.
+            always: whether the contact is written also where it is as it is to be.
 
         Raises:
             Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
@@ -70,7 +78,7 @@ class MakeAs(MakeReader):
 
         async def write_contact() -> None:
             nonlocal written
-            written = await self._write_contact(documents, given, permit, limit_s)
+            written = await self._write_contact(documents, given, permit, limit_s, always=always)
 
         async def write_products() -> None:
             await self._bulk("products", _PRODUCTS_PATH, msgspec.to_builtins(documents.products), permit, limit_s)
@@ -82,12 +90,19 @@ class MakeAs(MakeReader):
         await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
         return written
 
-    async def _write_contact(self, documents: Documents, lists: tuple[str, ...], permit: Permit, limit_s: Limit) -> WriteOutcome:
+    async def _write_contact(
+        self, documents: Documents, lists: tuple[str, ...], permit: Permit, limit_s: Limit, *, always: bool
+    ) -> WriteOutcome:
         email = documents.subscriber.email
         contact, choice = await self._look(email, permit=permit)
         if documents.only_new and contact is not None:
             raise Held("there is a contact by now", code="known")
-        mode, tags = tag_change(contact.titles if contact else [], self.wanted_tags(contact, documents.tags))
+        wanted = self.wanted_tags(contact, documents.tags)
+        sent = tuple(one for one in choice.lists if one in lists)
+        left_out = tuple(one for one in choice.lists if one not in lists)
+        if not always and is_as_wanted(contact, structs.replace(documents, tags=wanted), sent):
+            return WriteOutcome(choice.left, left_out=left_out, spared=sent, is_spared=True)
+        mode, tags = tag_change(contact.titles if contact else [], wanted)
         body = {**fields(documents.subscriber), "tags": tags}
 
         async def put(lists: tuple[str, ...]) -> None:
@@ -102,8 +117,6 @@ class MakeAs(MakeReader):
                 raise Held("the contact is to be put on no list", code="no-list")
             self._believe(await self._exchange(op, method, path, query=query, json=body, limit_s=limit_s), op)
 
-        sent = tuple(one for one in choice.lists if one in lists)
-        left_out = tuple(one for one in choice.lists if one not in lists)
         try:
             errors = await _each_alone(put, sent)
         except ConsumerError as error:

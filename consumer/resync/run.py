@@ -51,6 +51,7 @@ class Resync:
         metrics: Metrics,
         traces: Traces | None = None,
         dry_run: bool = False,
+        always: bool = False,
         bulk: Callable[[UserKey], Snapshot | None] | None = None,
     ) -> None:
         """
@@ -62,11 +63,12 @@ class Resync:
             waits: those of runs that have not begun to write.
             uniform: draws from [0, 1).
             dry_run: whether the clients write nothing, so that no list counts as written.
+            always: whether contacts are written also where they are as they are to be.
             bulk: gives a user as it was read in bulk, where that may be written; None: fetch it.
         """
         self._vendors, self._gates, self._heed = vendors, gates, heed
         self._lease_left_s, self._waits, self._uniform = lease_left_s, waits, uniform
-        self._metrics, self._traces, self._bulk = metrics, traces, bulk
+        self._metrics, self._traces, self._bulk, self._always = metrics, traces, bulk, always
         lists = {(vendor, account): one.account.lists for vendor, of in vendors.items() for account, one in of.targets.items()}
         self.tally = Tally(lists, metrics, writes=not dry_run)
 
@@ -148,8 +150,9 @@ class Resync:
             try:
                 with fenced("write"):
                     permit = course.permit(gate, user)
+                    always = self._always or gate.closed(now=anyio.current_time())  # What a probe finds unchanged says nothing of writes.
                     written, results[account] = await write_lists(
-                        target, self._gates.lists, user, wanted, permit=permit, limit_s=course.limit_s
+                        target, self._gates.lists, user, wanted, permit=permit, limit_s=course.limit_s, always=always
                     )
             except ConsumerError as error:
                 if not last and self._is_worth_another(error, gate):
@@ -168,6 +171,8 @@ class Resync:
 
     def _judged(self, target: Target, gate: Gate, user: UserKey, written: WriteOutcome, result: Result) -> Result:
         """Tell the gate what came of a write; return what it means for the user: `result`, unless the account is at fault."""
+        if written.is_spared:
+            self._metrics.writes_spared.labels(account=target.account.id).inc()
         if written.consent_kept:
             self._metrics.consent_kept.labels(account=target.account.id).inc()
         if _is_of_the_account(written, paused=target.account.paused):
@@ -240,7 +245,7 @@ async def mapped(snapshot: Snapshot, *, only_new: bool = False) -> Documents | S
 
 
 async def write_lists(
-    target: Target, doors: ListDoors, user: UserKey, documents: Documents, *, permit: Permit, limit_s: Limit
+    target: Target, doors: ListDoors, user: UserKey, documents: Documents, *, permit: Permit, limit_s: Limit, always: bool = True
 ) -> tuple[WriteOutcome, Result]:
     """
     Write all of a user to an account; return what the write found and what it means: REFUSED names the lists that are still owed it.
@@ -253,13 +258,14 @@ async def write_lists(
     if not visit.lists:
         return WriteOutcome(consent_kept=False), _all_held(lists)
     try:
-        written = await target.client.write(documents, permit=permit, limit_s=limit_s, lists=visit.lists)
+        always = always or visit.is_probe
+        written = await target.client.write(documents, permit=permit, limit_s=limit_s, lists=visit.lists, always=always)
         refused = {} if _is_of_the_account(written, paused=target.account.paused) else written.refused
         held = {*written.left_out, *doors.learn(visit, taken=written.taken, refused=refused, now=anyio.current_time())}
     finally:
         doors.leave(visit, now=anyio.current_time())
     owed = {one: HELD if one in held else written.refused[one] for one in lists if one in held or one in written.refused}
     code = next((code for code in owed.values() if code != HELD), HELD)
-    kept_off = tuple(one for one in lists if one not in {*written.taken, *written.refused, *written.left_out})
+    kept_off = tuple(one for one in lists if one not in {*written.taken, *written.spared, *written.refused, *written.left_out})
     verdict = Verdict.REFUSED if owed else Verdict.DONE
     return written, Result(verdict, code if owed else "", lists=owed, kept_off=kept_off)

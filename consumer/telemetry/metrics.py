@@ -58,12 +58,9 @@ class Metrics:
         self.resync_seconds = seconds("resync_duration_seconds", "Time a run took.", _HTTP_BUCKETS)
         self.freshness = seconds("freshness_seconds", "Time from the oldest event to the list.", _FRESHNESS_BUCKETS, "account", "list")
         self.upstream_requests = count("upstream_requests", "HTTP requests by status or error code.", "upstream", "op", "code")
+        # Not by operation, too: with hundreds of accounts that would be most of what a scrape brings.
         self.upstream_request_seconds = seconds(
-            # Not by operation, too: with hundreds of accounts that would be most of what a scrape brings.
-            "upstream_request_duration_seconds",
-            "Time an HTTP request took.",
-            _HTTP_BUCKETS,
-            "upstream",
+            "upstream_request_duration_seconds", "Time an HTTP request took.", _HTTP_BUCKETS, "upstream"
         )
         self.bugs = count("bugs", "What nobody expected, of one user, record or letter each, and cost no other: our bug.", "stage")
         self.retries = count("retries", "Second tries within a run, at once.", "upstream", "code")
@@ -75,6 +72,7 @@ class Metrics:
         self.offset_gap_records = count("offset_gap_records", "Records lost to retention before we read them.")
         self.fetch_errors = count("fetch_errors", "Failed reads of the topic.")
         self.consent_kept = count("consent_kept", "Writes that left an opted-out contact out of the lists.", "account")
+        self.writes_spared = count("writes_spared", "Contacts that were not written, for they were as they were to be.", "account")
         self.would_write = count(
             "would_write", "Writes that a dry run would make, by what they would change; one may change several kinds.", "account", "kind"
         )
@@ -83,9 +81,7 @@ class Metrics:
         )
         self.odd_values = count("odd_values", "Fields of Sesamy's answers that could not be read, and rows left out.", "field")
         self.notifications = count(
-            "notifications",
-            "Notices to `notify.url`: sent, failed (and sent again while it is so), passed over, dropped.",
-            "outcome",
+            "notifications", "Notices to `notify.url`: sent, failed (and sent again while it is so), passed over, dropped.", "outcome"
         )
         self.loop_lag = seconds("loop_lag_seconds", "How late the event loop woke a sleeper.", _LAG_BUCKETS)
         self._begin_at_zero(settings)
@@ -118,6 +114,7 @@ class Metrics:
         for account in settings.accounts:
             self._upstream(account.id, MAKEAS_OPS)
             self.consent_kept.labels(account.id)
+            self.writes_spared.labels(account.id)
             for op in _WRITES:
                 self.unknown_answers.labels(account.id, op)
             for list_id in account.lists:

@@ -100,8 +100,13 @@ class Make:
         """The ids of the users that were written whole."""
         self.only_new: list[bool] = []
         """Of each write that was begun, whether only a new contact was to be written."""
+        self.always: list[bool] = []
+        """The same, whether it was to be written also where it is as it is to be."""
 
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str]) -> WriteOutcome:
+    async def write(
+        self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str], always: bool
+    ) -> WriteOutcome:
+        self.always.append(always)
         assert lists
         user = documents.subscriber.external_id
         self.asked.append(tuple(lists))

@@ -33,6 +33,8 @@ class Visit(Struct, frozen=True):
     """Where the user may be put; none: all are left out."""
     spares_paused: bool = False
     """Whether others of the account's lists are paused."""
+    is_probe: bool = False
+    """Whether what becomes of it says whether a list that is left out is good again."""
 
 
 class _Door(Struct):
@@ -134,10 +136,10 @@ class ListDoors:
         doors = {one: self._at(account, one, now) for one in lists}
         if Door.OPEN in doors.values() or spares_paused:
             lists = [one for one, door in doors.items() if door is not Door.SHUT]
-        for one, door in doors.items():
-            if door is Door.PROBE:
-                self._doors[account, one].probe = self._begun
-        return Visit(account, user, self._begun, tuple(lists), spares_paused)
+        probed = [one for one, door in doors.items() if door is Door.PROBE]
+        for one in probed:
+            self._doors[account, one].probe = self._begun
+        return Visit(account, user, self._begun, tuple(lists), spares_paused, bool(probed))
 
     def learn(self, visit: Visit, *, taken: Sequence[str], refused: Mapping[str, str], now: float) -> tuple[str, ...]:
         """

@@ -126,6 +126,22 @@ def changes(contact: Contact | None, wanted: Documents, lists: Sequence[str], *,
     return [*_of_fields(contact, wanted), *_of_tags(contact, wanted), *_of_lists(contact, lists, paused), *_of_rows(wanted)]
 
 
+def is_as_wanted(contact: Contact | None, wanted: Documents, lists: Sequence[str]) -> bool:
+    """
+    Say whether a contact states, to the letter, all that a write would make of it: what it does not state is written.
+
+    Args:
+        wanted: with all tags that the contact is to have of us.
+        lists: those whose ids would be sent; none: membership is not compared.
+    """
+    if contact is None or contact.tags is None:
+        return False
+    held, titles, on = held_fields(contact), contact.titles, contact.list_ids
+    has_fields = all(held.get(name) == str(value) for name, value in fields(wanted.subscriber).items())
+    has_tags = set(wanted.tags) <= set(titles) and not stale(titles, in_clear(wanted.tags))
+    return has_fields and has_tags and (not lists or (on is not None and on.issuperset(lists)))
+
+
 def held_fields(contact: Contact) -> dict[str, str]:
     """Return the values of the fields that we write, where there are any."""
     values = {name: getattr(contact, name) for name in _FIELDS}

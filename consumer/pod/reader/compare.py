@@ -11,7 +11,7 @@ from ...core.answers.snapshot import Snapshot
 from ...core.errors import ConsumerError, Held, Retryable
 from ...core.gates.gate import Gate
 from ...core.gates.gates import SESAMY_CALLS
-from ...core.mapping.contact import Change, changes
+from ...core.mapping.contact import Change, changes, is_as_wanted
 from ...core.mapping.documents import Documents, Skip, documents, is_guest_id
 from ...core.model import PAUSED, Door, UserKey
 from ...resync.clients import Target, Upstreams
@@ -34,6 +34,8 @@ class AccountDiff(Struct, frozen=True, kw_only=True):
     """Code of the error, where it could not be asked."""
     paused: tuple[str, ...] = ()
     """Those of the lists that are paused; where all are, nothing is compared: a resync writes nothing there."""
+    is_spared: bool = False
+    """The contact states all that would be written, so that a resync writes only what Make.as does not give back."""
 
 
 class UserDiff(Struct, frozen=True, kw_only=True):
@@ -143,4 +145,6 @@ async def _of_account(up: Upstreams, user: UserKey, target: Target, wanted: Docu
         return AccountDiff(account=account.id, lists=account.lists, failed=error.code, paused=paused)
     wanted = structs.replace(wanted, tags=target.client.wanted_tags(contact, wanted.tags))
     found = tuple(changes(contact, wanted, account.lists, paused=paused))
-    return AccountDiff(account=account.id, lists=account.lists, changes=found, paused=paused)
+    sent = () if contact is None or contact.opted_out else tuple(one for one in account.lists if one not in paused)
+    is_spared = not up.always and is_as_wanted(contact, wanted, sent)
+    return AccountDiff(account=account.id, lists=account.lists, changes=found, paused=paused, is_spared=is_spared)

@@ -28,7 +28,15 @@ class Shadow(MakeReader):
         super().__init__(*client, **more)
         self._told = told
 
-    async def write(self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None) -> WriteOutcome:
+    async def write(
+        self,
+        documents: Documents,
+        *,
+        permit: Permit,
+        limit_s: Limit,
+        lists: Collection[str] | None = None,
+        always: bool = True,  # noqa: ARG002 - as `MakeAs.write`
+    ) -> WriteOutcome:
         """
         Tell what would be written of a user; return what a write that is taken comes to.
 

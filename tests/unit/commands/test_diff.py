@@ -154,3 +154,14 @@ def test_who_asked_us_to_wait_is_not_asked() -> None:
     status, (one,) = Sides().run("ann", shut=True)
 
     assert (status, [each.failed for each in one.accounts]) == (69, ["gate"])
+
+
+def test_whether_the_contact_is_written_at_all_is_said() -> None:
+    sides = Sides()
+    sides.contacts["bo"] = convert({"id": 1, "email": "bo@x.no", "external_id": "bo", "lists": ["7"], "tags": []}, Contact)
+    _, (ann, bo) = sides.run("ann", "bo")
+
+    assert [one.outcome for one in (ann, bo)] == ["same", "same"]
+    assert [one.accounts[0].is_spared for one in (ann, bo)] == [False, True], "of ann no tags are told"
+    assert "    the contact is as it is to be: a resync does not write it" in diffing._lines(bo)
+    assert not any("does not write it" in line for line in diffing._lines(ann))

@@ -11,7 +11,7 @@ from consumer.core.mapping.documents import Documents, Product, Subscriber, Subs
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.clients import Vendor, upstreams
 from consumer.resync.http import exchange as http
-from consumer.resync.makeas import REFUSES, MakeAs
+from consumer.resync.makeas import REFUSES, MakeAs, WriteOutcome
 from consumer.resync.run import Resync
 from consumer.resync.waits import Waits
 from consumer.sandbox.stand_ins import makeas as stand_in
@@ -85,6 +85,54 @@ async def test_a_new_reader_is_on_every_list_with_tags_products_and_subscription
     assert {"c0", "c1"} == set(there.subscriptions)
     assert there.subscriptions["c0"] == {"email": ANN, "external_id": "c0", "product_external_id": "p0", "name": "P", "status": "active"}
     assert dict.fromkeys(("contact", "upsert", "products", "subscriptions"), 1) == {op: count for (_, op), count in made.calls.items()}
+
+
+WELL: dict[str, Any] = {"firstname": "Ann", "external_id": "email|ann", "tags": ["Quiz", "sesamy_a"], "lists": ["1", "2"]}
+"""As the documents say it is to be."""
+
+
+async def spared(there_is: dict[str, Any], *, lists: tuple[str, ...] | None = None, always: bool = False) -> tuple[list[str], WriteOutcome]:
+    """Write to a contact; return the calls that wrote, and what came of it."""
+    async with account() as (client, there, made):
+        there.contact(ANN, **there_is)
+        outcome = await client.write(documents(), permit=permit, limit_s=no_limit, lists=lists, always=always)
+        assert {"c0"} == set(there.subscriptions), "what Make.as does not give back is written"
+        assert there.violations == []
+    return [op for (_, op) in made.calls if op in {"upsert", "update"}], outcome
+
+
+async def test_a_contact_that_is_as_it_is_to_be_is_not_written() -> None:
+    calls, outcome = await spared(WELL)
+    assert (calls, outcome.is_spared, outcome.spared, outcome.taken) == ([], True, ("1", "2"), ())
+    calls, outcome = await spared(WELL, always=True)
+    assert (calls, outcome.is_spared, outcome.spared, outcome.taken) == (["upsert"], False, (), ("1", "2"))
+
+
+async def test_one_that_left_and_is_as_it_is_to_be_is_not_written_whatever_lists_it_is_on() -> None:
+    calls, outcome = await spared(WELL | {"lists": [], "email_status": "unsubscribed"})
+    assert (calls, outcome.is_spared, outcome.spared, outcome.consent_kept) == ([], True, (), True)
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"firstname": "ann"},
+        {"firstname": None},
+        {"external_id": "another"},
+        {"tags": ["Quiz"]},
+        {"tags": ["sesamy_a", "sesamy_old"]},
+        {"lists": ["1"]},
+        {"lists": "1,2"},
+    ],
+)
+async def test_what_differs_by_a_letter_or_is_not_stated_is_written(differs: dict[str, Any]) -> None:
+    calls, outcome = await spared(WELL | differs)
+    assert (calls, outcome.is_spared, outcome.taken) == (["upsert"], False, ("1", "2"))
+
+
+async def test_of_lists_that_no_id_would_be_sent_of_membership_is_not_compared() -> None:
+    calls, outcome = await spared(WELL | {"lists": ["1"]}, lists=("1",))
+    assert (calls, outcome.spared, outcome.left_out) == ([], ("1",), ("2",))
 
 
 async def test_tags_of_others_stay_and_stale_ones_go() -> None:

@@ -177,3 +177,22 @@ async def test_a_user_that_was_read_in_bulk_costs_no_permit_of_sesamys_and_does_
     assert gate.pay(ANN, now=began) == 0.0
     gate.failed(UserKey("v1", "u4"), server_error(), now=anyio.current_time())
     assert gate.closed(now=anyio.current_time())
+
+
+@virtual
+async def test_a_probe_of_an_account_is_written_whatever_its_contact_shows() -> None:
+    """That a key reads says nothing of whether it writes."""
+    desk = Desk()
+    await desk.run(A)
+    await run_while_the_gate_shuts(desk)
+    gate = desk.gates.accounts[A]
+    assert gate.closed(now=anyio.current_time())
+    await anyio.sleep(60)
+    gate.enter(ANN, now=anyio.current_time(), permits=1)
+    await desk.run(A)
+
+    assert desk.make[A].always[0] is False
+    assert desk.make[A].always[-1] is True
+    assert not gate.closed(now=anyio.current_time())
+    await desk.run(A)
+    assert desk.make[A].always[-1] is False

@@ -328,3 +328,35 @@ async def test_whom_one_list_refuses_while_another_is_left_out_is_told_each_by_i
     make.refuses["12"] = "http-422"
 
     assert await one.run("both") == Result(Verdict.REFUSED, "http-422", lists={"12": "http-422", "13": "held"})
+
+
+# ---- What is as it is to be ----
+
+
+async def test_a_contact_that_is_as_it_is_to_be_is_written_once_and_counted_and_its_lists_are_fresh() -> None:
+    made = stand_in.MakeAs()
+    made.add_account("1001", key="k", lists={"11", "12"})
+    async with desk(made) as one:
+        results = [await one.run("u") for _ in range(3)]
+        spared = one.metrics.registry.get_sample_value("sesamy_makeas_writes_spared_total", {"account": "1001"})
+
+    assert results == [DONE] * 3
+    assert (made.calls["1001", "upsert"], made.calls["1001", "contact"], spared) == (1, 3, 2)
+    assert one.resync.tally.written.keys() == {(A, "11", "v"), (A, "12", "v")}
+
+
+async def test_a_probe_is_written_though_nothing_changed_for_only_that_shows_that_writes_are_taken() -> None:
+    made = stand_in.MakeAs()
+    there = made.add_account("1001", key="k", lists={"11", "12"})
+    async with desk(made) as one:
+        await one.run("first")
+        there.refuses["12"] = 404
+        for number in range(5):
+            await one.run(f"u{number}")
+        there.refuses.clear()
+        await anyio.sleep(5.1)
+        before = made.calls["1001", "upsert"]
+        result = await one.run("first")
+
+    assert (result, made.calls["1001", "upsert"]) == (DONE, before + 1)
+    assert one.gates.lists.state(A, "12", now=0).door == "open"

@@ -3,7 +3,18 @@
 import pytest
 from msgspec import convert, structs
 
-from consumer.core.mapping.contact import PERSONAL, Change, Contact, becomes, changes, comparable, fields, held_fields, tag_change
+from consumer.core.mapping.contact import (
+    PERSONAL,
+    Change,
+    Contact,
+    becomes,
+    changes,
+    comparable,
+    fields,
+    held_fields,
+    is_as_wanted,
+    tag_change,
+)
 from consumer.core.mapping.documents import Documents, Product, Subscriber, Subscription
 
 
@@ -162,3 +173,41 @@ def test_the_fields_that_a_contact_has_are_those_that_we_write_and_are_not_empty
     contact = convert({"id": 1, "email": "a@b.no", "firstname": "", "lastname": None, "external_id": 0, "tags": ["x"]}, Contact)
 
     assert held_fields(contact) == {"email": "a@b.no", "external_id": "0"}
+
+
+# ---- What need not be written ----
+
+HELD = {"id": 1, "email": "ann@børs.no", "external_id": "u", "tags": ["Quiz", "sesamy_a"], "lists": [7, {"id": "8"}]}
+
+
+@pytest.mark.parametrize(
+    ("more", "lists", "answer"),
+    [
+        ({}, ("7", "8"), True),
+        ({"firstname": "Ann"}, ("7",), True),
+        ({"tags": [{"id": 3, "title": "sesamy_a"}]}, ("7",), True),
+        ({"lists": [7]}, ("7", "8"), False),
+        ({"lists": [7]}, (), True),
+        ({"lists": None}, (), True),
+        ({"lists": None}, ("7",), False),
+        ({"lists": "7"}, ("7",), False),
+        ({"tags": None}, ("7",), False),
+        ({"tags": []}, ("7",), False),
+        ({"tags": ["sesamy_A"]}, ("7",), False),
+        ({"tags": ["sesamy_a", "sesamy_old"]}, ("7",), False),
+        ({"external_id": None}, ("7",), False),
+        ({"external_id": "U"}, ("7",), False),
+        ({"email": "Ann@børs.no"}, ("7",), False),
+        ({"email": None}, ("7",), False),
+    ],
+)
+def test_what_is_stated_to_the_letter_need_not_be_written(more: dict[str, object], lists: tuple[str, ...], answer: bool) -> None:
+    contact = convert(HELD | more, Contact)
+
+    assert is_as_wanted(contact, wanted(tags=("sesamy_a",)), lists) is answer
+
+
+def test_a_new_contact_is_written_and_a_number_is_its_digits() -> None:
+    assert not is_as_wanted(None, wanted(), ())
+    digits = Documents(subscriber=Subscriber(email="a@b.no", external_id="12"), tags=(), products=(), subscriptions=())
+    assert is_as_wanted(convert({"id": 1, "email": "a@b.no", "external_id": 12, "tags": []}, Contact), digits, ())
