@@ -28,6 +28,9 @@ class ConsumerError(Exception):
     holds an address, a name, a key, a body or a URL's query. `said` is what the remote said, for people, as `core.answers.said` gives it.
     """
 
+    is_final = False
+    """Whether what raises it has tried again already, so that another try in the same run would not help."""
+
     def __init__(self, text: str, *, code: str, said: str = "") -> None:
         super().__init__(text)
         self.code, self.said = code, said

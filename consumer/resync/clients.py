@@ -31,6 +31,7 @@ from .registers.registers import Registers
 from .shadow.client import Shadow, Told
 from .shadow.read_only import ReadOnly
 from .shadow.would import Would
+from .sharing.shared_rows import sharing
 
 _log = log(__name__)
 
@@ -115,8 +116,8 @@ async def upstreams(
             key, consent = account.api_key, consents[account.id]
             rows = ListRows(exchange, user_id=account.user_id, api_key=key.read)
             sources[account.id] = Source(consent, rows, limits.accounts[account.id], key.expire)
-            make = partial(Shadow, told=_tell_would(account, metrics)) if dry_run else makeas.MakeAs
-            made = make(
+            writing = partial(makeas.MakeAs, share=sharing(account.id, metrics) if settings.makeas.rows_shared else None)
+            made = (partial(Shadow, told=_tell_would(account, metrics)) if dry_run else writing)(
                 exchange,
                 user_id=account.user_id,
                 api_key=key.read,

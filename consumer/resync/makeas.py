@@ -1,9 +1,9 @@
 """Make.as' API in our nouns: what writes."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
-import msgspec
 from msgspec import Struct, structs
 
 from ..core.answers.address import same_address
@@ -11,15 +11,18 @@ from ..core.errors import ConsumerError, Forbidden, Held, Refused
 from ..core.mapping.contact import fields, is_as_wanted, tag_change
 from ..core.mapping.documents import Documents
 from ..core.mapping.tags import others
+from ..core.sharing.load import Rows
 from .http.exchange import segment
 from .make_reader import Limit, MakeReader, Permit
+from .sharing.rider import Rider
+from .sharing.shared_rows import MAX_ROWS, Send, SharedRows
 from .waits import together
 
 REFUSES: Final = frozenset({400, 404, 409, 413, 422})
-MAX_ROWS: Final = 1000
-"""A bulk call takes no more."""
-_PRODUCTS_PATH: Final = "/subscribers/subscriptions/products/bulkinsert"
-_SUBSCRIPTIONS_PATH: Final = "/subscribers/subscriptions/bulkinsert"
+_PATHS: Final = {
+    "products": "/subscribers/subscriptions/products/bulkinsert",
+    "subscriptions": "/subscribers/subscriptions/bulkinsert",
+}
 """Assumption: the call by address, whose rows name the subscriber by the next key."""
 _SUBSCRIBER_KEY: Final = "email"
 _LIST_KEY: Final = "subscriber_list_id[]"
@@ -54,40 +57,56 @@ class MakeAs(MakeReader):
     named; tags of others stay; subscriptions come after the contact and the products; a list that refuses keeps no user off another.
     """
 
+    def __init__(self, *client: Any, share: Callable[[Send], SharedRows] | None = None, **more: Any) -> None:  # noqa: ANN401 - as `MakeReader`
+        """Take what a `MakeReader` takes; `share`: makes what rows of several readers go through; None: each reader's go alone."""
+        super().__init__(*client, **more)
+        self._shared = None if share is None else share(self._send_rows)
+
     async def write(
-        self, documents: Documents, *, permit: Permit, limit_s: Limit, lists: Collection[str] | None = None, always: bool = True
+        self,
+        documents: Documents,
+        *,
+        permit: Permit,
+        limit_s: Limit,
+        lists: Collection[str] | None = None,
+        always: bool = True,
+        rider: Rider | None = None,
     ) -> WriteOutcome:
         """
         Write all of a user.
 
         Args:
-            permit: awaited before each call.
+            permit: awaited before each call that is this user's alone.
             limit_s: asked before each try of a write how long it may last (s).
             lists: the account's lists to put the user on, but for paused ones; None: all. With none a known contact is updated.
             always: whether the contact is written also where it is as it is to be.
+            rider: the run, where its rows may share a call with those of others; None: they go alone.
 
         Raises:
             Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `rows`, where the answer to a write names failed rows. That a list
                 refuses is raised only where no list takes the contact, and none that it belongs on is left out. `left-no-id`, of a
                 contact that left and can't be updated by an id.
             Held: from `permit` and `limit_s`; `paused`, where all lists are; `register`, where it is not known yet which contacts left a
-                list; `no-list`, where an unknown contact is to be put on none; `known`, where only a new one was to be written.
+                list; `no-list`, where an unknown contact is to be put on none; `known`, where only a new one was to be written; `gate`,
+                `apart`, `snapshot-old`, of rows that could not go, or be judged, in time.
         """
         given = self._given(lists)
         written = WriteOutcome(consent_kept=False)
+        email = documents.subscriber.email
+        products = {one.external_id: fields(one) for one in documents.products}
+        subscriptions = {one.external_id: {_SUBSCRIBER_KEY: email, **fields(one)} for one in documents.subscriptions}
+        waits_alone = self._rides("products", products, rider) and self._rides("subscriptions", subscriptions, rider)
 
         async def write_contact() -> None:
             nonlocal written
             written = await self._write_contact(documents, given, permit, limit_s, always=always)
+            if rider is not None and waits_alone:
+                rider.step_aside()
 
-        async def write_products() -> None:
-            await self._bulk("products", _PRODUCTS_PATH, msgspec.to_builtins(documents.products), permit, limit_s)
-
-        await together(write_contact, write_products)
+        await together(write_contact, partial(self._write_rows, "products", products, permit, limit_s, rider))
         if written.refused and not written.taken:
             return written  # The contact may not be there.
-        rows = [{_SUBSCRIBER_KEY: documents.subscriber.email, **fields(one)} for one in documents.subscriptions]
-        await self._bulk("subscriptions", _SUBSCRIPTIONS_PATH, rows, permit, limit_s)
+        await self._write_rows("subscriptions", subscriptions, permit, limit_s, rider)
         return written
 
     async def _write_contact(
@@ -152,12 +171,26 @@ class MakeAs(MakeReader):
             self._believe(await self._exchange("update", "PATCH", path, query=query, json={"tags": kept}), "update")
         return True
 
-    async def _bulk(self, op: str, path: str, rows: Sequence[object], permit: Permit, limit_s: Limit) -> None:
-        """Assumption: a bare array, which updates what it finds by `external_id`."""
-        for start in range(0, len(rows), MAX_ROWS):
+    def _rides(self, op: str, rows: Rows, rider: Rider | None) -> bool:
+        """Say whether rows share a call with those of others."""
+        return self._shared is not None and rider is not None and not self._shared.goes_alone(op, rider.user, rows, is_probe=rider.is_probe)
+
+    async def _write_rows(self, op: str, rows: Rows, permit: Permit, limit_s: Limit, rider: Rider | None) -> None:
+        if not rows:
+            return
+        if self._shared is not None and rider is not None and self._rides(op, rows, rider):
+            await self._shared.write(op, rows, rider)
+            return
+        each = list(rows.values())
+        for start in range(0, len(each), MAX_ROWS):
             await permit()
-            answer = await self._exchange(op, "POST", path, json=rows[start : start + MAX_ROWS], limit_s=limit_s)
-            self._believe(answer, op)
+            await self._send_rows(op, each[start : start + MAX_ROWS], limit_s)
+        if self._shared is not None and rider is not None:
+            self._shared.went_alone(op, rider.user)
+
+    async def _send_rows(self, op: str, rows: Sequence[object], limit_s: Limit) -> None:
+        """Make one bulk call. Assumption: a bare array of rows, of one reader or several, which updates what it finds by `external_id`."""
+        self._believe(await self._exchange(op, "POST", _PATHS[op], json=rows, limit_s=limit_s), op)
 
 
 async def _each_alone(put: Callable[[tuple[str, ...]], Awaitable[None]], lists: tuple[str, ...]) -> Mapping[str, ConsumerError]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Final
 
 import anyio
@@ -20,8 +21,9 @@ from ..telemetry.metrics import CUT_OFF, Metrics
 from ..telemetry.tracing import Traces
 from .clients import Target, Vendor
 from .course import SNAPSHOT_S, STOPPING, TOO_OLD, Course, admit, stopping
-from .make_reader import Limit, Permit
+from .make_reader import Permit
 from .makeas import WriteOutcome
+from .sharing.rider import Rider
 from .tally import Tally
 from .waits import Waits
 
@@ -149,14 +151,13 @@ class Resync:
         for last in (False, True):
             try:
                 with fenced("write"):
-                    permit = course.permit(gate, user)
-                    always = self._always or gate.closed(now=anyio.current_time())  # What a probe finds unchanged says nothing of writes.
+                    rider = self._rider(user, account, course)
                     written, results[account] = await write_lists(
-                        target, self._gates.lists, user, wanted, permit=permit, limit_s=course.limit_s, always=always
+                        target, self._gates.lists, rider, wanted, permit=course.permit(gate, user), always=self._always
                     )
             except ConsumerError as error:
                 if not last and self._is_worth_another(error, gate):
-                    if await course.wait(self._uniform() * _AGAIN_S):
+                    if await course.wait(rider.again_s):
                         self._metrics.retries.labels(upstream=account, code=error.code).inc()
                         continue
                     results[account] = Result(Verdict.HELD, STOPPING, tried=False)
@@ -168,6 +169,17 @@ class Resync:
                 if results[account].tried:
                     results[account] = self._judged(target, gate, user, written, results[account])
             return
+
+    def _rider(self, user: UserKey, account: AccountId, course: Course) -> Rider:
+        gate = self._gates.accounts[account]
+        return Rider(
+            user,
+            gate,
+            course,
+            is_probe=gate.closed(now=anyio.current_time()),
+            again_s=self._uniform() * _AGAIN_S,
+            step_aside=partial(self._gates.step_aside, user, account),
+        )
 
     def _judged(self, target: Target, gate: Gate, user: UserKey, written: WriteOutcome, result: Result) -> Result:
         """Tell the gate what came of a write; return what it means for the user: `result`, unless the account is at fault."""
@@ -188,7 +200,7 @@ class Resync:
 
     def _is_worth_another(self, error: ConsumerError, gate: Gate) -> bool:
         asks_to_wait = isinstance(error, Retryable) and (error.retry_after_s is not None or error.delay_s is not None)
-        transient = isinstance(error, Retryable) and not asks_to_wait and error.code not in {TOO_OLD, BUG}
+        transient = isinstance(error, Retryable) and not asks_to_wait and error.code not in {TOO_OLD, BUG} and not error.is_final
         return transient and not gate.closed(now=anyio.current_time())
 
     def _failed(self, upstream: str, gate: Gate, user: UserKey, error: ConsumerError) -> Result:
@@ -245,7 +257,7 @@ async def mapped(snapshot: Snapshot, *, only_new: bool = False) -> Documents | S
 
 
 async def write_lists(
-    target: Target, doors: ListDoors, user: UserKey, documents: Documents, *, permit: Permit, limit_s: Limit, always: bool = True
+    target: Target, doors: ListDoors, rider: Rider, documents: Documents, *, permit: Permit, always: bool = True
 ) -> tuple[WriteOutcome, Result]:
     """
     Write all of a user to an account; return what the write found and what it means: REFUSED names the lists that are still owed it.
@@ -254,12 +266,15 @@ async def write_lists(
         ConsumerError: as `MakeAs.write`.
     """
     lists = target.account.lists
-    visit = doors.enter(user, target.account.id, lists, now=anyio.current_time())
+    visit = doors.enter(rider.user, target.account.id, lists, now=anyio.current_time())
     if not visit.lists:
         return WriteOutcome(consent_kept=False), _all_held(lists)
+    rider = structs.replace(rider, is_probe=rider.is_probe or visit.is_probe)
+    always = always or rider.is_probe  # What a probe finds unchanged says nothing of writes.
     try:
-        always = always or visit.is_probe
-        written = await target.client.write(documents, permit=permit, limit_s=limit_s, lists=visit.lists, always=always)
+        written = await target.client.write(
+            documents, permit=permit, limit_s=rider.course.limit_s, lists=visit.lists, always=always, rider=rider
+        )
         refused = {} if _is_of_the_account(written, paused=target.account.paused) else written.refused
         held = {*written.left_out, *doors.learn(visit, taken=written.taken, refused=refused, now=anyio.current_time())}
     finally:

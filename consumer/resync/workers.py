@@ -51,7 +51,7 @@ class Workers:
         """
         self._backlog, self._schedule, self._gates = backlog, backlog.schedule, gates
         self._run, self._waits, self._bell = run, waits, Bell()
-        backlog.on_work = self._bell.ring
+        backlog.on_work = gates.made_room = self._bell.ring
         self._concurrency, self._max_dirty_users = concurrency, max_dirty_users
         self._may_run, self._uniform = may_run, uniform
         self._scopes: dict[UserKey, anyio.CancelScope] = {}

@@ -121,6 +121,8 @@ class MakeAsSettings(Struct, frozen=True, kw_only=True):
     """A known contact of which neither its status nor the list's register tells whether it left: keep it off that list, or put it on."""
     write: Literal["changed", "always"] = "changed"
     """Whether a contact is written where Make.as shows it as it is to be: not, so that webhooks there tell of changes only, or always."""
+    rows_shared: bool = True
+    """Whether rows of several readers may share a bulk call; no for an account that does not take them."""
     max_in_flight: Annotated[int, Meta(ge=1, le=1024)] = 16
     """Users written to one account at once, so that a slow one can't take every worker."""
     keep_single_purchase: bool = True

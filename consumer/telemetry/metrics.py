@@ -73,6 +73,8 @@ class Metrics:
         self.fetch_errors = count("fetch_errors", "Failed reads of the topic.")
         self.consent_kept = count("consent_kept", "Writes that left an opted-out contact out of the lists.", "account")
         self.writes_spared = count("writes_spared", "Contacts that were not written, for they were as they were to be.", "account")
+        self.shared_riders = count("shared_riders", "Readers whose rows went in a shared bulk call, each call's added up.", "account")
+        self.shared_apart = count("shared_calls_taken_apart", "Shared calls that were refused and asked again in parts.", "account")
         self.would_write = count(
             "would_write", "Writes that a dry run would make, by what they would change; one may change several kinds.", "account", "kind"
         )
@@ -115,6 +117,8 @@ class Metrics:
             self._upstream(account.id, MAKEAS_OPS)
             self.consent_kept.labels(account.id)
             self.writes_spared.labels(account.id)
+            self.shared_riders.labels(account.id)
+            self.shared_apart.labels(account.id)
             for op in _WRITES:
                 self.unknown_answers.labels(account.id, op)
             for list_id in account.lists:

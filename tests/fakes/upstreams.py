@@ -15,6 +15,7 @@ from consumer.core.answers.snapshot import Contract, Profile, Snapshot
 from consumer.core.mapping.documents import Documents
 from consumer.core.model import UserKey
 from consumer.resync.makeas import WriteOutcome
+from consumer.resync.sharing.rider import Rider
 
 WHOLE: Final = ["upsert", "subscriptions"]
 
@@ -102,11 +103,14 @@ class Make:
         """Of each write that was begun, whether only a new contact was to be written."""
         self.always: list[bool] = []
         """The same, whether it was to be written also where it is as it is to be."""
+        self.riders: list[Rider] = []
+        """The same, the run."""
 
     async def write(
-        self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str], always: bool
+        self, documents: Documents, *, permit: Permit, limit_s: Callable[[], float], lists: Collection[str], always: bool, rider: Rider
     ) -> WriteOutcome:
         self.always.append(always)
+        self.riders.append(rider)
         assert lists
         user = documents.subscriber.external_id
         self.asked.append(tuple(lists))

@@ -5,11 +5,12 @@ It makes no call: a run asks to be let in, and tells what came of it.
 
     gates        one gate for each vendor and each account
     gate         one upstream's gate: when it is open, shut, or lets one probe in
+    places       who is inside, and who of them still holds a place
     pace         the permits: rate, promises, a share of the limits
     window       how many calls the upstream's answers say are left, and until when
     server_limit  how many a minute they allow
     heed         what the pace makes of both
     stops        what a gate is shut for from outside
-    suspects     whether a 403 is about the user or about our key
+    suspects     whether a 403, or that a user is unknown, is about the user or about how we ask
     list_doors   which lists of an account are left out
 """

@@ -7,13 +7,12 @@ from ..errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from ..model import Door, GateState, StopCause, UserKey
 from .heed import Heed
 from .pace import Pace
+from .places import Places
 from .stops import Stops
-from .suspects import Suspects
+from .suspects import Strangers, Suspects
 
 _STREAK = 5
 """So many users in a row failing at one upstream say that the fault is not theirs."""
-_NOBODY = 20
-"""So many users in a row unknown, with none known in between, say that the upstream looks in the wrong place."""
 _LONG_S = 60.0
 _PROBE_FIRST_S = 5.0
 _PROBE_MAX_S = 60.0
@@ -62,11 +61,10 @@ class Gate:
         """
         self._courteous = courteous
         self._tries, self._hold_s = inf if tries is None else max(tries, _STREAK), hold_s
-        self._pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls, part=part), places
+        self._pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls, part=part), Places(places)
         self.heed = Heed(self._pace, follows=follows, part=part)
-        # The users inside, each with the number of its run; how many runs have begun, and how many had when we last slowed down.
-        self._inside: dict[UserKey, int] = {}
-        self._begun = self._slowed = 0
+        # How many runs had begun when we last slowed down.
+        self._slowed = 0
         self._retry_at = -inf
         # While a cause stands, the gate is shut to all but a probe.
         self._cause: Literal["breaker", "denied", "absent"] | None = None
@@ -76,9 +74,7 @@ class Gate:
         # The users that failed since the last success, and how many passing failures there were.
         self._streak: set[UserKey] = set()
         self._failures = 0
-        # The users that the upstream did not know since one that it knew.
-        self._absent: set[UserKey] = set()
-        self._suspects, self._stops = Suspects(), Stops()
+        self._suspects, self._strangers, self._stops = Suspects(), Strangers(), Stops()
 
     @property
     def rate_per_s(self) -> float:
@@ -89,9 +85,7 @@ class Gate:
 
     def door(self, *, now: float, permits: int = 0, within_s: float = 0.0) -> Door:
         """Say which users may enter; `permits`: how many calls must be possible, beside those that are promised, within so long."""
-        if self._stops or now < self._retry_at or self._pace.wait_s(permits, now=now) > within_s:
-            return Door.SHUT
-        if self._places is not None and len(self._inside) >= self._places:
+        if self._stops or now < self._retry_at or self._places.is_full or self._pace.wait_s(permits, now=now) > within_s:
             return Door.SHUT
         if self._cause is None:
             return Door.OPEN
@@ -138,7 +132,7 @@ class Gate:
 
     def state(self, *, now: float) -> GateState:
         """Return what an operator wants to know."""
-        share, in_use = self._pace.share, len(self._inside)
+        share, in_use = self._pace.share, self._places.in_use
         stopped_for, since = self._stops.shown()
         if self._is_out(now) and not self._stops.any:
             out: Literal["closed", "probing"] = "closed" if self._probe is None else "probing"
@@ -157,13 +151,16 @@ class Gate:
         """Let `user` in, as the door has just allowed: it has a place, may be the probe, and `pay`s later; return how long to wait (s)."""
         if self._cause is not None:
             self._probe = user
-        self._begun += 1
-        self._inside[user] = self._begun
+        self._places.enter(user)
         return self._pace.promise(user, permits, now=now)
+
+    def step_aside(self, user: UserKey) -> None:
+        """Give the place of a user back that is inside, and asks for nothing of its own any more."""
+        self._places.step_aside(user)
 
     def leave(self, user: UserKey, *, now: float) -> None:
         """Give the place back, and what was promised; a probe that leaves without a verdict makes room for the next."""
-        del self._inside[user]
+        self._places.leave(user)
         self._pace.forgive(user)
         if self._probe == user:
             self._probe, self._probe_at = None, max(now, self._retry_at)
@@ -199,10 +196,10 @@ class Gate:
 
     def succeeded(self, user: UserKey, *, now: float) -> None:
         """Note an answer that did what was asked."""
-        begun = self._inside.get(user, 0)
+        begun = self._places.number(user, 0)
         self._pace.succeeded(now=now)
         self._suspects.succeeded(user, begun=begun)
-        self._absent.clear()
+        self._strangers.clear()
         shows_more = self._cause == "absent" or (self.refuses_key and self._suspects.clears_key(begun))
         if self._cause is None or self._probe == user or shows_more:
             self._open()
@@ -210,11 +207,14 @@ class Gate:
             self._streak.clear()
             self._failures = 0
 
+    def broke(self, *, now: float) -> None:
+        """Note that it took nobody of many that came at once: that is not about any of them."""
+        if self._cause is None:
+            self._shut("breaker", since=now, now=now)
+
     def absent(self, user: UserKey, *, now: float) -> bool:
         """Note that the upstream knows no such user; return whether to believe it: else the user is owed as before."""
-        if len(self._absent) < _NOBODY:
-            self._absent.add(user)
-        if len(self._absent) < _NOBODY:
+        if self._strangers.note(user):
             if self._probe == user:
                 self._open()  # It answers, and takes our key.
             return True
@@ -227,7 +227,7 @@ class Gate:
 
     def forget(self) -> None:
         """Begin anew, but for a Retry-After and what was said from outside: what was learnt no longer holds, or others learn it now."""
-        self._absent.clear()
+        self._strangers.clear()
         self._open()
 
     def _open(self) -> None:
@@ -266,9 +266,9 @@ class Gate:
         if error.retry_after_s is not None:
             self._closed_at = self._closed_at if was_out else now
             self._retry_at = max(self._retry_at, now + error.retry_after_s * (2 if self._courteous else 1))
-        is_news = not was_out and self._inside.get(user, self._begun + 1) > self._slowed
+        is_news = not was_out and self._places.number(user, self._places.begun + 1) > self._slowed
         if self._courteous and error.code == "http-429" and is_news:
-            self._slowed = self._begun
+            self._slowed = self._places.begun
             self._pace.slow_down(now=now, until=self._retry_at)
 
     def _shows_that_the_key_is_good(self, error: ConsumerError) -> bool:
@@ -284,7 +284,7 @@ class Gate:
         if isinstance(error, Denied):
             self._suspects.new_row()
             return "denied"
-        if isinstance(error, Forbidden) and self._suspects.forbid(user, begun=self._begun):
+        if isinstance(error, Forbidden) and self._suspects.forbid(user, begun=self._places.begun):
             return "denied"
         return "breaker" if len(self._streak) >= _STREAK or self._failures >= self._tries else None
 

@@ -24,6 +24,8 @@ class Gates:
         self.ready: Callable[[AccountId, float], bool] = lambda _account, _now: True
         self.late: Callable[[AccountId, float], bool] = lambda _account, _now: False
         """Whether all that a write there must know is known (account, now): till then none is let in; and whether that takes too long."""
+        self.made_room: Callable[[], None] = lambda: None
+        """Told that a place at an account is free, though nobody has left."""
 
     def vendor(self, vendor: str, *, now: float) -> Door:
         """Say whether a fetch may begin: its three calls are paid for together, at the start."""
@@ -40,6 +42,11 @@ class Gates:
         waits = [self.vendors[user.vendor].enter(user, now=now, permits=SESAMY_CALLS)]
         waits += [self.accounts[account].enter(user, now=now, permits=MAKE_CALLS) for account in accounts]
         return max(waits)
+
+    def step_aside(self, user: UserKey, account: AccountId) -> None:
+        """Give the user's place at an account to others: it asks for nothing of its own there any more."""
+        self.accounts[account].step_aside(user)
+        self.made_room()
 
     def leave(self, user: UserKey, accounts: Collection[AccountId], *, now: float) -> None:
         """Let the user out again everywhere."""

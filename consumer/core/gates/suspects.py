@@ -1,4 +1,4 @@
-"""The suspects of a gate: which users an upstream forbids (403), and whether that is about them or about our key."""
+"""The suspects of a gate: whom an upstream forbids (403) or does not know, and whether that is about them or about how we ask."""
 
 from collections import OrderedDict
 from typing import Final
@@ -8,6 +8,8 @@ from ..model import UserKey
 _ROW: Final = 3
 """So many different users in a row, with no user's success in between, say that it is the key."""
 _KEPT: Final = 1000
+_NOBODY: Final = 20
+"""So many users in a row unknown, with none known in between, say that the upstream looks in the wrong place."""
 
 
 class Suspects:
@@ -56,3 +58,13 @@ class Suspects:
     def new_row(self) -> None:
         """Begin the row anew: a user has succeeded, or nothing is known any more."""
         self._row.clear()
+
+
+class Strangers(set[UserKey]):
+    """The users that the upstream did not know since one that it knew; no more than twenty are kept."""
+
+    def note(self, user: UserKey) -> bool:
+        """Add one; return whether to believe that it is unknown."""
+        if len(self) < _NOBODY:
+            self.add(user)
+        return len(self) < _NOBODY

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from ..answers.address import canonical
 from .consent import Standing, standing
-from .documents import Documents, Subscriber, Subscription
+from .documents import Documents, Product, Subscriber, Subscription
 from .tags import in_clear, others, stale
 
 V = TypeVar("V", bound=Hashable)
@@ -83,7 +83,7 @@ def tag_change(found: Sequence[str], wanted: Sequence[str]) -> tuple[str, list[s
     return "replace" if stale(found, in_clear(wanted)) else "merge", [*others(found, wanted), *wanted]
 
 
-def fields(row: Subscriber | Subscription) -> dict[str, object]:
+def fields(row: Subscriber | Product | Subscription) -> dict[str, object]:
     """Return the fields of a row as they are sent. Assumption: a key without value is left out, and so leaves what is there."""
     return {name: value for name, value in msgspec.to_builtins(row).items() if value is not None}
 

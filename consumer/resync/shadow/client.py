@@ -9,6 +9,7 @@ from ...core.errors import Held
 from ...core.mapping.documents import Documents
 from ..make_reader import Limit, MakeReader, Permit
 from ..makeas import WriteOutcome
+from ..sharing.rider import Rider
 from .would import Would, would_write
 
 Told = Callable[[str, tuple[str, ...], Would], None]
@@ -36,6 +37,7 @@ class Shadow(MakeReader):
         limit_s: Limit,
         lists: Collection[str] | None = None,
         always: bool = True,  # noqa: ARG002 - as `MakeAs.write`
+        rider: Rider | None = None,  # noqa: ARG002 - as `MakeAs.write`
     ) -> WriteOutcome:
         """
         Tell what would be written of a user; return what a write that is taken comes to.

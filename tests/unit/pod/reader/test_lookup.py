@@ -233,8 +233,8 @@ async def test_it_pays_as_a_run_does_and_leaves_no_trace_at_the_gates() -> None:
 
     gate = made.gates.vendors["v"]
     assert spent_s >= (40 * 3 - gate._pace._burst) / gate.rate_per_s - 3
-    assert not gate._inside
-    assert not made.gates.accounts[EVENING]._inside
+    assert gate.state(now=anyio.current_time()).in_use == 0
+    assert made.gates.accounts[EVENING].state(now=anyio.current_time()).in_use == 0
 
 
 @virtual
@@ -263,7 +263,7 @@ async def test_one_at_a_time_and_none_for_ever() -> None:
         await anyio.sleep(1)
         assert [(of.outcome, of.sentence) for of in found] == [("busy", "Another reader is being looked up: try again in a moment")]
     assert found[1].sentence == "No answer within 30 s: try again later"
-    assert not made.gates.vendors["v"]._inside
+    assert made.gates.vendors["v"].state(now=anyio.current_time()).in_use == 0
 
     made.takes_s = 0.0
     assert (await lookup.find("v", user="ann")).outcome == "well"

@@ -1,0 +1,8 @@
+"""
+What may share a bulk call, and how a call that was refused is taken apart.
+
+It sends nothing, and knows no API: rows are values by their key.
+
+    load     which of those that wait go together
+    apart    a refused call, halved until what is bad stands alone
+"""

@@ -1,0 +1,36 @@
+"""The load of a shared call: which of those that wait go together."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+Rows = Mapping[str, object]
+"""The rows of one reader, by their key at the account."""
+
+
+def load(waiting: Iterable[T], rows_of: Callable[[T], Rows], *, most: int) -> tuple[list[T], Rows]:
+    """
+    Return those that go together, the first that wait first, and their rows, each once.
+
+    It promises: no more than `most` rows; all of a reader's rows or none; nobody whose row says otherwise than one that goes: that one
+    waits for the next call, so that of two states the later is written later. The first always goes.
+    """
+    going: list[T] = []
+    rows: dict[str, object] = {}
+    for one in waiting:
+        its = rows_of(one)
+        if going and not _fits(its, rows, most=most):
+            continue
+        going.append(one)
+        rows.update(its)
+    return going, rows
+
+
+def _fits(its: Rows, rows: Rows, *, most: int) -> bool:
+    new = 0
+    for key, row in its.items():
+        if key not in rows:
+            new += 1
+        elif rows[key] != row:
+            return False
+    return len(rows) + new <= most

@@ -1,0 +1,8 @@
+"""
+Bulk calls that take rows of several readers.
+
+What rides together, and how a refused call is taken apart, is the core's to say (`core.sharing`).
+
+    shared_rows    the rows of one account: one call at a time, what comes meanwhile goes with the next
+    rider          a reader's run, as a shared call must know it
+"""
