@@ -9,7 +9,7 @@ No I/O, no clock, no chance and no log: time and draws are arguments, so every p
     gates/        what stands before an upstream
     letters/      what was parked, and when it is tried again
     mapping/      what is written for a reader
-    sharing/      who shares a bulk call, and how a refused one is taken apart
+    sharing/      which rows share a bulk call, and how a refused one is taken apart
     drift/        what differs, of all readers together
     answers/      what others answer, and how it is read
     ledger        the offset that is safe to commit

@@ -6,10 +6,10 @@ from typing import Final
 import anyio
 from msgspec import Struct
 
-from ..core.errors import Held, Retryable
+from ..core.errors import ConsumerError, Held, Retryable
 from ..core.gates.gate import Gate
 from ..core.model import UserKey
-from ..telemetry.fences import unfenced
+from ..telemetry.fences import BUG, unfenced
 from .waits import Waits
 
 SNAPSHOT_S: Final = 30.0
@@ -96,6 +96,12 @@ def admit(gate: Gate, user: UserKey) -> None:
     """
     if not gate.admits(user, now=anyio.current_time()):
         raise Held("the gate was shut meanwhile", code="gate")
+
+
+def is_passing(error: ConsumerError) -> bool:
+    """Say whether another try, at once, may go well."""
+    asks_to_wait = isinstance(error, Retryable) and (error.retry_after_s is not None or error.delay_s is not None)
+    return isinstance(error, Retryable) and not asks_to_wait and error.code not in {TOO_OLD, BUG}
 
 
 def stopping() -> Held:

@@ -20,7 +20,7 @@ from ..telemetry.fences import BUG, fenced
 from ..telemetry.metrics import CUT_OFF, Metrics
 from ..telemetry.tracing import Traces
 from .clients import Target, Vendor
-from .course import SNAPSHOT_S, STOPPING, TOO_OLD, Course, admit, stopping
+from .course import SNAPSHOT_S, STOPPING, TOO_OLD, Course, admit, is_passing, stopping
 from .make_reader import Permit
 from .makeas import WriteOutcome
 from .sharing.rider import Rider
@@ -149,14 +149,14 @@ class Resync:
     async def _write(self, user: UserKey, account: AccountId, wanted: Documents, course: Course, results: dict[AccountId, Result]) -> None:
         target, gate = self._vendors[user.vendor].targets[account], self._gates.accounts[account]
         for last in (False, True):
+            rider = self._rider(user, account, course)
             try:
                 with fenced("write"):
-                    rider = self._rider(user, account, course)
                     written, results[account] = await write_lists(
                         target, self._gates.lists, rider, wanted, permit=course.permit(gate, user), always=self._always
                     )
             except ConsumerError as error:
-                if not last and self._is_worth_another(error, gate):
+                if not last and is_passing(error) and not error.is_final and not gate.closed(now=anyio.current_time()):
                     if await course.wait(rider.again_s):
                         self._metrics.retries.labels(upstream=account, code=error.code).inc()
                         continue
@@ -197,11 +197,6 @@ class Resync:
         for refused in written.errors.values():
             self.tally.failed(target.account.id, refused)
         return result
-
-    def _is_worth_another(self, error: ConsumerError, gate: Gate) -> bool:
-        asks_to_wait = isinstance(error, Retryable) and (error.retry_after_s is not None or error.delay_s is not None)
-        transient = isinstance(error, Retryable) and not asks_to_wait and error.code not in {TOO_OLD, BUG} and not error.is_final
-        return transient and not gate.closed(now=anyio.current_time())
 
     def _failed(self, upstream: str, gate: Gate, user: UserKey, error: ConsumerError) -> Result:
         if error.code == BUG:

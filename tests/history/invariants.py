@@ -159,9 +159,10 @@ class NoOlderStateOverANewerOne(Invariant):
 
     def see(self, op: Operation, seen: Seen) -> Iterator[str]:
         if isinstance(op, Called) and op.op in self._WRITES and op.pod not in seen.town.outside:
-            owners = {seen.owners.get(partition) for partition in seen.partitions[op.user]}
-            if len(owners) == 1 and not owners & {None, op.pod}:
-                yield f"{op.pod} writes {op.user} to {op.upstream}, whose partition is {owners.pop()}'s"
+            for user in (op.user, *op.others):
+                owners = {seen.owners.get(partition) for partition in seen.partitions[user]}
+                if len(owners) == 1 and not owners & {None, op.pod}:
+                    yield f"{op.pod} writes {user} to {op.upstream}, whose partition is {owners.pop()}'s"
         if not isinstance(op, Wrote) or op.pod in seen.town.outside:
             return
         before = seen.written.get((op.account, op.user, op.part), 0)

@@ -82,6 +82,8 @@ class Called(Operation, frozen=True, kw_only=True):
     upstream: str
     op: str = ""
     user: str = ""
+    others: tuple[str, ...] = ()
+    """Whose rows share it."""
 
 
 class Turned(Operation, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """One simulated process: it lives, may be cut off from Kafka, stops in order, and dies without a word."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -14,6 +15,7 @@ from consumer.pod.status.report import Report
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from consumer.resync.filters import Filters
 from consumer.resync.makeas import MakeAs
+from consumer.resync.sharing.shared_rows import SharedRows
 from consumer.settings.model import Account, Settings
 from consumer.telemetry.metrics import Metrics
 from tests.history.operations import Bounded, Outcome, Stopping
@@ -33,7 +35,8 @@ def upstreams_of(settings: Settings, world: World, pod: str) -> Upstreams:
     def client(account: Account) -> MakeAs:
         exchange: Any = FakeExchange(world, AccountId(account.id), pod, places=settings.makeas.max_in_flight)
         consent = Consent.without(account.lists)
-        return MakeAs(exchange, user_id=account.user_id, api_key=lambda: "k", lists=account.lists, consent=consent)
+        share = partial(SharedRows, upstream=account.id) if world.shares_rows else None
+        return MakeAs(exchange, user_id=account.user_id, api_key=lambda: "k", lists=account.lists, consent=consent, share=share)
 
     sesamys: dict[str, Any] = {vendor.id: FakeSesamy(world, vendor.id, pod) for vendor in settings.vendors}
     vendors = {

@@ -167,7 +167,7 @@ async def test_guests_say_nothing_of_sesamy(stage: Stage) -> None:
 @story
 async def test_a_retry_does_not_join_the_end_of_the_line(stage: Stage) -> None:
     """A reader that failed goes before those that became due after it: its token holds the commit of all behind it."""
-    stage.service.up.gates.vendors["v1"].set_share(0.06, now=anyio.current_time())  # A fetch a second.
+    stage.service.up.gates.vendors["v1"].pace.set_share(0.06, now=anyio.current_time())  # A fetch a second.
     stage.world.unwell = {(AccountId("1"), READERS[0])}
     happen(stage.world, READERS[0])
     await anyio.sleep(1)
@@ -271,7 +271,7 @@ async def test_a_drain_that_cuts_a_write_says_so(stage: Stage) -> None:
 async def test_a_partition_is_given_up_once_who_had_begun_to_write_is_written(stage: Stage) -> None:
     """A revoke waits for permits of ours with whom it has half-written; who would have to wait to begin is the next owner's."""
     gate = stage.service.up.gates.accounts[AccountId("1")]
-    gate.set_share(0.02, now=anyio.current_time())  # A call a second.
+    gate.pace.set_share(0.02, now=anyio.current_time())  # A call a second.
     for user in READERS[:3]:
         happen(stage.world, user)
     await anyio.sleep(1.5)
@@ -357,7 +357,7 @@ async def test_a_letter_of_whose_events_are_lost_is_kept_until_it_can_be_written
 async def test_a_small_share_of_a_small_rate_writes_everybody_in_turn(stage: Stage) -> None:
     """A request every 20 s, so a conversation in 80 s: its calls are waited for before the fetch, and nobody is parked."""
     gate = stage.service.up.gates.accounts[AccountId("1")]
-    gate.set_share(0.05 / gate.rate_per_s, now=anyio.current_time())
+    gate.pace.set_share(0.05 / gate.pace.rate_per_s, now=anyio.current_time())
     for user in READERS[:12]:
         happen(stage.world, user)
     await anyio.sleep(30)

@@ -15,6 +15,7 @@ from tests.history.operations import Bounded, Called, Fetched, Looked, Proved, T
 from tests.simulation.world import AT, CANARY, Broken, World, name_of
 
 _WRITES: Final = frozenset({"upsert", "update", "products", "subscriptions"})
+_ROWS: Final = frozenset({"products", "subscriptions"})
 HANGS_S: Final = 40.0
 """How long a call hangs."""
 _LIMIT_S: Final = 15.0
@@ -105,31 +106,42 @@ class FakeExchange:
         limit_s: Callable[[], float] | None = None,
     ) -> Answer:
         limit = min(_LIMIT_S, limit_s()) if limit_s is not None else _LIMIT_S
-        world, user = self._world, self._user_of(op, json)
+        world, users = self._world, self._users_of(op, json)
         lists = tuple(value for name, value in query if name == "subscriber_list_id[]")
         began_at = anyio.current_time()
-        world.record(Called(at=began_at, pod=self._pod, upstream=self._account, op=op, user=name_of(user)))
+        name, *others = map(name_of, users)
+        world.record(Called(at=began_at, pod=self._pod, upstream=self._account, op=op, user=name, others=tuple(others)))
         world.calls += 1
-        with self._counted(user), anyio.move_on_after(limit):
+        with self._counted(op, users), anyio.move_on_after(limit):
             try:
                 await anyio.sleep(world.chance.uniform(0.01, 0.3))
                 await fail(world, self._account, self._pod)
             except anyio.get_cancelled_exc_class():
                 # Who hangs up does not know whether it was heard.
-                if world.chance.random() < 0.5 and not self._objection(user, lists):
-                    self._apply(op, user, json, lists, began_at, known=False)
+                if world.chance.random() < 0.5:
+                    self._apply_good(op, users, json, lists, began_at)
                 raise
-            if error := self._objection(user, lists):
-                raise error
+            objections = [error for user in users if (error := self._objection(user, lists))]
+            if objections:
+                # Of many rows an upstream may take all but the bad ones, or none.
+                if len(users) > 1 and world.chance.random() < 0.5:
+                    self._apply_good(op, users, json, lists, began_at)
+                raise world.chance.choice(objections)
             if world.chance.random() < 0.003:
-                self._apply(op, user, json, lists, began_at, known=False)
+                self._apply_good(op, users, json, lists, began_at)
                 raise Retryable("cut", code="cut")
-            return self._look(user, began_at) if op == "contact" else self._apply(op, user, json, lists, began_at, known=True)
+            if op == "contact":
+                return self._look(users[0], began_at)
+            for user in users:
+                self._apply(op, user, json, lists, began_at, known=True)
+            return Answer(200, b'{"success": true}')
         raise Retryable("no answer", code="timeout")
 
     @contextmanager
-    def _counted(self, user: UserKey) -> Iterator[None]:
-        self._inside.append(user)
+    def _counted(self, op: str, users: Sequence[UserKey]) -> Iterator[None]:
+        """Count the conversations: who waits for rows alone holds no place."""
+        inside = [] if op in _ROWS else users
+        self._inside += inside
         if (most := len(set(self._inside))) > self._most:
             self._most = most
             at = anyio.current_time()
@@ -137,19 +149,20 @@ class FakeExchange:
         try:
             yield
         finally:
-            self._inside.remove(user)
+            for user in inside:
+                self._inside.remove(user)
 
-    def _user_of(self, op: str, json: Any) -> UserKey:
+    def _users_of(self, op: str, json: Any) -> list[UserKey]:
         match op:
             case "contact":
-                name = json["email"].removesuffix(AT)
+                names = [json["email"].removesuffix(AT)]
             case "upsert" | "update":
-                name = json["external_id"]
+                names = [json["external_id"]]
             case "products":
-                name = json[0]["external_id"].partition("|")[0].removeprefix("s-")
+                names = [_buyer_of(row) for row in json]
             case _:
-                name = json[0]["email"].removesuffix(AT)
-        return UserKey(self._vendor, name)
+                names = [row["email"].removesuffix(AT) for row in json]
+        return [UserKey(self._vendor, name) for name in dict.fromkeys(names)]
 
     def _objection(self, user: UserKey, lists: tuple[str, ...]) -> Exception | None:
         """Return what the account has against a user, or against a list that is named."""
@@ -178,13 +191,19 @@ class FakeExchange:
         found = {"id": user.user, "email": user.user + AT, "tags": sorted(tags), "email_status": status}
         return Answer(200, msgspec.json.encode(found))
 
-    def _apply(self, op: str, user: UserKey, json: Any, lists: tuple[str, ...], began_at: float, *, known: bool) -> Answer:
+    def _apply_good(self, op: str, users: Sequence[UserKey], json: Any, lists: tuple[str, ...], began_at: float) -> None:
+        for user in users:
+            if not self._objection(user, lists):
+                self._apply(op, user, json, lists, began_at, known=False)
+
+    def _apply(self, op: str, user: UserKey, json: Any, lists: tuple[str, ...], began_at: float, *, known: bool) -> None:
         if op not in _WRITES:
-            return Answer(200, b"{}")
-        is_contact = op in {"upsert", "update"}
-        version = int(json["company"] if is_contact else json[0]["name"])
-        if is_contact:
+            return
+        if is_contact := op not in _ROWS:
+            version = int(json["company"])
             self._world.contacts.setdefault((self._account, user), set()).update(json["tags"])
+        else:
+            version = next(int(row["name"]) for row in json if user.user in {_buyer_of(row), row.get("email", "").removesuffix(AT)})
         self._world.record(
             Wrote(
                 at=anyio.current_time(),
@@ -198,7 +217,11 @@ class FakeExchange:
                 known=known,
             )
         )
-        return Answer(200, b'{"success": true}')
+
+
+def _buyer_of(product: Mapping[str, str]) -> str:
+    """Return whose product it is: in a simulated life each has one of its own."""
+    return product["external_id"].partition("|")[0].removeprefix("s-")
 
 
 async def fail(world: World, upstream: str, pod: str) -> None:

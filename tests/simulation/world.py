@@ -53,6 +53,8 @@ class World:
         """Upstream, or `filter:` and a vendor -> what is wrong there: 500, 429, 401, 403, hang, unfiltered, letters."""
         self.mended_at = -1.0
         """When some trouble was last over."""
+        self.shares_rows = chance.random() < 0.8
+        """Whether rows of several readers share a call."""
         self.calls = 0
         self.renewed = 0
 

@@ -5,8 +5,9 @@ It makes no call: a run asks to be let in, and tells what came of it.
 
     gates        one gate for each vendor and each account
     gate         one upstream's gate: when it is open, shut, or lets one probe in
-    places       who is inside, and who of them still holds a place
+    places       which users are inside, and which of them still hold a place
     pace         the permits: rate, promises, a share of the limits
+    expected     how many calls a run is expected to make
     window       how many calls the upstream's answers say are left, and until when
     server_limit  how many a minute they allow
     heed         what the pace makes of both

@@ -5,6 +5,7 @@ from typing import Literal
 
 from ..errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from ..model import Door, GateState, StopCause, UserKey
+from .expected import Expected
 from .heed import Heed
 from .pace import Pace
 from .places import Places
@@ -61,8 +62,9 @@ class Gate:
         """
         self._courteous = courteous
         self._tries, self._hold_s = inf if tries is None else max(tries, _STREAK), hold_s
-        self._pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls, part=part), Places(places)
-        self.heed = Heed(self._pace, follows=follows, part=part)
+        self.pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls, part=part), Places(places)
+        self.expected = Expected(run_calls)
+        self.heed = Heed(self.pace, follows=follows, part=part)
         # How many runs had begun when we last slowed down.
         self._slowed = 0
         self._retry_at = -inf
@@ -76,16 +78,11 @@ class Gate:
         self._failures = 0
         self._suspects, self._strangers, self._stops = Suspects(), Strangers(), Stops()
 
-    @property
-    def rate_per_s(self) -> float:
-        """Return this process' own part of the rate (1/s)."""
-        return self._pace.rate_per_s
-
     # ---- Asking ----
 
-    def door(self, *, now: float, permits: int = 0, within_s: float = 0.0) -> Door:
+    def door(self, *, now: float, permits: float = 0, within_s: float = 0.0) -> Door:
         """Say which users may enter; `permits`: how many calls must be possible, beside those that are promised, within so long."""
-        if self._stops or now < self._retry_at or self._places.is_full or self._pace.wait_s(permits, now=now) > within_s:
+        if self._stops or now < self._retry_at or self._places.is_full or self.pace.wait_s(permits, now=now) > within_s:
             return Door.SHUT
         if self._cause is None:
             return Door.OPEN
@@ -108,18 +105,18 @@ class Gate:
         no_probe_now = bool(self._stops) or self._probe is not None or now < self._probe_at
         return now >= self._stops.held_until or (self._cause is not None and now >= self._held_until and no_probe_now)
 
-    def next_change(self, *, now: float, permits: int = 0, within_s: float = 0.0) -> float:
+    def next_change(self, *, now: float, permits: float = 0, within_s: float = 0.0) -> float:
         """Return the earliest time at which time alone may make `door` or `expired` say something else; inf: never."""
-        times = [self._retry_at, self._stops.held_until, self._pace.window.ends_at]
+        times = [self._retry_at, self._stops.held_until, self.pace.window.ends_at]
         if self._cause is not None:
             times += [self._held_until] if self._probe is not None else [self._held_until, self._probe_at]
-        elif not self._stops and (wait_s := self._pace.wait_s(permits, now=now)) > within_s:
+        elif not self._stops and (wait_s := self.pace.wait_s(permits, now=now)) > within_s:
             times.append(now + wait_s - within_s)
         return min((at for at in times if at > now), default=inf)
 
     def away_s(self, *, now: float) -> float:
         """Return for how long no call may be made: the upstream has asked us to wait, or has said that none is left (s)."""
-        return max(0.0, self._retry_at - now, self._pace.window.empty_s(now=now))
+        return max(0.0, self._retry_at - now, self.pace.window.empty_s(now=now))
 
     def doubts(self, *, taken_at: float) -> bool:
         """Say whether what was asked for at `taken_at` is not to be believed: it has been stopped since then, or still is."""
@@ -132,7 +129,7 @@ class Gate:
 
     def state(self, *, now: float) -> GateState:
         """Return what an operator wants to know."""
-        share, in_use = self._pace.share, self._places.in_use
+        share, in_use = self.pace.share, self._places.in_use
         stopped_for, since = self._stops.shown()
         if self._is_out(now) and not self._stops.any:
             out: Literal["closed", "probing"] = "closed" if self._probe is None else "probing"
@@ -147,12 +144,12 @@ class Gate:
 
     # ---- Going in and out ----
 
-    def enter(self, user: UserKey, *, now: float, permits: int = 0) -> float:
+    def enter(self, user: UserKey, *, now: float, permits: float = 0) -> float:
         """Let `user` in, as the door has just allowed: it has a place, may be the probe, and `pay`s later; return how long to wait (s)."""
         if self._cause is not None:
             self._probe = user
         self._places.enter(user)
-        return self._pace.promise(user, permits, now=now)
+        return self.pace.promise(user, permits, now=now)
 
     def step_aside(self, user: UserKey) -> None:
         """Give the place of a user back that is inside, and asks for nothing of its own any more."""
@@ -161,21 +158,19 @@ class Gate:
     def leave(self, user: UserKey, *, now: float) -> None:
         """Give the place back, and what was promised; a probe that leaves without a verdict makes room for the next."""
         self._places.leave(user)
-        self._pace.forgive(user)
+        self.pace.forgive(user)
+        self.expected.ended()
         if self._probe == user:
             self._probe, self._probe_at = None, max(now, self._retry_at)
 
     def pay(self, user: UserKey, *, now: float) -> float:
         """Take a permit for a call of `user`, promised or not; return how long to wait for it (s)."""
-        return self._pace.pay(user, now=now)
+        self.expected.called()
+        return self.pace.pay(user, now=now)
 
     def reserve(self, permits: int = 1, *, now: float) -> float:
         """Take permits, be they there or not; return how long to wait for them (s)."""
-        return self._pace.reserve(permits, now=now)
-
-    def set_share(self, share: float, *, now: float) -> None:
-        """Take this pod's part of the limits, above 0 and at most 1."""
-        self._pace.set_share(share, now=now)
+        return self.pace.reserve(permits, now=now)
 
     # ---- Verdicts from outside ----
 
@@ -197,7 +192,7 @@ class Gate:
     def succeeded(self, user: UserKey, *, now: float) -> None:
         """Note an answer that did what was asked."""
         begun = self._places.number(user, 0)
-        self._pace.succeeded(now=now)
+        self.pace.succeeded(now=now)
         self._suspects.succeeded(user, begun=begun)
         self._strangers.clear()
         shows_more = self._cause == "absent" or (self.refuses_key and self._suspects.clears_key(begun))
@@ -206,11 +201,6 @@ class Gate:
         else:
             self._streak.clear()
             self._failures = 0
-
-    def broke(self, *, now: float) -> None:
-        """Note that it took nobody of many that came at once: that is not about any of them."""
-        if self._cause is None:
-            self._shut("breaker", since=now, now=now)
 
     def absent(self, user: UserKey, *, now: float) -> bool:
         """Note that the upstream knows no such user; return whether to believe it: else the user is owed as before."""
@@ -261,6 +251,13 @@ class Gate:
             return False
         return not was_out and not self._stops.any
 
+    def warned(self, user: UserKey, error: ConsumerError, *, now: float) -> None:
+        """Heed at once what an answer to several users says to all; each of them is judged by its own run, later: `Refused`: all were."""
+        if isinstance(error, Retryable):
+            self._give_way(user, error, was_out=self._is_out(now), now=now)
+        elif isinstance(error, Denied | Refused) and self._cause is None:
+            self._shut("denied" if isinstance(error, Denied) else "breaker", since=now, now=now)
+
     def _give_way(self, user: UserKey, error: Retryable, *, was_out: bool, now: float) -> None:
         """Heed a Retry-After; where others go before us a 429, too, once for all that were under way then."""
         if error.retry_after_s is not None:
@@ -269,7 +266,7 @@ class Gate:
         is_news = not was_out and self._places.number(user, self._places.begun + 1) > self._slowed
         if self._courteous and error.code == "http-429" and is_news:
             self._slowed = self._places.begun
-            self._pace.slow_down(now=now, until=self._retry_at)
+            self.pace.slow_down(now=now, until=self._retry_at)
 
     def _shows_that_the_key_is_good(self, error: ConsumerError) -> bool:
         """Say whether a key that was refused is not any more: the upstream says no to this user."""

@@ -35,12 +35,13 @@ class Gates:
         """Say whether a conversation may begin: all its calls can be made within 10 s."""
         if not self.ready(account, now):
             return Door.SHUT
-        return self.accounts[account].door(now=now, permits=MAKE_CALLS, within_s=_BEFORE_FETCH_S)
+        gate = self.accounts[account]
+        return gate.door(now=now, permits=gate.expected.calls, within_s=_BEFORE_FETCH_S)
 
     def enter(self, user: UserKey, accounts: Collection[AccountId], *, now: float) -> float:
         """Let a user in at its vendor and at these accounts, as the doors have just allowed; return how long to wait (s)."""
         waits = [self.vendors[user.vendor].enter(user, now=now, permits=SESAMY_CALLS)]
-        waits += [self.accounts[account].enter(user, now=now, permits=MAKE_CALLS) for account in accounts]
+        waits += [gate.enter(user, now=now, permits=gate.expected.calls) for gate in map(self.accounts.__getitem__, accounts)]
         return max(waits)
 
     def step_aside(self, user: UserKey, account: AccountId) -> None:
@@ -66,7 +67,7 @@ class Gates:
         return min(
             min((gate.next_change(now=now, permits=SESAMY_CALLS) for gate in self.vendors.values()), default=inf),
             min(
-                (gate.next_change(now=now, permits=MAKE_CALLS, within_s=_BEFORE_FETCH_S) for gate in self.accounts.values()),
+                (gate.next_change(now=now, permits=gate.expected.calls, within_s=_BEFORE_FETCH_S) for gate in self.accounts.values()),
                 default=inf,
             ),
         )
@@ -85,4 +86,4 @@ class Gates:
     def set_share(self, share: float, *, now: float) -> None:
         """Take this pod's part of every limit."""
         for gate in (*self.vendors.values(), *self.accounts.values()):
-            gate.set_share(share, now=now)
+            gate.pace.set_share(share, now=now)

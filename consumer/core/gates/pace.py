@@ -40,36 +40,39 @@ class Pace:
         self.rate_per_s, self._burst = rate_per_s, max(burst, run_calls)
         self._permits, self._permits_at = float(self._burst), -inf
         # What is promised and not paid for yet, by user, and the sum of it.
-        self._promised: dict[UserKey, int] = {}
-        self._owed = 0
+        self._promised: dict[UserKey, float] = {}
+        self._owed = 0.0
 
     @property
     def share(self) -> float:
         """Return the part of the limits that is ours now."""
         return self._given * self._courtesy
 
-    def wait_s(self, permits: int, *, now: float) -> float:
+    def wait_s(self, permits: float, *, now: float) -> float:
         """Return how long it takes until so many permits are there, beside those that are promised (s)."""
         wanted = permits + self._owed
         missing = wanted - self._level(now)
         return max(missing / self.rate_per_s if missing > _NOTHING_S else 0.0, self.window.wait_s(wanted, now=now))
 
-    def promise(self, user: UserKey, permits: int, *, now: float) -> float:
+    def promise(self, user: UserKey, permits: float, *, now: float) -> float:
         """Keep permits for a user; return how long to wait before the first of them is paid for (s)."""
         wait_s = self.wait_s(permits, now=now)
-        self._promised[user] = self._promised.get(user, 0) + permits
+        self._promised[user] = self._promised.get(user, 0.0) + permits
         self._owed += permits
         return wait_s
 
     def forgive(self, user: UserKey) -> None:
         """Take back what was promised to a user and is not paid for."""
-        self._owed -= self._promised.pop(user, 0)
+        self._owed -= self._promised.pop(user, 0.0)
+        if not self._promised:
+            self._owed = 0.0  # Parts of permits add up to all but nothing.
 
     def pay(self, user: UserKey, *, now: float) -> float:
         """Take a permit for a user, of what it was promised where that is not used up; return how long to wait for it (s)."""
-        left = self._promised.get(user, 0)
-        if left:
-            self._promised[user], self._owed = left - 1, self._owed - 1
+        paid = min(1.0, self._promised.get(user, 0.0))
+        if paid:
+            self._promised[user] -= paid
+            self._owed -= paid
         return self.reserve(1, now=now)
 
     def reserve(self, permits: int, *, now: float) -> float:

@@ -1,4 +1,4 @@
-"""The places at one upstream: who is inside, and who of them still holds one."""
+"""The places at one upstream: which users are inside, and which of them still hold one."""
 
 from ..model import UserKey
 

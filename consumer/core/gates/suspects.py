@@ -1,4 +1,4 @@
-"""The suspects of a gate: whom an upstream forbids (403) or does not know, and whether that is about them or about how we ask."""
+"""The suspects of a gate: which users an upstream forbids (403) or does not know, and whether that is about them or about how we ask."""
 
 from collections import OrderedDict
 from typing import Final

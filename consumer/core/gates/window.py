@@ -103,7 +103,7 @@ class Window:
         if self._left < self._needs:
             self._tight_since = min(self._tight_since, now)
 
-    def wait_s(self, calls: int, *, now: float) -> float:
+    def wait_s(self, calls: float, *, now: float) -> float:
         """Return how long it takes until so many calls may be made (s)."""
         return self.ends_at - now if now < self.ends_at and (calls > self._left or self._remaining < 1) else 0.0
 

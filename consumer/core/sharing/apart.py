@@ -39,7 +39,7 @@ class Apart(Generic[T]):
         return [one for group in self._groups for one in group]
 
     def next(self) -> list[T] | None:
-        """Return who is to be sent next; None: no more calls are made."""
+        """Return those to be sent next; None: no more calls are made."""
         if not self._groups or self._calls >= MOST_CALLS or self.is_of_account:
             return None
         self._calls += 1

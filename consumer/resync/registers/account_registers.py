@@ -92,7 +92,7 @@ class AccountRegisters:
         if due or self.consent.asked:
             self._wanted_at, self.consent.asked = now, False
         # A small share of a small rate must not make them stale that are read one after the other.
-        round_s = len(self._lists) * (len(_LEFT) + 1) / (self._gate.rate_per_s * _PART)
+        round_s = len(self._lists) * (len(_LEFT) + 1) / (self._gate.pace.rate_per_s * _PART)
         self.consent.stale_s = max(STALE_S, 3 * round_s)
         ready = self.consent.ready(now=now)
         self._was_ready = self._was_ready and ready
@@ -235,7 +235,7 @@ class AccountRegisters:
         now = anyio.current_time()
         part = _PART if self.consent.ready(now=now) else _PART_WHILE_HELD
         at = max(now, self._free_at)
-        self._free_at = at + 1 / (self._gate.rate_per_s * part)
+        self._free_at = at + 1 / (self._gate.pace.rate_per_s * part)
         await anyio.sleep(at - now)
 
     def _failed(self, caller: UserKey, error: ConsumerError, one: _List) -> bool:

@@ -56,8 +56,8 @@ def test_each_gate_has_its_upstreams_limits_in_seconds_and_our_share_of_them(sha
     made = gates(TWO, rate_share=share)
 
     assert ({*made.vendors}, {*made.accounts}) == ({"v", "w"}, {"1", "2"})
-    assert {gate.rate_per_s for gate in made.vendors.values()} == {10 * share}
-    assert {gate.rate_per_s for gate in made.accounts.values()} == {8 * share}
+    assert {gate.pace.rate_per_s for gate in made.vendors.values()} == {10 * share}
+    assert {gate.pace.rate_per_s for gate in made.accounts.values()} == {8 * share}
     assert {at_once(gate) for gate in made.vendors.values()} == {int(40 * share)}
     assert {at_once(gate) for gate in made.accounts.values()} == {int(20 * share)}
 
@@ -70,7 +70,7 @@ def test_the_answers_limit_is_followed_only_where_the_settings_leave_it_to_them(
         made.vendors["v"].heed.note(Said(limit=300, remaining=300, reset=reset, ends_in_s=60), in_flight=0, now=reset)
     assert first == (100 if setting == "auto" else 600)
     assert made.vendors["v"].heed.per_minute == pytest.approx(heeds)
-    assert made.vendors["v"].rate_per_s == pytest.approx(heeds / 60 * share)
+    assert made.vendors["v"].pace.rate_per_s == pytest.approx(heeds / 60 * share)
     assert made.accounts[A].heed.per_minute == pytest.approx(480)
 
 
@@ -109,7 +109,7 @@ def test_a_command_makes_way_at_a_429_and_a_pod_does_not() -> None:
             gate.enter(UserKey("v", "u"), now=0, permits=1)
             gate.failed(UserKey("v", "u"), Retryable("no", code="http-429"), now=0)
 
-        assert {gate.rate_per_s for gate in both} == rates
+        assert {gate.pace.rate_per_s for gate in both} == rates
 
 
 class Client:

@@ -30,7 +30,7 @@ class Office:
         self.backlog, self.waits = backlog(self.schedule, 0), Waits()
         self.ledger, self.letters = self.backlog.ledger, self.backlog.to_park.users
         self.gates = Gates(
-            {"v": Gate(rate_per_s=1000, burst=1000, run_calls=3)}, {A: Gate(rate_per_s=rate_per_s, burst=10, run_calls=1, hold_s=900)}
+            {"v": Gate(rate_per_s=1000, burst=1000, run_calls=3)}, {A: Gate(rate_per_s=rate_per_s, burst=10, run_calls=4, hold_s=900)}
         )
         self.takes_s, self.cleans_up_s = 10.0, 0.0
         self.brings = DONE

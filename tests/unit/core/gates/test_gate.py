@@ -97,7 +97,7 @@ def test_a_reservation_says_how_long_to_wait() -> None:
 
 def test_a_pods_share_is_of_rate_and_burst_but_never_below_one_run() -> None:
     made = gate(rate=10.0, burst=100)
-    made.set_share(0.01, now=0.0)
+    made.pace.set_share(0.01, now=0.0)
 
     assert [made.reserve(now=0.0) for _ in range(4)] == [0.0, 0.0, 0.0, pytest.approx(10.0)]
     assert made.state(now=0).share == 0.01

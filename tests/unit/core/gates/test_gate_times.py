@@ -92,5 +92,5 @@ def test_a_gate_that_opened_and_shuts_again_probes_after_5_s() -> None:
 
 def test_a_gate_is_its_own_rate() -> None:
     made = Gate(rate_per_s=8.0, burst=8, run_calls=3)
-    made.set_share(0.5, now=0)
-    assert made.rate_per_s == 4.0
+    made.pace.set_share(0.5, now=0)
+    assert made.pace.rate_per_s == 4.0

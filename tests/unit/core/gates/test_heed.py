@@ -57,12 +57,12 @@ def test_the_limit_that_is_followed_is_shared_as_the_settings_is(part: float) ->
     made, other = gate(follows=True, part=part), gate(part=part)
     changes = []
     for one in (made, other):
-        one.set_share(0.5, now=0.0)
+        one.pace.set_share(0.5, now=0.0)
         for reset, limit in ((1060, 300), (1120, 300), (1120, 300), (1180, 50)):
             said = Said(limit=limit, remaining=50, reset=reset, ends_in_s=60)
             changes.append(one.heed.note(said, in_flight=0, now=reset - 1060))
     assert changes == [False, True, False, True] + [False] * 4
-    assert made.rate_per_s == pytest.approx(50 / 60 * part * 0.5)
+    assert made.pace.rate_per_s == pytest.approx(50 / 60 * part * 0.5)
     assert [made.heed.per_minute, other.heed.per_minute] == pytest.approx([50.0, 100.0])
     assert (made.heed.said, other.heed.said) == (50, 50)
 

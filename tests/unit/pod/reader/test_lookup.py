@@ -232,7 +232,7 @@ async def test_it_pays_as_a_run_does_and_leaves_no_trace_at_the_gates() -> None:
     spent_s = anyio.current_time() - before
 
     gate = made.gates.vendors["v"]
-    assert spent_s >= (40 * 3 - gate._pace._burst) / gate.rate_per_s - 3
+    assert spent_s >= (40 * 3 - gate.pace._burst) / gate.pace.rate_per_s - 3
     assert gate.state(now=anyio.current_time()).in_use == 0
     assert made.gates.accounts[EVENING].state(now=anyio.current_time()).in_use == 0
 

@@ -328,7 +328,7 @@ def test_two_lists_that_ask_at_once_may_both_be_the_gates_probe_in_turn() -> Non
     there = There(lists=("1", "2"))
     enter = gate.enter
 
-    def entered(user: UserKey, *, now: float, permits: int = 0) -> float:
+    def entered(user: UserKey, *, now: float, permits: float = 0) -> float:
         callers.append(user)
         return enter(user, now=now, permits=permits)
 

@@ -1,0 +1,476 @@
+"""Rows of several readers in one call: who rides, who is cut off, and who is at fault."""
+
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from functools import partial
+from math import inf
+from typing import Any, Final
+
+import anyio
+import pytest
+
+from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
+from consumer.core.gates.gate import Gate
+from consumer.core.model import UserKey
+from consumer.resync.course import Course
+from consumer.resync.make_reader import Limit
+from consumer.resync.sharing.rider import Rider
+from consumer.resync.sharing.shared_rows import MAX_ROWS, SharedRows
+from consumer.resync.waits import Waits
+from tests.clock import virtual
+
+TAKES_S: Final = 1.0
+CONNECTED_S: Final = 0.25
+"""After so long a call has its connection, and is sent."""
+NO: Final = Refused("no", code="http-422")
+LATER: Final = Retryable("500", code="http-500")
+FOREIGN: Final = Forbidden("403", code="http-403")
+
+
+class Lane:
+    """One account's shared rows, before an API that takes a second for each call."""
+
+    def __init__(self, *, rate: float = 1000.0, burst: float = 1000.0) -> None:
+        self.gate = Gate(rate_per_s=rate, burst=burst, run_calls=4, tries=8)
+        self.source = Gate(rate_per_s=1.0, burst=9, run_calls=3)
+        self.waits, self.lease_s = Waits(), inf
+        self.calls: list[tuple[str, list[Any]]] = []
+        """Those that were begun."""
+        self.limits_s: list[float] = []
+        self.cut = 0
+        self.bad: dict[Any, Exception] = {}
+        """Rows that no call is taken with."""
+        self.fails: list[Exception | None] = []
+        """What the next calls are answered, whatever is in them."""
+        self.retried: list[str] = []
+        self.riders = self.taken_apart = 0
+        self.shared = SharedRows(self._send, upstream="1", told=self._ride, again=self.retried.append, taken_apart=self._apart)
+
+    def _ride(self, readers: int) -> None:
+        self.riders += readers
+
+    def _apart(self) -> None:
+        self.taken_apart += 1
+
+    async def _send(self, op: str, rows: Sequence[object], limit_s: Limit) -> None:
+        self.limits_s.append(limit_s())
+        self.calls.append((op, list(rows)))
+        try:
+            await anyio.sleep(CONNECTED_S)
+            limit_s()
+            await anyio.sleep(TAKES_S - CONNECTED_S)
+        except anyio.get_cancelled_exc_class():
+            self.cut += 1
+            raise
+        if self.fails and (error := self.fails.pop(0)) is not None:
+            raise error
+        for row in rows:
+            if row in self.bad:
+                raise self.bad[row]
+
+    def rider(self, name: str, *, fetched_s: float = 0.0) -> Rider:
+        """Return a run whose snapshot was begun so long ago."""
+        user, now = UserKey("v", name), anyio.current_time()
+        self.gate.enter(user, now=now)
+        course = Course(self.waits, lambda: self.lease_s, self.source, now - fetched_s)
+        return Rider(user, self.gate, course, is_probe=False, again_s=0.25, step_aside=lambda: self.gate.step_aside(user))
+
+    async def write(self, name: str, *rows: Any, op: str = "products", rider: Rider | None = None) -> ConsumerError | None:
+        """Write the rows of one reader (its name, where none is given); return why it failed."""
+        try:
+            await self.shared.write(op, {str(row): row for row in rows or (name,)}, rider or self.rider(name))
+        except ConsumerError as error:
+            return error
+        return None
+
+    async def all(self, names: Collection[str], **more: Any) -> dict[str, str]:
+        """Write for all at once; return the codes of those that failed."""
+        failed: dict[str, str] = {}
+
+        async def write(name: str) -> None:
+            if (error := await self.write(name, **more)) is not None:
+                failed[name] = error.code
+
+        await gathered(*(partial(write, name) for name in names))
+        return failed
+
+
+async def gathered(*jobs: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    async with anyio.create_task_group() as tasks:
+        for job in jobs:
+            tasks.start_soon(job)
+
+
+def names(count: int) -> list[str]:
+    return [f"r{number:03}" for number in range(count)]
+
+
+# ---- Going together ----
+
+
+@virtual
+async def test_nobody_waits_when_no_call_is_in_flight() -> None:
+    lane = Lane()
+    assert await lane.write("ann", "a1", "a2") is None
+    assert (lane.calls, anyio.current_time()) == ([("products", ["a1", "a2"])], TAKES_S)
+
+
+@virtual
+async def test_what_comes_while_a_call_is_in_flight_goes_with_the_next_each_row_once() -> None:
+    lane = Lane()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lane.write, "ann")
+        await anyio.sleep(0.1)
+        for name in ("bo", "cat", "dan"):
+            tasks.start_soon(lane.write, name, name, "p")
+        await anyio.sleep(TAKES_S)
+        tasks.start_soon(lane.write, "eve")
+    assert [rows for _, rows in lane.calls] == [["ann"], ["bo", "p", "cat", "dan"], ["eve"]]
+    assert anyio.current_time() == 3 * TAKES_S, "one call at a time"
+    assert lane.riders == 5
+
+
+@virtual
+async def test_a_call_has_one_kind_of_rows_and_the_kind_that_waits_longest_is_next() -> None:
+    lane = Lane()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lane.write, "ann")
+        for name, op in (("bo", "subscriptions"), ("cat", "products"), ("dan", "subscriptions")):
+            await anyio.sleep(0.1)
+            tasks.start_soon(partial(lane.write, name, op=op))
+    assert lane.calls == [("products", ["ann"]), ("subscriptions", ["bo", "dan"]), ("products", ["cat"])]
+
+
+@virtual
+async def test_no_call_has_more_than_a_thousand_rows() -> None:
+    lane = Lane()
+    lane.fails = [None]
+    assert await lane.all(names(MAX_ROWS + 200)) == {}
+    assert [len(rows) for _, rows in lane.calls] == [1, MAX_ROWS, 199] or [len(rows) for _, rows in lane.calls] == [MAX_ROWS, 200]
+    assert lane.shared.goes_alone("products", UserKey("v", "x"), dict.fromkeys(names(MAX_ROWS + 1)), is_probe=False)
+    assert not lane.shared.goes_alone("products", UserKey("v", "x"), dict.fromkeys(names(MAX_ROWS)), is_probe=False)
+    assert lane.shared.goes_alone("products", UserKey("v", "x"), {"a": 1}, is_probe=True)
+
+
+@virtual
+async def test_each_call_takes_a_permit_of_its_own_and_what_comes_while_it_waits_rides_with_the_next() -> None:
+    lane = Lane(rate=0.1, burst=4)
+    assert [await lane.write(f"r{number}") for number in range(4)] == [None] * 4
+    began = anyio.current_time()
+    assert await lane.all(["ann", "bo"]) == {}
+    assert [rows for _, rows in lane.calls[4:]] == [["ann", "bo"]]
+    assert anyio.current_time() - began == pytest.approx(10.0 - 4 * TAKES_S + TAKES_S)
+
+
+# ---- Each reader's own promises ----
+
+
+@virtual
+async def test_a_call_lasts_no_longer_than_each_rider_may_write() -> None:
+    lane = Lane()
+    lane.lease_s = 7.5
+    await lane.all(["ann", "bo"])
+    assert lane.limits_s == [7.5]
+
+
+@virtual
+async def test_without_a_lease_nothing_is_sent_and_nobody_has_failed() -> None:
+    lane = Lane()
+    lane.lease_s = 0.0
+    assert await lane.all(["ann", "bo"]) == {"ann": "lease", "bo": "lease"}
+    assert (lane.calls, lane.shared._alone) == ([], {})
+    assert lane.gate.pace.wait_s(1000, now=anyio.current_time()) == 0.0, "the permit went back"
+
+
+@virtual
+async def test_who_can_not_wait_for_the_call_in_flight_goes_back_owed_and_the_others_go() -> None:
+    lane = Lane()
+    codes: dict[str, ConsumerError | None] = {}
+
+    async def write(name: str, fetched_s: float) -> None:
+        codes[name] = await lane.write(name, rider=lane.rider(name, fetched_s=fetched_s))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write, "ann", 0.0)
+        await anyio.sleep(0.1)
+        tasks.start_soon(write, "old", 29.5)
+        tasks.start_soon(write, "bo", 0.0)
+    assert [rows for _, rows in lane.calls] == [["ann"], ["bo"]]
+    assert (codes["ann"], codes["bo"]) == (None, None)
+    assert isinstance(codes["old"], Held), "no attempt is burnt"
+    assert codes["old"].code == "snapshot-old"
+
+
+@virtual
+async def test_who_may_not_go_when_the_connection_is_there_is_left_behind_and_the_others_go_without() -> None:
+    lane = Lane()
+    codes: dict[str, ConsumerError | None] = {}
+
+    async def write(name: str, fetched_s: float) -> None:
+        codes[name] = await lane.write(name, rider=lane.rider(name, fetched_s=fetched_s))
+
+    await gathered(partial(write, "old", 29.9), partial(write, "ann", 0.0))
+    assert [rows for _, rows in lane.calls] == [["old", "ann"], ["ann"]]
+    assert isinstance(codes["old"], Held)
+    assert codes["ann"] is None
+
+
+@virtual
+async def test_a_run_that_is_cut_off_takes_its_waiting_rows_along() -> None:
+    lane = Lane()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lane.write, "ann")
+        await anyio.sleep(0.1)
+        with anyio.move_on_after(0.5):
+            await lane.write("bo")
+        tasks.start_soon(lane.write, "cat")
+    assert [rows for _, rows in lane.calls] == [["ann"], ["cat"]]
+
+
+@virtual
+async def test_a_run_that_is_cut_off_does_not_cut_the_others_call() -> None:
+    lane = Lane()
+    codes: list[ConsumerError | None] = []
+
+    async def write(name: str) -> None:
+        codes.append(await lane.write(name))
+
+    async def cut() -> None:
+        with anyio.move_on_after(0.5):
+            await lane.write("ann")
+
+    await gathered(cut, partial(write, "bo"))
+    assert (lane.cut, codes, anyio.current_time()) == (0, [None], TAKES_S)
+
+
+@virtual
+async def test_a_call_ends_with_the_last_run_that_rides_in_it_and_the_next_goes() -> None:
+    lane = Lane()
+    async with anyio.create_task_group() as tasks:
+        with anyio.move_on_after(0.5):
+            await lane.all(["ann", "bo"])
+        tasks.start_soon(lane.write, "cat")
+    assert lane.cut == 1
+    assert [rows for _, rows in lane.calls] == [["ann", "bo"], ["cat"]]
+    assert anyio.current_time() == 0.5 + TAKES_S
+
+
+@virtual
+async def test_rows_of_a_run_that_was_cut_off_are_not_sent_again() -> None:
+    lane = Lane()
+    lane.fails = [LATER]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lane.write, "bo")
+        with anyio.move_on_after(0.5):
+            await lane.write("ann")
+    assert [sorted(rows) for _, rows in lane.calls] == [["ann", "bo"], ["bo"]]
+
+
+@virtual
+async def test_while_we_stop_only_those_that_have_begun_wait_for_a_permit() -> None:
+    lane = Lane(rate=0.1, burst=4)
+    lane.gate.reserve(4, now=anyio.current_time())
+    begun, codes = lane.rider("begun"), dict[str, str]()
+    begun.course.begun = True
+
+    async def write(name: str, rider: Rider) -> None:
+        if (error := await lane.write(name, rider=rider)) is not None:
+            codes[name] = error.code
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write, "new", lane.rider("new"))
+        tasks.start_soon(write, "begun", begun)
+        await anyio.sleep(0.1)
+        lane.waits.end()
+    assert codes == {"new": "stopping"}
+    assert [rows for _, rows in lane.calls] == [["begun"]]
+
+
+@virtual
+async def test_where_nobody_has_begun_a_stop_ends_the_wait_and_the_permit_goes_back() -> None:
+    lane = Lane(rate=0.1, burst=4)
+    lane.gate.reserve(4, now=anyio.current_time())
+    before = lane.gate.pace.wait_s(1, now=anyio.current_time())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lane.all, ["ann", "bo"])
+        await anyio.sleep(0.0001)
+        lane.waits.end()
+    assert not lane.calls
+    assert anyio.current_time() == pytest.approx(0.0, abs=0.01)
+    assert lane.gate.pace.wait_s(1, now=anyio.current_time()) == pytest.approx(before, abs=0.01)
+
+
+@virtual
+async def test_a_stop_does_not_throw_out_who_waits_for_nothing_but_the_call_in_flight() -> None:
+    lane = Lane()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lane.write, "ann")
+        await anyio.sleep(0.1)
+        for name in names(300):
+            tasks.start_soon(lane.write, name)
+        await anyio.sleep(0.1)
+        lane.waits.end()
+    assert [len(rows) for _, rows in lane.calls] == [1, 300]
+
+
+# ---- What is refused ----
+
+
+@virtual
+async def test_of_a_refused_call_the_bad_reader_alone_fails_and_all_others_are_taken() -> None:
+    for bad in (NO, Refused("rows", code="rows"), FOREIGN, KeyError("ours")):
+        lane = Lane()
+        lane.bad = {"r033": bad}
+        assert await lane.all(names(64)) == {"r033": getattr(bad, "code", "bug")}
+        assert (lane.taken_apart, len(lane.calls) <= 1 + 12) == (1, True)
+        assert lane.gate.admits(UserKey("v", "r000"), now=anyio.current_time())
+
+
+@virtual
+async def test_who_was_refused_goes_alone_until_it_is_taken() -> None:
+    lane = Lane()
+    lane.bad = {"ann": NO}
+    await lane.all(["ann", "bo"])
+    ann = UserKey("v", "ann")
+    assert lane.shared.goes_alone("products", ann, {"a": 1}, is_probe=False)
+    assert not lane.shared.goes_alone("subscriptions", ann, {"a": 1}, is_probe=False)
+    assert not lane.shared.goes_alone("products", UserKey("v", "bo"), {"a": 1}, is_probe=False)
+    lane.shared.went_alone("products", ann)
+    assert not lane.shared.goes_alone("products", ann, {"a": 1}, is_probe=False)
+
+
+@virtual
+async def test_no_more_than_a_thousand_are_remembered() -> None:
+    lane = Lane()
+    lane.fails = [LATER, LATER]
+    await lane.all(names(1000))
+    lane.fails = [LATER, LATER]
+    await lane.all([f"x{name}" for name in names(1000)])
+    assert len(lane.shared._alone) == 1024
+
+
+@virtual
+async def test_one_that_rides_alone_and_is_refused_is_not_asked_again() -> None:
+    lane = Lane()
+    lane.bad = {"ann": NO}
+    assert await lane.all(["ann"]) == {"ann": "http-422"}
+    assert (len(lane.calls), lane.taken_apart) == (1, 0)
+
+
+@virtual
+async def test_where_of_five_none_is_taken_the_gate_shuts_and_nobody_is_refused() -> None:
+    lane = Lane()
+    lane.bad = dict.fromkeys(names(8), NO)
+    assert await lane.all(names(8)) == dict.fromkeys(names(8), "gate")
+    state = lane.gate.state(now=anyio.current_time())
+    assert (state.state, state.cause) == ("closed", "breaker")
+
+
+@virtual
+async def test_of_four_each_is_refused_by_itself() -> None:
+    lane = Lane()
+    lane.bad = dict.fromkeys(names(4), NO)
+    assert await lane.all(names(4)) == dict.fromkeys(names(4), "http-422")
+    assert lane.gate.state(now=anyio.current_time()).state == "open"
+
+
+@virtual
+async def test_where_all_are_forbidden_it_is_for_the_gate_to_say_whether_that_is_the_key() -> None:
+    lane = Lane()
+    lane.bad = dict.fromkeys(names(8), FOREIGN)
+    failed = await lane.all(names(8))
+    assert list(failed.values()).count("http-403") == 5
+    assert set(failed.values()) <= {"http-403", "apart"}
+
+
+@virtual
+async def test_no_more_than_twenty_calls_are_made_of_one_that_is_refused_and_the_rest_goes_back_owed() -> None:
+    lane = Lane()
+    lane.bad = {f"r{number:03}": NO for number in range(0, 500, 25)}
+    failed = await lane.all(names(500))
+    assert len(lane.calls) == 1 + 20
+    refused = {name for name, code in failed.items() if code == "http-422"}
+    assert refused
+    assert refused <= lane.bad.keys()
+    assert {code for name, code in failed.items() if name not in refused} == {"apart"}
+
+
+@virtual
+async def test_taking_apart_ends_with_the_age_of_the_snapshots() -> None:
+    lane = Lane()
+    lane.bad = {"r063": NO}
+    failed: dict[str, str] = {}
+
+    async def write(name: str) -> None:
+        if (error := await lane.write(name, rider=lane.rider(name, fetched_s=27.5))) is not None:
+            failed[name] = error.code
+
+    await gathered(*(partial(write, name) for name in names(64)))
+    assert len(lane.calls) == 3, "the whole, the first half, and the half of the second"
+    assert set(failed.values()) == {"snapshot-old"}
+    assert not lane.shared._alone
+
+
+# ---- What fails in passing ----
+
+
+@virtual
+async def test_what_fails_in_passing_is_sent_once_more_with_a_permit_of_its_own() -> None:
+    lane = Lane()
+    lane.fails = [LATER]
+    assert await lane.all(["ann", "bo"]) == {}
+    assert [sorted(rows) for _, rows in lane.calls] == [["ann", "bo"]] * 2
+    assert (lane.retried, anyio.current_time()) == (["http-500"], 2 * TAKES_S + 0.25)
+    assert not lane.shared._alone
+
+
+@virtual
+async def test_who_rode_in_a_call_that_failed_twice_goes_alone_so_that_one_costs_the_others_nothing_for_long() -> None:
+    lane = Lane()
+    lane.fails = [LATER, LATER]
+    assert await lane.all(["ann", "bo"]) == {"ann": "http-500", "bo": "http-500"}
+    for name in ("ann", "bo"):
+        assert lane.shared.goes_alone("products", UserKey("v", name), {"a": 1}, is_probe=False)
+
+
+@virtual
+async def test_there_is_no_second_try_in_the_run_of_what_was_tried_twice() -> None:
+    lane = Lane()
+    lane.fails = [LATER, LATER]
+    error = await lane.write("ann")
+    assert error is not None
+    assert error.is_final
+    assert not LATER.is_final or error is LATER
+
+
+@virtual
+async def test_what_asks_all_to_wait_is_not_sent_again_and_what_waits_behind_it_goes_nowhere() -> None:
+    for error in (Retryable("429", code="http-429", retry_after_s=30.0), Denied("401", code="http-401")):
+        lane = Lane()
+        lane.fails = [error]
+        assert await behind(lane) == [["ann"]]
+
+
+@virtual
+async def test_what_asks_one_to_wait_is_not_sent_again_and_what_waits_behind_it_goes() -> None:
+    lane = Lane()
+    lane.fails = [Retryable("x", code="x", delay_s=5.0)]
+    assert await behind(lane) == [["ann"], ["bo"]]
+
+
+async def behind(lane: Lane) -> list[list[Any]]:
+    """Let one wait behind another's call; return what was sent."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lane.write, "ann")
+        await anyio.sleep(0.1)
+        tasks.start_soon(lane.write, "bo")
+    return [rows for _, rows in lane.calls]
+
+
+@virtual
+async def test_a_failure_while_it_is_taken_apart_is_of_those_that_were_sent_and_the_rest_goes_back_owed() -> None:
+    lane = Lane()
+    lane.fails = [NO, None, LATER]
+    failed = await lane.all(names(4))
+    assert failed == {"r002": "http-500", "r003": "http-500"}
+    lane.fails = [NO, LATER]
+    assert await lane.all(names(4)) == {"r000": "http-500", "r001": "http-500", "r002": "apart", "r003": "apart"}
