@@ -4,12 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import anyio
-
 from ..core.errors import ConsumerError
 from ..core.model import AccountId, Failure, Job, Result, Verdict
 from ..core.users.debts import HELD
 from ..telemetry.logs import log
+from ..telemetry.loop import loop_time
 from ..telemetry.metrics import CUT_OFF, Metrics
 from .course import STOPPING, Course
 
@@ -50,7 +49,7 @@ class Tally:
 
     def ended(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], outcome: str, course: Course) -> None:
         """Count a run that has ended, and write its line."""
-        took_s = anyio.current_time() - course.taken_at
+        took_s = loop_time() - course.taken_at
         vendor, now = job.user.vendor, time.time()
         done = [account for account, result in accounts.items() if result.verdict is Verdict.DONE]
         fresh_after_s = {account: max(0.0, now - since_ms / 1000) for account, since_ms in job.since_ms.items()}
