@@ -1,10 +1,5 @@
-"""Every exchange is tried on uvloop, which is what runs, and on asyncio, which stands in for it."""
+"""What is tested here hangs on the loop: each runs on both."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from tests.loops import pytest_asyncio_loop_factories
 
-from consumer.telemetry.loop import new_loop
-
-
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"uvloop": new_loop, "asyncio": asyncio.new_event_loop}
+__all__ = ["pytest_asyncio_loop_factories"]
