@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from ..core.errors import ConsumerError
@@ -22,6 +23,8 @@ class Tally:
     def __init__(self, lists: Mapping[tuple[str, AccountId], Sequence[str]], metrics: Metrics, *, writes: bool = True) -> None:
         """Take the lists by vendor and account; `writes`: whether a run writes at all: if not, no list counts as written."""
         self._lists, self._metrics, self._writes = lists, metrics, writes
+        # Looking a child up by its labels costs more than counting.
+        self._freshness, self._resyncs = cache(metrics.freshness.labels), cache(metrics.resyncs.labels)
         self._by_vendor: dict[str, dict[AccountId, Sequence[str]]] = {}
         for (vendor, account), some in lists.items():
             self._by_vendor.setdefault(vendor, {})[account] = some
@@ -56,8 +59,8 @@ class Tally:
         for account, result in accounts.items():
             for list_id in served(self._lists[vendor, account], result) if self._writes else ():
                 self.written[account, list_id, vendor] = (now, fresh_after_s[account])
-                self._metrics.freshness.labels(account=account, list=list_id).observe(fresh_after_s[account])
-        self._metrics.resyncs.labels(vendor=vendor, outcome=outcome).inc()
+                self._freshness(account, list_id).observe(fresh_after_s[account])
+        self._resyncs(vendor, outcome).inc()
         self._metrics.resync_seconds.observe(took_s)
         is_half = outcome == CUT_OFF and course.begun and self._writes
         if is_half:
