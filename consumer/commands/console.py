@@ -21,6 +21,7 @@ from ..core.answers.bounds import identifier
 from ..core.text import printable
 from ..settings.load import load
 from ..settings.model import Settings
+from ..telemetry import loop
 from ..telemetry import metrics as telemetry
 from ..telemetry.fences import PartEnded, only_ours
 from .replay.plan import parse_offset, parse_time_ms
@@ -150,7 +151,7 @@ def run_async(work: Callable[..., Awaitable[_T]], *args: object) -> _T:
         with only_ours(lambda: PartEnded("command")):
             return await work(*args)
 
-    return anyio.run(whole)
+    return loop.run(whole)
 
 
 async def until_signal(scope: anyio.CancelScope) -> None:
@@ -180,7 +181,7 @@ def confirm(question: str, *, yes: bool) -> bool:
         click.UsageError: there is no terminal, and `--yes` was not given.
         click.Abort: Ctrl-C, or the end of the input.
     """
-    return anyio.run(partial(ask, question, yes=yes))
+    return loop.run(partial(ask, question, yes=yes))
 
 
 async def ask(question: str, *, yes: bool) -> bool:

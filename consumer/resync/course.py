@@ -10,6 +10,7 @@ from ..core.errors import ConsumerError, Held, Retryable
 from ..core.gates.gate import Gate
 from ..core.model import UserKey
 from ..telemetry.fences import BUG, unfenced
+from ..telemetry.loop import loop_time
 from .waits import Waits
 
 SNAPSHOT_S: Final = 30.0
@@ -43,7 +44,7 @@ class Course(Struct):
         """Sleep; return False where the run was cut instead."""
         if self.cut or wait_s <= 0:
             return not self.cut
-        until = anyio.current_time() + wait_s
+        until = loop_time() + wait_s
         if not await self.waits.sleep(wait_s):
             self.cut = not self.begun
             if self.cut:
@@ -57,10 +58,10 @@ class Course(Struct):
         async def permit() -> None:
             admit(gate, user)
             with unfenced():
-                wait_s = gate.pay(user, now=anyio.current_time())
+                wait_s = gate.pay(user, now=loop_time())
             if not await self.wait(wait_s):
                 with unfenced():
-                    gate.reserve(-1, now=anyio.current_time())  # Nothing is asked.
+                    gate.reserve(-1, now=loop_time())  # Nothing is asked.
                 raise stopping()
             admit(gate, user)
 
@@ -77,7 +78,7 @@ class Course(Struct):
         left_s = self.lease_left_s()
         if left_s <= 0:
             raise Held("the lease is over", code="lease")
-        if anyio.current_time() - self.taken_at > SNAPSHOT_S:
+        if loop_time() - self.taken_at > SNAPSHOT_S:
             raise Retryable("the snapshot is too old to be written", code=TOO_OLD)
         if self.source.doubts(taken_at=self.taken_at):
             raise Held("what was fetched may be another's", code="gate")
@@ -94,7 +95,7 @@ def admit(gate: Gate, user: UserKey) -> None:
     Raises:
         Held: `gate`, it was shut meanwhile.
     """
-    if not gate.admits(user, now=anyio.current_time()):
+    if not gate.admits(user, now=loop_time()):
         raise Held("the gate was shut meanwhile", code="gate")
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, Literal
 
-import anyio
 from msgspec import Struct
 
 from ..core.answers import sesamy as answers
@@ -13,6 +12,7 @@ from ..core.answers.shapes import Json, Shape
 from ..core.answers.snapshot import Contract, Entitlement, Profile, Snapshot
 from ..core.errors import Denied, Refused, Retryable
 from ..core.model import UserKey
+from ..telemetry.loop import loop_time
 from .http.answers import Answer, tolerant
 from .http.exchange import MIB, Http, segment
 from .http.token import Token
@@ -186,7 +186,7 @@ class Sesamy:
             finally:
                 self._note_odd(said.odd)
             rows |= {row.id: row for row in found}
-            is_short = self._lengths.is_short(resource, length, now=anyio.current_time())
+            is_short = self._lengths.is_short(resource, length, now=loop_time())
             if listing.take([row.id for row in found], rows=length, said=said.tree, is_short=is_short):
                 return listing.moved
         raise Retryable(f"{resource}: more than {MAX_PAGES} pages", code="too-many-pages")

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
-
-import anyio
 
 from ..core.errors import ConsumerError
 from ..core.model import AccountId, Failure, Job, Result, Verdict
 from ..core.users.debts import HELD
 from ..telemetry.logs import log
+from ..telemetry.loop import loop_time
 from ..telemetry.metrics import CUT_OFF, Metrics
 from .course import STOPPING, Course
 
@@ -23,6 +23,8 @@ class Tally:
     def __init__(self, lists: Mapping[tuple[str, AccountId], Sequence[str]], metrics: Metrics, *, writes: bool = True) -> None:
         """Take the lists by vendor and account; `writes`: whether a run writes at all: if not, no list counts as written."""
         self._lists, self._metrics, self._writes = lists, metrics, writes
+        # Looking a child up by its labels costs more than counting.
+        self._freshness, self._resyncs = cache(metrics.freshness.labels), cache(metrics.resyncs.labels)
         self._by_vendor: dict[str, dict[AccountId, Sequence[str]]] = {}
         for (vendor, account), some in lists.items():
             self._by_vendor.setdefault(vendor, {})[account] = some
@@ -50,15 +52,15 @@ class Tally:
 
     def ended(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], outcome: str, course: Course) -> None:
         """Count a run that has ended, and write its line."""
-        took_s = anyio.current_time() - course.taken_at
+        took_s = loop_time() - course.taken_at
         vendor, now = job.user.vendor, time.time()
         done = [account for account, result in accounts.items() if result.verdict is Verdict.DONE]
         fresh_after_s = {account: max(0.0, now - since_ms / 1000) for account, since_ms in job.since_ms.items()}
         for account, result in accounts.items():
             for list_id in served(self._lists[vendor, account], result) if self._writes else ():
                 self.written[account, list_id, vendor] = (now, fresh_after_s[account])
-                self._metrics.freshness.labels(account=account, list=list_id).observe(fresh_after_s[account])
-        self._metrics.resyncs.labels(vendor=vendor, outcome=outcome).inc()
+                self._freshness(account, list_id).observe(fresh_after_s[account])
+        self._resyncs(vendor, outcome).inc()
         self._metrics.resync_seconds.observe(took_s)
         is_half = outcome == CUT_OFF and course.begun and self._writes
         if is_half:

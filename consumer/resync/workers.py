@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ..core.backlog import Backlog
 from ..core.gates.gates import Gates
 from ..core.model import AccountId, Job, Result, UserKey
+from ..telemetry.loop import loop_time
 from .waits import Bell, Waits
 
 _PARK_AT_ONCE: Final = 200
@@ -64,7 +65,7 @@ class Workers:
         """Start runs as they come due, for ever."""
         async with anyio.create_task_group() as tasks:
             while True:
-                now = anyio.current_time()
+                now = loop_time()
                 if self._start_one(tasks, now):
                     continue
                 if not self._paused:  # Else a letter could be written behind the last commit.
@@ -129,7 +130,7 @@ class Workers:
             self._end(job, outcome)
 
     def _end(self, job: Job, outcome: tuple[Result, Mapping[AccountId, Result]] | None) -> None:
-        now = anyio.current_time()
+        now = loop_time()
         self._gates.leave(job.user, job.accounts, now=now)
         if outcome is None:
             self._backlog.abandon(job, now=now)

@@ -15,6 +15,7 @@ import anyio
 from aiokafka.errors import KafkaError
 
 from ..core.errors import Exit, Fatal
+from ..telemetry import loop
 from .brokers.broker import broker
 from .brokers.topics import create_topic
 from .brokers.unavailable import Unavailable
@@ -36,7 +37,7 @@ _DIFFERS: Final = 1
 
 def main(options: Options) -> int:
     """Do it; return 0 only if all lists agree and the consumer drained in order."""
-    return anyio.run(_main, options)
+    return loop.run(_main, options)
 
 
 class _Stop:

@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 
 from ...core.letters.history import Entry
 from ...settings.model import KafkaSettings
+from ...telemetry import loop
 from ..shell.completion import settings_of
 from . import topic
 
@@ -21,7 +22,7 @@ def complete_places(context: click.Context, _: click.Parameter, begun: str) -> l
     logging.disable()
     try:
         settings = settings_of(context)
-        found = anyio.run(_open_letters, settings.kafka)
+        found = loop.run(_open_letters, settings.kafka)
     except BaseException:  # noqa: BLE001 - a line that is being typed is no place for an error, of whatever kind
         return []
     return [CompletionItem(str(one.at), help=one.code) for one in found if str(one.at).startswith(begun)][:_MOST]

@@ -3,12 +3,11 @@
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import quote
 
 import aiohttp
-import anyio
 import msgspec
 from msgspec import Struct
 from yarl import URL
@@ -16,13 +15,15 @@ from yarl import URL
 from ...core.answers.said import Sent
 from ...core.errors import ConsumerError, Retryable
 from ...telemetry.fences import only_ours
+from ...telemetry.loop import loop_time
 from .answers import Answer
 from .pool import Pool, last_word
 from .refusals import refusal
 
 MIB: Final = 1024 * 1024
 OK: Final = frozenset({200, 201, 202, 204})
-_CHUNK_BYTES: Final = 65_536
+_CLOSE_S: Final = 0.001
+"""Between the begin of an exchange and its request: so much longer than its limit it may last."""
 
 Observe = Callable[[str, str, float], None]
 """Is told each exchange: operation, status or error code, seconds."""
@@ -79,7 +80,7 @@ class Http:
         self._session, self._upstream, self._base_url = session, upstream, base_url.rstrip("/")
         self._timeout_s, self._refuses = timeout_s, frozenset(refuses)
         self._observe, self._heed, self._wall_clock = observe, heed, wall_clock
-        self._under_way = 0
+        self._usual, self._under_way = _timeout(timeout_s), 0
 
     async def exchange(
         self,
@@ -116,12 +117,18 @@ class Http:
         kind = "application/json" if json is not None else "application/x-www-form-urlencoded"
         sent = {**(headers or {}), **({"Content-Type": kind} if data is not None else {})}
         url = self._base_url + path + ("?" + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in query) if query else "")
-        started = anyio.current_time()
+        started = loop_time()
         told = Sent(path, query, json, form or {}, sent.get("Authorization", ""))
         asked = _Asked(op, method, url, sent, data, _deadline(started + self._timeout_s, limit_s), cap_bytes if reads else None, told)
         code, before = "cancelled", last_word.set(limit_s)
         try:
-            answer = await self._heeded(asked, limit_s)
+            self._under_way += 1
+            try:
+                answer = await self._twice(asked, limit_s)
+            finally:
+                self._under_way -= 1
+            if self._heed is not None:
+                self._heed(answer, self._under_way)
             code = str(answer.status)
             if answer.status not in OK and answer.status not in also:
                 raise refusal(answer, f"{self._upstream} {op}", refuses=self._refuses, wall_clock=self._wall_clock)
@@ -133,21 +140,13 @@ class Http:
         finally:
             last_word.reset(before)
             if self._observe is not None:
-                self._observe(op, code, anyio.current_time() - started)
-
-    async def _heeded(self, asked: "_Asked", limit_s: Callable[[], float] | None) -> Answer:
-        self._under_way += 1
-        try:
-            answer = await self._twice(asked, limit_s)
-        finally:
-            self._under_way -= 1
-        if self._heed is not None:
-            self._heed(answer, self._under_way)
-        return answer
+                self._observe(op, code, loop_time() - started)
 
     async def _twice(self, asked: "_Asked", limit_s: Callable[[], float] | None) -> Answer:
-        with suppress(_Dropped):
+        try:
             return await self._once(asked)
+        except _Dropped:
+            pass  # Not within the handler: what comes next is no part of that.
         # The loop's clock stands still in a suspended machine, whose idle connections are gone when it wakes up.
         again = msgspec.structs.replace(asked, deadline=_deadline(asked.deadline, limit_s))
         try:
@@ -166,26 +165,27 @@ class Http:
             raise self._no_answer(asked.op, _kind(error), met=type(error).__name__) from None
 
     async def _send(self, asked: "_Asked") -> Answer:
-        limit_s = max(0.001, asked.deadline - anyio.current_time())
+        left_s = asked.deadline - loop_time()
+        timeout = self._usual if left_s > self._timeout_s - _CLOSE_S else _timeout(max(0.001, left_s))
         async with self._session.request(
             asked.method,
             URL(asked.url, encoded=True),
             data=asked.data,
             headers=asked.headers,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=limit_s, sock_connect=limit_s),
+            timeout=timeout,
         ) as response:
             if asked.cap_bytes is None:
                 return Answer(response.status, b"", date=response.headers.get("Date"), retry_after=response.headers.get("Retry-After"))
             if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
                 raise self._no_answer(asked.op, "encoded")
-            body = bytearray()
-            async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-                body += chunk
+            body, content = b"", response.content
+            while not content.at_eof():  # What has come is read at once, most often all.
+                body += await content.readany()
                 if len(body) > asked.cap_bytes:
                     raise self._no_answer(asked.op, "too-large")
             date, retry_after, *rate = map(response.headers.get, ("Date", "Retry-After", *_RATE))
-            return Answer(response.status, bytes(body), date, retry_after, asked.told, (rate[0], rate[1], rate[2]))
+            return Answer(response.status, body, date, retry_after, asked.told, (rate[0], rate[1], rate[2]))
 
     def _no_answer(self, op: str, code: str, *, met: str = "") -> Retryable:
         error = Retryable(f"{self._upstream} {op}: {code}", code=code)
@@ -235,7 +235,11 @@ class _Asked(Struct, frozen=True):
 
 def _deadline(latest: float, limit_s: Callable[[], float] | None) -> float:
     """Return when a try that starts now must have ended."""
-    return latest if limit_s is None else min(latest, anyio.current_time() + limit_s())
+    return latest if limit_s is None else min(latest, loop_time() + limit_s())
+
+
+def _timeout(limit_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=limit_s, sock_connect=limit_s)
 
 
 def _form(form: Mapping[str, str]) -> bytes:

@@ -7,6 +7,7 @@ import anyio
 
 from ...core.answers.shapes import number
 from ...core.errors import ConsumerError, Denied, Forbidden, Refused, Retryable
+from ...telemetry.loop import loop_time
 from .answers import tolerant
 from .exchange import Http
 
@@ -59,7 +60,7 @@ class Token:
             Denied: our credentials are refused.
             Retryable: as `Http.exchange`.
         """
-        while anyio.current_time() >= self._good_until:
+        while loop_time() >= self._good_until:
             going = self._refreshing
             if going is None:
                 return await self._refresh_for_all()
@@ -103,7 +104,7 @@ class Token:
             raise Retryable("token: the answer has an unknown shape", code="wrong-shape")
         life_s = _life_s(tree.get("expires_in") if isinstance(tree, dict) else None)
         self._token = token
-        self._good_until = anyio.current_time() + max(life_s - _RENEW_BEFORE_S, life_s / 2 if life_s <= _RENEW_BEFORE_S * 2 else 0)
+        self._good_until = loop_time() + max(life_s - _RENEW_BEFORE_S, life_s / 2 if life_s <= _RENEW_BEFORE_S * 2 else 0)
 
 
 def _life_s(said: object) -> float:

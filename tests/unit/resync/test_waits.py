@@ -1,9 +1,12 @@
 """What is done together: the first error ends the others, and the gravest is raised."""
 
+import asyncio
+
 import anyio
+import anyio.lowlevel
 import pytest
 
-from consumer.core.errors import ConsumerError, Denied, Refused, Retryable
+from consumer.core.errors import ConsumerError, Denied, Refused, Retryable, Torn
 from consumer.resync.waits import Bell, together
 from tests.clock import virtual
 
@@ -66,6 +69,51 @@ async def test_of_jobs_done_together_one_that_breaks_ends_the_others_and_hides_n
         await together(deny, break_)
     with pytest.raises(Retryable, match="unexpected KeyError"):
         await together(anyio.sleep_forever, break_)
+
+
+@virtual
+async def test_where_it_is_cancelled_all_have_ended_before_it_does() -> None:
+    ended: list[float] = []
+
+    async def takes_its_leave() -> None:
+        try:
+            await anyio.sleep(100)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+            ended.append(anyio.current_time())
+
+    began = anyio.current_time()
+    with anyio.move_on_after(2) as scope:
+        await together(takes_its_leave, takes_its_leave)
+
+    assert (scope.cancelled_caught, ended) == (True, [began + 2] * 2)
+    await anyio.sleep(1)  # Nothing is left of the cancellation.
+
+
+@virtual
+async def test_one_that_is_cancelled_and_not_by_us_is_an_error_and_ends_the_others() -> None:
+    """Else what it was to fetch would be taken for nothing."""
+
+    async def cancels_itself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await anyio.sleep(1)
+
+    with pytest.raises(Retryable) as caught:
+        await together(anyio.sleep_forever, cancels_itself)
+
+    assert caught.value.code == "bug"
+
+
+@virtual
+async def test_a_torn_state_is_more_than_any_error() -> None:
+    async def tear() -> None:
+        raise Torn("half-way")
+
+    with pytest.raises(Torn):
+        await together(lambda: fail(Denied("key", code="http-401")), tear)
 
 
 @virtual

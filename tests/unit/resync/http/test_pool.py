@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -59,7 +60,8 @@ class Faulty:
             self._writer.write(answer(SURPLUS)[:-1])
             await asyncio.sleep(0.05)
         if self.when == "an end":
-            self._writer.write_eof()
+            with self._writer.get_extra_info("socket").dup() as end:  # At once: uvloop ends its side a turn of the loop later.
+                end.shutdown(socket.SHUT_WR)
 
 
 @asynccontextmanager
