@@ -1,11 +1,11 @@
 """The topic, decoded, merged and kept in the ledger, beside a bare `getmany` with a decode."""
 
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import msgspec
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka import Producer
 
 from consumer.core.events import URGENT
@@ -25,6 +25,7 @@ from tests.fakes.rules import rules
 from tests.simulation.settings import SETTINGS
 
 RECORDS, USERS, PARTITIONS, _ROUNDS = 1_000_000, 10_000, 4, 3
+Client = TypeVar("Client", bound=AIOKafkaConsumer)
 
 
 class Wire(msgspec.Struct):
@@ -61,8 +62,8 @@ def produce(bootstrap: str) -> None:
     producer.flush()
 
 
-async def _consumer(bootstrap: str) -> Member:
-    consumer = Member(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+async def _started(kind: type[Client], bootstrap: str) -> Client:
+    consumer: Client = kind(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     consumer.assign([TopicPartition("scan", number) for number in range(PARTITIONS)])
     for number in range(PARTITIONS):
@@ -71,7 +72,7 @@ async def _consumer(bootstrap: str) -> Member:
 
 
 async def bare(bootstrap: str) -> float:
-    consumer, decode, seen = await _consumer(bootstrap), msgspec.json.Decoder(Wire).decode, 0
+    consumer, decode, seen = await _started(AIOKafkaConsumer, bootstrap), msgspec.json.Decoder(Wire).decode, 0
     started = time.perf_counter()
     while seen < RECORDS:
         for records in (await consumer.getmany(timeout_ms=500, max_records=2000)).values():
@@ -84,7 +85,7 @@ async def bare(bootstrap: str) -> float:
 
 
 async def _ours(bootstrap: str) -> float:
-    consumer, done = await _consumer(bootstrap), anyio.Event()
+    consumer, done = await _started(Member, bootstrap), anyio.Event()
     made = backlog(Schedule(rules(), {"vendor_123": (AccountId("1"),)}, urgent=URGENT), *range(PARTITIONS))
 
     def ring() -> None:
