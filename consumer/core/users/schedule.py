@@ -63,7 +63,7 @@ class Schedule:
             user.case.events_since_ms = since_ms
             self._timers.arm(user)
         elif user.wake_at != inf:
-            user.due_at = min(user.cap_at, due_at)
+            user.due_at = due_at if due_at < user.cap_at else user.cap_at  # noqa: FURB136 - a call for each event of a burst
         if event.type in self._urgent and user.type not in self._urgent:
             user.type = event.type
             self._line.rank_anew(user)
