@@ -1,11 +1,11 @@
 """Events: a record's bytes in, an event out. Only ids are kept; nothing of a record is quoted."""
 
-import sys
 from enum import Enum
-from typing import Final, TypeGuard
+from sys import intern
+from typing import Annotated, Final, TypeGuard
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from .errors import Unreadable
 from .model import ID_CHARS, Event, UserKey
@@ -59,15 +59,27 @@ class Unknown(Struct, frozen=True, gc=False):
     """As it stands there: foreign, at most 256 characters."""
 
 
-class _Wire(Struct, gc=False):
+_Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARS)]
+
+
+class _Usable(Struct, gc=False):
     """What we read of an event; anything else in it is skipped, whatever it holds: the ids are all that a resync needs."""
+
+    eventType: _Id  # noqa: N815 - the wire's name
+    vendorId: _Id  # noqa: N815
+    userId: _Id  # noqa: N815
+
+
+class _Any(Struct, gc=False):
+    """The same, whatever stands there: it tells a record without ids from one that is no JSON object."""
 
     eventType: object = None  # noqa: N815 - the wire's name
     vendorId: object = None  # noqa: N815
     userId: object = None  # noqa: N815
 
 
-_decode_json = msgspec.json.Decoder(_Wire).decode
+_decode_usable = msgspec.json.Decoder(_Usable).decode
+_decode_any = msgspec.json.Decoder(_Any).decode
 
 
 def decode(value: bytes | None) -> Event | Unknown | Ignored:
@@ -85,16 +97,25 @@ def decode(value: bytes | None) -> Event | Unknown | Ignored:
     if len(value) > MAX_RECORD_BYTES:
         raise Unreadable("record larger than 64 KiB", code="too-large")
     try:
-        wire = _decode_json(value)
+        wire = _decode_usable(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        wire = _decode_again(value)
+    key = UserKey(intern(wire.vendorId), wire.userId)
+    known = _CANONICAL.get(wire.eventType) or _BY_WORDS.get(_family_and_action(wire.eventType))
+    return Event(key, known) if known is not None else Unknown(key, wire.eventType)
+
+
+def _decode_again(value: bytes) -> _Usable:
+    """Decode what the quick way does not take: it may be usable yet, where a key stands twice; else say what is wrong."""
+    try:
+        wire = _decode_any(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         # Not chained: the decoder's text may quote the record.
         raise Unreadable("record is no JSON object", code="not-json") from None
     type_, vendor, user = wire.eventType, wire.vendorId, wire.userId
     if not (_is_id(type_) and _is_id(vendor) and _is_id(user)):
-        raise Unreadable("eventType, vendorId or userId is missing or unusable", code="no-ids")
-    known = _CANONICAL.get(type_) or _BY_WORDS.get(_family_and_action(type_))
-    key = UserKey(sys.intern(vendor), user)
-    return Event(key, known) if known is not None else Unknown(key, type_)
+        raise Unreadable("eventType, vendorId or userId is missing or unusable", code="no-ids") from None
+    return _Usable(type_, vendor, user)
 
 
 def _is_id(value: object) -> TypeGuard[str]:

@@ -9,7 +9,6 @@ import anyio
 import anyio.lowlevel
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
-from aiokafka.structs import ConsumerRecord
 from msgspec import Struct
 
 from ..core.backlog import Backlog
@@ -18,6 +17,7 @@ from ..telemetry.metrics import Metrics
 from .assignment import Assignment
 from .client.clients import Member
 from .client.failures import DAMAGED
+from .client.fetched import Record
 from .records import Records
 
 _log = log(__name__)
@@ -33,7 +33,7 @@ _ENDS_S: Final = 5.0
 """From one asking for the ends of partitions that are not fetched to the next."""
 _ENDS_LIMIT_S: Final = 2.0
 
-Batches = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
+Batches = Mapping[TopicPartition, list[Record]]
 
 
 class _Suspect(Struct):

@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from aiokafka.structs import ConsumerRecord
-
 from ..core.backlog import Backlog
 from ..core.errors import Unreadable
 from ..core.events import Ignored, Unknown, decode
@@ -17,6 +15,7 @@ from ..telemetry.fences import BUG
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from ..telemetry.tracing import Traces
+from .client.fetched import Record
 
 _log = log(__name__)
 _BELIEVED_MS: Final = 366 * 24 * 3600 * 1000
@@ -53,10 +52,10 @@ class Records:
         self._vendors, self._unknown, self._unknown_types = frozenset(vendors), unknown, unknown_types
         self._wall_clock = wall_clock
 
-    def take(self, partition: int, records: Sequence[ConsumerRecord[bytes, bytes]], *, now: float) -> None:
+    def take(self, partition: int, records: Sequence[Record], *, now: float) -> None:
         """Take a batch; what lies before our own next offset is ours already."""
         next_offset = self._backlog.ledger.next_offset(partition)
-        submit = self._backlog.submit
+        submit, vendors = self._backlog.submit, self._vendors
         taken = opened = 0
         now_ms = since_ms = int(self._wall_clock() * 1000)
         said_ms: int | None = None
@@ -64,11 +63,13 @@ class Records:
             offset = record.offset
             if offset < next_offset:
                 continue
-            event = self._event(partition, record)
-            if event is None:
+            try:
+                read = decode(record.value)
+            except Exception as error:  # noqa: BLE001 - a fault of ours that one record shows must not end the pod: the others are innocent
+                self._park(partition, record, error, now_ms)
                 continue
-            if isinstance(event, Unreadable):
-                self._park(partition, record, event, now_ms)
+            event = read if type(read) is Event and read.user.vendor in vendors else self._of_others(read, partition, record)
+            if event is None:
                 continue
             taken += 1
             if self._traces is not None:
@@ -84,25 +85,17 @@ class Records:
         self._metrics.events_merged.inc(taken - opened)
         self._backlog.read_to(partition, max(next_offset, records[-1].offset + 1))
 
-    def _event(self, partition: int, record: ConsumerRecord[bytes, bytes]) -> Event | Unreadable | None:
-        """Return what a record asks for, or why it can't be read; None: it is counted, and done."""
-        try:
-            event = decode(record.value)
-        except Unreadable as error:
-            return error
-        except Exception:  # noqa: BLE001 - a fault of ours that one record shows must not end the pod: the others are innocent
-            self._metrics.bugs.labels(stage="intake").inc()
-            _log.error("record not read: a bug", code=BUG, partition=partition, offset=record.offset, exc_info=True)
-            return Unreadable("a bug of ours", code=BUG)
-        if isinstance(event, Ignored):
-            self._metrics.records.labels(outcome=event.reason).inc()
+    def _of_others(self, read: Event | Unknown | Ignored, partition: int, record: Record) -> Event | None:
+        """Count what is no event of a type and a vendor that we know; return it where it makes its user dirty all the same."""
+        if isinstance(read, Ignored):
+            self._metrics.records.labels(outcome=read.reason).inc()
             return None
-        if event.user.vendor not in self._vendors:
-            self._pass_over(event.user.vendor, partition, record)
+        if read.user.vendor not in self._vendors:
+            self._pass_over(read.user.vendor, partition, record)
             return None
-        return event if isinstance(event, Event) else self._of_unknown_type(event, partition, record)
+        return read if isinstance(read, Event) else self._of_unknown_type(read, partition, record)
 
-    def _pass_over(self, vendor: str, partition: int, record: ConsumerRecord[bytes, bytes]) -> None:
+    def _pass_over(self, vendor: str, partition: int, record: Record) -> None:
         self._metrics.records.labels(outcome="unknown_vendor").inc()
         news = self._unknown.note(vendor, partition, record.offset, at_ms=record.timestamp)
         if news == "first":
@@ -110,7 +103,7 @@ class Records:
         elif news == "full":
             _log.warning("more unknown vendors than are kept", partition=partition, offset=record.offset)
 
-    def _of_unknown_type(self, event: Unknown, partition: int, record: ConsumerRecord[bytes, bytes]) -> Event | None:
+    def _of_unknown_type(self, event: Unknown, partition: int, record: Record) -> Event | None:
         name, news = self._unknown_types.note(event.type, partition, record.offset, at_ms=record.timestamp)
         if news == "first":
             _log.warning("unknown event type", type=name, partition=partition, offset=record.offset)
@@ -121,15 +114,19 @@ class Records:
         self._metrics.records.labels(outcome="unknown_type").inc()
         return None
 
-    def _trace(self, traces: Traces, event: Event, partition: int, record: ConsumerRecord[bytes, bytes]) -> None:
+    def _trace(self, traces: Traces, event: Event, partition: int, record: Record) -> None:
         try:
             traces.event(event.user, record.headers, partition=partition, offset=record.offset)
         except Exception:  # noqa: BLE001 - a trace is lost, and no reader
             _log.error("headers not read: a bug", code="bug", partition=partition, offset=record.offset, exc_info=True)
 
-    def _park(self, partition: int, record: ConsumerRecord[bytes, bytes], error: Unreadable, now_ms: int) -> None:
+    def _park(self, partition: int, record: Record, error: Exception, now_ms: int) -> None:
+        code = error.code if isinstance(error, Unreadable) else BUG
+        if code == BUG:
+            self._metrics.bugs.labels(stage="intake").inc()
+            _log.error("record not read: a bug", code=BUG, partition=partition, offset=record.offset, exc_info=error)
         self._metrics.records.labels(outcome="poison").inc()
-        letter = Letter(code=error.code, stage="intake", partition=partition, offset=record.offset, key=_kept(record.key))
+        letter = Letter(code=code, stage="intake", partition=partition, offset=record.offset, key=_kept(record.key))
         self._backlog.park_record(letter, since_ms=_believed(record.timestamp, now_ms))
 
 

@@ -1,6 +1,7 @@
 """The scan of a range of the topic, outside the group: which users have events in it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import anyio
@@ -126,12 +127,12 @@ class _Reading:
         self._reader.go_on(partition, start)
 
     def _take(self, wanted: Range, records: Sequence[Any]) -> None:
-        count = 0
+        count, take = 0, self._sorting.take
         for record in records:
             if record.offset >= wanted.end:
                 break
             count += 1
-            self._sorting.take(record.value)
+            take(record.value)
         self.scanned.records[wanted.partition] = self.scanned.records.get(wanted.partition, 0) + count
 
 
@@ -145,9 +146,10 @@ class _Sorting:
     def take(self, value: bytes | None) -> None:
         scanned = self.scanned
         try:
-            with fenced("record"):
-                event = decode(value)
-        except (Unreadable, Retryable):
+            event = decode(value)
+        except Exception:
+            with suppress(Unreadable, Retryable), fenced("record"):
+                raise
             scanned.unreadable += 1
             return
         if isinstance(event, Ignored):

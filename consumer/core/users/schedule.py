@@ -49,22 +49,25 @@ class Schedule:
             self._timers.add(user)
             return True
         case = user.own_case
-        busy = case is not None and case.phase is not Phase.WAITING
-        if case is not None and not busy and user.is_by_letter:
-            self._ask_by_event(user, event.type, since_ms)
+        if case is not None:
+            if case.phase is not Phase.WAITING:
+                if user.due_at == inf:
+                    user.due_at, user.cap_at = due_at, cap_at
+                else:
+                    user.due_at = min(due_at, user.cap_at)
+                return case.take_newer(event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
+            if user.is_by_letter:
+                self._ask_by_event(user, event.type, since_ms)
         if user.due_at == inf:
             user.due_at, user.cap_at = due_at, cap_at
-            if not busy:
-                user.case.events_since_ms = since_ms
-                self._timers.arm(user)
-        elif user.wake_at != inf or busy:
-            user.due_at = min(due_at, user.cap_at)
-        if case is not None and busy:
-            return case.take_newer(event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
+            user.case.events_since_ms = since_ms
+            self._timers.arm(user)
+        elif user.wake_at != inf:
+            user.due_at = due_at if due_at < user.cap_at else user.cap_at  # noqa: FURB136 - a call for each event of a burst
         if event.type in self._urgent and user.type not in self._urgent:
             user.type = event.type
             self._line.rank_anew(user)
-        return user.take_token(partition, offset)
+        return (user.partition != partition or user.offset < 0) and user.take_token(partition, offset)
 
     def keep_key(self, user: UserKey, key: bytes | None) -> None:
         """Remember the record's key of a dirty user, where it is none that can be made anew from the ids: for a letter."""

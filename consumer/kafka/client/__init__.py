@@ -6,6 +6,7 @@ It knows no event, no user and no letter: records are bytes here.
     connect    a member of the group, a reader, a producer, with our options
     clients    aiokafka's clients, with a fence around them
     metadata   what aiokafka does not ask of the brokers
+    fetched    what a fetch has brought, as it was parsed
     reader     reads partitions without a group
     failures   what each of Kafka's errors means to us
 """

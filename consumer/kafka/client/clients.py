@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from ...telemetry.fences import ClientParts, only_ours, put_down
 from . import metadata
+from .fetched import hand_out_as_parsed
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +53,16 @@ class Reader(AIOKafkaConsumer):  # type: ignore[misc]
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the client's own
         super().__init__(**options)
         metadata.pace(self._client)
+
+    async def start(self) -> None:
+        """
+        Connect.
+
+        Raises:
+            KafkaError, OSError: there is no broker, or it refuses us.
+        """
+        await super().start()
+        hand_out_as_parsed(self)
 
     async def committed_all(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the group's offsets of those partitions that have one, in one request."""

@@ -79,6 +79,13 @@ def test_of_a_key_that_stands_twice_the_last_one_counts() -> None:
     assert decode(value) == Event(UserKey("v", "b"), "contract.1#update")
 
 
+@pytest.mark.parametrize("first", ["5", "null", '""', '[{"userId": "c"}]', f'"{"i" * 257}"'])
+def test_what_a_later_key_overrides_may_be_unusable(first: str) -> None:
+    value = f'{{"userId":{first},"vendorId":"v","eventType":"contract.1#update","userId":"b"}}'.encode()
+
+    assert decode(value) == Event(UserKey("v", "b"), "contract.1#update")
+
+
 def test_two_vendors_may_know_one_user_id() -> None:
     one, other = decode(record(vendorId="v1")), decode(record(vendorId="v2"))
 

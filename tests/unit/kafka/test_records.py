@@ -104,6 +104,41 @@ async def test_where_the_settings_say_so_an_event_of_unknown_type_is_one_like_an
     assert [desk.counted(outcome) for outcome in ("unknown_type", "unknown_vendor", "user")] == [0, 1, 61]
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_each_record_of_a_batch_counts_as_what_it_is(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many stand in one batch, and though a part of it is ours already."""
+
+    @virtual
+    async def test() -> None:
+        def read(value: bytes | None) -> Event | Unknown | Ignored:
+            return decode(None if value == b"null" else value)
+
+        monkeypatch.setattr("consumer.kafka.records.decode", read)
+        kinds = {
+            "user": [typed("contract.1#update", "a"), typed("contract.9#update", "b"), typed("checkout.1#confirm", "a")],
+            "poison": [b"{", b"[]", typed("contract.1#update", ""), b'{"eventType":"contract.1#update","vendorId":"v1","userId":7}'],
+            "unknown_vendor": [typed("contract.1#update", "a", "v9"), typed("x#y", "a", "v9")],
+            "unknown_type": [typed("x#y", "a")],
+            "tombstone": [b"null"],
+        }
+        consumer = Consumer(1, 0)
+        values = [value for _ in range(50) for found in kinds.values() for value in found]
+        consumer.logs[0] = [Record(n, value) for n, value in enumerate(values)]
+        consumer.at_once = at_once
+        desk = Desk(consumer)
+        desk.backlog.read_to(0, 11)
+
+        assert await desk.run_for(600) == {0: 550}
+        assert {kind: desk.counted(kind) for kind in kinds} == {kind: 49 * len(found) for kind, found in kinds.items()}
+        assert desk.metrics.registry.get_sample_value("sesamy_makeas_events_merged_total") == 49 * 3 - 2
+        assert desk.ledger.open_count(0) == 49 * 4 + 2
+        assert [one.offset % 11 for one in desk.parked] == [3, 4, 5, 6] * 49
+        assert [one.code for one in desk.parked] == ["not-json", "not-json", "no-ids", "no-ids"] * 49
+        assert desk.metrics.registry.get_sample_value("sesamy_makeas_bugs_total", {"stage": "intake"}) == 0
+
+    test()
+
+
 def test_the_first_event_of_an_unknown_vendor_or_type_is_said_and_once_that_no_more_are_kept(caplog: pytest.LogCaptureFixture) -> None:
     @virtual
     async def test() -> None:
