@@ -8,6 +8,7 @@ that was last asked; `GET /times`, with `--times`, when each reader's calls came
 
 import argparse
 import asyncio
+import random
 import re
 import sys
 import time
@@ -112,6 +113,9 @@ class Quick(asyncio.Protocol):
     calls: ClassVar[Counter[str]] = Counter()
     times: ClassVar[dict[str, list[tuple[str, float, float]]]] = {}
     delay_s: ClassVar[float] = 0.0
+    spread: ClassVar[float] = 0.0
+    """By which part of the delay an answer may come sooner or later."""
+    chance: ClassVar[random.Random] = random.Random(1)
     tells_times: ClassVar[bool] = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -140,7 +144,8 @@ class Quick(asyncio.Protocol):
         else:
             call, at = called(path, body), time.monotonic()
             self.calls[call.kind] += 1
-            self._loop.call_later(self.delay_s, self._answer, call, at)
+            delay_s = self.delay_s * (1 + self.chance.uniform(-self.spread, self.spread))
+            self._loop.call_later(delay_s, self._answer, call, at)
 
     def _answer(self, call: Called, at: float) -> None:
         if self.tells_times:
@@ -157,9 +162,10 @@ class Quick(asyncio.Protocol):
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--delay-s", type=float, default=0.02)
+    parser.add_argument("--spread", type=float, default=0.0)
     parser.add_argument("--times", action="store_true")
     given = parser.parse_args()
-    Quick.delay_s, Quick.tells_times = given.delay_s, given.times
+    Quick.delay_s, Quick.spread, Quick.tells_times = given.delay_s, given.spread, given.times
     server = await asyncio.get_running_loop().create_server(Quick, "127.0.0.1", 0, backlog=2000)
     host, port = server.sockets[0].getsockname()
     sys.stdout.write(f"http://{host}:{port}\n")

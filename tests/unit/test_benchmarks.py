@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from tests.benchmarks import calls, freshness, peer, peers
+from tests.benchmarks import calls, freshness, peer, peers, pods
 from tests.benchmarks.__main__ import asked_for
 from tests.benchmarks.goals import Figure, table
 from tests.benchmarks.peer import BARE, OURS, WARM, Did, Work
@@ -92,6 +92,12 @@ def test_what_the_servers_took_one_after_the_other_is_no_lag() -> None:
 def test_the_first_write_is_no_read_and_one_that_never_came_is_infinitely_late() -> None:
     seen = {"u1": [("profile", 12.0, 12.1), ("upsert", 14.0, 14.1), ("products", 13.0, 13.1)], "u2": [("profile", 12.0, 12.1)]}
     assert freshness.firsts_s(seen, {"u1": 10.0, "u2": 10.0, "u3": 10.0}) == [1.0, float("inf"), float("inf")]
+
+
+def test_what_pods_do_is_told_of_the_middle_of_the_time() -> None:
+    """Neither how they begin nor how the last worker ends is of the rate."""
+    seen = {f"u{number}": [("profile", 0.0, 0.5), ("subscriptions", 1.0, float(number))] for number in (1, 1.5, 3, 4, 5, 8)}
+    assert pods.middle_rate(seen) == 3 / 4
 
 
 # ---- The stand-ins ----
