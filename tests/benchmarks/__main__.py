@@ -47,7 +47,7 @@ _ALL: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
     "pods": pods.main,
 }
 _WITH_ROUNDS: Final = ("peers", "freshness", "pods")
-_WITH_GOALS: Final = ("calls", "peers", "freshness", "pods")
+_WITH_GOALS: Final = ("memory", "calls", "peers", "freshness", "pods")
 
 
 def asked_for(words: Sequence[str]) -> list[tuple[str, list[int]]]:

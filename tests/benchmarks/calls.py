@@ -25,7 +25,7 @@ async def main() -> Sequence[Figure]:
                 for accounts in _ACCOUNTS:
                     counted = await count(url, structs.replace(work, url=f"{url}/{mode}", accounts=accounts))
                     all_ = sum(counted[kind] for kind in KINDS)
-                    words = f"{name}, {mode}, {accounts} accounts"
+                    words = f"{name}, {mode}, {accounts} account{'s' if accounts > 1 else ''}"
                     print(f"  {words:<29}{''.join(f'{counted[kind]:14.2f}' for kind in KINDS)}{all_:8.2f}{counted['other']:8.2f}")
                     if name == "busy":
                         figures.append(Figure(name=f"calls per resync, {words}", goal=goal(accounts, mode), got=all_))

@@ -2,8 +2,8 @@
 1, 2 and 4 pods as processes, on a real Kafka and slow stand-ins: how much faster more pods are where nothing but waiting bounds them.
 
 No upstream's limit is met, and each pod has 32 workers and 640 readers of its own: 20 a worker, each with four answers one after the other.
-An answer takes 500 ms, give or take a half: where all took the same, the workers of all pods would go on in step, and wait in bursts for the
-few cores that there are. What is told is users a second in the middle half of the time, and the share of a core that a pod took.
+An answer takes 500 ms, give or take a half: where all took the same, the workers of all pods would go on in step, and wait in bursts for
+the few cores that there are. What is told is users a second in the middle half of the time, and the share of a core that a pod took.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,9 @@ async def main(rounds: int = 1) -> Sequence[Figure]:
                     ran[count].append(await _run(count, Path(name), kafka.bootstrap, f"pods-{number}-{count}"))
     for count, all_ in ran.items():
         rate, ratio = median(one.rate for one in all_), _ratio(ran, count)
-        print(f"  {count} pods: {rate:5.1f} users/s, x {ratio:.2f}; at most {max(one.cores for one in all_):.2f} cores a pod")
+        print(
+            f"  {count} {'pod: ' if count == 1 else 'pods:'} {rate:5.1f} users/s, x {ratio:.2f}; at most {max(one.cores for one in all_):.2f} cores a pod"
+        )
     return [Figure(name="4 pods beside 1, answers of 500 ms", goal=_GOAL, got=_ratio(ran, _COUNTS[-1]), unit="x", is_best="most")]
 
 
