@@ -86,4 +86,5 @@ if __name__ == "__main__":
         found = asked_for(sys.argv[1:])
     except ValueError as error:
         sys.exit(str(error))
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # Some figures take minutes, and are seen as they come.
     anyio.run(main, found)

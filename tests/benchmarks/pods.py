@@ -47,10 +47,9 @@ async def main(rounds: int = 1) -> Sequence[Figure]:
                 for count in _COUNTS if number % 2 == 0 else reversed(_COUNTS):
                     ran[count].append(await _run(count, Path(name), kafka.bootstrap, f"pods-{number}-{count}"))
     for count, all_ in ran.items():
-        rate, ratio = median(one.rate for one in all_), _ratio(ran, count)
-        print(
-            f"  {count} {'pod: ' if count == 1 else 'pods:'} {rate:5.1f} users/s, x {ratio:.2f}; at most {max(one.cores for one in all_):.2f} cores a pod"
-        )
+        rate, cores = median(one.rate for one in all_), max(one.cores for one in all_)
+        name = f"{count} {'pod: ' if count == 1 else 'pods:'}"
+        print(f"  {name} {rate:5.1f} users/s, x {_ratio(ran, count):.2f}; at most {cores:.2f} cores a pod")
     return [Figure(name="4 pods beside 1, answers of 500 ms", goal=_GOAL, got=_ratio(ran, _COUNTS[-1]), unit="x", is_best="most")]
 
 
