@@ -72,7 +72,7 @@ format: $(READY) ## Put the code in its form, and mend what can be mended
 generated: $(READY) ## Write anew what is made from the code: tables, dashboard, PrometheusRule
 	@$(BIN)/python -m tests.generated
 
-bench: $(READY) ## Measure speed and memory beside a bare peer: ARGS="scan"
+bench: $(READY) ## Measure speed and memory beside a bare peer: ARGS="scan", "peers 7" (rounds), "goals" (all that have one)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 deploy-check: $(DEPLOY)/.ready ## Look at deploy/ as far as that goes without a cluster

@@ -4,15 +4,18 @@ import gc
 import resource
 import time
 import tracemalloc
+from collections.abc import Sequence
 
 from consumer.core.events import TYPES, URGENT
 from consumer.core.ledger import Ledger
 from consumer.core.model import AccountId, Door, Event, Result, UserKey, Verdict
 from consumer.core.users.schedule import Schedule
+from tests.benchmarks.goals import Figure
 from tests.fakes.rules import rules
 
 _USERS = 250_000
 _EVENTS = 5_000_000
+_GOAL_BYTES = 400
 _TYPE = min(TYPES)
 
 
@@ -41,7 +44,7 @@ def fill(dirty: Schedule, ledger: Ledger, users: int) -> None:
             ledger.open(number % 4, number // 4, since_ms=since_ms)
 
 
-async def main() -> None:
+async def main() -> Sequence[Figure]:
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -56,6 +59,7 @@ async def main() -> None:
     print(f"  {due:.0f} bytes per user that is due")
     tracemalloc.stop()
     stuck()
+    return [Figure(name="memory of a dirty user", goal=_GOAL_BYTES, got=max(waiting, due), unit="bytes", digits=0)]
 
 
 def stuck() -> None:

@@ -34,9 +34,9 @@ async def main() -> None:
 
 
 @asynccontextmanager
-async def serving(module: str = "tests.benchmarks.servers") -> AsyncIterator[str]:
+async def serving(module: str = "tests.benchmarks.servers", *args: str) -> AsyncIterator[str]:
     """Serve both stand-ins, or what another module prints the address of, in a process of their own; give the address."""
-    server = await anyio.open_process([sys.executable, "-m", module], stderr=None)
+    server = await anyio.open_process([sys.executable, "-m", module, *args], stderr=None)
     try:
         assert server.stdout is not None
         yield (await server.stdout.receive()).decode().strip()
@@ -97,7 +97,7 @@ async def _in_turn(*calls: object) -> None:
         await call  # type: ignore[misc]
 
 
-class _NoTopic:
+class NoTopic:
     """Nobody else writes here, so there is nothing to be read."""
 
     def __init__(self, _: KafkaSettings, settling: Settling) -> None:
@@ -117,7 +117,7 @@ async def _ours(url: str) -> float:
         settings = _settings(url, Path(name))
     metrics = Metrics(settings)
     async with upstreams(settings, metrics) as up:
-        batch = Batch(settings, up, metrics, report=lambda _: None, tail=_NoTopic)
+        batch = Batch(settings, up, metrics, report=lambda _: None, tail=NoTopic)
         started = time.perf_counter()
         await batch.run([UserKey("v", f"u{number}") for number in range(_USERS)])
         return _USERS / (time.perf_counter() - started)
