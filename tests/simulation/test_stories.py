@@ -234,7 +234,9 @@ async def test_a_vendor_that_knows_nobody_is_not_believed(stage: Stage) -> None:
     assert calls < 300
 
 
-@story
+@functools.partial(
+    story, settings=structs.replace(SLOW, workers=structs.replace(SLOW.workers, concurrency=3))
+)  # Two of it: for a third no calls are left.
 async def test_a_drain_writes_whom_it_has_begun_to_fetch(stage: Stage) -> None:
     """SIGTERM between fetch and write, with permits there: all who run are written, and the rest is left to the next owner."""
     for user in READERS[:8]:
