@@ -21,15 +21,16 @@ from consumer.core.users.schedule import Schedule
 from tests.fakes.doors import Doors
 from tests.fakes.rules import rules
 
-RULES: Final = rules(quiet_s=2, max_wait_s=8, concurrency=4, max_attempts=3, backoff_max_s=4)
+RULES: Final = rules(quiet_s=2, max_wait_s=8, concurrency=3, max_attempts=3, backoff_max_s=4)
 A, B, C = AccountId("1001"), AccountId("1002"), AccountId("2001")
 ACCOUNTS: Final = {"north": (A, B), "south": (C,)}
-USERS: Final = tuple(UserKey(vendor, name) for vendor in ACCOUNTS for name in ("ann", "bo"))
+USERS: Final = tuple(UserKey(vendor, name) for vendor in ACCOUNTS for name in ("ann", "bo", "cy"))
 PARTITIONS: Final = (0, 1)
 URGENT, ROUTINE = "contract.1#purchased", "contract.1#update"
 LEASE_S: Final = 5.0
 ABSENT_S: Final = 30.0
-CAP: Final = RULES.concurrency // 2
+MOST: Final = 2
+"""Of three workers one is kept for the other vendor."""
 
 Place = tuple[int, int]
 
@@ -161,7 +162,8 @@ class Machine(RuleBasedStateMachine):
         """Begin a run: of somebody who may, exactly where there is one, for all accounts that are open."""
         able = {key: accounts for key in self.men if (accounts := self._enterable(key))}
         running = [job.user.vendor for job in self.jobs]
-        able = {key: accounts for key, accounts in able.items() if running.count(key.vendor) < CAP}
+        is_full = len(running) == RULES.concurrency
+        able = {key: accounts for key, accounts in able.items() if not is_full and running.count(key.vendor) < MOST}
         job = self.backlog.take(self.doors, now=self.now)
         if job is None:
             assert not able
@@ -170,6 +172,7 @@ class Machine(RuleBasedStateMachine):
         opened = {account for account in able[job.user] if self.doors.account(account, now=self.now) is Door.OPEN}
         assert opened <= chosen <= able[job.user]
         assert chosen
+        assert running.count(job.user.vendor) == min(running.count(key.vendor) for key in able)
         self.jobs.append(job)
         if man.fired:
             for account in set(ACCOUNTS[job.user.vendor]) - chosen:

@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 
 from consumer.core.model import AccountId, UserKey
+from consumer.core.users.case import Phase
 from consumer.pod.service import Service
 from consumer.pod.status.report import Report
 from consumer.pod.status.tree import ListStatus
@@ -233,7 +234,9 @@ async def test_a_vendor_that_knows_nobody_is_not_believed(stage: Stage) -> None:
     assert calls < 300
 
 
-@story
+@functools.partial(
+    story, settings=structs.replace(SLOW, workers=structs.replace(SLOW.workers, concurrency=3))
+)  # Two of it: for a third no calls are left.
 async def test_a_drain_writes_whom_it_has_begun_to_fetch(stage: Stage) -> None:
     """SIGTERM between fetch and write, with permits there: all who run are written, and the rest is left to the next owner."""
     for user in READERS[:8]:
@@ -363,7 +366,7 @@ async def test_a_small_share_of_a_small_rate_writes_everybody_in_turn(stage: Sta
     await anyio.sleep(30)
     assert stage.written("2") == set(READERS[:12])
 
-    await anyio.sleep(12 * 80)
+    await anyio.sleep(14 * 80)
     assert stage.written("1") == set(READERS[:12])
     assert (stage.codes(), stage.committed_all()) == (set(), True)
 
@@ -434,3 +437,54 @@ async def test_nobody_is_fetched_before_the_first_verdict_though_all_else_answer
     stage.world.trouble.clear()
     await anyio.sleep(120)
     assert stage.written("1") == set(READERS[:3])
+
+
+_SIXTEEN: Final = structs.replace(
+    SLOW,
+    workers=structs.replace(SLOW.workers, concurrency=16),
+    sesamy=structs.replace(SLOW.sesamy, requests_per_minute=60_000, burst=1_000),
+    makeas=structs.replace(SLOW.makeas, requests_per_second=1_000.0, burst=1_000, max_in_flight=32),
+)
+"""Sixteen workers, and no limit in their way."""
+
+
+def running(stage: Stage, vendor: str) -> int:
+    """Return how many users of a vendor run."""
+    users = stage.service.backlog.schedule.users.values()
+    return sum(user.key.vendor == vendor and user.phase is Phase.RUNNING for user in users)
+
+
+@functools.partial(story, settings=_SIXTEEN)
+async def test_a_busy_publisher_uses_what_an_idle_one_leaves_and_does_not_delay_its_purchase(stage: Stage) -> None:
+    """All runs of the one hang, so none of its workers comes back: a reader of the other begins in the moment it is due."""
+    for number in range(400):
+        happen(stage.world, UserKey("v1", f"crowd{number}"))
+    await anyio.sleep(4)
+    assert running(stage, "v1") == 14
+    stage.world.trouble["sesamy:v1"] = "hang"
+    await anyio.sleep(3)
+    assert running(stage, "v1") == 14
+
+    paid = UserKey("v2", "paid")
+    happen(stage.world, paid, "contract.1#purchased")
+    while paid not in stage.service.backlog.schedule:
+        await anyio.sleep(0.01)
+    due_at = stage.service.backlog.schedule.users[paid].due_at
+    await anyio.sleep(due_at - anyio.current_time() + 0.001)
+    assert stage.service.workers.since(paid) == pytest.approx(due_at)
+    await anyio.sleep(3)
+    assert stage.written("3") == {paid}
+    assert running(stage, "v1") == 14
+
+
+@functools.partial(story, settings=_SIXTEEN)
+async def test_two_busy_publishers_come_to_equal_parts(stage: Stage) -> None:
+    """The second comes while the first holds all but an eighth: within the time of a run each has half."""
+    for number in range(400):
+        happen(stage.world, UserKey("v1", f"crowd{number}"))
+    await anyio.sleep(4)
+    assert running(stage, "v1") == 14
+    for number in range(100):
+        happen(stage.world, UserKey("v2", f"crowd{number}"))
+    await anyio.sleep(4)
+    assert (running(stage, "v1"), running(stage, "v2")) == (8, 8)

@@ -1,6 +1,6 @@
-"""Lanes: which due user comes next: vendors in turn, urgent ones first, and none before a shut gate."""
+"""Lanes: which due user comes next: of the vendor with the fewest runs, urgent ones first, and none before a shut gate."""
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from math import inf
@@ -12,6 +12,9 @@ _LONGEST_DUE_EVERY: Final = 4
 """So often comes the user that is the longest due of those that events ask for …"""
 _LONGEST_DUE_OF_ALL_EVERY: Final = 8
 """… and so often, instead, the one that is the longest due of all: a vendor that is always at its rate must not keep letters for ever."""
+
+_KEPT: Final = 8
+"""One in so many workers is kept from a busy vendor, for the others: their users must not wait until a run of its ends."""
 
 TriedAt = Callable[[UserKey, AccountId], float]
 
@@ -63,22 +66,28 @@ class Lanes:
     """
     All users that are due.
 
-    It promises: vendors are served in turn, and where there are several one has at most half of the workers; within
-    a vendor urgent users come first, but every fourth pick is the longest due, and those that only letters ask for come where
+    It promises: the vendor with the fewest runs goes first, and among equals the one that was served longest ago, so that
+    those that are busy at once come to equal parts as runs end; where there are several vendors an eighth of the workers,
+    one at least, is kept from each for the others, and of eight workers or more the last is for a vendor that runs nobody;
+    within a vendor urgent users come first, but every fourth pick is the longest due, and those that only letters ask for come where
     no other could, but every eighth pick is the longest due of all ranks; a user is chosen only where its
     vendor's gate and one of the accounts it owes to let it; a probe is the user whose last try there is longest
-    ago, never tried before all. Choosing costs O(lanes), a probe O(users tried there), however many users wait.
+    ago, never tried before all. Choosing costs O(lanes) and a sort of the vendors in line, a probe O(users tried there),
+    however many users wait.
     """
 
     def __init__(self, accounts: Mapping[str, tuple[AccountId, ...]], *, concurrency: int) -> None:
         """Take the accounts of each vendor and the number of workers."""
         self._accounts = accounts
-        self._cap = concurrency if len(accounts) == 1 else max(1, concurrency // 2)
+        is_shared = len(accounts) > 1
+        self._most = max(1, concurrency - max(1, concurrency // _KEPT)) if is_shared else concurrency
+        self._keeps_last = is_shared and concurrency >= _KEPT
+        self._free = concurrency
         # No lane is empty.
         self._lanes: dict[str, dict[tuple[AccountId, ...], Lane]] = {vendor: {} for vendor in accounts}
-        self._turn = deque(accounts)
         self._picks = dict.fromkeys(accounts, 0)
-        self._running = dict.fromkeys(accounts, 0)
+        # The one that was served longest ago is the first.
+        self._running = OrderedDict.fromkeys(accounts, 0)
 
     def __len__(self) -> int:
         return sum(len(lane) for lanes in self._lanes.values() for lane in lanes.values())
@@ -132,10 +141,13 @@ class Lanes:
     def take_worker(self, vendor: str) -> None:
         """Note that one of the vendor's users has a worker."""
         self._running[vendor] += 1
+        self._running.move_to_end(vendor)
+        self._free -= 1
 
     def free_worker(self, vendor: str) -> None:
         """Note that a worker is free again."""
         self._running[vendor] -= 1
+        self._free += 1
 
     def choose(self, doors: Doors, tried_at: TriedAt, *, now: float) -> tuple[UserKey, tuple[AccountId, ...]] | None:
         """
@@ -144,14 +156,19 @@ class Lanes:
         Args:
             tried_at: when a user was last tried at an account (or SESAMY); -inf: never.
         """
-        for _ in range(len(self._turn)):
-            vendor = self._turn[0]
-            self._turn.rotate(-1)
-            if self._lanes[vendor] and self._running[vendor] < self._cap:
-                chosen = self._choose_of(vendor, doors, tried_at, now=now)
-                if chosen is not None:
-                    return chosen
+        running = self._running
+        last_is_kept = self._keeps_last and 0 in running.values()
+        able = [vendor for vendor in running if self._lanes[vendor] and self._has_room(vendor, last_is_kept=last_is_kept)]
+        for vendor in sorted(able, key=running.__getitem__):  # Among equals the order stays.
+            chosen = self._choose_of(vendor, doors, tried_at, now=now)
+            if chosen is not None:
+                return chosen
         return None
+
+    def _has_room(self, vendor: str, *, last_is_kept: bool) -> bool:
+        """Say whether a worker is free for the vendor."""
+        running = self._running[vendor]
+        return running < self._most and self._free > int(last_is_kept and running > 0)
 
     def _choose_of(self, vendor: str, doors: Doors, tried_at: TriedAt, *, now: float) -> tuple[UserKey, tuple[AccountId, ...]] | None:
         door = doors.vendor(vendor, now=now)

@@ -1,16 +1,179 @@
 """Which due user comes next."""
 
-from consumer.core.model import Door, UserKey
+from math import inf
+
+import pytest
+
+from consumer.core.model import AccountId, Door, UserKey
+from consumer.core.users.lanes import Lanes, Rank
+from tests.fakes.doors import Doors
 from tests.fakes.schedule import ANN, BOB, CID, DAN, DONE, EVE, HELD, PAID, RETRY, A, B, Bench, letter_of
 
 
-def test_vendors_take_turns_and_one_has_half_of_the_workers_at_most() -> None:
+class Vendors:
+    """Lanes of vendors named by letters, each with an account of its own, whose runs begin and end by number."""
+
+    def __init__(self, names: str, *, concurrency: int) -> None:
+        self.accounts = {name: (AccountId(f"account {name}"),) for name in names}
+        self.lanes, self.doors = Lanes(self.accounts, concurrency=concurrency), Doors()
+        self.number = 0
+
+    def due(self, vendor: str, users: int = 100) -> None:
+        for _ in range(users):
+            self.number += 1
+            self.lanes.put(UserKey(vendor, f"u{self.number}"), self.accounts[vendor], rank=Rank.ROUTINE, due_at=self.number)
+
+    def begin(self) -> str:
+        """Begin all runs that may; return the vendors in order."""
+        begun = ""
+        while (chosen := self.lanes.choose(self.doors, lambda *_: -inf, now=0)) is not None:
+            key, accounts = chosen
+            self.lanes.remove(key, accounts)
+            self.lanes.take_worker(key.vendor)
+            begun += key.vendor
+        return begun
+
+    def end(self, vendor: str) -> str:
+        """End a run of the vendor; return the vendors of those that begin instead."""
+        self.lanes.free_worker(vendor)
+        return self.begin()
+
+
+def test_vendors_take_turns() -> None:
     bench = Bench(concurrency=4)
     for user in (ANN, BOB, CID, DAN):
         bench.event(user, 0)
     bench.event(EVE, 1)
-    assert [bench.take(3).user.vendor for _ in range(3)] == ["v", "w", "v"]
+    assert [bench.take(3).user.vendor for _ in range(4)] == ["v", "w", "v", "v"]
     assert bench.idle(3)
+
+
+def test_among_equals_the_vendor_that_was_served_longest_ago_goes_first() -> None:
+    vendors = Vendors("vwx", concurrency=1)
+    for name in "vwx":
+        vendors.due(name)
+    assert vendors.begin() == "v"
+    assert "".join(vendors.end(vendor) for vendor in "vwxvw") == "wxvwx"
+
+
+@pytest.mark.parametrize(
+    ("names", "concurrency", "most"),
+    [
+        ("v", 1, 1),
+        ("v", 8, 8),
+        ("vw", 1, 1),
+        ("vw", 2, 1),
+        ("vw", 4, 3),
+        ("vw", 8, 7),
+        ("vw", 15, 14),
+        ("vw", 32, 28),
+        ("vwx", 32, 28),
+    ],
+)
+def test_a_busy_vendor_uses_all_but_an_eighth_where_the_others_are_idle(names: str, concurrency: int, most: int) -> None:
+    vendors = Vendors(names, concurrency=concurrency)
+    vendors.due("v")
+    assert vendors.begin() == "v" * most
+    assert vendors.end("v") == "v"
+
+
+def test_users_of_another_vendor_begin_at_once_in_what_is_kept_for_them() -> None:
+    vendors = Vendors("vw", concurrency=32)
+    vendors.due("v")
+    vendors.begin()
+    vendors.due("w", 3)
+    assert vendors.begin() == "www"
+    assert [vendors.end("w") for _ in range(3)] == ["", "", ""]
+    vendors.due("w", 4)
+    assert vendors.begin() == "wwww"
+
+
+def test_what_a_busy_vendor_holds_beyond_its_part_comes_back_run_by_run() -> None:
+    vendors = Vendors("vw", concurrency=8)
+    vendors.due("v")
+    assert vendors.begin() == "vvvvvvv"
+    vendors.due("w")
+    assert vendors.begin() == "w"
+    assert [vendors.end("v") for _ in range(3)] == ["w", "w", "w"]
+    assert [vendors.end(vendor) for vendor in "vwwv"] == ["v", "w", "w", "v"]
+
+
+def test_a_vendor_above_its_part_waits_for_no_more_than_are_due() -> None:
+    vendors = Vendors("vw", concurrency=8)
+    vendors.due("v")
+    vendors.begin()
+    vendors.due("w", 2)
+    assert vendors.begin() == "w"
+    assert [vendors.end("v") for _ in range(2)] == ["w", "v"]
+
+
+@pytest.mark.parametrize(("concurrency", "parts"), [(3, (1, 1, 1)), (12, (4, 4, 4)), (32, (11, 11, 10))])
+def test_vendors_that_are_busy_at_once_have_equal_parts_and_leave_nothing_free(concurrency: int, parts: tuple[int, ...]) -> None:
+    vendors = Vendors("vwx", concurrency=concurrency)
+    for name in "vwx":
+        vendors.due(name)
+    begun = vendors.begin()
+    assert tuple(begun.count(name) for name in "vwx") == parts
+
+
+def test_a_vendor_whose_gate_is_shut_keeps_nobody_down_and_is_first_when_it_opens() -> None:
+    vendors = Vendors("vw", concurrency=32)
+    vendors.due("w", 6)
+    vendors.doors.states["w"] = Door.SHUT
+    vendors.due("v")
+    assert vendors.begin() == "v" * 28
+    assert vendors.end("v") == "v"
+    del vendors.doors.states["w"]
+    assert vendors.begin() == "wwww"
+    assert [vendors.end("v") for _ in range(3)] == ["w", "w", "v"]
+
+
+def test_a_vendor_whose_only_account_is_shut_keeps_nobody_down() -> None:
+    vendors = Vendors("vw", concurrency=8)
+    vendors.due("w")
+    vendors.doors.states["account w"] = Door.SHUT
+    vendors.due("v")
+    assert vendors.begin() == "v" * 7
+
+
+@pytest.mark.parametrize("upstream", ["w", "account w"])
+def test_a_probe_does_not_wait_for_a_busy_vendor(upstream: str) -> None:
+    vendors = Vendors("vw", concurrency=2)
+    vendors.due("v")
+    vendors.begin()
+    vendors.due("w", 1)
+    vendors.doors.states[upstream] = Door.PROBE
+    assert vendors.begin() == "w"
+
+
+def test_a_vendor_whose_users_hang_leaves_an_eighth_to_the_others() -> None:
+    vendors = Vendors("vw", concurrency=32)
+    vendors.due("v")
+    vendors.begin()
+    vendors.due("w")
+    assert vendors.begin() == "wwww"
+    assert [vendors.end("w") for _ in range(40)] == ["w"] * 40
+
+
+def test_of_eight_workers_the_last_is_kept_from_two_vendors_that_hang() -> None:
+    vendors = Vendors("vwx", concurrency=32)
+    vendors.due("v")
+    vendors.begin()
+    vendors.due("w")
+    assert vendors.begin() == "www"
+    vendors.due("x")
+    assert vendors.begin() == "x"
+    assert [vendors.end("x") for _ in range(5)] == ["x"] * 5
+
+
+def test_of_fewer_than_eight_workers_the_last_is_kept_from_one_vendor_alone() -> None:
+    """To let one of four rest for ever would cost more than to wait, now and then, for the end of a run."""
+    vendors = Vendors("vwx", concurrency=4)
+    vendors.due("v")
+    vendors.due("w")
+    assert vendors.begin() == "vwvw"
+    vendors.due("x")
+    assert (vendors.begin(), vendors.end("v")) == ("", "x")
 
 
 def test_who_has_just_paid_comes_first_but_every_fourth_is_the_longest_due(bench: Bench) -> None:
