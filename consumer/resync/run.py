@@ -17,6 +17,7 @@ from ..core.mapping.documents import Documents, Skip, documents, is_guest_id, is
 from ..core.model import AccountId, Door, Job, Result, UserKey, Verdict
 from ..core.users.debts import HELD
 from ..telemetry.fences import BUG, fenced
+from ..telemetry.loop import loop_time
 from ..telemetry.metrics import CUT_OFF, Metrics
 from ..telemetry.tracing import Traces
 from .clients import Target, Vendor
@@ -76,7 +77,7 @@ class Resync:
 
     async def run(self, job: Job) -> tuple[Result, Mapping[AccountId, Result]]:
         """Make one run; every one of our errors ends as a result."""
-        course = Course(self._waits, self._lease_left_s, self._gates.vendors[job.user.vendor], anyio.current_time())
+        course = Course(self._waits, self._lease_left_s, self._gates.vendors[job.user.vendor], loop_time())
         with nullcontext(_untold) if self._traces is None else self._traces.resync(job.user) as ended:
             sesamy, accounts, outcome = Result(Verdict.HELD, tried=False), dict[AccountId, Result](), CUT_OFF
             try:
@@ -106,11 +107,11 @@ class Resync:
                 self._vendors[user.vendor].sesamy.renew()
             return result, {}, ""
         if wanted is None:
-            if gate.absent(user, now=anyio.current_time()):
+            if gate.absent(user, now=loop_time()):
                 return Result(Verdict.ABSENT, "absent"), {}, "absent"
             return Result(Verdict.HELD, "absent"), {}, ""
         if read is None:  # Else Sesamy was not asked.
-            gate.succeeded(user, now=anyio.current_time())
+            gate.succeeded(user, now=loop_time())
         if isinstance(wanted, Skip):
             return Result(Verdict.SKIPPED, wanted.reason), {}, wanted.reason
         results: dict[AccountId, Result] = {}
@@ -124,7 +125,7 @@ class Resync:
         """Return what a run means for which nothing need be asked: a guest's, or one that no list at all is open to; None: no such."""
         if is_guest_id(job.user.user):
             return Result(Verdict.SKIPPED, "guest", tried=False), {}, "guest"
-        doors, now = self._gates.lists, anyio.current_time()
+        doors, now = self._gates.lists, loop_time()
         lists = {account: target.account.lists for account, target in self._vendors[job.user.vendor].targets.items()}
         shut = {one: of for one, of in lists.items() if one in job.accounts and doors.door(one, (), now=now, of=of) is Door.SHUT}
         if len(shut) < len(job.accounts):
@@ -133,9 +134,9 @@ class Resync:
 
     async def _begin(self, job: Job, gate: Gate, course: Course) -> None:
         """Wait until the calls of the conversations can be made."""
-        if not await course.wait(job.begins_at - anyio.current_time()):
+        if not await course.wait(job.begins_at - loop_time()):
             raise stopping()
-        course.taken_at = anyio.current_time()
+        course.taken_at = loop_time()
         admit(gate, job.user)
 
     async def _fetch(self, user: UserKey, gate: Gate, course: Course) -> Snapshot | None:
@@ -156,7 +157,7 @@ class Resync:
                         target, self._gates.lists, rider, wanted, permit=course.permit(gate, user), always=self._always
                     )
             except ConsumerError as error:
-                if not last and is_passing(error) and not error.is_final and not gate.closed(now=anyio.current_time()):
+                if not last and is_passing(error) and not error.is_final and not gate.closed(now=loop_time()):
                     if await course.wait(rider.again_s):
                         self._metrics.retries.labels(upstream=account, code=error.code).inc()
                         continue
@@ -176,7 +177,7 @@ class Resync:
             user,
             gate,
             course,
-            is_probe=gate.closed(now=anyio.current_time()),
+            is_probe=gate.closed(now=loop_time()),
             again_s=self._uniform() * _AGAIN_S,
             step_aside=partial(self._gates.step_aside, user, account),
         )
@@ -193,7 +194,7 @@ class Resync:
             if isinstance(error, Forbidden) and gate.refuses_key:
                 target.account.api_key.expire()
             return failed if failed.verdict is Verdict.HELD else result
-        gate.succeeded(user, now=anyio.current_time())
+        gate.succeeded(user, now=loop_time())
         for refused in written.errors.values():
             self.tally.failed(target.account.id, refused)
         return result
@@ -203,7 +204,7 @@ class Resync:
             self._metrics.bugs.labels(stage="makeas" if upstream in self._gates.accounts else "sesamy").inc()
         if not isinstance(error, Held) or isinstance(error, Denied):
             self.tally.failed(upstream, error)
-        now = anyio.current_time()
+        now = loop_time()
         # What took too long waited for permits of ours, or for the other upstream: that says nothing against this one.
         counts = not gate.closed(now=now) if error.code == TOO_OLD else gate.failed(user, error, now=now)
         if isinstance(error, Held) and not isinstance(error, Denied):
@@ -261,7 +262,7 @@ async def write_lists(
         ConsumerError: as `MakeAs.write`.
     """
     lists = target.account.lists
-    visit = doors.enter(rider.user, target.account.id, lists, now=anyio.current_time())
+    visit = doors.enter(rider.user, target.account.id, lists, now=loop_time())
     if not visit.lists:
         return WriteOutcome(consent_kept=False), _all_held(lists)
     rider = structs.replace(rider, is_probe=rider.is_probe or visit.is_probe)
@@ -271,9 +272,9 @@ async def write_lists(
             documents, permit=permit, limit_s=rider.course.limit_s, lists=visit.lists, always=always, rider=rider
         )
         refused = {} if _is_of_the_account(written, paused=target.account.paused) else written.refused
-        held = {*written.left_out, *doors.learn(visit, taken=written.taken, refused=refused, now=anyio.current_time())}
+        held = {*written.left_out, *doors.learn(visit, taken=written.taken, refused=refused, now=loop_time())}
     finally:
-        doors.leave(visit, now=anyio.current_time())
+        doors.leave(visit, now=loop_time())
     owed = {one: HELD if one in held else written.refused[one] for one in lists if one in held or one in written.refused}
     code = next((code for code in owed.values() if code != HELD), HELD)
     kept_off = tuple(one for one in lists if one not in {*written.taken, *written.spared, *written.refused, *written.left_out})

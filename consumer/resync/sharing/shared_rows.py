@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
-import anyio
-
 from ...core.errors import ConsumerError, Forbidden, Held, Refused
 from ...core.gates.gate import Gate
 from ...core.model import AccountId, UserKey
@@ -15,6 +13,7 @@ from ...core.sharing.apart import Apart
 from ...core.sharing.load import Rows, load
 from ...telemetry.fences import BUG, fenced, unfenced
 from ...telemetry.logs import log
+from ...telemetry.loop import loop_time
 from ...telemetry.metrics import Metrics
 from ..course import is_passing, stopping
 from ..make_reader import Limit
@@ -141,7 +140,7 @@ class SharedRows:
     async def _judge(self, riding: list[Fare]) -> None:
         """Make a call, once more where it failed in passing, and tell each rider what came of it; its permit is there."""
         went, error = await self._call(riding)
-        if error is not None and is_passing(error) and not went[0].rider.gate.closed(now=anyio.current_time()):
+        if error is not None and is_passing(error) and not went[0].rider.gate.closed(now=loop_time()):
             self._again(error.code)
             await self._waited(lambda: went, went[0].rider.again_s)
             went, again = await self._call(await self._paid(lambda: went))
@@ -207,7 +206,7 @@ class SharedRows:
         """Let the account's gate know at once, before the next call goes."""
         rider = riding[0].rider
         with unfenced():
-            rider.gate.warned(rider.user, error, now=anyio.current_time())
+            rider.gate.warned(rider.user, error, now=loop_time())
 
     def _remember(self, fares: Sequence[Fare]) -> None:
         """Let readers go alone from now on."""
@@ -236,12 +235,12 @@ class SharedRows:
 
     async def _waited(self, riders: Callable[[], list[Fare]], wait_s: float) -> list[Fare]:
         """Wait; return those that are there then: while we stop, those alone that have begun to write."""
-        until = anyio.current_time() + wait_s
+        until = loop_time() + wait_s
 
         def there() -> list[Fare]:
             return [one for one in riders() if not one.is_gone and not one.done.is_set()]
 
-        while (some := there()) and (left_s := until - anyio.current_time()) > 0:
+        while (some := there()) and (left_s := until - loop_time()) > 0:
             waits = next((one for one in some if not one.rider.course.begun), some[0])
             if await waits.rider.course.wait(left_s):
                 break
@@ -256,7 +255,7 @@ def _take(gate: Gate, permits: int) -> float:
     """Take a permit for a call of several, or (-1) give it back; return how long to wait for it (s)."""
     with unfenced():
         gate.expected.called(permits)
-        return gate.reserve(permits, now=anyio.current_time())
+        return gate.reserve(permits, now=loop_time())
 
 
 def _is_of_rows(error: ConsumerError) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from consumer.commands.dead_letters.codes import CODES
 
 _ROOT = Path(__file__).parents[4] / "consumer"
-_NO_LETTERS = {"gate", "lease", "register", "no-list", "known", "unproven", "dry-run", "repeats"}
+_NO_LETTERS = {"gate", "apart", "lease", "register", "no-list", "known", "unproven", "dry-run", "repeats"}
 """Of what was not even tried."""
 
 
