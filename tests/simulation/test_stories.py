@@ -366,7 +366,7 @@ async def test_a_small_share_of_a_small_rate_writes_everybody_in_turn(stage: Sta
     await anyio.sleep(30)
     assert stage.written("2") == set(READERS[:12])
 
-    await anyio.sleep(14 * 80)
+    await anyio.sleep(12 * 80)
     assert stage.written("1") == set(READERS[:12])
     assert (stage.codes(), stage.committed_all()) == (set(), True)
 
