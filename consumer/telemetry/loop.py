@@ -1,6 +1,7 @@
 """The event loop of every command: uvloop's where it is installed, else asyncio's own."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable
 from functools import cache
@@ -10,6 +11,8 @@ import anyio
 
 _T = TypeVar("_T")
 _HALF_MS: Final = 0.0005
+_YOUNG: Final = 10_000
+"""New containers before the collector looks at them; Python's own 700 is for small programs."""
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -20,12 +23,19 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 def run(work: Callable[..., Awaitable[_T]], *args: object) -> _T:
     """Run async work to its end on a new loop; raises what it raises."""
+    _calm_the_collector()
     return anyio.run(work, *args, backend_options={"loop_factory": new_loop})
 
 
 def loop_time() -> float:
     """Return the running loop's time (s): `anyio.current_time()`, of whose time it takes a sixth."""
     return asyncio.get_running_loop().time()
+
+
+def _calm_the_collector() -> None:
+    """Leave what is loaded by now out of the garbage collector's rounds, and let it make fewer: they took a tenth of all CPU time."""
+    gc.freeze()
+    gc.set_threshold(_YOUNG, 20, 20)
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct, field, structs
 
-from ...core.gates.gates import MAKE_CALLS, SESAMY_CALLS
+from ...core.gates.gates import MAKE_CALLS, OWN_CALLS, SESAMY_CALLS
 from ...core.gates.server_limit import begins_at
 from ...core.model import Place, UserKey
 from ...core.text import duration
@@ -184,14 +184,15 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def loads(settings: Settings, users: Sequence[UserKey], *, rate_share: float) -> tuple[Load, ...]:
-    """Return what resyncing `users` once asks of each upstream, at least."""
+    """Return what resyncing `users` once asks of each upstream, where each contact changes, and rows are shared by many where they may."""
     found: list[Load] = []
     of_vendor = Counter(user.vendor for user in users)
     of_account: Counter[str] = Counter()
+    make_calls = OWN_CALLS if settings.makeas.rows_shared else MAKE_CALLS
     for vendor in settings.vendors:
         calls, per_s = of_vendor[vendor.id] * SESAMY_CALLS, begins_at(settings.sesamy.requests_per_minute) / _MINUTE_S
         found.append(load_of(f"sesamy:{vendor.id}", calls, per_s, settings.sesamy.burst, rate_share))
-        of_account.update({account.id: of_vendor[vendor.id] * MAKE_CALLS for account in settings.accounts_of(vendor.id)})
+        of_account.update({account.id: of_vendor[vendor.id] * make_calls for account in settings.accounts_of(vendor.id)})
     makeas = settings.makeas
     found += [load_of(name, calls, makeas.requests_per_second, makeas.burst, rate_share) for name, calls in of_account.items()]
     return tuple(found)

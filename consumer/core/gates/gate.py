@@ -152,8 +152,9 @@ class Gate:
         return self.pace.promise(user, permits, now=now)
 
     def step_aside(self, user: UserKey) -> None:
-        """Give the place of a user back that is inside, and asks for nothing of its own any more."""
+        """Give back the place, and what was promised, of a user that is inside, and asks for nothing of its own any more."""
         self._places.step_aside(user)
+        self.pace.forgive(user)
 
     def leave(self, user: UserKey, *, now: float) -> None:
         """Give the place back, and what was promised; a probe that leaves without a verdict makes room for the next."""

@@ -11,6 +11,8 @@ SESAMY_CALLS = 3
 """Calls that every fetch makes at once."""
 MAKE_CALLS = 4
 """Calls that one conversation makes at most, but for users of more than 1000 rows."""
+OWN_CALLS = 2
+"""Those of them that no other reader's rows can share: the contact is read and written."""
 _BEFORE_FETCH_S = 10.0
 """For so long a run may wait for its calls at an account; it does so before the fetch, so that what it writes is not old."""
 

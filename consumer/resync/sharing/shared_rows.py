@@ -23,6 +23,8 @@ from .rider import Rider
 _log = log(__name__)
 MAX_ROWS: Final = 1000
 """A bulk call takes no more."""
+_GIVES_WAY_S: Final = 2.0
+"""For so long at most a call waits for a permit that is promised to nobody."""
 _KEPT: Final = 1024
 """Readers that are remembered to go alone."""
 
@@ -45,7 +47,8 @@ class SharedRows:
     The rows of one account, of all readers that come.
 
     It promises: one call is in flight, which takes its own permit, and what comes meanwhile goes with the next; nobody waits when none
-    is; a call goes only with rows whose run still lives, and whose lease and snapshot allow it, and lasts no longer than they do;
+    is, but for two seconds at most where there is no permit beside those promised to others; a call goes only with rows whose run
+    still lives, and whose lease and snapshot allow it, and lasts no longer than they do;
     a run that is cut off takes its waiting rows along, and ends a call only where nobody else rides in it; of a refused call those alone
     fail that were refused alone, and where of five none is taken it is the account that fails, and none of its readers; what was refused,
     or rode in a call that failed twice, goes alone until it is taken.
@@ -121,6 +124,7 @@ class SharedRows:
     async def _go(self) -> None:
         try:
             with fenced("shared rows"):
+                await self._give_way()
                 await self._paid(lambda: self._waiting)
                 self._board()
                 await self._judge(self._riding)
@@ -130,6 +134,11 @@ class SharedRows:
             self._end_all(self._riding, Held("the call was cut off", code="gate"))  # All that are still there.
             self._task, self._riding = None, []
             self._start()
+
+    async def _give_way(self) -> None:
+        """Let those go first that permits are promised to, for a while: what comes meanwhile rides along, so the rate takes more."""
+        wait_s = self._waiting[0].rider.gate.pace.wait_s(1, now=loop_time())
+        await self._waited(lambda: self._waiting, min(_GIVES_WAY_S, wait_s))
 
     def _board(self) -> None:
         """Let those go that go together, the first that waits first."""
@@ -224,7 +233,9 @@ class SharedRows:
 
     async def _paid(self, riders: Callable[[], list[Fare]]) -> list[Fare]:
         """Take a permit for one call; return those of `riders` that are there once it is: where none is, the permit goes back."""
-        gate, left = riders()[0].rider.gate, list[Fare]()
+        if not (some := riders()):
+            return []
+        gate, left = some[0].rider.gate, list[Fare]()
         wait_s = _take(gate, 1)
         try:
             left = await self._waited(riders, wait_s)

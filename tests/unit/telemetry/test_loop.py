@@ -1,8 +1,11 @@
 """The loop that commands run on: uvloop's with a fine clock, or asyncio's where there is none."""
 
 import asyncio
+import gc
 import sys
 import time
+import weakref
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -39,6 +42,30 @@ def test_work_is_given_its_arguments_and_what_it_returns_or_raises_comes_out() -
     assert loop.run(divided, 3, 2) == 1.5
     with pytest.raises(ZeroDivisionError):
         loop.run(divided, 1, 0)
+
+
+def test_the_collector_leaves_out_what_is_loaded_and_still_finds_what_hangs_together() -> None:
+    class Node:
+        pass
+
+    async def collected() -> tuple[int, bool]:
+        await anyio.lowlevel.checkpoint()
+        node: Any = Node()
+        node.itself, there = node, weakref.ref(node)
+        del node
+        for _ in range(3 * gc.get_threshold()[0]):
+            _ = [{}]
+        kept: list[object] = [[] for _ in range(2 * gc.get_threshold()[0])]
+        return len(kept), there() is None
+
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    try:
+        assert loop.run(collected)[1]
+        assert gc.get_freeze_count() > max(10_000, frozen)
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 def test_its_time_is_the_systems_to_less_than_a_millisecond() -> None:

@@ -87,9 +87,12 @@ def test_a_byte_order_mark_before_the_settings_does_no_harm(tmp_path: Path) -> N
     assert finding.level == "fine"
 
 
-@pytest.mark.parametrize(("rate", "warned"), [("5.0", False), ("2.0", False), ("1.0", True)])
-def test_a_rate_of_which_a_pods_share_is_small(tmp_path: Path, rate: str, warned: bool) -> None:
-    text = f"[makeas]\nrequests_per_second = {rate}\n" + ONE.format(id="a", key="'k'")
+@pytest.mark.parametrize(
+    ("rate", "shared", "warned"),
+    [("5.0", "true", False), ("1.0", "true", False), ("0.5", "true", True), ("2.0", "false", False), ("1.0", "false", True)],
+)
+def test_a_rate_of_which_a_pods_share_is_small(tmp_path: Path, rate: str, shared: str, warned: bool) -> None:
+    text = f"[makeas]\nrequests_per_second = {rate}\nrows_shared = {shared}\n" + ONE.format(id="a", key="'k'")
     found = [one for one in said(tmp_path, text) if one.level == "warning"]
 
     assert [one.path for one in found] == ["makeas.requests_per_second"] * warned

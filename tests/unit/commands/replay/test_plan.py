@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from consumer.commands.replay.plan import Asked, Edges, Range, Scanned, loads, parse_offset, parse_time_ms, plan, ranges
 from consumer.core.model import UserKey
@@ -131,8 +132,10 @@ makeas = [ { userId = "1", apiKey = "k", listId = "1" } ]
 
     further = {one.upstream: (one.limit_per_minute, one.at_whole_s, one.at_thrice_s) for one in loads(settings, users, rate_share=0.5)}
     assert further["sesamy:v"] == (120.0, 144.0, 98.0)
-    assert further["1"] == (600.0, 38.4, 26.267)
-    assert each == {"sesamy:v": (300, 294.0), "sesamy:w": (3, 0.0), "1": (404, 78.8), "2": (400, 78.0)}
+    assert further["1"] == (600.0, 18.2, 12.8)
+    assert each == {"sesamy:v": (300, 294.0), "sesamy:w": (3, 0.0), "1": (202, 38.4), "2": (200, 38.0)}
+    alone = structs.replace(settings, makeas=structs.replace(settings.makeas, rows_shared=False))
+    assert {one.upstream: one.calls for one in loads(alone, users, rate_share=0.5)}["1"] == 404
     scanned = Scanned(users=dict.fromkeys([*users, UserKey("v", "done")]), records={0: 400}, gone={0: 2})
     told = plan(settings, [Range(partition=0, start=10, end=500, gone=1)], scanned, users, rate_share=0.5)
     assert (told.users, told.done_before, told.takes_s) == (102, 1, 294.0)

@@ -474,3 +474,42 @@ async def test_a_failure_while_it_is_taken_apart_is_of_those_that_were_sent_and_
     assert failed == {"r002": "http-500", "r003": "http-500"}
     lane.fails = [NO, LATER]
     assert await lane.all(names(4)) == {"r000": "http-500", "r001": "http-500", "r002": "apart", "r003": "apart"}
+
+
+# ---- Where permits are short ----
+
+
+@virtual
+async def test_where_permits_are_short_a_call_lets_those_go_first_that_they_are_promised_to_and_others_ride_along() -> None:
+    lane = Lane(rate=1.0, burst=4)
+    promised = UserKey("v", "promised")
+    assert lane.gate.enter(promised, now=anyio.current_time(), permits=4) == 0.0
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lane.write, "ann")
+        await anyio.sleep(0.5)
+        tasks.start_soon(lane.write, "bo")
+        await anyio.sleep(0.4)
+        assert lane.calls == []
+    assert [rows for _, rows in lane.calls] == [["ann", "bo"]]
+    assert anyio.current_time() == pytest.approx(1.0 + TAKES_S), "as soon as a permit is there beside the promised ones"
+
+
+@virtual
+async def test_it_gives_way_for_two_seconds_at_most() -> None:
+    lane = Lane(rate=0.1, burst=9)
+    for number in range(8):
+        lane.gate.enter(UserKey("v", f"promised{number}"), now=anyio.current_time(), permits=4)
+    assert await lane.write("ann") is None
+    assert anyio.current_time() == pytest.approx(2.0 + TAKES_S)
+
+
+@virtual
+async def test_who_steps_aside_leaves_what_was_promised_to_others() -> None:
+    lane = Lane(rate=1.0, burst=4)
+    ann = UserKey("v", "ann")
+    lane.gate.enter(ann, now=anyio.current_time(), permits=4)
+    assert lane.gate.pace.wait_s(1, now=anyio.current_time()) == 1.0
+    lane.gate.step_aside(ann)
+    assert lane.gate.pace.wait_s(1, now=anyio.current_time()) == 0.0
+    lane.gate.leave(ann, now=anyio.current_time())
+    assert lane.gate.pace.wait_s(4, now=anyio.current_time()) == 0.0, "it goes back once"
