@@ -10,8 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-import anyio
-
+from consumer.telemetry.loop import run
 from tests.benchmarks import (
     bounds,
     calls,
@@ -46,8 +45,8 @@ _ALL: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
     "freshness": freshness.main,
     "pods": pods.main,
 }
-_WITH_ROUNDS: Final = ("peers", "freshness", "pods")
-_WITH_GOALS: Final = ("memory", "calls", "peers", "freshness", "pods")
+_WITH_ROUNDS: Final = ("scan", "peers", "freshness", "pods")
+_WITH_GOALS: Final = ("memory", "scan", "calls", "peers", "freshness", "pods")
 
 
 def asked_for(words: Sequence[str]) -> list[tuple[str, list[int]]]:
@@ -87,4 +86,4 @@ if __name__ == "__main__":
     except ValueError as error:
         sys.exit(str(error))
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # Some figures take minutes, and are seen as they come.
-    anyio.run(main, found)
+    run(main, found)  # As commands run.

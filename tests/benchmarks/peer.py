@@ -22,6 +22,7 @@ from consumer.core.model import UserKey
 from consumer.resync.clients import upstreams
 from consumer.settings.load import load
 from consumer.settings.model import Settings
+from consumer.telemetry.loop import run as run_as_commands
 from consumer.telemetry.metrics import Metrics
 from tests.benchmarks.resyncs import NoTopic
 from tests.benchmarks.servers import unlimited
@@ -154,7 +155,10 @@ def main() -> None:
     parser.add_argument("work", type=lambda text: msgspec.json.decode(text, type=Work))
     parser.add_argument("--uvloop", action="store_true")
     given = parser.parse_args()
-    did = anyio.run(measure, given.kind, given.work, backend_options={"use_uvloop": given.uvloop})
+    if given.kind == OURS and given.uvloop:
+        did = run_as_commands(measure, given.kind, given.work)
+    else:
+        did = anyio.run(measure, given.kind, given.work, backend_options={"use_uvloop": given.uvloop})
     sys.stdout.write(msgspec.json.encode(did).decode())
 
 

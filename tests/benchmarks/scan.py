@@ -1,6 +1,7 @@
 """The topic, decoded, merged and kept in the ledger, beside the bare `getmany` of a client as it comes, with a decode."""
 
 import time
+from collections.abc import Sequence
 from statistics import median
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from consumer.sandbox.brokers.broker import broker
 from consumer.sandbox.brokers.topics import create_topic
 from consumer.sandbox.publishers import event
 from consumer.telemetry.metrics import Metrics
+from tests.benchmarks.goals import Figure
 from tests.fakes.backlog import backlog
 from tests.fakes.rules import rules
 from tests.simulation.settings import SETTINGS
@@ -45,19 +47,23 @@ class Steady:
         """Find nothing wrong."""
 
 
-async def main() -> None:
+async def main(rounds: int = _ROUNDS) -> Sequence[Figure]:
     async with broker("jvm", report=lambda _: None) as kafka:
         await create_topic(kafka.bootstrap, "scan", partitions=PARTITIONS)
         await anyio.to_thread.run_sync(produce, kafka.bootstrap)
         ratios, cpu_ratios = [], []
-        for _ in range(_ROUNDS):
+        for _ in range(rounds):
             begun = time.process_time()
             alone, between = await bare(kafka.bootstrap), time.process_time()
             ours, ended = await _ours(kafka.bootstrap), time.process_time()
             ratios.append(ours / alone)
             cpu_ratios.append((between - begun) / (ended - between))
             print(f"  bare getmany + decode {alone:,.0f} records/s; scan {ours:,.0f} records/s; ratio {ratios[-1]:.2f}")
-        print(f"  medians of {_ROUNDS}: ratio {median(ratios):.2f}; by CPU seconds {median(cpu_ratios):.2f}")
+        print(f"  medians of {rounds}: ratio {median(ratios):.2f}; by CPU seconds {median(cpu_ratios):.2f}")
+    return [
+        Figure(name="scan beside bare getmany + decode", goal=0.8, got=median(ratios), is_best="most", unit="x"),
+        Figure(name="the same, by CPU seconds", goal=0.8, got=median(cpu_ratios), is_best="most", unit="x"),
+    ]
 
 
 def produce(bootstrap: str) -> None:
