@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
-from ...core.errors import ConsumerError, Forbidden, Held, Refused
+from ...core.errors import ConsumerError, Forbidden, Held, Refused, Torn
 from ...core.gates.gate import Gate
 from ...core.model import AccountId, UserKey
 from ...core.sharing.apart import Apart
@@ -73,6 +73,7 @@ class SharedRows:
         self._waiting: list[Fare] = []
         self._riding: list[Fare] = []
         self._task: asyncio.Task[None] | None = None
+        self._torn: Torn | None = None
         self._alone: OrderedDict[tuple[UserKey, str], None] = OrderedDict()
 
     def goes_alone(self, op: str, user: UserKey, rows: Rows, *, is_probe: bool) -> bool:
@@ -89,7 +90,10 @@ class SharedRows:
 
         Raises:
             ConsumerError: what became of them; a second try in the run would not help.
+            Torn: of any call of the account, this or one before.
         """
+        if self._torn is not None:
+            raise self._torn
         fare = Fare(op, rows, rider)
         self._waiting.append(fare)
         self._start()
@@ -98,16 +102,18 @@ class SharedRows:
         finally:
             self._left(fare)
         if fare.error is not None:
-            fare.error.is_final = True
+            if isinstance(fare.error, ConsumerError):
+                fare.error.is_final = True
             raise fare.error.with_traceback(None)  # Several raise the same.
 
     # ---- Going ----
 
     def _start(self) -> None:
         """Let the next call go, unless one is in flight."""
-        if self._task is None and self._waiting:
+        if self._task is None and self._waiting and self._torn is None:
             # No task of a run's: its end must not end the others'.
             self._task = asyncio.get_running_loop().create_task(self._go(), context=self._waiting[0].context)
+            self._task.add_done_callback(self._ended)
 
     def _left(self, fare: Fare) -> None:
         """Note that a run has gone on, or was cut off."""
@@ -125,11 +131,16 @@ class SharedRows:
                 self._board()
                 await self._judge(self._riding)
         except ConsumerError as error:
-            self._end_all(self._riding, error)
-        finally:
-            self._end_all(self._riding, Held("the call was cut off", code="gate"))  # All that are still there.
-            self._task, self._riding = None, []
-            self._start()
+            self._end_all(self._riding or self._waiting, error)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Go on after a call, however it ended: one that is cut off before its first step runs no line of its own."""
+        if not task.cancelled() and isinstance(torn := task.exception(), Torn):
+            self._torn = torn
+            self._end_all([*self._riding, *self._waiting], torn)
+        self._end_all(self._riding, Held("the call was cut off", code="gate"))  # All that are still there.
+        self._task, self._riding = None, []
+        self._start()
 
     def _board(self) -> None:
         """Let those go that go together, the first that waits first."""
@@ -216,7 +227,7 @@ class SharedRows:
             self._alone.popitem(last=False)
 
     @staticmethod
-    def _end_all(fares: Sequence[Fare], error: ConsumerError | None = None) -> None:
+    def _end_all(fares: Sequence[Fare], error: ConsumerError | Torn | None = None) -> None:
         for one in fares:
             one.end(error)
 

@@ -1,5 +1,6 @@
 """Rows of several readers in one call: who rides, who is cut off, and who is at fault."""
 
+import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from math import inf
@@ -8,7 +9,7 @@ from typing import Any, Final
 import anyio
 import pytest
 
-from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
+from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable, Torn
 from consumer.core.gates.gate import Gate
 from consumer.core.model import UserKey
 from consumer.resync.course import Course
@@ -41,6 +42,8 @@ class Lane:
         """Rows that no call is taken with."""
         self.fails: list[Exception | None] = []
         """What the next calls are answered, whatever is in them."""
+        self.on_answer: Callable[[], object] = lambda: None
+        """Called in the turn in which a call is answered."""
         self.retried: list[str] = []
         self.riders = self.taken_apart = 0
         self.shared = SharedRows(self._send, upstream="1", told=self._ride, again=self.retried.append, taken_apart=self._apart)
@@ -61,6 +64,7 @@ class Lane:
         except anyio.get_cancelled_exc_class():
             self.cut += 1
             raise
+        self.on_answer()
         if self.fails and (error := self.fails.pop(0)) is not None:
             raise error
         for row in rows:
@@ -252,6 +256,58 @@ async def test_a_call_ends_with_the_last_run_that_rides_in_it_and_the_next_goes(
     assert lane.cut == 1
     assert [rows for _, rows in lane.calls] == [["ann", "bo"], ["cat"]]
     assert anyio.current_time() == 0.5 + TAKES_S
+
+
+@virtual
+async def test_a_run_that_is_cut_off_in_the_very_turn_in_which_the_call_before_it_ends_stops_nobody_behind_it() -> None:
+    lane = Lane()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lane.write, "ann")
+        await anyio.sleep(0.1)
+        waits = asyncio.ensure_future(lane.write("bo"))
+        lane.on_answer = waits.cancel
+    assert waits.cancelled()
+    with anyio.fail_after(10):
+        assert await lane.write("cat") is None
+    assert [rows for _, rows in lane.calls] == [["ann"], ["cat"]]
+
+
+@virtual
+async def test_a_state_that_is_torn_in_a_call_ends_each_run_that_rides_waits_or_comes() -> None:
+    lane = Lane()
+    lane.fails = [LATER]
+    met: list[str] = []
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("ours")
+
+    lane.gate.warned = fail  # type: ignore[method-assign]
+
+    async def write(name: str) -> None:
+        try:
+            await lane.write(name)
+        except Torn:
+            met.append(name)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write, "rides")
+        await anyio.sleep(0.1)
+        tasks.start_soon(write, "waits")
+    await write("comes")
+    assert met == ["rides", "waits", "comes"]
+
+
+@virtual
+async def test_a_bug_before_anybody_rides_fails_those_that_wait_and_turns_in_no_circle() -> None:
+    lane = Lane(rate=0.1, burst=4)
+    lane.gate.reserve(4, now=anyio.current_time())
+
+    async def fail(_wait_s: float) -> bool:
+        raise KeyError("ours")
+
+    lane.waits.sleep = fail  # type: ignore[method-assign]
+    with anyio.fail_after(10):
+        assert await lane.all(["ann", "bo"]) == {"ann": "bug", "bo": "bug"}
 
 
 @virtual
