@@ -25,6 +25,8 @@ class Fare:
         self.error: ConsumerError | Torn | None = None
         self.is_gone = False
         """Whether its run has ended without it."""
+        self.has_ridden = False
+        """Whether a call was made with its rows."""
 
     def end(self, error: ConsumerError | Torn | None = None) -> None:
         """Say what became of it; the first word counts."""

@@ -15,7 +15,7 @@ from ...telemetry.fences import BUG, fenced, unfenced
 from ...telemetry.logs import log
 from ...telemetry.loop import loop_time
 from ...telemetry.metrics import Metrics
-from ..course import is_passing, stopping
+from ..course import TOO_OLD, is_passing, stopping
 from ..make_reader import Limit
 from .fare import LEFT, Fare, limit_of
 from .rider import Rider
@@ -48,7 +48,7 @@ class SharedRows:
     is; a call goes only with rows whose run still lives, and whose lease and snapshot allow it, and lasts no longer than they do;
     a run that is cut off takes its waiting rows along, and ends a call only where nobody else rides in it; of a refused call those alone
     fail that were refused alone, and where of five none is taken it is the account that fails, and none of its readers; what was refused,
-    or rode in a call that failed twice, goes alone until it is taken.
+    rode in a call that failed twice, or waited in vain until its snapshot was too old, goes alone until it is taken.
     """
 
     def __init__(
@@ -103,6 +103,8 @@ class SharedRows:
             self._left(fare)
         if fare.error is not None:
             if isinstance(fare.error, ConsumerError):
+                if fare.error.code == TOO_OLD and not fare.has_ridden:
+                    self._remember([fare])  # Else it might wait in vain for ever, for no attempt is burnt.
                 fare.error.is_final = True
             raise fare.error.with_traceback(None)  # Several raise the same.
 
@@ -188,6 +190,8 @@ class SharedRows:
 
     def _went(self, riding: list[Fare]) -> list[Fare]:
         self._told(len(riding))
+        for one in riding:
+            one.has_ridden = True
         return riding
 
     async def _take_apart(self, refused: list[Fare]) -> None:

@@ -202,6 +202,7 @@ async def test_who_can_not_wait_for_the_call_in_flight_goes_back_owed_and_the_ot
     assert (codes["ann"], codes["bo"]) == (None, None)
     assert isinstance(codes["old"], Held), "no attempt is burnt"
     assert codes["old"].code == "snapshot-old"
+    assert list(lane.shared._alone) == [(UserKey("v", "old"), "products")], "nor does it wait in vain for ever"
 
 
 @virtual
@@ -305,7 +306,7 @@ async def test_a_bug_before_anybody_rides_fails_those_that_wait_and_turns_in_no_
     async def fail(_wait_s: float) -> bool:
         raise KeyError("ours")
 
-    lane.waits.sleep = fail  # type: ignore[method-assign]
+    lane.waits.sleep = fail  # type: ignore[method-assign,assignment]
     with anyio.fail_after(10):
         assert await lane.all(["ann", "bo"]) == {"ann": "bug", "bo": "bug"}
 
