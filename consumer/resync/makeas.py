@@ -45,6 +45,8 @@ class WriteOutcome(Struct, frozen=True):
     """The lists that it is on as it is to be, so that it was not written."""
     is_spared: bool = False
     """The contact was as it is to be, and was not written; nor was it put on any list."""
+    has_written: bool = True
+    """Whether anything was written at all: the rows, say, of a contact that was spared."""
 
 
 class MakeAs(MakeReader):
@@ -120,7 +122,8 @@ class MakeAs(MakeReader):
         sent = tuple(one for one in choice.lists if one in lists)
         left_out = tuple(one for one in choice.lists if one not in lists)
         if not always and is_as_wanted(contact, structs.replace(documents, tags=wanted), sent):
-            return WriteOutcome(choice.left, left_out=left_out, spared=sent, is_spared=True)
+            has_rows = bool(documents.products or documents.subscriptions)
+            return WriteOutcome(choice.left, left_out=left_out, spared=sent, is_spared=True, has_written=has_rows)
         mode, tags = tag_change(contact.titles if contact else [], wanted)
         body = {**fields(documents.subscriber), "tags": tags}
 

@@ -48,7 +48,7 @@ class SharedRows:
     is; a call goes only with rows whose run still lives, and whose lease and snapshot allow it, and lasts no longer than they do;
     a run that is cut off takes its waiting rows along, and ends a call only where nobody else rides in it; of a refused call those alone
     fail that were refused alone, and where of five none is taken it is the account that fails, and none of its readers; what was refused,
-    rode in a call that failed twice, or waited in vain until its snapshot was too old, goes alone until it is taken.
+    rode in a call that failed in passing for good, or waited in vain until its snapshot was too old, goes alone until it is taken.
     """
 
     def __init__(
@@ -163,9 +163,7 @@ class SharedRows:
         elif len(went) > 1 and _is_of_rows(error):
             await self._take_apart(went)
         else:
-            if len(went) > 1 and is_passing(error):
-                self._remember(went)
-            self._end_all(went, error)
+            self._failed(went, error)
 
     async def _call(self, riding: list[Fare]) -> tuple[list[Fare], ConsumerError | None]:
         """Make one call, which is paid for, with those that may go; return those that went, and how it failed."""
@@ -202,7 +200,7 @@ class SharedRows:
             went, error = await self._call(await self._paid(partial(list, group)))
             calls += 1
             if error is not None and not _is_of_rows(error):
-                self._end_all(went, error)
+                self._failed(went, error)
                 break
             apart.note(went, error)
             if error is None:
@@ -222,6 +220,12 @@ class SharedRows:
         rider = riding[0].rider
         with unfenced():
             rider.gate.warned(rider.user, error, now=loop_time())
+
+    def _failed(self, went: Sequence[Fare], error: ConsumerError) -> None:
+        """Note that a call failed, and is not made again: if one of several brings that about, it costs the others no second try."""
+        if len(went) > 1 and is_passing(error):
+            self._remember(went)
+        self._end_all(went, error)
 
     def _remember(self, fares: Sequence[Fare]) -> None:
         """Let readers go alone from now on."""

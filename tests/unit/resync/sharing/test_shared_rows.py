@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import Any, Final
@@ -261,16 +262,27 @@ async def test_a_call_ends_with_the_last_run_that_rides_in_it_and_the_next_goes(
 
 @virtual
 async def test_a_run_that_is_cut_off_in_the_very_turn_in_which_the_call_before_it_ends_stops_nobody_behind_it() -> None:
-    lane = Lane()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lane.write, "ann")
-        await anyio.sleep(0.1)
-        waits = asyncio.ensure_future(lane.write("bo"))
-        lane.on_answer = waits.cancel
-    assert waits.cancelled()
-    with anyio.fail_after(10):
-        assert await lane.write("cat") is None
-    assert [rows for _, rows in lane.calls] == [["ann"], ["cat"]]
+    for turns in range(4):
+        lane = Lane()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lane.write, "ann")
+            await anyio.sleep(0.1)
+            waits = asyncio.ensure_future(lane.write("bo"))
+            lane.on_answer = partial(after_turns, turns, waits.cancel)
+        with suppress(asyncio.CancelledError):
+            await waits
+        lane.on_answer = int
+        with anyio.fail_after(10):
+            assert await lane.write("cat") is None
+        assert [rows for _, rows in lane.calls if rows != ["bo"]] == [["ann"], ["cat"]]
+
+
+def after_turns(turns: int, do: Callable[[], object]) -> None:
+    """Do something so many turns of the loop later."""
+    if turns:
+        asyncio.get_running_loop().call_soon(after_turns, turns - 1, do)
+    else:
+        do()
 
 
 @virtual
@@ -529,5 +541,14 @@ async def test_a_failure_while_it_is_taken_apart_is_of_those_that_were_sent_and_
     lane.fails = [NO, None, LATER]
     failed = await lane.all(names(4))
     assert failed == {"r002": "http-500", "r003": "http-500"}
+    lane = Lane()
     lane.fails = [NO, LATER]
     assert await lane.all(names(4)) == {"r000": "http-500", "r001": "http-500", "r002": "apart", "r003": "apart"}
+
+
+@virtual
+async def test_who_was_in_the_part_that_failed_in_passing_goes_alone_so_that_nobody_pays_twice_for_the_one_that_brings_it_about() -> None:
+    lane = Lane()
+    lane.fails = [NO, LATER]
+    await lane.all(names(4))
+    assert [user.user for user, _ in lane.shared._alone] == ["r000", "r001"]
