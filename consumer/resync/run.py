@@ -194,7 +194,10 @@ class Resync:
             if isinstance(error, Forbidden) and gate.refuses_key:
                 target.account.api_key.expire()
             return failed if failed.verdict is Verdict.HELD else result
-        gate.succeeded(user, now=loop_time())
+        if not written.is_spared:
+            gate.succeeded(user, now=loop_time())
+        else:  # That it can be read, and takes rows, says nothing of contacts that are to be written.
+            gate.pace.succeeded(now=loop_time())
         for refused in written.errors.values():
             self.tally.failed(target.account.id, refused)
         return result

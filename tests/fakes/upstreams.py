@@ -90,6 +90,8 @@ class Make:
         """What the next reads are answered, whoever they are of."""
         self.fails_for: dict[str, list[Exception]] = {}
         """The same, of one user's id."""
+        self.spares: set[str] = set()
+        """The ids of users whose contacts are as they are to be, and that have no rows."""
         self.takes_s, self.hesitates_s = 0.1, 0.0
         self.asked: list[tuple[str, ...]] = []
         """The lists of each write that was begun."""
@@ -120,6 +122,8 @@ class Make:
         await anyio.sleep(self.takes_s)
         if errors := self.fails_for.get(user) or self.fails:
             raise errors.pop(0)
+        if user in self.spares and not always:
+            return WriteOutcome(consent_kept=False, spared=tuple(lists), is_spared=True)
         for call in WHOLE:
             await permit()
             if self.hesitates_s:

@@ -5,4 +5,5 @@ It sends nothing, and knows no API: rows are values by their key.
 
     load     which of those that wait go together
     apart    a refused call, halved until what is bad stands alone
+    alone    the readers whose rows go alone, and whether all do
 """

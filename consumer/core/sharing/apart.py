@@ -34,6 +34,11 @@ class Apart(Generic[T]):
         return not self._some_taken and len(self.bad) >= _ALL
 
     @property
+    def is_of_nobody(self) -> bool:
+        """Say whether all were taken, in parts: then it is not the rows that were refused."""
+        return self._some_taken and not self.bad and not self._groups
+
+    @property
     def left(self) -> list[T]:
         """Return those of which nothing is known."""
         return [one for group in self._groups for one in group]

@@ -13,7 +13,7 @@ def load(waiting: Iterable[T], rows_of: Callable[[T], Rows], *, most: int) -> tu
     Return those that go together, the first that wait first, and their rows, each once.
 
     It promises: no more than `most` rows; all of a reader's rows or none; nobody whose row says otherwise than one that goes: that one
-    waits for the next call, so that of two states the later is written later. The first always goes.
+    waits for the next call. The first always goes.
     """
     going: list[T] = []
     rows: dict[str, object] = {}

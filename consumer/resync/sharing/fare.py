@@ -6,7 +6,8 @@ from typing import Final
 
 import anyio
 
-from ...core.errors import ConsumerError, Held, Retryable
+from ...core.errors import ConsumerError, Held, Retryable, Torn
+from ...core.sharing.alone import Place
 from ...core.sharing.load import Rows
 from ..make_reader import Limit
 from .rider import Rider
@@ -22,11 +23,18 @@ class Fare:
         self.op, self.rows, self.rider = op, rows, rider
         self.context: Context = copy_context()
         self.done = anyio.Event()
-        self.error: ConsumerError | None = None
+        self.error: ConsumerError | Torn | None = None
         self.is_gone = False
         """Whether its run has ended without it."""
+        self.has_ridden = False
+        """Whether a call was made with its rows."""
 
-    def end(self, error: ConsumerError | None = None) -> None:
+    @property
+    def place(self) -> Place:
+        """Return the reader and the operation."""
+        return self.rider.user, self.op
+
+    def end(self, error: ConsumerError | Torn | None = None) -> None:
         """Say what became of it; the first word counts."""
         if not self.done.is_set():
             self.error = error

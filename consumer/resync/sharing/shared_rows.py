@@ -1,21 +1,21 @@
 """The shared rows of one account: one call at a time, and what comes meanwhile goes with the next."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
-from ...core.errors import ConsumerError, Forbidden, Held, Refused
+from ...core.errors import ConsumerError, Forbidden, Held, Refused, Torn
 from ...core.gates.gate import Gate
 from ...core.model import AccountId, UserKey
+from ...core.sharing.alone import Alone
 from ...core.sharing.apart import Apart
 from ...core.sharing.load import Rows, load
 from ...telemetry.fences import BUG, fenced, unfenced
 from ...telemetry.logs import log
 from ...telemetry.loop import loop_time
 from ...telemetry.metrics import Metrics
-from ..course import is_passing, stopping
+from ..course import TOO_OLD, is_passing, stopping
 from ..make_reader import Limit
 from .fare import LEFT, Fare, limit_of
 from .rider import Rider
@@ -25,8 +25,7 @@ MAX_ROWS: Final = 1000
 """A bulk call takes no more."""
 _GIVES_WAY_S: Final = 2.0
 """For so long at most a call waits for a permit that is promised to nobody."""
-_KEPT: Final = 1024
-"""Readers that are remembered to go alone."""
+_CURE: Final = "each reader's go alone for ten minutes; if it says so again, set makeas.rows_shared = false"
 
 Send = Callable[[str, Sequence[object], Limit], Awaitable[None]]
 """Makes one call: the operation, its rows, how long it may last; raises one of our errors."""
@@ -51,7 +50,7 @@ class SharedRows:
     still lives, and whose lease and snapshot allow it, and lasts no longer than they do;
     a run that is cut off takes its waiting rows along, and ends a call only where nobody else rides in it; of a refused call those alone
     fail that were refused alone, and where of five none is taken it is the account that fails, and none of its readers; what was refused,
-    or rode in a call that failed twice, goes alone until it is taken.
+    rode in a call that failed in passing for good, or waited in vain until its snapshot was too old, goes alone until it is taken.
     """
 
     def __init__(
@@ -76,15 +75,16 @@ class SharedRows:
         self._waiting: list[Fare] = []
         self._riding: list[Fare] = []
         self._task: asyncio.Task[None] | None = None
-        self._alone: OrderedDict[tuple[UserKey, str], None] = OrderedDict()
+        self._torn: Torn | None = None
+        self._alone = Alone()
 
     def goes_alone(self, op: str, user: UserKey, rows: Rows, *, is_probe: bool) -> bool:
         """Say whether the rows of a reader are not to be shared."""
-        return is_probe or len(rows) > MAX_ROWS or (user, op) in self._alone
+        return is_probe or len(rows) > MAX_ROWS or self._alone.has((user, op), now=loop_time())
 
     def went_alone(self, op: str, user: UserKey) -> None:
         """Note that the rows of a reader were taken alone: they may be shared again."""
-        self._alone.pop((user, op), None)
+        self._alone.remove((user, op))
 
     async def write(self, op: str, rows: Rows, rider: Rider) -> None:
         """
@@ -92,7 +92,10 @@ class SharedRows:
 
         Raises:
             ConsumerError: what became of them; a second try in the run would not help.
+            Torn: of any call of the account, this or one before.
         """
+        if self._torn is not None:
+            raise self._torn
         fare = Fare(op, rows, rider)
         self._waiting.append(fare)
         self._start()
@@ -101,16 +104,20 @@ class SharedRows:
         finally:
             self._left(fare)
         if fare.error is not None:
-            fare.error.is_final = True
+            if isinstance(fare.error, ConsumerError):
+                if fare.error.code == TOO_OLD and not fare.has_ridden:
+                    self._alone.add([fare.place])  # Else it might wait in vain for ever, for no attempt is burnt.
+                fare.error.is_final = True
             raise fare.error.with_traceback(None)  # Several raise the same.
 
     # ---- Going ----
 
     def _start(self) -> None:
         """Let the next call go, unless one is in flight."""
-        if self._task is None and self._waiting:
+        if self._task is None and self._waiting and self._torn is None:
             # No task of a run's: its end must not end the others'.
             self._task = asyncio.get_running_loop().create_task(self._go(), context=self._waiting[0].context)
+            self._task.add_done_callback(self._ended)
 
     def _left(self, fare: Fare) -> None:
         """Note that a run has gone on, or was cut off."""
@@ -129,11 +136,16 @@ class SharedRows:
                 self._board()
                 await self._judge(self._riding)
         except ConsumerError as error:
-            self._end_all(self._riding, error)
-        finally:
-            self._end_all(self._riding, Held("the call was cut off", code="gate"))  # All that are still there.
-            self._task, self._riding = None, []
-            self._start()
+            self._end_all(self._riding or self._waiting, error)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Go on after a call, however it ended: one that is cut off before its first step runs no line of its own."""
+        if not task.cancelled() and isinstance(torn := task.exception(), Torn):
+            self._torn = torn
+            self._end_all([*self._riding, *self._waiting], torn)
+        self._end_all(self._riding, Held("the call was cut off", code="gate"))  # All that are still there.
+        self._task, self._riding = None, []
+        self._start()
 
     async def _give_way(self) -> None:
         """Let those go first that permits are promised to, for a while: what comes meanwhile rides along, so the rate takes more."""
@@ -159,9 +171,7 @@ class SharedRows:
         elif len(went) > 1 and _is_of_rows(error):
             await self._take_apart(went)
         else:
-            if len(went) > 1 and is_passing(error):
-                self._remember(went)
-            self._end_all(went, error)
+            self._failed(went, error)
 
     async def _call(self, riding: list[Fare]) -> tuple[list[Fare], ConsumerError | None]:
         """Make one call, which is paid for, with those that may go; return those that went, and how it failed."""
@@ -179,6 +189,8 @@ class SharedRows:
                 if not _is_of_rows(error):
                     self._warn(riding, error)
                 return self._went(riding), error
+            if len(riding) > 1:
+                self._alone.taken_together()
             return self._went(riding), None
         if gate is not None:
             _take(gate, -1)
@@ -186,6 +198,8 @@ class SharedRows:
 
     def _went(self, riding: list[Fare]) -> list[Fare]:
         self._told(len(riding))
+        for one in riding:
+            one.has_ridden = True
         return riding
 
     async def _take_apart(self, refused: list[Fare]) -> None:
@@ -196,13 +210,15 @@ class SharedRows:
             went, error = await self._call(await self._paid(partial(list, group)))
             calls += 1
             if error is not None and not _is_of_rows(error):
-                self._end_all(went, error)
+                self._failed(went, error)
                 break
             apart.note(went, error)
             if error is None:
                 self._end_all(went)
         _log.warning("a shared call was taken apart", upstream=self._upstream, op=refused[0].op, count=calls, users=len(apart.bad))
-        self._remember([one for one, _ in apart.bad])
+        self._alone.add(one.place for one, _ in apart.bad)
+        if apart.is_of_nobody and self._alone.refused_whole(now=loop_time()):
+            _log.warning("rows of several readers are not taken together", upstream=self._upstream, op=refused[0].op, cure=_CURE)
         if apart.is_of_account and isinstance(apart.bad[0][1], Refused):
             self._warn(refused, apart.bad[0][1])
             self._end_all(refused, Held("the account refuses everybody", code="gate"))
@@ -217,15 +233,14 @@ class SharedRows:
         with unfenced():
             rider.gate.warned(rider.user, error, now=loop_time())
 
-    def _remember(self, fares: Sequence[Fare]) -> None:
-        """Let readers go alone from now on."""
-        for one in fares:
-            self._alone[one.rider.user, one.op] = None
-        while len(self._alone) > _KEPT:
-            self._alone.popitem(last=False)
+    def _failed(self, went: Sequence[Fare], error: ConsumerError) -> None:
+        """Note that a call failed, and is not made again: if one of several brings that about, it costs the others no second try."""
+        if len(went) > 1 and is_passing(error):
+            self._alone.add(one.place for one in went)
+        self._end_all(went, error)
 
     @staticmethod
-    def _end_all(fares: Sequence[Fare], error: ConsumerError | None = None) -> None:
+    def _end_all(fares: Sequence[Fare], error: ConsumerError | Torn | None = None) -> None:
         for one in fares:
             one.end(error)
 

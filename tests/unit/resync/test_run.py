@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from consumer.core.answers.snapshot import Snapshot
-from consumer.core.errors import Denied, Refused, Retryable, Torn
+from consumer.core.errors import Denied, Forbidden, Refused, Retryable, Torn
 from consumer.core.model import Job, Result, UserKey, Verdict
 from tests.clock import virtual
 from tests.fakes.desk import ANN, DONE, A, B, Desk
@@ -66,6 +66,21 @@ async def test_what_hits_all_users_shuts_the_gate_and_counts_against_nobody() ->
         brought = await desk.run(A, user=UserKey("v1", f"u{number}"))
         assert brought == {A: BUG if number < 4 else Result(Verdict.HELD, "bug")}
     assert desk.gates.accounts[A].closed(now=anyio.current_time())
+
+
+@virtual
+async def test_who_needed_no_write_does_not_hide_that_writes_fail_for_all_others() -> None:
+    """A key that may read and not write, say: the others would be parked one by one."""
+    desk = Desk()
+    desk.make[A].spares = {f"spared{number}" for number in range(3)}
+    for number in range(3):
+        desk.make[A].fails_for[f"u{number}"] = [Forbidden("403", code="http-403")]
+        brought = await desk.run(A, user=UserKey("v1", f"u{number}"))
+        assert brought == {A: Result(Verdict.RETRY if number < 2 else Verdict.HELD, "http-403")}
+        assert await desk.run(A, user=UserKey("v1", f"spared{number}")) == {
+            A: DONE if number < 2 else Result(Verdict.HELD, "gate", tried=False)
+        }
+    assert desk.gates.accounts[A].refuses_key
 
 
 @virtual

@@ -38,7 +38,7 @@ async def test_one_whose_snapshot_became_too_old_is_held_and_has_not_failed() ->
 async def test_one_without_a_lease_is_told_so() -> None:
     one = fare(lease_s=0.0)
     assert one.limit_s() is None
-    assert one.error is not None
+    assert isinstance(one.error, Held)
     assert one.error.code == "lease"
 
 

@@ -1,6 +1,8 @@
 """Rows of several readers in one call: who rides, who is cut off, and who is at fault."""
 
+import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import Any, Final
@@ -8,7 +10,7 @@ from typing import Any, Final
 import anyio
 import pytest
 
-from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
+from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable, Torn
 from consumer.core.gates.gate import Gate
 from consumer.core.model import UserKey
 from consumer.resync.course import Course
@@ -39,8 +41,12 @@ class Lane:
         self.cut = 0
         self.bad: dict[Any, Exception] = {}
         """Rows that no call is taken with."""
+        self.shares = True
+        """Whether it takes rows of several readers."""
         self.fails: list[Exception | None] = []
         """What the next calls are answered, whatever is in them."""
+        self.on_answer: Callable[[], object] = lambda: None
+        """Called in the turn in which a call is answered."""
         self.retried: list[str] = []
         self.riders = self.taken_apart = 0
         self.shared = SharedRows(self._send, upstream="1", told=self._ride, again=self.retried.append, taken_apart=self._apart)
@@ -61,8 +67,11 @@ class Lane:
         except anyio.get_cancelled_exc_class():
             self.cut += 1
             raise
+        self.on_answer()
         if self.fails and (error := self.fails.pop(0)) is not None:
             raise error
+        if len(rows) > 1 and not self.shares:
+            raise NO
         for row in rows:
             if row in self.bad:
                 raise self.bad[row]
@@ -177,7 +186,7 @@ async def test_without_a_lease_nothing_is_sent_and_nobody_has_failed() -> None:
     lane = Lane()
     lane.lease_s = 0.0
     assert await lane.all(["ann", "bo"]) == {"ann": "lease", "bo": "lease"}
-    assert (lane.calls, lane.shared._alone) == ([], {})
+    assert (lane.calls, len(lane.shared._alone)) == ([], 0)
     assert lane.gate.pace.wait_s(1000, now=anyio.current_time()) == 0.0, "the permit went back"
 
 
@@ -198,6 +207,7 @@ async def test_who_can_not_wait_for_the_call_in_flight_goes_back_owed_and_the_ot
     assert (codes["ann"], codes["bo"]) == (None, None)
     assert isinstance(codes["old"], Held), "no attempt is burnt"
     assert codes["old"].code == "snapshot-old"
+    assert list(lane.shared._alone._places) == [(UserKey("v", "old"), "products")], "nor does it wait in vain for ever"
 
 
 @virtual
@@ -252,6 +262,69 @@ async def test_a_call_ends_with_the_last_run_that_rides_in_it_and_the_next_goes(
     assert lane.cut == 1
     assert [rows for _, rows in lane.calls] == [["ann", "bo"], ["cat"]]
     assert anyio.current_time() == 0.5 + TAKES_S
+
+
+@virtual
+async def test_a_run_that_is_cut_off_in_the_very_turn_in_which_the_call_before_it_ends_stops_nobody_behind_it() -> None:
+    for turns in range(4):
+        lane = Lane()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lane.write, "ann")
+            await anyio.sleep(0.1)
+            waits = asyncio.ensure_future(lane.write("bo"))
+            lane.on_answer = partial(after_turns, turns, waits.cancel)
+        with suppress(asyncio.CancelledError):
+            await waits
+        lane.on_answer = int
+        with anyio.fail_after(10):
+            assert await lane.write("cat") is None
+        assert [rows for _, rows in lane.calls if rows != ["bo"]] == [["ann"], ["cat"]]
+
+
+def after_turns(turns: int, do: Callable[[], object]) -> None:
+    """Do something so many turns of the loop later."""
+    if turns:
+        asyncio.get_running_loop().call_soon(after_turns, turns - 1, do)
+    else:
+        do()
+
+
+@virtual
+async def test_a_state_that_is_torn_in_a_call_ends_each_run_that_rides_waits_or_comes() -> None:
+    lane = Lane()
+    lane.fails = [LATER]
+    met: list[str] = []
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("ours")
+
+    lane.gate.warned = fail  # type: ignore[method-assign]
+
+    async def write(name: str) -> None:
+        try:
+            await lane.write(name)
+        except Torn:
+            met.append(name)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write, "rides")
+        await anyio.sleep(0.1)
+        tasks.start_soon(write, "waits")
+    await write("comes")
+    assert met == ["rides", "waits", "comes"]
+
+
+@virtual
+async def test_a_bug_before_anybody_rides_fails_those_that_wait_and_turns_in_no_circle() -> None:
+    lane = Lane(rate=0.1, burst=4)
+    lane.gate.reserve(4, now=anyio.current_time())
+
+    async def fail(_wait_s: float) -> bool:
+        raise KeyError("ours")
+
+    lane.waits.sleep = fail  # type: ignore[method-assign,assignment]
+    with anyio.fail_after(10):
+        assert await lane.all(["ann", "bo"]) == {"ann": "bug", "bo": "bug"}
 
 
 @virtual
@@ -407,7 +480,21 @@ async def test_taking_apart_ends_with_the_age_of_the_snapshots() -> None:
     await gathered(*(partial(write, name) for name in names(64)))
     assert len(lane.calls) == 3, "the whole, the first half, and the half of the second"
     assert set(failed.values()) == {"snapshot-old"}
-    assert not lane.shared._alone
+    assert len(lane.shared._alone) == 0
+
+
+@virtual
+async def test_an_account_that_takes_no_rows_of_several_readers_is_not_asked_to_for_long() -> None:
+    """Nobody here could call the API: if it is so, each reader is written, and two calls are wasted."""
+    lane = Lane()
+    lane.shares = False
+    for _ in range(2):
+        assert await lane.all(names(8)) == {}
+    assert lane.taken_apart == 2
+    assert lane.shared.goes_alone("products", UserKey("v", "new"), {"a": 1}, is_probe=False)
+    assert lane.shared.goes_alone("subscriptions", UserKey("v", "new"), {"a": 1}, is_probe=False)
+    await anyio.sleep(600)
+    assert not lane.shared.goes_alone("products", UserKey("v", "new"), {"a": 1}, is_probe=False)
 
 
 # ---- What fails in passing ----
@@ -420,7 +507,7 @@ async def test_what_fails_in_passing_is_sent_once_more_with_a_permit_of_its_own(
     assert await lane.all(["ann", "bo"]) == {}
     assert [sorted(rows) for _, rows in lane.calls] == [["ann", "bo"]] * 2
     assert (lane.retried, anyio.current_time()) == (["http-500"], 2 * TAKES_S + 0.25)
-    assert not lane.shared._alone
+    assert len(lane.shared._alone) == 0
 
 
 @virtual
@@ -472,8 +559,17 @@ async def test_a_failure_while_it_is_taken_apart_is_of_those_that_were_sent_and_
     lane.fails = [NO, None, LATER]
     failed = await lane.all(names(4))
     assert failed == {"r002": "http-500", "r003": "http-500"}
+    lane = Lane()
     lane.fails = [NO, LATER]
     assert await lane.all(names(4)) == {"r000": "http-500", "r001": "http-500", "r002": "apart", "r003": "apart"}
+
+
+@virtual
+async def test_who_was_in_the_part_that_failed_in_passing_goes_alone_so_that_nobody_pays_twice_for_the_one_that_brings_it_about() -> None:
+    lane = Lane()
+    lane.fails = [NO, LATER]
+    await lane.all(names(4))
+    assert [user.user for user, _ in lane.shared._alone._places] == ["r000", "r001"]
 
 
 # ---- Where permits are short ----
