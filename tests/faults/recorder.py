@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ PODS: Final = 600
 """So many may come in one scene, one after the other."""
 UNDER_WAY_S: Final = 0.5
 """So long after an answer that a pod is to stay away its calls may still arrive."""
+_FIRST_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _OPS: Final = (
     ("POST", re.compile(r"/subscribers/by_email$"), "contact"),
     ("POST", re.compile(r"/subscribers$"), "upsert"),
@@ -47,7 +49,8 @@ class Recorder:
     """
     Takes down a history; its times are those of the wall clock (s).
 
-    The version of a user's state is in its last name, `v7`, all the way from Sesamy to the lists.
+    The version of a user's state is in its last name, `v7`, all the way from Sesamy to the lists, and in the days on which its
+    contracts start, all the way to its subscriptions.
     """
 
     def __init__(self, town: Town) -> None:
@@ -79,6 +82,8 @@ class Recorder:
         name = f"{vendor}|{user}"
         self.versions[name] += 1
         self.town.sesamy.users[vendor][user]["profile"]["lastName"] = f"v{self.versions[name]}"
+        for contract in self.town.sesamy.users[vendor][user]["contracts"]:
+            contract["startDate"] = day_of(self.versions[name])
         self._changed_at[name].append(time.time())
 
     def leave(self, account: str, user: str, *, back: bool = False) -> None:
@@ -137,8 +142,8 @@ class Recorder:
             body = msgspec.json.decode(raw) if raw else None
         except msgspec.DecodeError:
             body = None
-        user = self._user_of(account, body)
-        self.record(Called(at=began_at, pod=pod, upstream=account, op=op, user=user))
+        user, *others = self._users_of(account, body)
+        self.record(Called(at=began_at, pod=pod, upstream=account, op=op, user=user, others=tuple(others)))
         known = False
         try:
             answer = await handler(request)
@@ -165,6 +170,24 @@ class Recorder:
                         known=known,
                     )
                 )
+            if op == "subscriptions" and isinstance(body, list):
+                self._note_rows(account, body, pod, began_at, known=known)
+
+    def _note_rows(self, account: str, rows: list[Any], pod: str, began_at: float, *, known: bool) -> None:
+        """Take down whose subscriptions were written, and of which version."""
+        written, when = self.town.makeas.accounts[account].rows_written, time.monotonic() - (time.time() - began_at)
+        versions: dict[str, int] = {}
+        for row in rows:
+            applied = written.get(str(row.get("external_id")), [])[-5:] if isinstance(row, dict) else []
+            if any(at >= when and one == row for at, one in applied):
+                user = self._users_of(account, row)[0]
+                version = version_on(str(row.get("start_date")))
+                versions[user] = min(versions.get(user, version), version)
+        for user, version in versions.items():
+            part = "subscriptions"
+            self.record(
+                Wrote(at=time.time(), pod=pod, account=account, user=user, part=part, version=version, began_at=began_at, known=known)
+            )
 
     def _note_patience(self, answer: web.StreamResponse, pod: str, upstream: str) -> None:
         """Take down that a pod is to stay away; calls that were under way when it was told may still come."""
@@ -172,11 +195,15 @@ class Recorder:
         if wait_s is not None:
             self.record(Turned(at=time.time() + UNDER_WAY_S, pod=pod, upstream=upstream, until=time.time() + wait_s))
 
-    def _user_of(self, account: str, body: Any) -> str:
-        row = body[0] if isinstance(body, list) and body else body
+    def _users_of(self, account: str, body: Any) -> list[str]:
+        """Return whom a request is about, each once; empty: nobody that is known."""
+        vendor = next((place.vendor for place in PLACES if place.account == account), "")
+        rows = body if isinstance(body, list) and body else [body]
+        return list(dict.fromkeys(self._user_of(vendor, row) for row in rows))
+
+    def _user_of(self, vendor: str, row: Any) -> str:
         if not isinstance(row, dict):
             return ""
-        vendor = next((place.vendor for place in PLACES if place.account == account), "")
         if "external_id" in row and "product_external_id" not in row and "name" not in row:
             return f"{vendor}|{row['external_id']}"
         return self.name_of(vendor, str(row.get("email", "")))
@@ -220,6 +247,16 @@ class Recorder:
         ]
         self.operations = [op for op in self.operations if op not in gone]
         return len(gone)
+
+
+def day_of(version: int) -> str:
+    """Return the day, as text, that says a version."""
+    return f"{_FIRST_DAY + timedelta(days=version):%Y-%m-%dT00:00:00Z}"
+
+
+def version_on(day: str) -> int:
+    """Return the version that such a text says; 0: it says none, as of a contract that never changed."""
+    return max(0, (datetime.fromisoformat(day) - _FIRST_DAY).days) if day.endswith("T00:00:00Z") else 0
 
 
 def canonical(email: str) -> str:
