@@ -25,6 +25,8 @@ PODS: Final = 600
 UNDER_WAY_S: Final = 0.5
 """So long after an answer that a pod is to stay away its calls may still arrive."""
 _FIRST_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST_VERSION: Final = 7000
+"""Contracts that never changed began later than on its day."""
 _OPS: Final = (
     ("POST", re.compile(r"/subscribers/by_email$"), "contact"),
     ("POST", re.compile(r"/subscribers$"), "upsert"),
@@ -153,10 +155,11 @@ class Recorder:
         finally:
             # Be the answer heard or not, what was applied is applied.
             if op == "contact" and known:
-                self.record(Looked(at=time.time(), pod=pod, account=account, user=user, began_at=began_at))
+                version, lists = self._found(account, user)
+                self.record(Looked(at=time.time(), pod=pod, account=account, user=user, began_at=began_at, version=version, lists=lists))
             if op in {"upsert", "update"} and isinstance(body, dict) and self._is_applied(account, body, began_at):
                 lists = tuple(request.query.getall("subscriber_list_id[]", []))
-                version = int(str(body.get("lastname", "v0")).removeprefix("v"))
+                version = _version_of(body)
                 self.record(
                     Wrote(
                         at=time.time(),
@@ -208,6 +211,13 @@ class Recorder:
             return f"{vendor}|{row['external_id']}"
         return self.name_of(vendor, str(row.get("email", "")))
 
+    def _found(self, account: str, user: str) -> tuple[int, tuple[str, ...]]:
+        """Return of which version a user's contact is, and which lists it is on."""
+        email = next((email for (_, email), name in self.by_email.items() if name == user), "")
+        contact = self.town.makeas.accounts[account].contacts.get(email, {})
+        lists = set(contact.get("lists", ())) - self.town.makeas.accounts[account].left_lists(email)
+        return _version_of(contact), tuple(sorted(lists))
+
     def _is_applied(self, account: str, body: dict[str, Any], began_at: float) -> bool:
         at = time.monotonic() - (time.time() - began_at)
         written = self.town.makeas.accounts[account].written.values()
@@ -249,14 +259,21 @@ class Recorder:
         return len(gone)
 
 
+def _version_of(contact: Mapping[str, Any]) -> int:
+    """Return the version that a contact's last name says; 0: another name."""
+    name = str(contact.get("lastname", ""))
+    return int(name[1:]) if re.fullmatch(r"v\d+", name) else 0
+
+
 def day_of(version: int) -> str:
     """Return the day, as text, that says a version."""
     return f"{_FIRST_DAY + timedelta(days=version):%Y-%m-%dT00:00:00Z}"
 
 
 def version_on(day: str) -> int:
-    """Return the version that such a text says; 0: it says none, as of a contract that never changed."""
-    return max(0, (datetime.fromisoformat(day) - _FIRST_DAY).days) if day.endswith("T00:00:00Z") else 0
+    """Return the version that such a text says, whatever the time of the day; 0: it says none, as of a contract that never changed."""
+    days = (datetime.fromisoformat(day) - _FIRST_DAY).days
+    return days if days < _LAST_VERSION else 0
 
 
 def canonical(email: str) -> str:
