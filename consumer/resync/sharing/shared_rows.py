@@ -108,6 +108,12 @@ class SharedRows:
         if self._task is None and self._waiting:
             # No task of a run's: its end must not end the others'.
             self._task = asyncio.get_running_loop().create_task(self._go(), context=self._waiting[0].context)
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, _task: asyncio.Task[None]) -> None:
+        """Let the next call go, also where this one's task was ended before its first turn, so that nothing of it ran."""
+        self._task, self._riding = None, []
+        self._start()
 
     def _left(self, fare: Fare) -> None:
         """Note that a run has gone on, or was cut off."""
@@ -128,8 +134,6 @@ class SharedRows:
             self._end_all(self._riding, error)
         finally:
             self._end_all(self._riding, Held("the call was cut off", code="gate"))  # All that are still there.
-            self._task, self._riding = None, []
-            self._start()
 
     def _board(self) -> None:
         """Let those go that go together, the first that waits first."""

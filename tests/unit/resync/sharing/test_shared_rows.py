@@ -1,5 +1,6 @@
 """Rows of several readers in one call: who rides, who is cut off, and who is at fault."""
 
+import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from math import inf
@@ -37,6 +38,8 @@ class Lane:
         """Those that were begun."""
         self.limits_s: list[float] = []
         self.cut = 0
+        self.then: Callable[[], object] = lambda: None
+        """What happens as the next call ends."""
         self.bad: dict[Any, Exception] = {}
         """Rows that no call is taken with."""
         self.fails: list[Exception | None] = []
@@ -61,6 +64,8 @@ class Lane:
         except anyio.get_cancelled_exc_class():
             self.cut += 1
             raise
+        self.then()
+        self.then = lambda: None
         if self.fails and (error := self.fails.pop(0)) is not None:
             raise error
         for row in rows:
@@ -252,6 +257,21 @@ async def test_a_call_ends_with_the_last_run_that_rides_in_it_and_the_next_goes(
     assert lane.cut == 1
     assert [rows for _, rows in lane.calls] == [["ann", "bo"], ["cat"]]
     assert anyio.current_time() == 0.5 + TAKES_S
+
+
+@virtual
+async def test_who_waits_and_is_cut_off_as_the_call_in_flight_ends_keeps_nobody_waiting_for_ever() -> None:
+    """The next call's task has not had its first turn by then, and never has one."""
+    lane = Lane()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lane.write, "ann")
+        await anyio.sleep(0.1)
+        waiting = asyncio.ensure_future(lane.write("bo"))
+        await anyio.sleep(0.1)
+        lane.then = waiting.cancel
+    with anyio.fail_after(9):
+        assert await lane.write("cat") is None
+    assert [rows for _, rows in lane.calls] == [["ann"], ["cat"]]
 
 
 @virtual
