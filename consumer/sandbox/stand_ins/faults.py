@@ -37,7 +37,7 @@ class Fault(Struct, kw_only=True):
     upstream: str = "*"
     op: str = "*"
     user: str = "*"
-    """Whom a call is about, or one of those whose rows share it."""
+    """The reader that a call is about, or one of those whose rows share it."""
     least: int = 0
     """Only calls that are about so many users."""
     every: int = 1
@@ -76,7 +76,7 @@ class Faults:
     async def around(
         self, request: web.Request, upstream: str, op: str, user: str, handle: Callable[[], Awaitable[web.Response]]
     ) -> web.StreamResponse:
-        """Answer as the first fault that fits says, else as `handle` does; `user`: whom it is about, each on a line of its own."""
+        """Answer as the first fault that fits says, else as `handle` does; `user`: all that it is about, each on a line of its own."""
         users = user.split("\n")
         fault = next((one for one in self.active if _fits(one, upstream, op, users) and self._is_its_turn(one)), None)
         if fault is None:
