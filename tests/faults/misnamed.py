@@ -1,9 +1,13 @@
 """Lets the names of a process be resolved as a file says: run as `sitecustomize` of a process whose PYTHONPATH begins with its folder."""
 
+import asyncio
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 _STATE, _LOOKUPS = (Path(os.environ[name]) for name in ("NAMES_STATE", "NAMES_LOOKUPS"))
 _real = socket.getaddrinfo
@@ -33,4 +37,16 @@ def states() -> dict[str, str]:
         return {}
 
 
+async def _of_loop(loop: asyncio.AbstractEventLoop, host: object, port: object, **options: Any) -> object:
+    """Resolve a name as libuv does, in one of its four threads, but by our resolver: its own asks the C library itself."""
+    return await loop.run_in_executor(_threads, partial(_getaddrinfo, host, port, **options))
+
+
+_threads = ThreadPoolExecutor(4)
 socket.getaddrinfo = _getaddrinfo  # type: ignore[assignment]
+try:
+    import uvloop
+except ImportError:
+    pass
+else:
+    uvloop.Loop.getaddrinfo = _of_loop  # type: ignore[method-assign,assignment]

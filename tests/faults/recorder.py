@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ PODS: Final = 600
 """So many may come in one scene, one after the other."""
 UNDER_WAY_S: Final = 0.5
 """So long after an answer that a pod is to stay away its calls may still arrive."""
+_FIRST_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST_VERSION: Final = 7000
+"""Contracts that never changed began later than on its day."""
 _OPS: Final = (
     ("POST", re.compile(r"/subscribers/by_email$"), "contact"),
     ("POST", re.compile(r"/subscribers$"), "upsert"),
@@ -47,7 +51,8 @@ class Recorder:
     """
     Takes down a history; its times are those of the wall clock (s).
 
-    The version of a user's state is in its last name, `v7`, all the way from Sesamy to the lists.
+    The version of a user's state is in its last name, `v7`, all the way from Sesamy to the lists, and in the days on which its
+    contracts start, all the way to its subscriptions.
     """
 
     def __init__(self, town: Town) -> None:
@@ -79,6 +84,8 @@ class Recorder:
         name = f"{vendor}|{user}"
         self.versions[name] += 1
         self.town.sesamy.users[vendor][user]["profile"]["lastName"] = f"v{self.versions[name]}"
+        for contract in self.town.sesamy.users[vendor][user]["contracts"]:
+            contract["startDate"] = day_of(self.versions[name])
         self._changed_at[name].append(time.time())
 
     def leave(self, account: str, user: str, *, back: bool = False) -> None:
@@ -137,8 +144,8 @@ class Recorder:
             body = msgspec.json.decode(raw) if raw else None
         except msgspec.DecodeError:
             body = None
-        user = self._user_of(account, body)
-        self.record(Called(at=began_at, pod=pod, upstream=account, op=op, user=user))
+        user, *others = self._users_of(account, body)
+        self.record(Called(at=began_at, pod=pod, upstream=account, op=op, user=user, others=tuple(others)))
         known = False
         try:
             answer = await handler(request)
@@ -148,10 +155,11 @@ class Recorder:
         finally:
             # Be the answer heard or not, what was applied is applied.
             if op == "contact" and known:
-                self.record(Looked(at=time.time(), pod=pod, account=account, user=user, began_at=began_at))
+                version, lists = self._found(account, user)
+                self.record(Looked(at=time.time(), pod=pod, account=account, user=user, began_at=began_at, version=version, lists=lists))
             if op in {"upsert", "update"} and isinstance(body, dict) and self._is_applied(account, body, began_at):
                 lists = tuple(request.query.getall("subscriber_list_id[]", []))
-                version = int(str(body.get("lastname", "v0")).removeprefix("v"))
+                version = _version_of(body)
                 self.record(
                     Wrote(
                         at=time.time(),
@@ -165,6 +173,24 @@ class Recorder:
                         known=known,
                     )
                 )
+            if op == "subscriptions" and isinstance(body, list):
+                self._note_rows(account, body, pod, began_at, known=known)
+
+    def _note_rows(self, account: str, rows: list[Any], pod: str, began_at: float, *, known: bool) -> None:
+        """Take down whose subscriptions were written, and of which version."""
+        written, when = self.town.makeas.accounts[account].rows_written, time.monotonic() - (time.time() - began_at)
+        versions: dict[str, int] = {}
+        for row in rows:
+            applied = written.get(str(row.get("external_id")), [])[-5:] if isinstance(row, dict) else []
+            if any(at >= when and one == row for at, one in applied):
+                user = self._users_of(account, row)[0]
+                version = version_on(str(row.get("start_date")))
+                versions[user] = min(versions.get(user, version), version)
+        for user, version in versions.items():
+            part = "subscriptions"
+            self.record(
+                Wrote(at=time.time(), pod=pod, account=account, user=user, part=part, version=version, began_at=began_at, known=known)
+            )
 
     def _note_patience(self, answer: web.StreamResponse, pod: str, upstream: str) -> None:
         """Take down that a pod is to stay away; calls that were under way when it was told may still come."""
@@ -172,14 +198,25 @@ class Recorder:
         if wait_s is not None:
             self.record(Turned(at=time.time() + UNDER_WAY_S, pod=pod, upstream=upstream, until=time.time() + wait_s))
 
-    def _user_of(self, account: str, body: Any) -> str:
-        row = body[0] if isinstance(body, list) and body else body
+    def _users_of(self, account: str, body: Any) -> list[str]:
+        """Return whom a request is about, each once; empty: nobody that is known."""
+        vendor = next((place.vendor for place in PLACES if place.account == account), "")
+        rows = body if isinstance(body, list) and body else [body]
+        return list(dict.fromkeys(self._user_of(vendor, row) for row in rows))
+
+    def _user_of(self, vendor: str, row: Any) -> str:
         if not isinstance(row, dict):
             return ""
-        vendor = next((place.vendor for place in PLACES if place.account == account), "")
         if "external_id" in row and "product_external_id" not in row and "name" not in row:
             return f"{vendor}|{row['external_id']}"
         return self.name_of(vendor, str(row.get("email", "")))
+
+    def _found(self, account: str, user: str) -> tuple[int, tuple[str, ...]]:
+        """Return of which version a user's contact is, and which lists it is on."""
+        email = next((email for (_, email), name in self.by_email.items() if name == user), "")
+        contact = self.town.makeas.accounts[account].contacts.get(email, {})
+        lists = set(contact.get("lists", ())) - self.town.makeas.accounts[account].left_lists(email)
+        return _version_of(contact), tuple(sorted(lists))
 
     def _is_applied(self, account: str, body: dict[str, Any], began_at: float) -> bool:
         at = time.monotonic() - (time.time() - began_at)
@@ -220,6 +257,23 @@ class Recorder:
         ]
         self.operations = [op for op in self.operations if op not in gone]
         return len(gone)
+
+
+def _version_of(contact: Mapping[str, Any]) -> int:
+    """Return the version that a contact's last name says; 0: another name."""
+    name = str(contact.get("lastname", ""))
+    return int(name[1:]) if re.fullmatch(r"v\d+", name) else 0
+
+
+def day_of(version: int) -> str:
+    """Return the day, as text, that says a version."""
+    return f"{_FIRST_DAY + timedelta(days=version):%Y-%m-%dT00:00:00Z}"
+
+
+def version_on(day: str) -> int:
+    """Return the version that such a text says, whatever the time of the day; 0: it says none, as of a contract that never changed."""
+    days = (datetime.fromisoformat(day) - _FIRST_DAY).days
+    return days if days < _LAST_VERSION else 0
 
 
 def canonical(email: str) -> str:

@@ -20,6 +20,7 @@ from msgspec import Struct, to_builtins
 from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.publishers import happen, poison
 from consumer.sandbox.town import PLACES, VENDORS, Town
+from tests.faults.owners import owned
 from tests.faults.recorder import PODS, Recorder, name_of
 from tests.faults.topics import read_all
 from tests.history.checker import Violation, check
@@ -56,7 +57,6 @@ from tests.integration.harness import PARTITIONS, Pod, Stage
 RESULTS: Final = "FAULTS_RESULTS"
 """The variable that names the folder to which each scene writes its figures."""
 _CANARIES: Final = ("Canaryname", "canary+", "@example.com", "key-of-", "secret-of-")
-_PARTS: Final = ("contact",)
 _RSS_LIMIT_MIB, _FILES_LIMIT = 300, 300
 _LOST = frozenset({NothingLost.name, AllAgreesInTheEnd.name, HeldOnesHeal.name})
 _STALE = frozenset({NoOlderStateOverANewerOne.name, ConsentKept.name})
@@ -125,6 +125,10 @@ class Scene(Stage):
         self.touched: set[str] = set()
         """The upstreams that have trouble; with `calm_s`, the others are to be as fresh as without."""
         self.calm_s: float | None = None
+        self.logs_tell = True
+        """Whether each pod can log, and has the right time."""
+        self.parts: tuple[str, ...] = ("contact",)
+        """What every reader has: all of it is to be written before an event is committed."""
         self.spared: set[tuple[str, str]] = set()
         """Vendor and user of those that the load leaves alone."""
 
@@ -197,7 +201,7 @@ class Scene(Stage):
     def trouble(self, *upstreams: str) -> None:
         """Say which upstreams are to have trouble from now on; how fresh the others were so far is what they are measured by."""
         self.touched, one = set(upstreams), TroubleStaysWhereItIs()
-        seen = Seen(self._bounds(), _PARTS)
+        seen = Seen(self._bounds(), self.parts)
         for op in sorted(self.recorder.operations, key=lambda op: op.at):
             for _ in one.see(op, seen):
                 pass
@@ -236,7 +240,9 @@ class Scene(Stage):
     async def history(self) -> list[Operation]:
         """Return all that happened so far, with commits and letters."""
         group, letters = f"readers-of-{self.topic}", f"{self.topic}.dead-letter"
-        return await self.recorder.read_topics(self.kafka.bootstrap, topic=self.topic, group=group, letters=letters)
+        found = await self.recorder.read_topics(self.kafka.bootstrap, topic=self.topic, group=group, letters=letters)
+        logs = {pod.name: pod.log for pod in self.pods if isinstance(pod, ScenePod)}
+        return sorted([*found, *(owned(logs) if self.logs_tell else ())], key=lambda op: op.at)
 
     async def _held(self) -> set[int]:
         """Return the open letters that heal by themselves."""
@@ -272,7 +278,7 @@ class Scene(Stage):
         history = await self.history()
         bounds = self._bounds()
         write(self.folder / "history.jsonl", bounds, history)
-        violations = check(bounds, history, parts=_PARTS)
+        violations = check(bounds, history, parts=self.parts)
         return violations, _figures(history, violations)
 
     def _bounds(self) -> Bounds:
@@ -305,7 +311,7 @@ def _figures(history: list[Operation], violations: list[Violation]) -> Figures:
     written: dict[tuple[str, str], int] = {}
     duplicates = 0
     for op in history:
-        if isinstance(op, Wrote):
+        if isinstance(op, Wrote) and op.part == "contact":
             duplicates += written.get((op.account, op.user)) == op.version
             written[op.account, op.user] = op.version
     healed_at = next((op.at for op in history if isinstance(op, Healed)), 0.0)

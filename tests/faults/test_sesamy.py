@@ -217,5 +217,5 @@ async def test_a_user_leaves_while_it_is_written(scene: Scene) -> None:
     await play(scene, "F30", trouble, per_s=30.0)
     assert leavers.left > 100
     assert raced > 20
-    kept = [op for op in scene.recorder.operations if isinstance(op, Wrote) and not op.lists]
+    kept = [op for op in scene.recorder.operations if isinstance(op, Wrote) and op.part == "contact" and not op.lists]
     assert len(kept) > 20

@@ -103,12 +103,18 @@ class Fetched(Operation, frozen=True, kw_only=True):
 
 
 class Looked(Operation, frozen=True, kw_only=True):
-    """An account was asked for a user's contact, from `began_at` on."""
+    """
+    An account was asked for a user's contact, from `began_at` on.
+
+    `version`: of the contact that it has; `lists`: those that the contact is on. What is so need not be written once more.
+    """
 
     pod: str
     account: str
     user: str
     began_at: float
+    version: int = 0
+    lists: tuple[str, ...] = ()
 
 
 class Wrote(Operation, frozen=True, kw_only=True):

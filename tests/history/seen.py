@@ -72,6 +72,9 @@ class Seen:
                 self.fetched[op.pod, op.user] = op.at
             case Looked():
                 self.looked[op.pod, op.account, op.user] = op.began_at
+                for one in op.lists:
+                    place = op.account, one, op.user
+                    self.on_list[place] = max(op.version, self.on_list.get(place, 0))
             case Parked(user=""):
                 self.records.add(op.source)
             case Parked():

@@ -219,6 +219,20 @@ def test_who_came_back_need_not_be_put_on_a_list_before_its_next_event() -> None
     assert {"all agrees in the end"} == {one.invariant for one in check(TOWN, again)}
 
 
+def test_a_contact_that_is_found_on_its_list_as_it_is_to_be_need_not_be_put_there_once_more() -> None:
+    def found(version: int, lists: tuple[str, ...]) -> list[Operation]:
+        event = Sent(at=14.1, partition=0, offset=10, user=BOB, version=2)
+        look = Looked(at=15, pod="a", account="1", user=BOB, began_at=14.9, version=version, lists=lists)
+        return after(14, event, *written(14.9, BOB, 2, "1", ("11",)), look, Committed(at=15.5, partition=0, offset=11, before=10))
+
+    def lacks_list(history: list[Operation]) -> bool:
+        return any("1/12" in one.text for one in check(TOWN, history))
+
+    assert not lacks_list(found(2, ("11", "12")))
+    assert lacks_list(found(1, ("11", "12")))
+    assert lacks_list(found(2, ("11",)))
+
+
 def test_a_history_is_the_same_when_it_is_read_again(tmp_path: Path) -> None:
     write(tmp_path / "history.jsonl", TOWN, history())
 

@@ -2,14 +2,29 @@
 
 import asyncio
 import gzip
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final, Literal
 
 from aiohttp import web
 from msgspec import Struct
 
 Kind = Literal[
-    "status", "hang", "delay", "drip", "cut", "cut-after", "html", "half-json", "huge", "gzip", "redirect", "shape", "rows", "body"
+    "status",
+    "hang",
+    "hang-after",
+    "delay",
+    "drip",
+    "cut",
+    "cut-after",
+    "html",
+    "half-json",
+    "huge",
+    "gzip",
+    "redirect",
+    "shape",
+    "rows",
+    "body",
 ]
 _HANG_S: Final = 3600.0
 _HUGE_BYTES: Final = 50_000_000
@@ -22,6 +37,11 @@ class Fault(Struct, kw_only=True):
     upstream: str = "*"
     op: str = "*"
     user: str = "*"
+    """The reader that a call is about, or one of those whose rows share it."""
+    least: int = 0
+    """Only calls that are about so many users."""
+    every: int = 1
+    """Only each so many-th of the calls that fit."""
     status: int = 500
     retry_after: str | None = None
     delay_s: float = 1.0
@@ -37,6 +57,8 @@ class Faults:
     def __init__(self) -> None:
         self.active: list[Fault] = []
         self.seen = 0
+        self._fitted: Counter[int] = Counter()
+        """Id of a fault that is not for every call -> how many fitted."""
 
     def add(self, fault: Fault) -> Fault:
         """Switch a fault on."""
@@ -54,8 +76,9 @@ class Faults:
     async def around(
         self, request: web.Request, upstream: str, op: str, user: str, handle: Callable[[], Awaitable[web.Response]]
     ) -> web.StreamResponse:
-        """Answer as the first fault that fits says, else as `handle` does."""
-        fault = next((one for one in self.active if _fits(one, upstream, op, user)), None)
+        """Answer as the first fault that fits says, else as `handle` does; `user`: all that it is about, each on a line of its own."""
+        users = user.split("\n")
+        fault = next((one for one in self.active if _fits(one, upstream, op, users) and self._is_its_turn(one)), None)
         if fault is None:
             return await handle()
         self.seen += 1
@@ -63,10 +86,12 @@ class Faults:
             fault.times -= 1
             if fault.times <= 0:
                 self.remove(fault)
-        if fault.kind in {"delay", "cut-after", "rows", "body"}:
+        if fault.kind in {"delay", "cut-after", "hang-after", "rows", "body"}:
             if fault.kind == "delay":
                 await asyncio.sleep(fault.delay_s)
             answer = await handle()
+            if fault.kind == "hang-after":
+                await asyncio.sleep(_HANG_S)
             if fault.kind == "rows":
                 return web.json_response({"errors": [{"row": 0, "message": "refused"}]})
             if fault.kind == "body":
@@ -74,10 +99,18 @@ class Faults:
             return answer if fault.kind == "delay" else _cut(request)
         return await _instead(request, fault)
 
+    def _is_its_turn(self, fault: Fault) -> bool:
+        """Say whether a fault that fits happens to this call."""
+        if fault.every == 1:
+            return True
+        self._fitted[id(fault)] += 1
+        return self._fitted[id(fault)] % fault.every == 0
 
-def _fits(fault: Fault, upstream: str, op: str, user: str) -> bool:
-    pairs = ((fault.upstream, upstream), (fault.op, op), (fault.user, user))
-    return all(wanted in {"*", found} for wanted, found in pairs)
+
+def _fits(fault: Fault, upstream: str, op: str, users: Collection[str]) -> bool:
+    pairs = ((fault.upstream, upstream), (fault.op, op))
+    is_meant = fault.user == "*" or fault.user in users
+    return is_meant and len(users) >= fault.least and all(wanted in {"*", found} for wanted, found in pairs)
 
 
 def _cut(request: web.Request) -> web.Response:

@@ -38,6 +38,8 @@ class Account:
         """Addresses of contacts that were put there with the tag of a single purchase, which is permanent."""
         self.refuses: dict[str, int] = {}
         """List id -> the status that any call answers which names the list."""
+        self.bad_rows: set[str] = set()
+        """External ids of subscriptions that are never taken; nor is anything that comes in the same call."""
         self.drops: set[str] = set()
         """Fields that are taken, and not kept."""
         self.always: Literal["replace", "merge"] | None = None
@@ -48,6 +50,8 @@ class Account:
         self.in_flight = self.most_in_flight = 0
         self.written: dict[str, list[tuple[float, Row]]] = {}
         """Contact's address -> each accepted write of it, with its time."""
+        self.rows_written: dict[str, list[tuple[float, Row]]] = {}
+        """Subscription's external id -> each accepted write of it, with its time."""
         self._ids = itertools.count(1)
         self._by_id: dict[str, Row] = {}
         """Also those that are gone."""
@@ -231,13 +235,18 @@ class MakeAs:
         ):
             return _refused("Bad rows")
         errors = [
-            {"external_id": row["external_id"], "message": "dangling"}
+            {"external_id": row["external_id"], "message": "refused" if row["external_id"] in account.bad_rows else "dangling"}
             for row in body
-            if row["product_external_id"] not in account.products or row["email"].lower() not in account.contacts
+            if row["external_id"] in account.bad_rows
+            or row["product_external_id"] not in account.products
+            or row["email"].lower() not in account.contacts
         ]
         if errors:
             return web.json_response({"errors": errors})
         account.subscriptions.update({row["external_id"]: row for row in body})
+        at = time.monotonic()
+        for row in body:
+            account.rows_written.setdefault(row["external_id"], []).append((at, row))
         return web.json_response({"status": "200 Success"})
 
     async def _list(self, account: Account, request: web.Request, _body: Any) -> web.Response:  # noqa: ANN401
@@ -283,6 +292,6 @@ def _is_bulk(body: object) -> bool:
 
 
 def _user_of(body: object) -> str:
-    """Return the address that a request is about, for faults of one user."""
-    row = body[0] if isinstance(body, list) and body else body
-    return str(row.get("email", "")).lower() if isinstance(row, dict) else ""
+    """Return the address that a request is about, for faults of one user; of several, each on a line of its own."""
+    rows = body if isinstance(body, list) else [body]
+    return "\n".join(dict.fromkeys(str(row.get("email", "")).lower() for row in rows if isinstance(row, dict)))

@@ -39,6 +39,8 @@ class Lane:
         """Those that were begun."""
         self.limits_s: list[float] = []
         self.cut = 0
+        self.then: Callable[[], object] = lambda: None
+        """What happens as the next call ends."""
         self.bad: dict[Any, Exception] = {}
         """Rows that no call is taken with."""
         self.shares = True

@@ -29,6 +29,16 @@ class There:
         async with self._session.post(url, json=body, headers=auth, allow_redirects=False) as answer:
             return answer.status, await answer.read(), answer.headers.get("Retry-After")
 
+    async def rows(self, *emails: str) -> int:
+        """Write a subscription of each reader in one call; return the status."""
+        auth = {"Authorization": "Basic " + b64encode(b"1001:k").decode()}
+        self.account.products["p"] = {}
+        for email in emails:
+            self.account.contacts.setdefault(email, {})
+        body = [{"email": one, "external_id": f"of {one}", "product_external_id": "p", "status": "active"} for one in emails]
+        async with self._session.post(f"{self._url}/api/public/v2/subscribers/subscriptions/bulkinsert", json=body, headers=auth) as answer:
+            return answer.status
+
 
 @pytest.fixture
 async def there() -> AsyncIterator[There]:
@@ -137,3 +147,31 @@ async def test_a_body_is_said_though_the_work_is_done(there: There) -> None:
     there.makeas.faults.add(Fault(kind="body", body={"success": False}))
     assert (await there.write())[:2] == (200, b'{"success": false}')
     assert ANN in there.account.contacts
+
+
+async def test_a_fault_of_one_reader_is_met_by_each_call_that_has_a_row_of_it(there: There) -> None:
+    there.makeas.faults.add(Fault(kind="status", status=422, user="bo@example.com"))
+    statuses = [await there.rows(*emails) for emails in ((ANN,), (ANN, "bo@example.com"), ("bo@example.com",))]
+    assert statuses == [200, 422, 422]
+
+
+async def test_a_fault_may_be_of_each_third_call_that_has_the_rows_of_several(there: There) -> None:
+    there.makeas.faults.add(Fault(kind="status", status=500, least=2, every=3))
+    several = [await there.rows(ANN, "bo@example.com") for _ in range(6)]
+    assert several == [200, 200, 500, 200, 200, 500]
+    assert [await there.rows(ANN) for _ in range(3)] == [200, 200, 200]
+
+
+async def test_a_call_may_hang_once_its_work_is_done(there: There) -> None:
+    there.makeas.faults.add(Fault(kind="hang-after"))
+    with pytest.raises(TimeoutError):
+        await there.write()
+    assert len(there.account.written[ANN]) == 1
+
+
+async def test_a_row_that_is_never_taken_is_named_and_nothing_beside_it_is_taken(there: There) -> None:
+    there.account.bad_rows = {"of bo@example.com"}
+    assert await there.rows(ANN, "bo@example.com") == 200
+    assert there.account.rows_written == {}
+    assert await there.rows(ANN) == 200
+    assert set(there.account.rows_written) == {f"of {ANN}"}
