@@ -51,6 +51,7 @@ class Local:
     def __init__(self, options: Options, here: Town, kafka: Broker, config: Path, admin_url: str) -> None:
         self.options, self.here, self.kafka, self.config, self.admin_url = options, here, kafka, config, admin_url
         self.totals = Totals()
+        self._chance = random.Random(7)  # One for all its traffic: else the same would happen again and again, which changes nothing.
         self.consumer: Process | None = None
         self.struck = anyio.Event()
         """Set once chaos has done its worst, and healed it."""
@@ -126,7 +127,7 @@ class Local:
 
     async def traffic(self, *, seconds: float) -> None:
         """Let every reader be seen once, and then things happen, in bursts; one reader is busier than all others."""
-        chance = random.Random(7)
+        chance = self._chance
         hot = min(self.here.readers(VENDORS[0]))
         async with producing(self.kafka.bootstrap) as producer:
             for vendor in VENDORS:

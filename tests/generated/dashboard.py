@@ -112,6 +112,16 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
                 "s",
                 ((_quantile(0.95, "upstream_request_duration_seconds", "upstream"), "{{upstream}}"),),
             ),
+            (
+                "What writing spares",
+                "Contacts that were as they are to be; readers whose rows went in a shared call, and such calls that were taken apart.",
+                "ops",
+                (
+                    (_rate("writes_spared_total", "account"), "{{account}}: contacts not written"),
+                    (_rate("shared_riders_total", "account"), "{{account}}: rows of a reader shared"),
+                    (_rate("shared_calls_taken_apart_total", "account"), "{{account}}: calls taken apart"),
+                ),
+            ),
             ("Second tries", "", "ops", ((_rate("retries_total", "upstream, code") + " or vector(0)", "{{upstream}} {{code}}"),)),
             (
                 "Answers that were odd",
