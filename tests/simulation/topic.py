@@ -148,6 +148,7 @@ class Member:
 
     def assigned(self, generation: int, partitions: list[int]) -> None:
         self.generation, self._given = generation, partitions
+        self.alive_at = anyio.current_time()  # It has just been heard, whatever was before.
         self._got.set()
 
     async def coordinate(self) -> None:
