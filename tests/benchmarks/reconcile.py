@@ -21,7 +21,7 @@ from consumer.core.drift.findings import Findings
 from consumer.core.drift.prints import Prints
 from consumer.core.drift.readers import Readers
 from consumer.core.errors import Refused
-from consumer.core.gates.gates import OWN_CALLS, SESAMY_CALLS
+from consumer.core.gates.gates import SESAMY_CALLS, make_calls
 from consumer.core.gates.server_limit import begins_at
 from consumer.core.mapping.contact import Contact
 from consumer.core.mapping.documents import Documents, documents
@@ -175,9 +175,10 @@ def _main() -> None:
 def _first_load(made: Settings, per_minute: float) -> None:
     """Print what bounds a first load: Make's limit, or Sesamy's where a list does not tell whose its rows are."""
     per_s = made.makeas.requests_per_second
-    at_makeas_s, at_sesamy_s = _READERS * OWN_CALLS / per_s, _READERS * SESAMY_CALLS / per_minute * 60
+    calls = make_calls(rows_shared=made.makeas.rows_shared)
+    at_makeas_s, at_sesamy_s = _READERS * calls / per_s, _READERS * SESAMY_CALLS / per_minute * 60
     print(
-        f"  first load of all, by the limits: {duration(at_makeas_s)} at Make.as ({OWN_CALLS} calls a reader at {per_s:g} a second); "
+        f"  first load of all, by the limits: {duration(at_makeas_s)} at Make.as ({calls} calls a reader at {per_s:g} a second); "
         f"without lists that name their user also {duration(at_sesamy_s)} at Sesamy"
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ...core.errors import Exit
-from ...core.gates.gates import MAKE_CALLS, OWN_CALLS
+from ...core.gates.gates import make_calls
 from ...settings.environment import misspelt
 from ...settings.findings import Finding, fine, warning
 from ...settings.leaves import secrets
@@ -109,7 +109,7 @@ def _upstreams(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findi
     if settings.makeas.unreadable_status == "add":
         what = "a known contact whose status can't be read is put on its lists, though it may have left them"
         yield warning("makeas.unreadable_status", what, "set it to leave, unless Make.as shows no status and nobody leaves by other ways")
-    calls = OWN_CALLS if settings.makeas.rows_shared else MAKE_CALLS
+    calls = make_calls(rows_shared=settings.makeas.rows_shared)
     talk_s = calls / settings.makeas.requests_per_second
     if talk_s > _TALK_S:
         what = f"{calls} calls a reader: one pod writes one every {talk_s:g} s, and of eight each one every {8 * talk_s:g} s"

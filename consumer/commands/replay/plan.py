@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct, field, structs
 
-from ...core.gates.gates import MAKE_CALLS, OWN_CALLS, SESAMY_CALLS
+from ...core.gates.gates import SESAMY_CALLS, make_calls
 from ...core.gates.server_limit import begins_at
 from ...core.model import Place, UserKey
 from ...core.text import duration
@@ -188,11 +188,11 @@ def loads(settings: Settings, users: Sequence[UserKey], *, rate_share: float) ->
     found: list[Load] = []
     of_vendor = Counter(user.vendor for user in users)
     of_account: Counter[str] = Counter()
-    make_calls = OWN_CALLS if settings.makeas.rows_shared else MAKE_CALLS
+    of_one = make_calls(rows_shared=settings.makeas.rows_shared)
     for vendor in settings.vendors:
         calls, per_s = of_vendor[vendor.id] * SESAMY_CALLS, begins_at(settings.sesamy.requests_per_minute) / _MINUTE_S
         found.append(load_of(f"sesamy:{vendor.id}", calls, per_s, settings.sesamy.burst, rate_share))
-        of_account.update({account.id: of_vendor[vendor.id] * make_calls for account in settings.accounts_of(vendor.id)})
+        of_account.update({account.id: of_vendor[vendor.id] * of_one for account in settings.accounts_of(vendor.id)})
     makeas = settings.makeas
     found += [load_of(name, calls, makeas.requests_per_second, makeas.burst, rate_share) for name, calls in of_account.items()]
     return tuple(found)

@@ -11,10 +11,15 @@ SESAMY_CALLS = 3
 """Calls that every fetch makes at once."""
 MAKE_CALLS = 4
 """Calls that one conversation makes at most, but for users of more than 1000 rows."""
-OWN_CALLS = 2
+_OWN_CALLS = 2
 """Those of them that no other reader's rows can share: the contact is read and written."""
 _BEFORE_FETCH_S = 10.0
 """For so long a run may wait for its calls at an account; it does so before the fetch, so that what it writes is not old."""
+
+
+def make_calls(*, rows_shared: bool) -> int:
+    """Return how many calls a reader whose contact changes takes at an account; those that many share count for none of them."""
+    return _OWN_CALLS if rows_shared else MAKE_CALLS
 
 
 class Gates:

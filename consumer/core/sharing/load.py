@@ -8,9 +8,14 @@ Rows = Mapping[str, object]
 """The rows of one reader, by their key at the account."""
 
 
-def load(waiting: Iterable[T], rows_of: Callable[[T], Rows], *, most: int) -> tuple[list[T], Rows]:
+def union(some: Iterable[Rows]) -> Rows:
+    """Return the rows of several readers, each once."""
+    return {key: row for rows in some for key, row in rows.items()}
+
+
+def load(waiting: Iterable[T], rows_of: Callable[[T], Rows], *, most: int) -> list[T]:
     """
-    Return those that go together, the first that wait first, and their rows, each once.
+    Return those that go together, the first that wait first.
 
     It promises: no more than `most` rows; all of a reader's rows or none; nobody whose row says otherwise than one that goes: that one
     waits for the next call. The first always goes.
@@ -23,7 +28,7 @@ def load(waiting: Iterable[T], rows_of: Callable[[T], Rows], *, most: int) -> tu
             continue
         going.append(one)
         rows.update(its)
-    return going, rows
+    return going
 
 
 def _fits(its: Rows, rows: Rows, *, most: int) -> bool:

@@ -10,7 +10,7 @@ from ...core.gates.gate import Gate
 from ...core.model import AccountId, UserKey
 from ...core.sharing.alone import Alone
 from ...core.sharing.apart import Apart
-from ...core.sharing.load import Rows, load
+from ...core.sharing.load import Rows, load, union
 from ...telemetry.fences import BUG, fenced, unfenced
 from ...telemetry.logs import log
 from ...telemetry.loop import loop_time
@@ -155,7 +155,7 @@ class SharedRows:
     def _board(self) -> None:
         """Let those go that go together, the first that waits first."""
         waiting = [one for one in self._waiting if not one.done.is_set()]
-        self._riding, _ = load((one for one in waiting if one.op == waiting[0].op), lambda one: one.rows, most=MAX_ROWS)
+        self._riding = load((one for one in waiting if one.op == waiting[0].op), lambda one: one.rows, most=MAX_ROWS)
         self._waiting = [one for one in waiting if one not in self._riding]
 
     async def _judge(self, riding: list[Fare]) -> None:
@@ -177,9 +177,7 @@ class SharedRows:
         """Make one call, which is paid for, with those that may go; return those that went, and how it failed."""
         gate = riding[0].rider.gate if riding else None
         while riding := [one for one in riding if one.limit_s() is not None]:
-            rows: dict[str, object] = {}
-            for one in riding:
-                rows.update(one.rows)
+            rows = union(one.rows for one in riding)
             try:
                 with fenced("exchange"):
                     await self._send(riding[0].op, list(rows.values()), limit_of(riding))

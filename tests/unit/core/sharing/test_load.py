@@ -3,15 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.sharing.load import Rows, load
+from consumer.core.sharing.load import Rows, load, union
 
 MOST = 5
 
 
 def loaded(*waiting: Rows, most: int = MOST) -> tuple[list[int], Rows]:
     """Return the places in the queue of those that go, and the rows."""
-    going, rows = load(range(len(waiting)), lambda one: waiting[one], most=most)
-    return going, rows
+    going = load(range(len(waiting)), lambda one: waiting[one], most=most)
+    return going, union(waiting[one] for one in going)
 
 
 def test_all_that_fit_go_and_a_row_that_several_have_goes_once() -> None:
@@ -37,7 +37,8 @@ def test_two_that_say_otherwise_of_one_row_do_not_go_together() -> None:
 def test_every_load_is_whole_small_and_of_one_mind_and_all_go_in_the_end(readers: list[dict[str, int]]) -> None:
     waiting, loads = list(range(len(readers))), 0
     while waiting:
-        going, rows = load(waiting, lambda one: readers[one], most=MOST)
+        going = load(waiting, lambda one: readers[one], most=MOST)
+        rows = union(readers[one] for one in going)
         assert going[0] == waiting[0]
         assert len(rows) <= MOST
         assert rows.keys() == {key for one in going for key in readers[one]}

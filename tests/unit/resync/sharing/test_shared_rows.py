@@ -93,6 +93,10 @@ class Lane:
             return error
         return None
 
+    async def note(self, codes: dict[str, ConsumerError | None], name: str, fetched_s: float) -> None:
+        """Write the rows of one reader whose snapshot was begun so long ago, and note why it failed; None: it did not."""
+        codes[name] = await self.write(name, rider=self.rider(name, fetched_s=fetched_s))
+
     async def all(self, names: Collection[str], **more: Any) -> dict[str, str]:
         """Write for all at once; return the codes of those that failed."""
         failed: dict[str, str] = {}
@@ -196,9 +200,7 @@ async def test_without_a_lease_nothing_is_sent_and_nobody_has_failed() -> None:
 async def test_who_can_not_wait_for_the_call_in_flight_goes_back_owed_and_the_others_go() -> None:
     lane = Lane()
     codes: dict[str, ConsumerError | None] = {}
-
-    async def write(name: str, fetched_s: float) -> None:
-        codes[name] = await lane.write(name, rider=lane.rider(name, fetched_s=fetched_s))
+    write = partial(lane.note, codes)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(write, "ann", 0.0)
@@ -216,9 +218,7 @@ async def test_who_can_not_wait_for_the_call_in_flight_goes_back_owed_and_the_ot
 async def test_who_may_not_go_when_the_connection_is_there_is_left_behind_and_the_others_go_without() -> None:
     lane = Lane()
     codes: dict[str, ConsumerError | None] = {}
-
-    async def write(name: str, fetched_s: float) -> None:
-        codes[name] = await lane.write(name, rider=lane.rider(name, fetched_s=fetched_s))
+    write = partial(lane.note, codes)
 
     await gathered(partial(write, "old", 29.9), partial(write, "ann", 0.0))
     assert [rows for _, rows in lane.calls] == [["old", "ann"], ["ann"]]
