@@ -16,7 +16,8 @@ from ..core.gates.list_doors import ListDoors
 from ..core.gates.server_limit import begins_at
 from ..core.mapping.consent import Consent
 from ..core.model import PAUSED, AccountId
-from ..settings.model import Account, SesamySettings, Settings, VendorSettings
+from ..settings.account import Account
+from ..settings.model import SesamySettings, Settings, VendorSettings
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from ..telemetry.tracing import Traces

@@ -4,6 +4,7 @@ What may be set, and what is wrong with it.
 It opens files and reads the environment, and no connection; no value of a secret is ever quoted.
 
     model      every setting: name, unit, limit, one sentence
+    account    the lists of one vendor that share a credential
     load       reads file and environment, and finds everything at once
     rules      what settings must be to each other
     secret     a secret and where it comes from

@@ -1,15 +1,13 @@
 """The settings: of each its name, unit, limit and one sentence. `load.load` reads them."""
 
 import hashlib
-import re
-from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from ..core.model import AccountId, Addressee
 from ..core.users.debts import Rules
+from .account import Account, account_ids
 from .leaves import leaves
 from .secret import Secret
 
@@ -22,8 +20,6 @@ TopicName = Annotated[
 Server = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,255}:[0-9]{1,5}$", description="host:port")]
 PerMinute = Annotated[float, Meta(gt=0, le=1_000_000, description='a number above 0, at most 1,000,000, or "auto"')] | Literal["auto"]
 Text = Annotated[str, Meta(min_length=1, max_length=4096)]
-
-_PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class KafkaSettings(Struct, frozen=True, kw_only=True):
@@ -197,26 +193,6 @@ class VendorSettings(Struct, frozen=True, kw_only=True):
     """Whether nothing is fetched or written for the vendor for now: what is owed is kept, and written once this is gone."""
 
 
-class Account(Addressee, frozen=True, kw_only=True):
-    """
-    The lists of one vendor that share a credential: one conversation serves them all.
-
-    `id` names the credential, as the settings write it; vendors that use the very same share the id, and so the gate.
-    """
-
-    vendor: str
-    api_key: Secret
-    names: Mapping[str, str] = {}
-    """List -> its name for people, where it has one."""
-    paused: frozenset[str] = frozenset()
-    """The lists that nothing is written to for now."""
-
-    @property
-    def is_paused(self) -> bool:
-        """Say whether all of its lists are paused: nothing at all is written."""
-        return self.paused.issuperset(self.lists)
-
-
 class Settings(Struct, frozen=True, kw_only=True, dict=True):
     """All settings of a process."""
 
@@ -239,7 +215,7 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
                 sets.setdefault((vendor.id, one.user_id, one.api_key), []).append(one)
         # A list is the credential's: whichever vendor pauses it, nobody writes to it.
         paused = {(one.user_id, one.api_key, one.list_id) for of in sets.values() for one in of if one.paused}
-        ids = _account_ids((user_id, key) for _, user_id, key in sets)
+        ids = account_ids((user_id, key) for _, user_id, key in sets)
         return tuple(
             Account(
                 id=ids[user_id, key],
@@ -273,20 +249,3 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
         """Return 12 hexadecimal digits that change with any setting, but not with the text of a secret."""
         text = "\n".join(f"{path}={one.source if isinstance(one, Secret) else repr(one)}" for path, one in leaves(self))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _account_ids(credentials: Iterable[tuple[str, Secret]]) -> dict[tuple[str, Secret], AccountId]:
-    """Name each credential by Make's user id, numbered where one has several keys: nothing else may tell two apart, consent is by it."""
-    ids: dict[tuple[str, Secret], AccountId] = {}
-    for credential in credentials:
-        user_id = credential[0]
-        if credential in ids:
-            continue
-        # The id becomes a metric label: an address in it must not.
-        name = user_id if _PLAIN.fullmatch(user_id) else f"account-{hashlib.sha256(user_id.encode()).hexdigest()[:8]}"
-        unique, number = AccountId(name), 1
-        while unique in ids.values():
-            number += 1
-            unique = AccountId(f"{name}-{number}")
-        ids[credential] = unique
-    return ids

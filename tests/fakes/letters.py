@@ -10,7 +10,7 @@ from consumer.core.letters.record import Record, parse
 from consumer.core.model import AccountId, Event, Job, Outcome, Place, Result, UserKey, Verdict
 from consumer.core.users.counts import Waiting
 from consumer.core.users.schedule import Schedule
-from consumer.settings.model import Account
+from consumer.settings.account import Account
 from tests.fakes.doors import Doors
 from tests.fakes.rules import rules
 from tests.simulation.settings import SETTINGS

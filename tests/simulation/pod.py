@@ -16,7 +16,8 @@ from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from consumer.resync.filters import Filters
 from consumer.resync.makeas import MakeAs
 from consumer.resync.sharing.shared_rows import SharedRows
-from consumer.settings.model import Account, Settings
+from consumer.settings.account import Account
+from consumer.settings.model import Settings
 from consumer.telemetry.metrics import Metrics
 from tests.history.operations import Bounded, Outcome, Stopping
 from tests.simulation.letters import producing, reading

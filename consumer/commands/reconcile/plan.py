@@ -10,7 +10,8 @@ from msgspec import Struct
 from ...core.drift.sound import MaxChanges
 from ...core.gates.server_limit import begins_at
 from ...core.model import AccountId
-from ...settings.model import Account, Settings
+from ...settings.account import Account
+from ...settings.model import Settings
 from ..replay.plan import Load, load_of
 
 MINUTE_S: Final = 60

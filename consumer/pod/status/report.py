@@ -12,7 +12,7 @@ from ...core.mapping.consent import Consent
 from ...core.model import AccountId
 from ...core.text import shown
 from ...core.users.counts import Counts, Owed, count
-from ...settings.model import Account
+from ...settings.account import Account
 from ...telemetry.metrics import version
 from .hour.last_hour import Ring
 from .passed_over import ignored_filters, unknown_types, unknown_vendors

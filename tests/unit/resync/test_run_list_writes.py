@@ -16,7 +16,7 @@ from consumer.resync.run import Resync
 from consumer.resync.waits import Waits
 from consumer.sandbox.stand_ins import makeas as stand_in
 from consumer.sandbox.stand_ins.server import serving
-from consumer.settings.model import Account
+from consumer.settings.account import Account
 from consumer.settings.secret import Secret
 from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual

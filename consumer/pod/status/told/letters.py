@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import structs
 
 from ....core.letters.book import Letterbook
-from ....settings.model import Account
+from ....settings.account import Account
 from ..tree import LetterCounts, LetterGroup
 
 HEADS: Final = ("code", "account", "lists", "need a person#", "heal alone#", "show them", "try them again, once mended")

@@ -11,8 +11,8 @@ from consumer.core.letters.book import Change, Letterbook, account_of
 from consumer.core.letters.headers import Named
 from consumer.core.letters.history import History
 from consumer.core.model import Event, Place
+from consumer.settings.account import Account
 from consumer.settings.load import load
-from consumer.settings.model import Account
 from tests.fakes.written import ANN, BO, Headers, book, history, letter, mark, read
 
 
