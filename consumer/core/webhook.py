@@ -1,5 +1,6 @@
 """A webhook's body: one event, or several at once; what goes to the topic of each, and what is refused."""
 
+import re
 from typing import Final
 
 import msgspec
@@ -36,7 +37,18 @@ class Body(Struct, frozen=True):
     refused: tuple[Refusal, ...]
 
 
+class BadBody(Unreadable):
+    """A body of which nothing can be used; `at_byte` is the place of the fault in it, where one is known."""
+
+    def __init__(self, text: str, *, code: str, at_byte: int | None = None) -> None:
+        """Take what is wrong, and where."""
+        super().__init__(text, code=code)
+        self.at_byte = at_byte
+
+
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_whole = msgspec.json.Decoder(msgspec.Raw).decode
+_AT: Final = re.compile(r"\(byte (\d+)\)")
 
 
 def read(body: bytes) -> Body:
@@ -44,19 +56,19 @@ def read(body: bytes) -> Body:
     Read the body of a webhook: a JSON object, or an array of at most 1,000.
 
     Raises:
-        Unreadable: `not-json`, it is neither; `too-many`, it has more events; `no-events`, it has none.
+        BadBody: `not-json`; `too-many`, it has more events; `no-events`, it has none.
     """
-    if not body.lstrip(b" \t\r\n").startswith(b"["):
-        return _read([body])
     try:
-        rows = _split(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        # Not chained: the decoder's text may quote the body.
-        raise Unreadable("the body is no JSON", code="not-json") from None
+        rows = _split(body) if body.lstrip(b" \t\r\n").startswith(b"[") else [_whole(body)]
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        # Not chained, and its text not kept: it may quote the body.
+        at = _AT.search(str(error))
+        at_byte = int(at[1]) if at else None
+        raise BadBody("the body is no JSON", code="not-json", at_byte=at_byte) from None
     if len(rows) > MAX_EVENTS:
-        raise Unreadable(f"the body has more than {MAX_EVENTS} events", code="too-many")
+        raise BadBody(f"the body has more than {MAX_EVENTS} events", code="too-many")
     if not rows:
-        raise Unreadable("the body has no event", code="no-events")
+        raise BadBody("the body has no event", code="no-events")
     return _read([bytes(row) for row in rows])
 
 
