@@ -9,4 +9,5 @@ once the topic has it.
     webhook    what one request is answered
     door       who comes in: the secret, and how many at once
     body       a request's body, in time and within its size
+    seldom     a line of the log for each kind of refusal, now and then
 """
