@@ -1,4 +1,4 @@
-"""A line of the log for each kind of refusal, now and then: whoever may send a request must not be able to fill the log."""
+"""A line of the log for each kind of refusal, now and then: requests must not be able to fill the log."""
 
 from collections.abc import Callable
 from typing import Final

@@ -46,7 +46,7 @@ class Webhook:
 
         Args:
             vendors: ids of those that the settings know; events of others are taken, too, and counted.
-            door: who comes in.
+            door: lets requests in.
         """
         self._settings, self._publisher, self._metrics = settings, publisher, metrics
         self._vendors, self._door = frozenset(vendors), door

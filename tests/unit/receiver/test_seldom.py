@@ -14,7 +14,7 @@ def test_one_line_in_ten_seconds_of_each_kind_and_the_next_says_how_many_were_he
             for _ in range(3):
                 seldom.warn("webhook refused", code=code, status=401)
 
-    lines = [dict(record.msg) for record in caplog.records]  # type: ignore[call-overload]
+    lines = [dict(record.msg) for record in caplog.records]  # type: ignore[arg-type]
     assert [(one["code"], one.get("repeated")) for one in lines] == [
         ("wrong-secret", None),
         ("no-json", None),
