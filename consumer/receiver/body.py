@@ -29,6 +29,8 @@ async def read(request: web.Request) -> bytes:
             ended early, or its chunks make no sense.
     """
     _look_at_head(request)
+    if request.content.is_eof():  # It came with its head, as small ones do.
+        return _within_size(request.content.read_nowait())
     parts, count = list[bytes](), 0
     with anyio.move_on_after(BODY_S) as scope:
         try:
@@ -42,6 +44,12 @@ async def read(request: web.Request) -> bytes:
     if scope.cancelled_caught:
         raise Refused(HTTPStatus.REQUEST_TIMEOUT, "too-slow")
     return b"".join(parts)
+
+
+def _within_size(whole: bytes) -> bytes:
+    if len(whole) > MAX_BYTES:
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large")
+    return whole
 
 
 def _look_at_head(request: web.Request) -> None:

@@ -2,10 +2,15 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
+from typing import Final
 
 from ..settings.secret import Secret
+
+_READ_S: Final = 1.0
+"""How old what a file said may be."""
 
 
 class Door:
@@ -13,19 +18,21 @@ class Door:
     Lets in what brings a secret, and so many at once.
 
     It promises: how long it takes to tell a wrong secret from a right one says nothing of either; a secret that changes in its file
-    counts at once.
+    counts within a second.
     """
 
-    def __init__(self, secrets: Sequence[Secret], *, limit: int) -> None:
+    def __init__(self, secrets: Sequence[Secret], *, limit: int, clock: Callable[[], float]) -> None:
         """
         Take what is known.
 
         Args:
             secrets: any of them lets in; at least one.
             limit: requests at once.
+            clock: seconds.
         """
         assert secrets
-        self._secrets, self._limit = tuple(secrets), limit
+        self._secrets, self._limit, self._clock = tuple(secrets), limit, clock
+        self._digests, self._read_at = tuple[bytes, ...](), -inf
         self.inside = 0
         """Requests that are being worked on."""
 
@@ -35,7 +42,13 @@ class Door:
             return False
         digest = _digest(said[0].encode("utf-8", "surrogateescape"))
         # All are compared, whichever fits.
-        return sum(hmac.compare_digest(digest, _digest(one.read().encode())) for one in self._secrets) > 0
+        return sum([hmac.compare_digest(digest, known) for known in self._known()]) > 0
+
+    def _known(self) -> tuple[bytes, ...]:
+        now = self._clock()
+        if now - self._read_at >= _READ_S:
+            self._digests, self._read_at = tuple(_digest(one.read().encode()) for one in self._secrets), now
+        return self._digests
 
     @property
     def is_full(self) -> bool:

@@ -1,6 +1,7 @@
 """One receiver: starts the parts in order, answers the probes, and ends by signals."""
 
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -47,7 +48,7 @@ async def run(settings: Settings) -> int:
     metrics = ReceiverMetrics(settings)
     publisher = Publisher(partial(connect.publishing, settings.kafka), settings.kafka.topic)
     secrets = [one for one in (settings.receive.secret, settings.receive.second_secret) if one is not None]
-    door = Door(secrets, limit=settings.receive.max_in_flight)
+    door = Door(secrets, limit=settings.receive.max_in_flight, clock=time.monotonic)
     webhook = Webhook(settings.receive, publisher, metrics, vendors=[vendor.id for vendor in settings.vendors], door=door)
     async with AsyncExitStack() as served:
         await served.enter_async_context(_probes(settings.admin, metrics, publisher, webhook))

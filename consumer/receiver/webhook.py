@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any, Final
 
-import anyio
 import msgspec
 from aiohttp import web
+from prometheus_client import Counter
 
 from ..core.webhook import BadBody, Body
 from ..core.webhook import read as events_of
@@ -15,6 +15,7 @@ from ..kafka.client.publisher import NotTaken, Publisher
 from ..settings.model import ReceiveSettings
 from ..telemetry.fences import BUG
 from ..telemetry.logs import frames, log
+from ..telemetry.loop import loop_time
 from ..telemetry.receiving import ReceiverMetrics
 from ..telemetry.serving.probes import harden
 from . import body
@@ -51,6 +52,9 @@ class Webhook:
         self._settings, self._publisher, self._metrics = settings, publisher, metrics
         self._vendors, self._door = frozenset(vendors), door
         self._seldom = Seldom(time.monotonic)
+        # Looking a child up costs more than all else that is counted.
+        self._answered: dict[int, Counter] = {}
+        self._events_taken = metrics.events.labels("taken")
         self.is_draining = False
         """Whether what comes from now on is sent away, to come again."""
 
@@ -59,6 +63,7 @@ class Webhook:
         app = web.Application(middlewares=[self._fenced])
         app.router.add_post(self._settings.path, self._post)
         app.on_response_prepare.append(harden())
+        self._metrics.in_flight.set_function(lambda: float(self._door.inside))
         return app
 
     @web.middleware
@@ -75,8 +80,14 @@ class Webhook:
         except Exception as error:  # noqa: BLE001 - a bug met at one request is not worth the others
             _log.error("webhook not answered: our bug", error=type(error).__name__, where=frames(error), code=BUG)
             answer = _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, BUG)
-        self._metrics.requests.labels(str(answer.status)).inc()
+        self._count(answer.status)
         return answer
+
+    def _count(self, status: int) -> None:
+        counter = self._answered.get(status)
+        if counter is None:
+            counter = self._answered[status] = self._metrics.requests.labels(str(status))
+        counter.inc()
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
         if self.is_draining:
@@ -88,11 +99,11 @@ class Webhook:
         if self._door.is_full:
             self._seldom.warn("webhook sent away: too many at once", code="busy", count=self._door.inside)
             return _later(HTTPStatus.TOO_MANY_REQUESTS, "busy", _BUSY_S)
-        begun_at = anyio.current_time()
-        with self._door.opened(), self._metrics.in_flight.track_inprogress():
+        begun_at = loop_time()
+        with self._door.opened():
             answer = await self._taken(await body.read(request))
         if answer.status == HTTPStatus.ACCEPTED:
-            self._metrics.seconds.observe(anyio.current_time() - begun_at)
+            self._metrics.seconds.observe(loop_time() - begun_at)
         return answer
 
     async def _taken(self, raw: bytes) -> web.Response:
@@ -111,7 +122,7 @@ class Webhook:
 
     def _accepted(self, found: Body) -> web.Response:
         unknown = [one.user.vendor for one in found.accepted if one.user.vendor not in self._vendors]
-        self._metrics.events.labels("taken").inc(len(found.accepted))
+        self._events_taken.inc(len(found.accepted))
         if unknown:
             self._metrics.events.labels("unknown_vendor").inc(len(unknown))
             self._seldom.warn(

@@ -10,6 +10,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 
 from ...telemetry.fences import only_ours
 from ...telemetry.logs import log
+from ...telemetry.loop import loop_time
 from .clients import ClientCancelled, Producer
 from .failures import LOST, REBUILD_MAX_S, cure, denied
 
@@ -98,12 +99,13 @@ class Publisher:
         """
         if self.pending >= _PENDING:
             raise NotTaken("kafka-full")
-        began_at = anyio.current_time()
-        with anyio.move_on_after(limit_s) as scope:
-            await self._publish(records)
-        if scope.cancelled_caught:
+        began_at = loop_time()
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._publish(records)
+        except TimeoutError:
             self._note_silence(began_at)
-            raise NotTaken("kafka-slow")
+            raise NotTaken("kafka-slow") from None
 
     async def _publish(self, records: Iterable[tuple[bytes, bytes]]) -> None:
         while (producer := self._producer) is None:
@@ -151,7 +153,7 @@ class Publisher:
 
     def _note_silence(self, began_at: float) -> None:
         self._silent_since = began_at if self._silent_since is None else self._silent_since
-        if self._producer is not None and anyio.current_time() - self._silent_since > _SILENT_S:
+        if self._producer is not None and loop_time() - self._silent_since > _SILENT_S:
             self._give_up(self._producer)
 
     def _cure(self, error: Exception) -> str | None:

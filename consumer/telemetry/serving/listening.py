@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import anyio
 from aiohttp import web
 from msgspec import Struct
 
@@ -132,9 +131,13 @@ class _HangsUp(asyncio.Protocol):
 @web.middleware
 async def _sent_in_time(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
     response = await handler(request)
-    with anyio.move_on_after(_SEND_S) as scope:
+    transport = request.transport
+    if transport is None:  # The client has gone.
+        return response
+    hangs_up = asyncio.get_running_loop().call_later(_SEND_S, transport.abort)
+    try:
         await response.prepare(request)
         await response.write_eof()
-    if scope.cancelled_caught and request.transport is not None:
-        request.transport.abort()
+    finally:
+        hangs_up.cancel()
     return response

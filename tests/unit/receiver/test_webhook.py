@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -58,7 +59,7 @@ class Receiver:
 
     def __init__(self, **more: Any) -> None:
         self.topic, self.metrics = Topic(), ReceiverMetrics(one_of_each())
-        self.door = Door([Secret("text", SECRET)], limit=more.pop("limit", 64))
+        self.door = Door([Secret("text", SECRET)], limit=more.pop("limit", 64), clock=time.monotonic)
         made: Any = self.topic
         self.webhook = Webhook(ReceiveSettings(**more), made, self.metrics, vendors=["v"], door=self.door)
         self.port = 0
