@@ -39,6 +39,7 @@ PRINCIPALS: Final = {
     "replay": "sesamy-makeas-replay",
     "dead-letters": "sesamy-makeas-letters",
     "dry-run": "sesamy-makeas-dry-run",
+    "receive": "sesamy-makeas-receiver",
 }
 FIRST: Final = PLACES[0].account
 
@@ -62,7 +63,7 @@ def overrides(folder: Path) -> dict[str, str]:
 
 
 class Guarded:
-    """A broker that lets in four principals, and lets them do what they have been granted."""
+    """A broker that lets in these principals, and lets them do what they have been granted."""
 
     def __init__(self, found: Broker, folder: Path) -> None:
         self.broker, self.folder, self.ca = found, folder, str(folder / "ca.pem")

@@ -18,7 +18,7 @@ from ..drawing import show, table, word
 from .offline import exit_status, offline
 from .online import online
 
-_PURPOSES: Final = click.Choice(["run", "replay", "dead-letters", "dry-run", "reconcile"])
+_PURPOSES: Final = click.Choice(["run", "replay", "dead-letters", "dry-run", "reconcile", "receive"])
 
 
 @click.command("check", epilog=examples("check", "check --online --output json"))
