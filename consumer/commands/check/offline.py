@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +15,10 @@ from ...settings.load import SettingsError, load
 from ...settings.model import KafkaSettings, Settings
 from ...settings.naming import clearer, names_of
 from ...settings.rules import is_loopback, tight_times
-from ...settings.secret import Secret
+from ...settings.secret import Secret, SecretError
 
 _PROXIES: Final = frozenset({"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"})
+_SECRET_CHARS: Final = 16
 _STATUSES: Final = (Exit.SETTINGS, Exit.NO_PERMISSION, Exit.UNAVAILABLE)
 _TALK_S: Final = 2.0
 """A conversation that takes longer at the whole rate takes a pod's share of it long."""
@@ -50,6 +52,7 @@ def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterat
     yield from tight_times(settings.kafka, settings.workers)
     yield from _upstreams(settings, environ)
     yield from _topic(settings.kafka)
+    yield from _short_secrets(settings)
 
 
 def _who_can_read(path: Path, settings: Settings) -> Iterator[Finding]:
@@ -123,3 +126,11 @@ def _topic(kafka: KafkaSettings) -> Iterator[Finding]:
     away = [server for server in kafka.bootstrap_servers if not is_loopback(server.rpartition(":")[0].strip("[]"))]
     if away and kafka.security_protocol == "SASL_PLAINTEXT" and kafka.sasl_mechanism == "PLAIN":
         yield warning("kafka.security_protocol", "the password crosses the network in clear", "use SASL_SSL")
+
+
+def _short_secrets(settings: Settings) -> Iterator[Finding]:
+    """Give the webhook's secrets that can be guessed: whoever knows one can have any reader resynced, as often as it likes."""
+    for where, secret in secrets(settings.receive):
+        with suppress(SecretError):  # It was swapped since it was read.
+            if len(secret.read()) < _SECRET_CHARS:
+                yield warning(f"receive.{where}", "short enough to be guessed", "make it of 32 random characters: openssl rand -hex 16")

@@ -1,0 +1,12 @@
+"""
+Sesamy's webhook on its way to the topic: a process of its own, beside the pods.
+
+It decides nothing about a user: what an event is, the core says; what becomes of it, the pods. It says that it has an event only
+once the topic has it.
+
+    process    starts the parts in order, answers the probes, and ends by signals
+    needs      the settings as a receiver needs them
+    webhook    what one request is answered
+    door       who comes in: the secret, and how many at once
+    body       a request's body, in time and within its size
+"""
