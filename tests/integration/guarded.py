@@ -34,6 +34,7 @@ from tests.integration.kafka_tools import certificates, finish, remove
 
 TOPIC, LETTERS, GROUP = "sesamy.events", "sesamy.events.dead-letter", "readers-of-sesamy.events"
 PASSWORD: Final = "scram-canary"
+RECEIVE_SECRET: Final = "0123456789abcdef0123456789abcdef"
 PRINCIPALS: Final = {
     "run": "sesamy-makeas",
     "replay": "sesamy-makeas-replay",

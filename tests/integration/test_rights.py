@@ -30,6 +30,7 @@ from tests.integration.guarded import (
     LETTERS,
     PASSWORD,
     PRINCIPALS,
+    RECEIVE_SECRET,
     TOPIC,
     Guarded,
     check,
@@ -96,6 +97,7 @@ async def test_run_replay_and_requeue_work_with_these_rights_alone(stage: Stage,
 @pytest.mark.parametrize("purpose", list(PRINCIPALS))
 async def test_each_right_that_is_missing_is_named(stage: Stage, guarded: Guarded, monkeypatch: pytest.MonkeyPatch, purpose: str) -> None:
     login(monkeypatch, purpose)
+    monkeypatch.setenv("RECEIVE_SECRET", RECEIVE_SECRET)
     said = await check(stage, purpose)
     assert said.status == 0, said
     mine = rights_of(guarded, purpose)
@@ -251,8 +253,12 @@ async def test_a_receiver_may_write_events_so_that_none_is_there_twice_and_may_n
 
 
 async def test_check_for_a_receiver_asks_nobody_but_kafka(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A receiver's pod has no key of Sesamy or Make.as, and may not reach them."""
+    """A receiver's pod has no key of Sesamy or Make.as, and may not reach them; it has a secret of its own."""
     login(monkeypatch, "receive")
+    said = await check(stage, "receive")
+    assert [one["path"] for one in json.loads(said.out) if one["level"] == "error"] == ["receive.secret"], said
+    assert said.status == 78
+    monkeypatch.setenv("RECEIVE_SECRET", RECEIVE_SECRET)
     said = await check(stage, "receive")
 
     assert (said.status, stage.town.sesamy.calls.total(), stage.town.makeas.calls.total()) == (0, 0, 0), said
