@@ -155,7 +155,7 @@ def _sink(topic: Described, name: str) -> Finding:
 
 
 def _numbered(error: str) -> Iterator[Finding]:
-    """Say whether the brokers take a producer that numbers its records: since 2.8 whoever may write any topic has that."""
+    """Say whether the brokers take a producer that numbers its records: since 2.8 a right to write any topic is enough."""
     if "Authorization" in error:
         cure = "grant IDEMPOTENT_WRITE on the cluster to this principal, which brokers older than 2.8 want beside WRITE on the topic"
         yield wrong("kafka.topic", "we may not write to it so that a second try is no second record", cure, Exit.NO_PERMISSION)

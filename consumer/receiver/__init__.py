@@ -7,6 +7,7 @@ once the topic has it.
     process    starts the parts in order, answers the probes, and ends by signals
     needs      the settings as a receiver needs them
     webhook    what one request is answered
-    door       who comes in: the secret, and how many at once
+    door       which requests come in: the secret, and how many at once
     body       a request's body, in time and within its size
+    seldom     a line of the log for each kind of refusal, now and then
 """

@@ -1,4 +1,4 @@
-"""The door of the webhook: who comes in, by a secret, and how many at once."""
+"""The door of the webhook: which requests come in, by a secret, and how many at once."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ from ..settings.secret import Secret
 
 class Door:
     """
-    Lets in who knows a secret, and so many at once.
+    Lets in what brings a secret, and so many at once.
 
     It promises: how long it takes to tell a wrong secret from a right one says nothing of either; a secret that changes in its file
     counts at once.

@@ -1,5 +1,6 @@
 """The webhook: what one request is answered, and what of it goes to the topic."""
 
+import time
 from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,6 +19,7 @@ from ..telemetry.receiving import ReceiverMetrics
 from ..telemetry.serving.probes import harden
 from . import body
 from .door import Door
+from .seldom import Seldom
 
 _log = log(__name__)
 _BUSY_S: Final = 1
@@ -44,10 +46,11 @@ class Webhook:
 
         Args:
             vendors: ids of those that the settings know; events of others are taken, too, and counted.
-            door: who comes in.
+            door: lets requests in.
         """
         self._settings, self._publisher, self._metrics = settings, publisher, metrics
         self._vendors, self._door = frozenset(vendors), door
+        self._seldom = Seldom(time.monotonic)
         self.is_draining = False
         """Whether what comes from now on is sent away, to come again."""
 
@@ -83,7 +86,7 @@ class Webhook:
         if not self._door.knows(request.headers.getall(self._settings.header, [])):
             return self._refused(HTTPStatus.UNAUTHORIZED, "wrong-secret")
         if self._door.is_full:
-            _log.warning("webhook sent away: too many at once", code="busy", count=self._door.inside)
+            self._seldom.warn("webhook sent away: too many at once", code="busy", count=self._door.inside)
             return _later(HTTPStatus.TOO_MANY_REQUESTS, "busy", _BUSY_S)
         begun_at = anyio.current_time()
         with self._door.opened(), self._metrics.in_flight.track_inprogress():
@@ -102,7 +105,7 @@ class Webhook:
         try:
             await self._publisher.publish(((one.key, one.value) for one in found.accepted), limit_s=self._settings.timeout_s)
         except NotTaken as error:
-            _log.warning("webhook sent away: Kafka has not taken it", code=error.code, count=len(found.accepted))
+            self._seldom.warn("webhook sent away: Kafka has not taken it", code=error.code, count=len(found.accepted))
             return _later(HTTPStatus.SERVICE_UNAVAILABLE, "kafka", _KAFKA_S)
         return self._accepted(found)
 
@@ -111,7 +114,9 @@ class Webhook:
         self._metrics.events.labels("taken").inc(len(found.accepted))
         if unknown:
             self._metrics.events.labels("unknown_vendor").inc(len(unknown))
-            _log.warning("events of a vendor that the settings don't know, taken", vendor=unknown[0], count=len(unknown))
+            self._seldom.warn(
+                "events of a vendor that the settings don't know, taken", code="unknown-vendor", vendor=unknown[0], count=len(unknown)
+            )
         self._count_refused(found)
         said: dict[str, Any] = {"accepted": len(found.accepted), "refused": found.refused}
         return _json(HTTPStatus.ACCEPTED, said)
@@ -129,11 +134,11 @@ class Webhook:
         for one in found.refused:
             self._metrics.refused.labels(one.code).inc()
         places = ", ".join(f"{one.position} ({one.code})" for one in found.refused[:_SHOWN])
-        _log.warning("events refused", count=len(found.refused), where=places, code=found.refused[0].code)
+        self._seldom.warn("events refused", code=found.refused[0].code, count=len(found.refused), where=places)
 
     def _refused(self, status: HTTPStatus, code: str, *, at_byte: int | None = None) -> web.Response:
         self._metrics.refused.labels(code).inc()
-        _log.warning("webhook refused", status=int(status), code=code)
+        self._seldom.warn("webhook refused", code=code, status=int(status))
         return _refusal(status, code, at_byte=at_byte)
 
 

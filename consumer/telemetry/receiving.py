@@ -8,8 +8,11 @@ from ..settings.model import Settings
 from .metrics import PREFIX, Process
 
 EVENT_OUTCOMES: Final = ("taken", "refused", "unknown_vendor")
-CODES: Final = (202, 400, 401, 405, 408, 413, 415, 429, 500, 503)
-EVENT_CODES: Final = ("not-json", "no-ids", "too-large")
+CODES: Final = (202, 400, 401, 404, 405, 408, 413, 415, 429, 500, 503)
+REASONS: Final = (
+    *("not-json", "no-ids", "too-large", "too-many", "no-events"),
+    *("wrong-secret", "no-json", "no-utf-8", "packed", "cut-off", "too-slow"),
+)
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -40,7 +43,7 @@ class ReceiverMetrics:
             self.requests.labels(str(code))
         for outcome in EVENT_OUTCOMES:
             self.events.labels(outcome)
-        for reason in (*EVENT_CODES, "too-many", "no-events"):
+        for reason in REASONS:
             self.refused.labels(reason)
         self.registry.register(Process(settings))
 

@@ -147,7 +147,7 @@ def _in_clear(kafka: KafkaSettings) -> Iterator[Finding]:
 
 
 def _short_secrets(settings: Settings) -> Iterator[Finding]:
-    """Give the webhook's secrets that can be guessed: whoever knows one can have any reader resynced, as often as it likes."""
+    """Give the webhook's secrets that can be guessed: with one, any reader can be had resynced, again and again."""
     for where, secret in secrets(settings.receive):
         with suppress(SecretError):  # It was swapped since it was read.
             if len(secret.read()) < _SECRET_CHARS:

@@ -125,20 +125,6 @@ async def test_a_probe_is_answered_while_a_scrape_is_being_written() -> None:
     assert threads == {threading.main_thread()}
 
 
-async def test_all_who_scrape_within_a_second_get_one_text() -> None:
-    collector = Counted()
-    async with scraped(collector) as pod, anyio.create_task_group() as tasks:
-        for _ in range(20):
-            tasks.start_soon(ask, pod, "/metrics")
-    assert collector.asked <= 2
-
-
-async def test_a_format_that_is_none_gets_the_plain_one(pod: Pod) -> None:
-    accept = {"Accept": "application/openmetrics-text; version=abc"}
-    async with aiohttp.ClientSession(headers=accept) as session, session.get(pod.base + "/metrics") as answer:
-        assert (answer.status, answer.content_type) == (200, "text/plain")
-
-
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 async def test_nothing_but_reading(pod: Pod, method: str) -> None:
     for path in ("/", "/livez", "/readyz", "/metrics", "/status.json"):
