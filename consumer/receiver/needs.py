@@ -7,6 +7,7 @@ from typing import Final
 from ..settings.findings import Finding
 from ..settings.load import SettingsError, load
 from ..settings.model import Settings
+from ..settings.naming import clearer, names_of
 
 SECRETS: Final = ("kafka.", "receive.")
 """How the paths of the secrets begin that a receiver reads; it faces the internet, so it is to have no others."""
@@ -22,5 +23,6 @@ def settings_of(path: Path, environ: Mapping[str, str]) -> Settings:
     """
     settings = load(path, environ, only=SECRETS)
     if settings.receive.secret is None:
-        raise SettingsError([Finding(path="receive.secret", what="missing", cure=_CURE)])
+        missing = Finding(path="receive.secret", what="missing", cure=_CURE)
+        raise SettingsError(clearer([missing], names_of(settings)))
     return settings

@@ -28,7 +28,7 @@ from .secret import Secret, SecretError
 DNS: Final = "dns://"
 """Begins an address of all pods that a name resolves to."""
 _TAKEN: Final = frozenset(
-    {"connection", "content-encoding", "content-length", "content-type", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
+    {"connection", "content-encoding", "content-length", "content-type", "expect", "host", "trailer", "transfer-encoding", "upgrade"}
 )
 HAND_OVER_S: Final = 8.0
 """What handing partitions over takes beside `workers.drain_s` until no run is left: a heartbeat to hear of it (3 s), and a commit (5 s)."""
