@@ -42,7 +42,8 @@ async def test_a_body_without_a_length_is_not_read_beyond_its_limit(here: Receiv
             assert (await here.ask(more))[0] == 413
         except aiohttp.ClientError:
             assert here.count("receive_requests_total", code="413") == 1
-    assert sent > MAX_BYTES
+    # And what the buffers on the way take.
+    assert MAX_BYTES < sent < 20 * MAX_BYTES
 
 
 async def test_a_body_that_comes_too_slowly_is_given_up(here: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
