@@ -25,12 +25,19 @@ Beside the walk:
       resync/filters     asks each vendor whether it heeds which user's rows are asked for; until it has said so, no user of it is fetched
       resync/registers   reads which contacts left each list, and keeps that fresh; until it is read, no user is put on that list
 
-The folders; each may import from those below it only (`kafka` and `resync` stand side by side):
+Before the walk, where Sesamy's webhook feeds the topic:
+
+      receiver/webhook         takes a request by its secret, and says 202 only once the topic has what it brought
+      core/webhook             reads its body: of each event the ids, and the key that puts a user on one partition
+      kafka/client/publisher   writes them, with a new producer wherever one has failed
+
+The folders; each may import from those below it only (`pod` and `receiver` stand side by side, and so do `kafka` and `resync`):
 
     __main__     the way in
     commands/    what an operator types: one file or folder a command
     sandbox/     broker, stand-ins and traffic, for a laptop and the tests
     pod/         one process of the group, its life and what it says of itself
+    receiver/    Sesamy's webhook on its way to the topic: a process of its own
     kafka/       everything that touches Kafka
     resync/      fetches a user, maps it, writes it to every list
     telemetry/   logs, metrics, traces

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any, Final
 
-from policy import Document, policy
+from policy import Document, called, policy
 
 GONE: Final = object()
 
@@ -29,7 +29,6 @@ POD_SPOILS: Final[tuple[tuple[str, Any], ...]] = (
     ("spec/containers/0/env", [{"name": "KEY", "value": "x"}]),
     ("spec/containers/0/env", [{"name": "OTEL_EXPORTER_OTLP_HEADERS", "value": "x"}]),
     ("spec/containers/0/envFrom", [{"secretRef": {"name": "sesamy-makeas-secrets"}}]),
-    ("spec/containers/0/lifecycle", {"preStop": {"sleep": {"seconds": 5}}}),
     ("spec/containers/0/volumeMounts/1/subPath", "key"),
     ("spec/containers/0/resources", GONE),
     ("spec/containers/0/resources/limits/memory", GONE),
@@ -49,6 +48,10 @@ _NIGHTLY: Final = ["reconcile", "--config", "/etc/sesamy-makeas/consumer.toml"]
 
 SPOILS: Final[tuple[tuple[str, str, Any], ...]] = (
     *((kind, f"{folder}/{path}", value) for kind, folder in TEMPLATES.items() for path, value in POD_SPOILS),
+    *(
+        (kind, f"{folder}/spec/containers/0/lifecycle", {"preStop": {"exec": {"command": ["sleep", "30"]}}})
+        for kind, folder in TEMPLATES.items()
+    ),
     ("CronJob", "spec/concurrencyPolicy", GONE),
     ("CronJob", "spec/concurrencyPolicy", "Replace"),
     ("CronJob", "spec/startingDeadlineSeconds", GONE),
@@ -80,9 +83,40 @@ SPOILS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("Deployment", "spec/replicas", 2),
     ("Deployment", "spec/template/spec/containers/0/livenessProbe/httpGet/port", "other"),
     ("Deployment", "spec/template/spec/containers/0/ports", GONE),
+    # The receiver's, whose Deployment alone has a lifecycle.
+    ("Deployment", "spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds", 1),
+    ("Deployment", "spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds", 30),
+    ("Deployment sesamy-makeas-receiver", "spec/template/spec/topologySpreadConstraints", GONE),
+    ("Deployment sesamy-makeas-receiver", "spec/template/spec/containers/0/resources/requests/cpu", GONE),
+    ("Deployment sesamy-makeas-receiver", "spec/strategy/rollingUpdate/maxUnavailable", 2),
     ("ExternalSecret", "apiVersion", "external-secrets.io/v1beta1"),
     ("ExternalSecret", "spec/dataFrom", GONE),
     ("ExternalSecret", "spec/target/name", "another"),
+    ("HTTPRoute", "apiVersion", "gateway.networking.k8s.io/v1beta1"),
+    ("HTTPRoute", "spec/hostnames", GONE),
+    ("HTTPRoute", "spec/parentRefs/0/sectionName", GONE),
+    ("HTTPRoute", "spec/rules/0/matches", GONE),
+    ("HTTPRoute", "spec/rules/0/matches/0/path/type", "PathPrefix"),
+    ("HTTPRoute", "spec/rules/0/matches/0/path/value", "/"),
+    ("HTTPRoute", "spec/rules/0/backendRefs/0/name", "another"),
+    ("HTTPRoute", "spec/rules/0/backendRefs/0/port", 8080),
+    ("HorizontalPodAutoscaler", "apiVersion", "autoscaling/v1"),
+    ("HorizontalPodAutoscaler", "spec/maxReplicas", 2),
+    ("HorizontalPodAutoscaler", "spec/minReplicas", 1),
+    ("HorizontalPodAutoscaler", "spec/minReplicas", GONE),
+    ("HorizontalPodAutoscaler", "spec/scaleTargetRef/name", "another"),
+    ("Ingress", "apiVersion", "extensions/v1beta1"),
+    ("Ingress", "metadata/annotations", {}),
+    ("Ingress", "metadata/annotations/nginx.ingress.kubernetes.io~1force-ssl-redirect", "false"),
+    ("Ingress", "metadata/annotations/nginx.ingress.kubernetes.io~1proxy-body-size", "0"),
+    ("Ingress", "spec/defaultBackend", {"service": {"name": "sesamy-makeas-receiver", "port": {"name": "events"}}}),
+    ("Ingress", "spec/tls", GONE),
+    ("Ingress", "spec/tls/0/hosts", ["another.example.com"]),
+    ("Ingress", "spec/rules/0/host", GONE),
+    ("Ingress", "spec/rules/0/http/paths/0/path", "/"),
+    ("Ingress", "spec/rules/0/http/paths/0/pathType", "Prefix"),
+    ("Ingress", "spec/rules/0/http/paths/0/backend/service/name", "another"),
+    ("Ingress", "spec/rules/0/http/paths/0/backend/service/port/name", "admin"),
     ("Job", "spec/podFailurePolicy", GONE),
     ("Job", "spec/podFailurePolicy/rules/1/onExitCodes/containerName", "consumer"),
     ("Job", "spec/podFailurePolicy/rules/1/onExitCodes/operator", GONE),
@@ -103,9 +137,15 @@ SPOILS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("NetworkPolicy", "spec/ingress/0/ports/0/port", "other"),
     ("NetworkPolicy", "spec/podSelector/matchLabels", {"app.kubernetes.io/component": "consumer"}),
     ("NetworkPolicy", "spec/policyTypes", ["Ingress"]),
+    ("NetworkPolicy", "spec/podSelector", {}),
+    ("NetworkPolicy sesamy-makeas-receiver", "spec/egress/0/ports/0/port", 443),
+    ("NetworkPolicy sesamy-makeas-receiver", "spec/egress/1/to/0/namespaceSelector", {}),
+    ("NetworkPolicy sesamy-makeas-receiver", "spec/ingress/1/from/0/namespaceSelector", {}),
+    ("NetworkPolicy sesamy-makeas-receiver", "spec/ingress/0/ports/1", {"protocol": "TCP", "port": "admin"}),
     ("PodDisruptionBudget", "spec/maxUnavailable", 0),
     ("PodDisruptionBudget", "spec/selector/matchLabels/app.kubernetes.io~1component", GONE),
     ("PodDisruptionBudget", "spec/unhealthyPodEvictionPolicy", GONE),
+    ("PodDisruptionBudget", "spec/selector", {"matchLabels": {}}),
     ("PodMonitor", "spec/podMetricsEndpoints/0/port", "other"),
     ("PodMonitor", "spec/selector/matchLabels/app.kubernetes.io~1name", "another"),
     ("PrometheusRule", "spec/groups/0/rules/0/annotations/runbook_url", GONE),
@@ -113,6 +153,12 @@ SPOILS: Final[tuple[tuple[str, str, Any], ...]] = (
     ("ScaledObject", "spec/maxReplicaCount", 1),
     ("ScaledObject", "spec/scaleTargetRef/name", "another"),
     ("ScaledObject", "spec/triggers/0/metadata/query", "vector(0)"),
+    ("Service", "apiVersion", "v2"),
+    ("Service", "spec/ports/0/targetPort", "admin"),
+    ("Service", "spec/ports/1", {"name": "admin", "port": 8080, "targetPort": "admin"}),
+    ("Service", "spec/selector", GONE),
+    ("Service", "spec/selector/app.kubernetes.io~1name", "sesamy-makeas"),
+    ("Service", "spec/type", "LoadBalancer"),
     ("ServiceAccount", "automountServiceAccountToken", True),
 )
 
@@ -120,15 +166,20 @@ SPOILS: Final[tuple[tuple[str, str, Any], ...]] = (
 def unnoticed(built: list[list[Document]]) -> Iterator[str]:
     """Return what could be spoilt without a word; `built` has the objects of each overlay, of which the policy has nothing to say."""
     for kind, path, value in SPOILS:
-        if not any(any(policy(after)) for documents in built for after in spoilt(documents, kind, path, value)):
-            yield f"policy: {kind}: {path} can be spoilt without a word"
+        noticed: dict[str, bool] = {}
+        for documents in built:
+            for name, after in spoilt(documents, kind, path, value):
+                noticed[name] = noticed.get(name, False) or any(policy(after))
+        yield from (f"policy: {kind}, {name}: {path} can be spoilt without a word" for name, was in noticed.items() if not was)
+        if not noticed:
+            yield f"policy: {kind}: {path} is nowhere, and could be spoilt without a word"
 
 
-def spoilt(documents: list[Document], kind: str, path: str, value: Any) -> Iterator[list[Document]]:  # noqa: ANN401 - whatever YAML has
-    """Return an overlay's objects with one thing changed in one of this kind; nothing where none has such a place."""
+def spoilt(documents: list[Document], kind: str, path: str, value: Any) -> Iterator[tuple[str, list[Document]]]:  # noqa: ANN401 - whatever YAML has
+    """Return an overlay's objects with one thing changed in one of this kind, with that one's name; nothing where none has such a place."""
     for index, one in enumerate(documents):
-        if one["kind"] == kind and (changed := with_spoil(one, path, value)) is not None:
-            yield [*documents[:index], changed, *documents[index + 1 :]]
+        if kind in {one["kind"], called(one)} and (changed := with_spoil(one, path, value)) is not None:
+            yield one["metadata"]["name"], [*documents[:index], changed, *documents[index + 1 :]]
 
 
 def with_spoil(document: Document, path: str, value: Any) -> Document | None:  # noqa: ANN401 - whatever YAML has
@@ -142,6 +193,8 @@ def with_spoil(document: Document, path: str, value: Any) -> Document | None:  #
         key = int(last) if isinstance(place, list) else last
         if value is GONE:
             del place[key]
+        elif isinstance(place, list) and key == len(place):
+            place.append(value)
         else:
             place[key] = value
     except (KeyError, IndexError):

@@ -5,6 +5,7 @@ A command's file holds it as `command`. It may use all folders below; no other f
 
     cli             the table of commands, each imported when it is called, and how the process ends
     run             the command `run`: one pod of the group
+    receive/        the command `receive`: one receiver of webhooks, until it is stopped
     status/         the command `status`: what pods say of themselves
     explain         the command `explain`: why a user is not synced yet
     check/          the command `check`: what is wrong with the settings, and with all that they name

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "diff": Row("diff", "Show what a resync of these users of VENDOR would change; exit 1 where something would. Nothing is written."),
     "explain": Row("explain", "Say why USER of VENDOR gets no newsletter, asked of the running pods."),
     "local": Row("local", "Run the whole thing on this machine, and check the end state."),
+    "receive": Row("receive.command", "Answer Sesamy's webhook: put its events on the topic, until stopped."),
     "reconcile": Row(
         "reconcile.command",
         "Look at every reader at Sesamy and every contact at Make.as, and resync those that differ; exit 1 where differences remain.",

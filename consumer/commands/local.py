@@ -20,14 +20,16 @@ from .console import examples, output_option
     help="The Kafka to use; auto takes the best there is.",
 )
 @click.option("--serve", is_flag=True, help="Leave it running, with the status page and /sandbox.")
-@click.option("--chaos", is_flag=True, help="Add failures: 429s, a slow account, a wrong key, poison, a kill.")
+@click.option(
+    "--chaos", is_flag=True, help="Add failures: 429s, a slow account, a wrong key, poison, kills."
+)
 @click.option("--reconcile", is_flag=True, help="Then let lists be edited by hand, and `reconcile` find and repair it.")
 def command(config: Path | None, output: str, broker: str, *, serve: bool, chaos: bool, reconcile: bool) -> int:
     """
     Run the whole thing on this machine, and check the end state.
 
     With --serve it prints commands to try in another terminal, and serves /sandbox on a port of its own, to this machine alone: a page
-    with buttons that let an upstream answer 429, 401, 500 or slowly, a list refuse, a record be broken, the consumer be killed and (on
-    the JVM) the broker go away; heal them there. Ctrl-C heals them all, and lets the consumer drain.
+    with buttons that let an upstream answer 429, 401, 500 or slowly, a list refuse, a record be broken, consumer
+    and receiver be killed and (on the JVM) the broker go away; heal them there. Ctrl-C heals them all, and lets the consumer drain.
     """
     return local.main(Options(broker=broker, serve=serve, chaos=chaos, reconcile=reconcile, output=output, config=config))

@@ -5,6 +5,7 @@ No I/O, no clock, no chance and no log: time and draws are arguments, so every p
 
     backlog       users, open offsets and letters to write, always in step
     events        an event, from a record's bytes
+    webhook       events, from a webhook's body
     users/        which users are due, and when
     gates/        what stands before an upstream
     letters/      what was parked, and when it is tried again

@@ -20,11 +20,12 @@ _log = log(__name__)
 _DENIED_WORDS: Final = ("Authorization", "Authentication", "Sasl")
 _LETTERS: Final = "kafka.dead_letter_topic"
 
-Purpose = Literal["run", "replay", "dead-letters", "dry-run", "reconcile"]
+Purpose = Literal["run", "replay", "dead-letters", "dry-run", "reconcile", "receive"]
 """
 The purposes whose rights are looked at.
 
 `sync` needs what `replay` does, and so does `reconcile` without `--publish`; `dry-run` is that of `run --dry-run`.
+`receive` writes events, and reads none.
 """
 
 
@@ -103,6 +104,9 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
 async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], purpose: Purpose, *, writes: bool = True) -> Described | None:
     """Ask for what a purpose needs; return the dead-letter topic where it needs that."""
     wants_topic, wants_letters = purpose != "dead-letters", purpose in {"run", "dead-letters"} or (purpose == "reconcile" and writes)
+    if purpose == "receive":
+        await _receiving(rights, settings, found)
+        return None
     names = [settings.topic] * wants_topic + [settings.dead_letter_topic] * wants_letters
     topics = await rights.topics(names)
     if wants_topic:
@@ -114,6 +118,14 @@ async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], pu
     letters = topics[settings.dead_letter_topic]
     found.append(_letters(letters, reads=purpose != "reconcile", writes=writes))
     return letters
+
+
+async def _receiving(rights: Rights, settings: KafkaSettings, found: list[Finding]) -> None:
+    """Ask for what a receiver needs: writing the topic, each record once."""
+    topic = (await rights.topics([settings.topic]))[settings.topic]
+    found.append(_sink(topic, settings.topic))
+    if found[-1].level != "error":
+        found += _numbered(await rights.numbering())
 
 
 def _silent(addresses: Sequence[str]) -> Finding:
@@ -135,9 +147,26 @@ def _unanswered(settings: KafkaSettings, name: str) -> Finding:
 
 
 def _source(topic: Described, name: str) -> Finding:
+    return _topic(topic, name, "READ", READ)
+
+
+def _sink(topic: Described, name: str) -> Finding:
+    return _topic(topic, name, "WRITE", WRITE)
+
+
+def _numbered(error: str) -> Iterator[Finding]:
+    """Say whether the brokers take a producer that numbers its records: since 2.8 a right to write any topic is enough."""
+    if "Authorization" in error:
+        cure = "grant IDEMPOTENT_WRITE on the cluster to this principal, which brokers older than 2.8 want beside WRITE on the topic"
+        yield wrong("kafka.topic", "we may not write to it so that a second try is no second record", cure, Exit.NO_PERMISSION)
+    elif error:
+        yield wrong("kafka.topic", f"no number for a producer can be had ({error})", "look at the brokers", Exit.UNAVAILABLE)
+
+
+def _topic(topic: Described, name: str, right: str, operation: int) -> Finding:
     path = "kafka.topic"
-    if "Authorization" in topic.error or topic.lacks(READ):
-        return wrong(path, "we may not read it", "grant READ on the topic to this principal", Exit.NO_PERMISSION)
+    if "Authorization" in topic.error or topic.lacks(operation):
+        return wrong(path, f"we may not {right.lower()} it", f"grant {right} on the topic to this principal", Exit.NO_PERMISSION)
     if topic.error:
         what = f"topic {name} is not there" if "Unknown" in topic.error else f"topic {name} can't be used ({topic.error})"
         return wrong(path, what, "create the topic, or correct the name", Exit.UNAVAILABLE)

@@ -6,13 +6,14 @@ and Make.as' wire shapes by themselves.
 
     brokers/    a Kafka of one of four kinds
     stand_ins/  Sesamy's and Make.as' APIs as servers, and what goes wrong at them
+    forwarding/  Sesamy's side of the webhook
     children    processes of ours, which end when we say so, and not later than we do
     ports       ports that are free, and stay so over a restart
     publishers  readers, and the events of what happens to them
     oracle      the referee: what every list must hold
     town        publishers, accounts and lists, served; and the settings of a consumer of them
     sown        drift in a town: what differs from Sesamy without any event
-    session     one sitting of `local`: the consumer as a process, and its traffic
+    session     one sitting of `local`: receiver and consumer as processes, and their traffic
     drift/      drift that is sown in a sitting, and repaired by `reconcile`
     troubles    what can befall a sitting, and how it is healed
     chaos       what befalls a sitting that asks for the worst

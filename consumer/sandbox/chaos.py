@@ -4,7 +4,9 @@ import anyio
 
 from .session import Local
 from .town import PLACES
-from .troubles import KILL, Trouble, Troubles
+from .troubles import BROKER, KILL, RECEIVER, Trouble, Troubles
+
+_AWAY_S = 3.0
 
 
 async def strike(sitting: Local) -> None:
@@ -18,6 +20,13 @@ async def strike(sitting: Local) -> None:
     await troubles.begin(Trouble(name="key", upstream=third.account))
     await troubles.heal(stormy)
     await anyio.sleep(2)
+    await troubles.begin(RECEIVER)
+    if sitting.kafka.can_restart:
+        await troubles.begin(BROKER)
+        await anyio.sleep(_AWAY_S)
+        await troubles.heal(BROKER)
+    await anyio.sleep(1)
+    await troubles.heal(RECEIVER)
     await troubles.begin(KILL)
     await troubles.begin(Trouble(name="500", upstream=first.account))
     await troubles.heal(KILL)

@@ -91,11 +91,9 @@ async def _whole(options: Options, stop: _Stop) -> int:
                 if kafka.kind == "memory":  # It makes topics when they are asked for only.
                     await create_topic(kafka.bootstrap, LETTERS, partitions=_PARTITIONS)
                 port = free_port()
-                config = folder / "consumer.toml"
-                config.write_text(
-                    here.settings(bootstrap=kafka.bootstrap, admin_port=port, more=_numbers(options.config)), encoding="utf-8"
-                )
-                return await _sit(Local(options, here, kafka, config, f"http://127.0.0.1:{port}"), stop)
+                sitting = Local(options, here, kafka, folder / "consumer.toml", f"http://127.0.0.1:{port}")
+                sitting.write_settings(admin_port=port, numbers=_numbers(options.config))
+                return await _sit(sitting, stop)
         except Unavailable as error:
             raise Fatal(str(error), code="no-broker", status=Exit.UNAVAILABLE) from None
 
@@ -112,7 +110,8 @@ def _numbers(config: Path | None) -> str:
 async def _sit(sitting: Local, stop: _Stop) -> int:
     try:
         await sitting.start_consumer()
-        sys.stderr.write(f"status page: {sitting.admin_url}/\n")
+        await sitting.start_receiver()
+        sys.stderr.write(f"status page: {sitting.admin_url}/\nwebhook: {sitting.endpoint.url}\n")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(live, sitting)
             if sitting.options.chaos:
@@ -130,14 +129,23 @@ async def _sit(sitting: Local, stop: _Stop) -> int:
         if sitting.options.serve:
             await _serve(sitting, stop)
         stop.before = "the consumer had drained"
-        drained = await sitting.stop_consumer()
-        if drained == 0 and sitting.options.serve:
-            sys.stderr.write("the consumer drained in order\n")
-        if drained != 0:
-            sys.stderr.write(f"the consumer ended with {drained}; it said:\n{sitting.tail()}\n")
-        return 0 if agreed and drained == 0 and not sitting.here.violations() else _DIFFERS
+        drained = await _drained(sitting)
+        return 0 if agreed and drained and not sitting.here.violations() and not sitting.forwarder.refused else _DIFFERS
     finally:
-        await sitting.bury_consumer()
+        await sitting.bury()
+
+
+async def _drained(sitting: Local) -> bool:
+    """Stop the receiver, then the consumer; say whether both ended in order."""
+    in_order = True
+    for name, program in (("receiver", sitting.receiver), ("consumer", sitting.consumer)):
+        status = await program.stop()
+        if status != 0:
+            in_order = False
+            sys.stderr.write(f"the {name} ended with {status}; it said:\n{program.tail()}\n")
+        elif sitting.options.serve:
+            sys.stderr.write(f"the {name} drained in order\n")
+    return in_order
 
 
 async def _serve(sitting: Local, stop: _Stop) -> None:
@@ -151,8 +159,8 @@ async def _serve(sitting: Local, stop: _Stop) -> None:
         lacking = lacks(sitting.kafka.kind)
         said = (
             f"running until interrupted: {sitting.admin_url}/\ntroubles at the press of a button: {troubles_url}",
-            f"its settings: {sitting.config}\nits log: {sitting.log}\nin another terminal, from this folder:",
-            *(f"  {line}" for line in lines),
+            f"its settings: {sitting.config}\nits log: {sitting.consumer.log}\nin another terminal, from this folder:",
+            *(f"  {line}" for line in (*lines, sitting.endpoint.curl(VENDORS[0], user))),
             *([lacking] if lacking is not None else []),
         )
         sys.stderr.write("\n".join(said) + "\n")  # At once: a reader of the last command has the rest, too.

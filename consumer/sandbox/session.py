@@ -1,8 +1,6 @@
-"""One sitting of `local`: the consumer as a process of its own, the traffic it is given, and what was done to it."""
+"""One sitting of `local`: receiver and consumer as processes of their own, the traffic they are given, and what was done to them."""
 
 import random
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,17 +10,19 @@ import aiohttp
 import anyio
 import msgspec
 from aiokafka import AIOKafkaProducer
-from anyio.abc import Process
 from msgspec import Struct
 
-from ..core.errors import Exit, Fatal
 from ..pod.status.tree import Status
 from .brokers.broker import Broker
-from .children import start_child
+from .children import Program
+from .forwarding.endpoint import Endpoint
+from .forwarding.forwarder import Forwarder
+from .ports import free_port
 from .publishers import Message, event, happen, poison
 from .town import PLACES, TOPIC, VENDORS, Town
 
-_READY_S: Final = 60.0
+RECEIVER: Final = "receiver.toml"
+"""The receiver's settings, beside the consumer's."""
 _AGREE_S: Final = 180.0
 
 
@@ -52,57 +52,45 @@ class Local:
         self.options, self.here, self.kafka, self.config, self.admin_url = options, here, kafka, config, admin_url
         self.totals = Totals()
         self._chance = random.Random(7)  # One for all its traffic: else the same would happen again and again, which changes nothing.
-        self.consumer: Process | None = None
+        self.consumer = Program("consumer", ["run", "--config", str(config)], log=config.parent / "consumer.log", admin_url=admin_url)
         self.struck = anyio.Event()
         """Set once chaos has done its worst, and healed it."""
-        self.log = config.parent / "consumer.log"
+        self.endpoint = Endpoint(free_port(), config.parent / "webhook-secret")
+        self.receiver = _receiver(config.parent)
+        self.forwarder = Forwarder(self.endpoint.url, self.endpoint.headers)
 
-    # ---- The consumer ----
+    def write_settings(self, *, admin_port: int, numbers: str) -> None:
+        """Write the settings of both; `numbers`: further tables of the consumer's."""
+        settings, bootstrap = self.here.settings, self.kafka.bootstrap
+        self.config.write_text(settings(bootstrap=bootstrap, admin_port=admin_port, more=numbers), encoding="utf-8")
+        port = int(self.receiver.admin_url.rpartition(":")[2])
+        text = settings(bootstrap=bootstrap, admin_port=port, more=self.endpoint.settings())
+        (self.config.parent / RECEIVER).write_text(text, encoding="utf-8")
+
+    # ---- The consumer, and the receiver before it ----
 
     async def start_consumer(self) -> None:
         """Start it as a user would, and wait until it is ready."""
-        command = [sys.executable, "-m", "consumer", "run", "--config", str(self.config)]
-        self.consumer = await start_child(command, log=self.log)
-        with anyio.move_on_after(_READY_S):
-            while self.consumer.returncode is None:
-                if await self._is_ready():
-                    return
-                await anyio.sleep(0.1)
-        raise Fatal(f"the consumer did not get ready; it said:\n{self.tail()}", code="not-ready", status=Exit.UNAVAILABLE)
-
-    async def _is_ready(self) -> bool:
-        try:
-            async with aiohttp.ClientSession() as session, session.get(f"{self.admin_url}/readyz") as answer:
-                return answer.status == 200  # noqa: PLR2004
-        except aiohttp.ClientError:
-            return False
+        await self.consumer.start()
 
     async def kill_consumer(self) -> None:
-        """End it by SIGKILL, as a node that dies would."""
-        assert self.consumer is not None
-        self.consumer.kill()
-        await self._ended()
+        """End it by SIGKILL."""
+        await self.consumer.kill()
         self.totals.kills += 1
 
-    async def stop_consumer(self) -> int:
-        """Let it drain; return its exit status."""
-        if self.consumer is None or self.consumer.returncode is not None:
-            return -1
-        self.consumer.send_signal(signal.SIGTERM)
-        return await self._ended()
+    async def start_receiver(self) -> None:
+        """Start it as a user would, and wait until it is ready."""
+        await self.receiver.start()
 
-    async def bury_consumer(self) -> None:
-        """End it whatever it does, if it runs still."""
-        if self.consumer is not None and self.consumer.returncode is None:
-            with anyio.CancelScope(shield=True):
-                self.consumer.kill()
-                await self._ended()
+    async def kill_receiver(self) -> None:
+        """End it by SIGKILL."""
+        await self.receiver.kill()
+        self.totals.kills += 1
 
-    async def _ended(self) -> int:
-        assert self.consumer is not None
-        status = await self.consumer.wait()
-        await self.consumer.aclose()
-        return status
+    async def bury(self) -> None:
+        """End both, whatever they do."""
+        await self.receiver.bury()
+        await self.consumer.bury()
 
     async def status(self) -> Status | None:
         """Ask it how it is; None: it does not answer."""
@@ -112,42 +100,42 @@ class Local:
         except (aiohttp.ClientError, msgspec.MsgspecError):
             return None
 
-    def tail(self) -> str:
-        """Return the last lines it logged."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
-        return "\n".join(lines[-12:])
-
     # ---- Traffic ----
 
-    async def send(self, producer: AIOKafkaProducer, messages: list[Message]) -> None:
-        """Write events to the topic."""
-        for message in messages:
-            await producer.send(TOPIC, value=message.value, key=message.key)
+    def send(self, messages: list[Message]) -> None:
+        """Let Sesamy forward events to the webhook."""
+        self.forwarder.send(message.value for message in messages if message.value is not None)
         self.totals.events += len(messages)
 
     async def traffic(self, *, seconds: float) -> None:
-        """Let every reader be seen once, and then things happen, in bursts; one reader is busier than all others."""
+        """
+        Let every reader be seen once, and then things happen, in bursts; one reader is busier than all others.
+
+        It returns once the webhook has taken all of it.
+        """
         chance = self._chance
         hot = min(self.here.readers(VENDORS[0]))
-        async with producing(self.kafka.bootstrap) as producer:
+        async with self.forwarder.running():
             for vendor in VENDORS:
-                await self.send(producer, [event(vendor, user, "userVendor.1#update") for user in sorted(self.here.readers(vendor))])
+                self.send([event(vendor, user, "userVendor.1#update") for user in sorted(self.here.readers(vendor))])
             deadline = anyio.current_time() + seconds
             while anyio.current_time() < deadline:
                 vendor = chance.choice(VENDORS)
                 user = chance.choice(sorted(self.here.readers(vendor)))
-                await self.send(producer, happen(self.here.sesamy, vendor, user, chance))
-                await self.send(producer, happen(self.here.sesamy, VENDORS[0], hot, chance))
+                self.send(happen(self.here.sesamy, vendor, user, chance))
+                self.send(happen(self.here.sesamy, VENDORS[0], hot, chance))
                 await anyio.sleep(chance.uniform(0.01, 0.1))
-            await producer.flush()
+            await self.forwarder.all_taken()
 
     async def poison(self, *, every: bool = False) -> None:
-        """Write a record that can't be read: the next kind of it, or one of every kind."""
+        """Let another publisher write a record that can't be read: the next kind of it, or one of every kind."""
         kinds = poison()
         records = kinds if every else [kinds[self.totals.poison % len(kinds)]]
         async with producing(self.kafka.bootstrap) as producer:
-            await self.send(producer, records)
+            for record in records:
+                await producer.send(TOPIC, value=record.value, key=record.key)
             await producer.flush()
+        self.totals.events += len(records)
         self.totals.poison += len(records)
 
     # ---- The end ----
@@ -162,6 +150,11 @@ class Local:
                     return True
                 await anyio.sleep(0.3)
         return False
+
+
+def _receiver(folder: Path) -> Program:
+    arguments = ["receive", "--config", str(folder / RECEIVER)]
+    return Program("receiver", arguments, log=folder / "receiver.log", admin_url=f"http://127.0.0.1:{free_port()}")
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from msgspec import Struct
 from ..core.errors import Fatal
 from .brokers.broker import Broker
 from .brokers.unavailable import Unavailable
+from .children import Program
 from .session import Local
 from .stand_ins.faults import Fault, Faults
 from .town import PLACES, VENDORS
@@ -21,7 +22,7 @@ _AWAY_S: Final = 20.0
 _LOOK_S: Final = 0.2
 _REFUSED: Final = 422
 
-Name = Literal["429", "500", "slow", "key", "refuses", "poison", "kill", "broker"]
+Name = Literal["429", "500", "slow", "key", "refuses", "poison", "kill", "receiver", "broker"]
 
 
 class Trouble(Struct, frozen=True, kw_only=True):
@@ -40,6 +41,7 @@ class Trouble(Struct, frozen=True, kw_only=True):
 
 POISON: Final = Trouble(name="poison")
 KILL: Final = Trouble(name="kill")
+RECEIVER: Final = Trouble(name="receiver")
 BROKER: Final = Trouble(name="broker")
 
 
@@ -75,14 +77,14 @@ def _each(broker: Broker) -> Iterator[Trouble]:
             yield Trouble(name=name, upstream=upstream)
     for place in PLACES:
         yield from (Trouble(name="refuses", upstream=f"{place.account}/{one}") for one in place.lists)
-    yield from (POISON, KILL, *([BROKER] if broker.can_restart else []))
+    yield from (POISON, KILL, RECEIVER, *([BROKER] if broker.can_restart else []))
 
 
 class Troubles:
     """
     What is on in one sitting.
 
-    It promises: what began is healed by `heal`, by `heal_all`, or by itself; the consumer is started again whatever ended it.
+    It promises: what began is healed by `heal`, by `heal_all`, or by itself; consumer and receiver are started again whatever ended them.
     """
 
     def __init__(self, sitting: Local) -> None:
@@ -107,24 +109,26 @@ class Troubles:
             await self._heal(trouble)
 
     async def heal_all(self) -> None:
-        """End all that is on, the broker's first: the consumer does not get ready without it."""
+        """End all that is on, the broker's first: neither consumer nor receiver gets ready without it."""
         async with self._one_at_a_time:
             for one in sorted(self.on.values(), key=lambda one: one.trouble != BROKER):
                 await self._heal(one.trouble)
 
     async def run(self) -> None:
-        """For ever: heal what has been on for long enough, and start a consumer that ended by itself."""
+        """For ever: heal what has been on for long enough, and start a consumer or a receiver that ended by itself."""
         while True:
             async with self._one_at_a_time:
-                if self._is_down() and KILL.key not in self.on:
-                    self._note(KILL, _DEAD_S, "it ended by itself")
+                for trouble, program in self._programs():
+                    if program.is_down and trouble.key not in self.on:
+                        self._note(trouble, _DEAD_S, "it ended by itself")
                 for one in self.overdue(now=anyio.current_time()):
                     await self._heal(one)
             await anyio.sleep(_LOOK_S)
 
     def overdue(self, *, now: float) -> list[Trouble]:
-        """Return what is to end by itself now; a consumer stays down for as long as there is no broker."""
-        return [one.trouble for one in self.on.values() if one.until <= now and (one.trouble != KILL or BROKER.key not in self.on)]
+        """Return what is to end by itself now; consumer and receiver stay down for as long as there is no broker."""
+        is_away = BROKER.key in self.on
+        return [one.trouble for one in self.on.values() if one.until <= now and not (is_away and one.trouble in {KILL, RECEIVER})]
 
     # ---- One trouble ----
 
@@ -137,8 +141,12 @@ class Troubles:
             return
         if trouble == KILL:
             lasts_s = _DEAD_S
-            if not self._is_down():
+            if not self.sitting.consumer.is_down:
                 await self.sitting.kill_consumer()
+        elif trouble == RECEIVER:
+            lasts_s = _DEAD_S
+            if not self.sitting.receiver.is_down:
+                await self.sitting.kill_receiver()
         elif trouble == BROKER:
             lasts_s = _AWAY_S
             await self.sitting.kafka.kill()
@@ -163,8 +171,8 @@ class Troubles:
         if trouble.key not in self.on:
             return
         here, (upstream, _, list_id) = self.sitting.here, trouble.upstream.partition("/")
-        if trouble == KILL:
-            if not await self._restarted():
+        if trouble in {KILL, RECEIVER}:
+            if not await self._restarted(trouble):
                 return
         elif trouble == BROKER:
             try:
@@ -180,14 +188,18 @@ class Troubles:
             self._of(upstream).remove(self._faults.pop(trouble.key))
         self.on.pop(trouble.key, None)
 
-    async def _restarted(self) -> bool:
+    async def _restarted(self, trouble: Trouble) -> bool:
         if BROKER.key in self.on:
             await self._heal(BROKER)
         try:
-            await self.sitting.bury_consumer()
-            await self.sitting.start_consumer()
+            if trouble == KILL:
+                await self.sitting.consumer.bury()
+                await self.sitting.start_consumer()
+            else:
+                await self.sitting.receiver.bury()
+                await self.sitting.start_receiver()
         except Fatal:
-            self._note(KILL, _DEAD_S, "it did not get ready, and is tried again")
+            self._note(trouble, _DEAD_S, "it did not get ready, and is tried again")
             return False
         return True
 
@@ -195,9 +207,8 @@ class Troubles:
         here = self.sitting.here
         return here.sesamy.faults if upstream.startswith("sesamy:") else here.makeas.faults
 
-    def _is_down(self) -> bool:
-        consumer = self.sitting.consumer
-        return consumer is None or consumer.returncode is not None
+    def _programs(self) -> tuple[tuple[Trouble, Program], ...]:
+        return (KILL, self.sitting.consumer), (RECEIVER, self.sitting.receiver)
 
 
 def _fault(trouble: Trouble) -> Fault:

@@ -43,6 +43,7 @@ def _numbers(sitting: Local, status: Status | None) -> dict[str, Any]:
         "dirty_users": status.users.dirty if status else None,
         "letters": status.dead_letters.written if status else None,
         "kills": sitting.totals.kills,
+        "posted_again": sitting.forwarder.again,
     }
 
 
@@ -59,6 +60,8 @@ def glance(numbers: dict[str, Any], status: Status | None) -> str:
         parts.append(_counted(status.dead_letters.written, "letter"))
     if numbers["kills"]:
         parts.append(_counted(numbers["kills"], "kill"))
+    if numbers["posted_again"]:
+        parts.append(f"{_counted(numbers['posted_again'], 'webhook')} posted again")
     return ", ".join(parts)
 
 
@@ -92,9 +95,11 @@ def ended(sitting: Local, *, agreed: bool) -> None:
             sys.stdout.write(f"    {row['list']} {user}: {'; '.join(wrong)}\n")
     for one in violations:
         sys.stdout.write(f"VIOLATION: {one}\n")
+    for one in sitting.forwarder.refused[:_SHOWN]:
+        sys.stdout.write(f"the webhook refused an event: {one}\n")
     merged = totals["events_in"] / max(1, totals["resyncs"])
     sys.stdout.write(f"{totals['events_in']} events, {totals['resyncs']} resyncs ({merged:.1f} events each), {totals['calls']} calls\n")
-    sys.stdout.write("all lists agree\n" if agreed and not violations else "the lists DIFFER\n")
+    sys.stdout.write("all lists agree\n" if agreed and not violations and not sitting.forwarder.refused else "the lists DIFFER\n")
 
 
 def _out() -> Console:

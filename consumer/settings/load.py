@@ -36,14 +36,17 @@ class SettingsError(Fatal):
         super().__init__("\n".join([f"settings: {len(lines)} to correct", *lines]), code="settings", status=Exit.SETTINGS)
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Settings:
+def load(path: Path, environ: Mapping[str, str], *, only: tuple[str, ...] = ("",)) -> Settings:
     """
     Return the settings of the file, with the environment over it.
+
+    Args:
+        only: how the paths begin of the secrets that are needed; the others' variables and files need not be there, and are not read.
 
     Raises:
         SettingsError: anything is wrong; all of it at once.
     """
-    reader, text = _Reader(environ), _text(path)
+    reader, text = _Reader(environ, only), _text(path)
     tree = _tree(path, text)
     sections = reader.sections(tree)
     reader.found += cross(sections, broken=reader.broken)
@@ -84,8 +87,8 @@ class _FromEnvironment(Struct, frozen=True):
 class _Reader:
     """Turns a tree into structs, and collects what is wrong on the way."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+    def __init__(self, environ: Mapping[str, str], only: tuple[str, ...]) -> None:
+        self._environ, self._only = environ, only
         self.found: list[Finding] = []
         self.broken: set[str] = set()
         """Paths of values that could not be read."""
@@ -174,7 +177,7 @@ class _Reader:
             return None
 
     def _secret(self, value: object, path: str) -> Secret | None:
-        made: Secret | None = None
+        made, is_needed = None, path.startswith(self._only)
         if isinstance(value, _FromEnvironment):
             made = Secret("env", value.name, text=value.text)
         elif isinstance(value, str):
@@ -182,15 +185,18 @@ class _Reader:
         elif isinstance(value, dict) and len(value) == 1:
             kind, source = next(iter(value.items()))
             if kind == "env" and isinstance(source, str):
-                if source not in self._environ:
+                if source not in self._environ and is_needed:
                     self._refuse(path, "the variable it names is not set", "set the variable, or correct the name")
                     return None
-                made = Secret("env", source, text=self._environ[source])
+                made = Secret("env", source, text=self._environ.get(source, ""))
             elif kind == "file" and isinstance(source, str) and "\0" not in source:
                 made = Secret("file", source)
         if made is None:
             self._refuse(path, "expected a secret", 'write it as "text", { env = "NAME" } or { file = "/path" }')
             return None
+        if not is_needed:
+            self.broken.add(path)  # No rule may ask what it says.
+            return made
         try:
             made.read()
         except SecretError as error:

@@ -19,6 +19,8 @@ TopicName = Annotated[
 ]
 Server = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]{1,255}:[0-9]{1,5}$", description="host:port")]
 PerMinute = Annotated[float, Meta(gt=0, le=1_000_000, description='a number above 0, at most 1,000,000, or "auto"')] | Literal["auto"]
+Path = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/._~-]{0,255}$", description="a path: / and letters, digits, . _ ~ - or /")]
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", description="a header's name: letters, digits and dashes")]
 Text = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
@@ -152,6 +154,29 @@ class NotifySettings(Struct, frozen=True, kw_only=True):
     """Address that is sent a JSON POST when a list stops or runs again, and when letters need a person; none: nothing is sent."""
 
 
+class ReceiveSettings(Struct, frozen=True, kw_only=True):
+    """The webhook that `receive` answers: Sesamy's events on their way to the topic."""
+
+    host: Annotated[str, Meta(min_length=1, max_length=255)] = "0.0.0.0"  # noqa: S104 - webhooks come from outside
+    """Address to listen at."""
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 8081
+    """Port to listen at; an ingress before it ends TLS."""
+    path: Path = "/events"
+    """Path that events are posted to."""
+    header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", description="a header's name: letters, digits and dashes")] = (
+        "X-Sesamy-Secret"
+    )
+    """Header with the secret, one of the endpoint's own static headers at Sesamy."""
+    secret: Secret | None = None
+    """What that header must say; `receive` does not begin without it."""
+    second_secret: Secret | None = None
+    """Another one that is taken, too, while the endpoint's is being changed."""
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    """How long Kafka may take for what one request brought; above it the answer is 503, and Sesamy tries again."""
+    max_in_flight: Annotated[int, Meta(ge=1, le=1024)] = 64
+    """Requests at once; one more is answered with 429."""
+
+
 class SesamyCredentials(Struct, frozen=True, kw_only=True):
     """A vendor's client at Sesamy."""
 
@@ -204,6 +229,7 @@ class Settings(Struct, frozen=True, kw_only=True, dict=True):
     http: HttpSettings = HttpSettings()
     admin: AdminSettings = AdminSettings()
     notify: NotifySettings = NotifySettings()
+    receive: ReceiveSettings = ReceiveSettings()
     vendors: Annotated[tuple[VendorSettings, ...], Meta(min_length=1)]
 
     @cached_property

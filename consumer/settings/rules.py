@@ -18,6 +18,7 @@ from .model import (
     KafkaSettings,
     MakeAsSettings,
     NotifySettings,
+    ReceiveSettings,
     SesamySettings,
     VendorSettings,
     WorkerSettings,
@@ -26,6 +27,9 @@ from .secret import Secret, SecretError
 
 DNS: Final = "dns://"
 """Begins an address of all pods that a name resolves to."""
+_TAKEN: Final = frozenset(
+    {"connection", "content-encoding", "content-length", "content-type", "expect", "host", "trailer", "transfer-encoding", "upgrade"}
+)
 HAND_OVER_S: Final = 8.0
 """What handing partitions over takes beside `workers.drain_s` until no run is left: a heartbeat to hear of it (3 s), and a commit (5 s)."""
 
@@ -41,13 +45,14 @@ class Sections(Struct, frozen=True, kw_only=True):
     http: HttpSettings
     admin: AdminSettings
     notify: NotifySettings
+    receive: ReceiveSettings
     vendors: tuple[VendorSettings | None, ...]
 
 
 def cross(sections: Sections, *, broken: Collection[str]) -> list[Finding]:
     """Return what does not fit together; a rule about a value that is `broken` itself says nothing."""
     found: list[Finding] = []
-    for rule in (_times, _topics, _login, _tls, _tls_files, _addresses, _vendors):
+    for rule in (_times, _topics, _login, _tls, _tls_files, _addresses, _receive, _vendors):
         found += [finding for paths, finding in rule(sections) if not set(paths) & set(broken)]
     return found
 
@@ -156,6 +161,16 @@ def _addresses(sections: Sections) -> _Found:
     if sections.notify.url is not None:
         for what, cure in _of_notify(sections.notify.url):
             yield _rule("notify.url", what=what, cure=cure)
+
+
+def _receive(sections: Sections) -> _Found:
+    receive, admin = sections.receive, sections.admin
+    if receive.secret is not None and receive.port == admin.port:
+        yield _rule("receive.port", "admin.port", what="the same as admin.port", cure="name a port of its own")
+    if receive.header.lower() in _TAKEN:
+        yield _rule("receive.header", what="a header that means something else", cure="name one of the endpoint's own, say X-Sesamy-Secret")
+    if receive.second_secret is not None and receive.secret is None:
+        yield _rule("receive.second_secret", "receive.secret", what="without a first one", cure="set receive.secret, or remove it")
 
 
 def _of_peer(peer: str) -> Iterator[tuple[str, str]]:

@@ -14,10 +14,10 @@ from ..core.answers.sesamy import odd_names
 from ..settings.model import Settings
 from .logs import configure, counts, log
 
-__all__ = ["CUT_OFF", "Metrics", "configure", "gauge", "log", "version"]
+__all__ = ["CUT_OFF", "PREFIX", "Metrics", "Process", "configure", "gauge", "log", "version"]
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # A sixth of all series, which is not asked for.
-_PREFIX: Final = "sesamy_makeas"
+PREFIX: Final = "sesamy_makeas"
 _HTTP_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 30, 60)
 _FRESHNESS_BUCKETS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 _LAG_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -87,13 +87,13 @@ class Metrics:
         )
         self.loop_lag = seconds("loop_lag_seconds", "How late the event loop woke a sleeper.", _LAG_BUCKETS)
         self._begin_at_zero(settings)
-        self.registry.register(_Process(settings))
+        self.registry.register(Process(settings))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, namespace=_PREFIX, registry=self.registry)
+        return Counter(name, text, labels, namespace=PREFIX, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
-        return Histogram(name, text, labels, namespace=_PREFIX, registry=self.registry, buckets=tuple(buckets))
+        return Histogram(name, text, labels, namespace=PREFIX, registry=self.registry, buckets=tuple(buckets))
 
     def _begin_at_zero(self, settings: Settings) -> None:
         for counter, values in (
@@ -131,28 +131,31 @@ class Metrics:
         self.upstream_request_seconds.labels(name)
 
 
-class _Process(Collector):
+class Process(Collector):
     """What belongs to the process: the build, the settings, the logs' own counts."""
 
     def __init__(self, settings: Settings) -> None:
+        """Take the settings it runs with."""
         self._fingerprint, self._max_wait_s = settings.fingerprint(), settings.debounce.max_wait_s
 
     def describe(self) -> Iterable[Metric]:
+        """Give nothing: all is made as it is asked for."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
+        """Give all of it."""
         build = {"version": version(), "python": platform.python_version()}
-        yield InfoMetricFamily(f"{_PREFIX}_build", "What runs.", value=build)
-        yield InfoMetricFamily(f"{_PREFIX}_settings", "The settings it runs with.", value={"fingerprint": self._fingerprint})
+        yield InfoMetricFamily(f"{PREFIX}_build", "What runs.", value=build)
+        yield InfoMetricFamily(f"{PREFIX}_settings", "The settings it runs with.", value={"fingerprint": self._fingerprint})
         yield gauge("debounce_max_wait_seconds", "The longest that the end of a burst is waited for.", value=self._max_wait_s)
-        lines = CounterMetricFamily(f"{_PREFIX}_log_lines", "Log lines written.", labels=["level"])
+        lines = CounterMetricFamily(f"{PREFIX}_log_lines", "Log lines written.", labels=["level"])
         for level, number in counts.lines.items():
             lines.add_metric([level], number)
         yield lines
-        yield CounterMetricFamily(f"{_PREFIX}_log_lines_held_back", "Repeated lines not written.", value=counts.held_back)
-        yield CounterMetricFamily(f"{_PREFIX}_log_fields_dropped", "Undeclared log fields.", value=counts.fields_dropped)
+        yield CounterMetricFamily(f"{PREFIX}_log_lines_held_back", "Repeated lines not written.", value=counts.held_back)
+        yield CounterMetricFamily(f"{PREFIX}_log_fields_dropped", "Undeclared log fields.", value=counts.fields_dropped)
 
 
 def gauge(name: str, text: str, *, value: float | None = None, labels: Iterable[str] = ()) -> GaugeMetricFamily:
     """Return a gauge of ours, with its value, or with labels and none yet."""
-    return GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value, labels=None if value is not None else tuple(labels))
+    return GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value, labels=None if value is not None else tuple(labels))

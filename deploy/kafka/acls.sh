@@ -1,7 +1,7 @@
 #!/bin/sh
-# Grants the least rights with which `run`, `run --dry-run`, `replay` (and `sync`), `reconcile` and `dead-letters` work. Reading and writing include describing.
+# Grants the least rights with which `run`, `run --dry-run`, `replay` (and `sync`), `reconcile`, `dead-letters` and `receive` work. Reading and writing include describing.
 #   BOOTSTRAP=kafka-1:9092 [COMMAND_CONFIG=admin.properties] deploy/kafka/acls.sh
-# A principal may be the same for all: set RUN, REPLAY, RECONCILE and LETTERS to one name.
+# A principal may be the same for all: set RUN, REPLAY, RECONCILE and LETTERS to one name; give RECEIVE one of its own: the world speaks to it.
 set -eu
 
 : "${BOOTSTRAP:?say where Kafka is: BOOTSTRAP=host:port}"
@@ -37,3 +37,7 @@ allow "${RECONCILE:-sesamy-makeas-reconcile}" --operation Write --topic "$letter
 # dead-letters: reads the letters, and asks the pods there to try again.
 allow "${LETTERS:-sesamy-makeas-letters}" --operation Read --topic "$letters"
 allow "${LETTERS:-sesamy-makeas-letters}" --operation Write --topic "$letters"
+
+# receive: writes events, and neither reads them nor touches a group or a letter. Brokers older than 2.8 want IDEMPOTENT_WRITE on the cluster, too:
+#   kafka-acls.sh ... --add --allow-principal User:sesamy-makeas-receiver --operation IdempotentWrite --cluster
+allow "${RECEIVE:-sesamy-makeas-receiver}" --operation Write --topic "$topic"

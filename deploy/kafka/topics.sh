@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes the two topics, once. A topic that is there already is left as it is.
 #   BOOTSTRAP=kafka-1:9092 [COMMAND_CONFIG=admin.properties] deploy/kafka/topics.sh
-# PARTITIONS bounds how many pods can share the work, and can't be raised later without draining the topic first.
+# PARTITIONS bounds how many pods can share the work, and can't be raised later without draining the topic first: the key of an event decides
+# its partition by its murmur2 modulo their number, so with another number a user's events come from two partitions (deploy/README.md).
 set -eu
 
 : "${BOOTSTRAP:?say where Kafka is: BOOTSTRAP=host:port}"

@@ -21,7 +21,7 @@ import pytest
 from consumer.commands import cli
 from consumer.core.errors import Fatal
 
-COMMANDS: Final = ["check", "dead-letters", "diff", "explain", "local", "reconcile", "replay", "run", "status", "sync"]
+COMMANDS: Final = ["check", "dead-letters", "diff", "explain", "local", "receive", "reconcile", "replay", "run", "status", "sync"]
 LETTERS: Final = ("dead-letters list", "dead-letters show", "dead-letters requeue")
 CANARY: Final = "hunter2-canary"
 GOOD: Final = """
@@ -78,7 +78,7 @@ def test_every_command_has_a_config_and_its_help(tmp_path: Path) -> None:
         assert done.returncode == 0
         if command != "dead-letters":
             assert "--config FILE" in done.stdout
-            assert ("--output" in done.stdout) == (command != "run")
+            assert ("--output" in done.stdout) == (command not in {"receive", "run"})
         examples = done.stdout.partition("Examples:")[2].strip().partition("\n\n")[0].splitlines()
         assert len(examples) in {2, 3}
         assert all(line.strip().startswith(f"sesamy-makeas {command}") for line in examples)

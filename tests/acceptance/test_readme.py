@@ -36,6 +36,7 @@ WHY_NOT: Final = {
     "make image": "needs a container engine; tests/integration/test_image.py runs it where there is one",
     "make deploy-check": "needs Go; CI runs it",
     "pip install .": "would change this very environment; test_wheel.py installs into new ones",
+    "sesamy-makeas receive": "needs a Kafka; `make local` runs it with one",
     "sesamy-makeas run": "needs a Kafka, Sesamy and Make.as; `make local` runs it with all three",
     "sesamy-makeas sync VENDOR USER...": "needs upstreams, and names for the words in capitals",
     "sesamy-makeas replay": "needs a Kafka and upstreams",

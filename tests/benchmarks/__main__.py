@@ -21,6 +21,7 @@ from tests.benchmarks import (
     merging,
     peers,
     pods,
+    receive,
     reconcile,
     reconcile_whole,
     replay,
@@ -44,9 +45,10 @@ _ALL: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
     "calls": calls.main,
     "freshness": freshness.main,
     "pods": pods.main,
+    "receive": receive.main,
 }
-_WITH_ROUNDS: Final = ("scan", "peers", "freshness", "pods")
-_WITH_GOALS: Final = ("memory", "scan", "calls", "peers", "freshness", "pods")
+_WITH_ROUNDS: Final = ("scan", "peers", "freshness", "pods", "receive")
+_WITH_GOALS: Final = ("memory", "scan", "calls", "peers", "freshness", "pods", "receive")
 
 
 def asked_for(words: Sequence[str]) -> list[tuple[str, list[int]]]:

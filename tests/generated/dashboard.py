@@ -9,6 +9,9 @@ _JOB: Final = 'job=~"$job"'
 _WIDTH: Final = 24
 _HEIGHT: Final = 8
 
+RECEIVER: Final = "Receivers: from Sesamy's webhook to the topic"
+"""The row that draws nothing where no receiver is scraped."""
+
 Query = tuple[str, str]
 """PromQL and legend."""
 
@@ -209,6 +212,33 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
         ),
     ),
     (
+        RECEIVER,
+        (
+            (
+                "Webhooks, by answer",
+                "202: its events are on the topic. 503 and 429 are sent again by Sesamy, others are not.",
+                "ops",
+                ((_rate("receive_requests_total", "code"), "{{code}}"), (_gauge("receive_in_flight", "job"), "at once")),
+            ),
+            (
+                "Events of webhooks",
+                "Those of an unknown vendor are among the taken, too.",
+                "ops",
+                (
+                    (_rate("receive_events_total", "outcome"), "{{outcome}}"),
+                    (_rate("receive_refused_total", "reason"), "refused: {{reason}}"),
+                ),
+            ),
+            (
+                "From a webhook to its 202",
+                "Half of them, and 99 of 100.",
+                "s",
+                ((_quantile(0.5, "receive_seconds", ""), "half"), (_quantile(0.99, "receive_seconds", ""), "99 of 100")),
+            ),
+            ("Receivers ready", "", "short", ((_gauge("receive_ready", "instance", how="max"), "{{instance}}"),)),
+        ),
+    ),
+    (
         "Pods",
         (
             ("Ready", "", "short", ((_gauge("ready", "instance", how="max"), "{{instance}}"),)),
@@ -233,9 +263,9 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
 )
 
 
-def queries() -> Iterable[tuple[str, str]]:
-    """Give each panel's title and query."""
-    return ((title, expr) for _, panels in _ROWS for title, _, _, asked in panels for expr, _ in asked)
+def queries(*, besides: str = "") -> Iterable[tuple[str, str]]:
+    """Give each panel's title and query, but of the row `besides`."""
+    return ((title, expr) for row, panels in _ROWS if row != besides for title, _, _, asked in panels for expr, _ in asked)
 
 
 def fresh(_: str = "") -> str:

@@ -10,6 +10,7 @@ from consumer.pod.status.tree import Status
 from consumer.settings.model import ListSettings, SesamyCredentials, Settings, VendorSettings
 from consumer.settings.secret import Secret
 from consumer.telemetry.metrics import Metrics
+from consumer.telemetry.receiving import ReceiverMetrics
 
 _BEGIN: Final = "<!-- metrics -->"
 _END: Final = "<!-- /metrics -->"
@@ -25,12 +26,15 @@ def one_of_each() -> Settings:
 
 def metrics() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     """Give name, kind, labels and sentence of every metric, as a scrape names them."""
-    made = Metrics(one_of_each())
     labels: dict[str, tuple[str, ...]] = {}
     families: list[Any] = []
-    collectors: list[Collector] = list(made.registry._collector_to_names)
+    collectors: list[Collector] = [
+        one for made in (Metrics(one_of_each()), ReceiverMetrics(one_of_each())) for one in made.registry._collector_to_names
+    ]
     for collector in collectors:
         for family in collector.collect():
+            if family.name in labels:  # Of a receiver's process as of a pod's.
+                continue
             families.append(family)
             labels[family.name] = tuple(getattr(collector, "_labelnames", None) or getattr(family, "_labelnames", None) or ())
     for family in gauges(Status(), now=0.0):

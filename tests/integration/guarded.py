@@ -34,11 +34,13 @@ from tests.integration.kafka_tools import certificates, finish, remove
 
 TOPIC, LETTERS, GROUP = "sesamy.events", "sesamy.events.dead-letter", "readers-of-sesamy.events"
 PASSWORD: Final = "scram-canary"
+RECEIVE_SECRET: Final = "0123456789abcdef0123456789abcdef"
 PRINCIPALS: Final = {
     "run": "sesamy-makeas",
     "replay": "sesamy-makeas-replay",
     "dead-letters": "sesamy-makeas-letters",
     "dry-run": "sesamy-makeas-dry-run",
+    "receive": "sesamy-makeas-receiver",
 }
 FIRST: Final = PLACES[0].account
 
@@ -62,7 +64,7 @@ def overrides(folder: Path) -> dict[str, str]:
 
 
 class Guarded:
-    """A broker that lets in four principals, and lets them do what they have been granted."""
+    """A broker that lets in these principals, and lets them do what they have been granted."""
 
     def __init__(self, found: Broker, folder: Path) -> None:
         self.broker, self.folder, self.ca = found, folder, str(folder / "ca.pem")

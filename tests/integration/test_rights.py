@@ -10,6 +10,9 @@ import pytest
 import pytest_asyncio
 import trustme
 import yaml
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.helpers import create_ssl_context
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -27,6 +30,7 @@ from tests.integration.guarded import (
     LETTERS,
     PASSWORD,
     PRINCIPALS,
+    RECEIVE_SECRET,
     TOPIC,
     Guarded,
     check,
@@ -93,10 +97,11 @@ async def test_run_replay_and_requeue_work_with_these_rights_alone(stage: Stage,
 @pytest.mark.parametrize("purpose", list(PRINCIPALS))
 async def test_each_right_that_is_missing_is_named(stage: Stage, guarded: Guarded, monkeypatch: pytest.MonkeyPatch, purpose: str) -> None:
     login(monkeypatch, purpose)
+    monkeypatch.setenv("RECEIVE_SECRET", RECEIVE_SECRET)
     said = await check(stage, purpose)
     assert said.status == 0, said
     mine = rights_of(guarded, purpose)
-    assert len(mine) == {"run": 4, "replay": 1, "dead-letters": 2, "dry-run": 2}[purpose]
+    assert len(mine) == {"run": 4, "replay": 1, "dead-letters": 2, "dry-run": 2, "receive": 1}[purpose]
 
     for one in mine:
         async with without(guarded, one):
@@ -203,9 +208,10 @@ async def test_a_stranger_to_the_brokers_certificate_is_told(stage: Stage, monke
     assert PASSWORD not in pod.said()
 
 
-def test_the_strimzi_user_has_the_same_rights(guarded: Guarded) -> None:
-    """What the operator grants is what the script grants to `run` and `run --dry-run`."""
-    path = ROOT / "deploy/kustomize/components/strimzi-user/kafkauser.yaml"
+@pytest.mark.parametrize(("component", "purposes"), [("strimzi-user", ["run", "dry-run"]), ("receiver-strimzi-user", ["receive"])])
+def test_a_strimzi_user_has_the_same_rights(guarded: Guarded, component: str, purposes: list[str]) -> None:
+    """What the operator grants is what the script grants to `run` and `run --dry-run`, and to `receive`."""
+    path = ROOT / f"deploy/kustomize/components/{component}/kafkauser.yaml"
     user = yaml.safe_load(path.read_text(encoding="utf-8"))
     theirs = {
         (acl["resource"]["type"], acl["resource"]["name"].replace("sesamy-makeas", GROUP), operation.upper())
@@ -215,9 +221,50 @@ def test_the_strimzi_user_has_the_same_rights(guarded: Guarded) -> None:
     ours = {
         (one.restype.name.lower(), one.name, one.operation.name)
         for one in guarded.granted()
-        if one.principal in {f"User:{PRINCIPALS['run']}", f"User:{PRINCIPALS['dry-run']}"}
+        if one.principal in {f"User:{PRINCIPALS[purpose]}" for purpose in purposes}
     }
     assert theirs == ours
+    assert user["metadata"]["name"] == PRINCIPALS[purposes[0]]
+
+
+async def test_a_receiver_may_write_events_so_that_none_is_there_twice_and_may_nothing_else(guarded: Guarded) -> None:
+    """Such a producer asks for a number first: this broker gives one to whoever may write a topic."""
+    login = {
+        "bootstrap_servers": guarded.broker.bootstrap,
+        "security_protocol": "SASL_SSL",
+        "ssl_context": create_ssl_context(cafile=guarded.ca),
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": PRINCIPALS["receive"],
+        "sasl_plain_password": PASSWORD,
+    }
+    async with AIOKafkaProducer(**login, enable_idempotence=True, acks="all") as producer:
+        assert (await producer.send_and_wait(TOPIC, b"{}", key=b"v|u")).offset >= 0
+        with pytest.raises(TopicAuthorizationFailedError):
+            await producer.send_and_wait(LETTERS, b"{}")
+    consumer = AIOKafkaConsumer(**login)
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(TOPIC, 0)])
+        await consumer.seek_to_beginning()
+        with pytest.raises(TopicAuthorizationFailedError), anyio.fail_after(20):
+            await consumer.getone()
+    finally:
+        await consumer.stop()
+
+
+async def test_check_for_a_receiver_asks_nobody_but_kafka(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver's pod has no key of Sesamy or Make.as, and may not reach them; it has a secret of its own."""
+    login(monkeypatch, "receive")
+    said = await check(stage, "receive")
+    assert [one["path"] for one in json.loads(said.out) if one["level"] == "error"] == ["receive.secret"], said
+    assert said.status == 78
+    monkeypatch.setenv("RECEIVE_SECRET", RECEIVE_SECRET)
+    said = await check(stage, "receive")
+
+    assert (said.status, stage.town.sesamy.calls.total(), stage.town.makeas.calls.total()) == (0, 0, 0), said
+    assert {one["path"].partition(".")[0].partition("[")[0] for one in json.loads(said.out)} & {"vendors", "sesamy", "makeas"} == set(), (
+        said
+    )
 
 
 async def test_reconcile_says_what_it_may_not_before_it_asks_anybody_and_a_dry_run_needs_no_right(

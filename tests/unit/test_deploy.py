@@ -13,9 +13,13 @@ import yaml
 
 from consumer.commands.cli import command_of
 from consumer.core.gates.server_limit import begins_at
+from consumer.kafka.client import clients
 from consumer.pod import membership
+from consumer.receiver import process
+from consumer.receiver.body import BODY_S
+from consumer.receiver.needs import settings_of
 from consumer.settings.load import load
-from consumer.settings.model import AdminSettings, MakeAsSettings, SesamySettings, WorkerSettings
+from consumer.settings.model import AdminSettings, MakeAsSettings, ReceiveSettings, SesamySettings, WorkerSettings
 from consumer.telemetry import tracing
 from tests.generated.rules import ROOT
 
@@ -205,3 +209,96 @@ def test_the_shares_of_memory_hold_the_dirty_users() -> None:
     limit = pod_of("base/deployment.yaml")["containers"][0]["resources"]["limits"]["memory"]
     assert limit == "512Mi"
     assert WorkerSettings().max_dirty_users * 400 < 512 * 2**20 / 2
+
+
+# ---- The receiver ----
+
+
+RECEIVER: Final = "components/receiver"
+WEBHOOK: Final = ReceiveSettings()
+
+
+def test_a_receiver_takes_what_still_comes_before_it_drains_and_its_grace_outlasts_both() -> None:
+    """The ingress hears late that a pod goes; then a slow body and Kafka have their time, and the producer to close."""
+    pod = pod_of(f"{RECEIVER}/deployment.yaml")
+    (container,) = pod["containers"]
+    away_s = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    ready_s = container["readinessProbe"]["periodSeconds"]
+
+    assert away_s > ready_s
+    assert pod["terminationGracePeriodSeconds"] > away_s + WEBHOOK.timeout_s + BODY_S + process._MORE_S + clients.LEAVE_S
+
+
+def test_a_receivers_ports_lead_from_the_host_to_the_events_and_nowhere_else() -> None:
+    (container,) = pod_of(f"{RECEIVER}/deployment.yaml")["containers"]
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"events": WEBHOOK.port, "admin": AdminSettings().port}
+    command, *words = container["args"]
+    given = command_of(command).make_context(command, words).params
+    assert (command, str(given["config"].parent)) == ("receive", container["volumeMounts"][0]["mountPath"])
+    paths = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+    assert {one["port"] for one in paths.values()} == {"admin"}
+    assert [one["path"] for one in paths.values()] == ["/livez", "/livez", "/readyz"]
+
+    service = manifest(f"{RECEIVER}/service.yaml")
+    assert [(port["port"], port["targetPort"]) for port in service["spec"]["ports"]] == [(WEBHOOK.port, "events")]
+    (rule,) = manifest("components/receiver-ingress/ingress.yaml")["spec"]["rules"]
+    assert [one["path"] for one in rule["http"]["paths"]] == [WEBHOOK.path]
+    (rule,) = manifest("components/receiver-httproute/httproute.yaml")["spec"]["rules"]
+    assert [one["path"]["value"] for one in rule["matches"]] == [WEBHOOK.path]
+    assert [(one["name"], one["port"]) for one in rule["backendRefs"]] == [(service["metadata"]["name"], WEBHOOK.port)]
+
+
+def test_who_stands_before_a_receiver_waits_for_longer_than_it_takes() -> None:
+    """Its 503 says when to try again; a 504 of the ingress would not."""
+    notes = manifest("components/receiver-ingress/ingress.yaml")["metadata"]["annotations"]
+    assert float(notes["nginx.ingress.kubernetes.io/proxy-read-timeout"]) > WEBHOOK.timeout_s
+    (rule,) = manifest("components/receiver-httproute/httproute.yaml")["spec"]["rules"]
+    assert float(rule["timeouts"]["request"].removesuffix("s")) > WEBHOOK.timeout_s
+
+
+def test_a_receiver_has_no_key_of_the_consumer_and_is_locked_down_as_it_is() -> None:
+    pod, consumer = pod_of(f"{RECEIVER}/deployment.yaml"), pod_of("base/deployment.yaml")
+    same = ("securityContext", "automountServiceAccountToken", "enableServiceLinks")
+    assert {name: pod[name] for name in same} == {name: consumer[name] for name in same}
+    assert pod["containers"][0]["securityContext"] == consumer["containers"][0]["securityContext"]
+
+    mounted = {source["secret"]["name"] for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", ())}
+    (filled,) = [manifest("components/receiver-external-secrets/externalsecret.yaml")["spec"]]
+    assert mounted == {filled["target"]["name"]} == {"sesamy-makeas-receiver-secrets"}
+    (entry,) = [one["extract"]["key"] for one in filled["dataFrom"]]
+    assert entry not in {one["extract"]["key"] for one in manifest("components/external-secrets/externalsecret.yaml")["spec"]["dataFrom"]}
+
+
+def test_a_receivers_example_names_files_of_its_pod_and_logs_in_as_its_own_user(tmp_path: Path) -> None:
+    text = (KUSTOMIZE / "overlays/production/receiver.toml").read_text(encoding="utf-8")
+    mounts = {mount["mountPath"] for mount in pod_of(f"{RECEIVER}/deployment.yaml")["containers"][0]["volumeMounts"]}
+    assert {str(Path(path).parent) for path in re.findall(r'"(/[^"]+)"', text)} == mounts
+
+    given = tomllib.loads(text)
+    user = manifest("components/receiver-strimzi-user/kafkauser.yaml")
+    assert given["kafka"]["sasl_username"] == user["metadata"]["name"]
+    (patch,) = manifest("components/receiver-strimzi-user/kustomization.yaml")["patches"]
+    (added,) = yaml.safe_load(patch["patch"])
+    assert added["value"]["secret"]["name"] == user["metadata"]["name"]
+    assert [item["path"] for item in added["value"]["secret"]["items"]] == [Path(given["kafka"]["sasl_password"]["file"]).name]
+    good = given["receive"]["secret"]["file"], given["kafka"]["sasl_password"]["file"], given["kafka"]["ssl_cafile"]
+    for path in good:  # The keys of Sesamy and Make.as are not there.
+        (tmp_path / Path(path).name).write_text(trustme.CA().cert_pem.bytes().decode() if path.endswith(".crt") else "secret", "utf-8")
+        text = text.replace(path, str(tmp_path / Path(path).name))
+    (tmp_path / "receiver.toml").write_text(text.replace('"…"', '"cid"'), encoding="utf-8")
+    settings = settings_of(tmp_path / "receiver.toml", {})
+    assert (settings.receive.port, settings.receive.path) == (WEBHOOK.port, WEBHOOK.path)
+    listed = manifest("overlays/everything/kustomization.yaml")["components"]
+    assert listed.index(f"../../{RECEIVER}") < listed.index("../../components/receiver-strimzi-user")
+
+
+def test_a_receivers_pods_are_counted_apart_from_the_consumers() -> None:
+    """One chosen by the consumer's policies could reach the world; one in its job would hide that no consumer is there."""
+    own = manifest(f"{RECEIVER}/deployment.yaml")["spec"]["template"]["metadata"]["labels"]
+    for name, field in (("base/networkpolicy.yaml", "podSelector"), ("components/prometheus-operator/podmonitor.yaml", "selector")):
+        chosen = manifest(name)["spec"][field]["matchLabels"]
+        assert chosen, name
+        assert not chosen.items() <= own.items(), name
+    (deployment,) = [manifest(f"{RECEIVER}/horizontalpodautoscaler.yaml")["spec"]["scaleTargetRef"]["name"]]
+    assert deployment == manifest(f"{RECEIVER}/deployment.yaml")["metadata"]["name"]
+    assert "replicas" not in manifest(f"{RECEIVER}/deployment.yaml")["spec"], "each apply would take the scaler's pods away"

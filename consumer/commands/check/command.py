@@ -18,7 +18,7 @@ from ..drawing import show, table, word
 from .offline import exit_status, offline
 from .online import online
 
-_PURPOSES: Final = click.Choice(["run", "replay", "dead-letters", "dry-run", "reconcile"])
+_PURPOSES: Final = click.Choice(["run", "replay", "dead-letters", "dry-run", "reconcile", "receive"])
 
 
 @click.command("check", epilog=examples("check", "check --online --output json"))
@@ -29,7 +29,7 @@ _PURPOSES: Final = click.Choice(["run", "replay", "dead-letters", "dry-run", "re
 def command(config: Path, output: str, purpose: Purpose, *, asks: bool) -> int:
     """Say what is wrong with the settings, and (--online) with all that they name."""
     quiet_logs(logging.CRITICAL)
-    settings, findings = offline(config, os.environ)
+    settings, findings = offline(config, os.environ, purpose)
     if asks and settings is not None:
         findings += clearer(run_async(online, dry(settings) if purpose == "dry-run" else settings, purpose), names_of(settings))
     if output == "json":

@@ -2,11 +2,14 @@
 
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from ...core.errors import Exit
 from ...core.gates.gates import make_calls
+from ...kafka.rights import Purpose
+from ...receiver.needs import settings_of
 from ...settings.environment import misspelt
 from ...settings.findings import Finding, fine, warning
 from ...settings.leaves import secrets
@@ -14,23 +17,28 @@ from ...settings.load import SettingsError, load
 from ...settings.model import KafkaSettings, Settings
 from ...settings.naming import clearer, names_of
 from ...settings.rules import is_loopback, tight_times
-from ...settings.secret import Secret
+from ...settings.secret import Secret, SecretError
 
 _PROXIES: Final = frozenset({"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"})
+_SECRET_CHARS: Final = 16
 _STATUSES: Final = (Exit.SETTINGS, Exit.NO_PERMISSION, Exit.UNAVAILABLE)
 _TALK_S: Final = 2.0
 """A conversation that takes longer at the whole rate takes a pod's share of it long."""
 
 
-def offline(path: Path, environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
-    """Return the settings, None where they can't be used, and all that is to be said of them."""
+def offline(path: Path, environ: Mapping[str, str], purpose: Purpose = "run") -> tuple[Settings | None, list[Finding]]:
+    """
+    Return the settings, None where they can't be used, and all that is to be said of them.
+
+    For `receive` no key of Sesamy or Make.as need be there, and nothing is said of what a receiver does not do.
+    """
     try:
-        settings = load(path, environ)
+        settings = settings_of(path, environ) if purpose == "receive" else load(path, environ)
     except SettingsError as error:
         return None, list(error.findings)
     return settings, [
         fine(str(path), f"vendors: {len(settings.vendors)}, accounts: {len(settings.accounts)}"),
-        *clearer(advice(path, settings, environ), names_of(settings)),
+        *clearer((of_a_receiver if purpose == "receive" else advice)(path, settings, environ), names_of(settings)),
     ]
 
 
@@ -50,6 +58,16 @@ def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterat
     yield from tight_times(settings.kafka, settings.workers)
     yield from _upstreams(settings, environ)
     yield from _topic(settings.kafka)
+    yield from _in_clear(settings.kafka)
+    yield from _short_secrets(settings)
+
+
+def of_a_receiver(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Give what works and is unwise of a receiver's settings."""
+    yield from _who_can_read(path, settings)
+    yield from misspelt(environ)
+    yield from _in_clear(settings.kafka)
+    yield from _short_secrets(settings)
 
 
 def _who_can_read(path: Path, settings: Settings) -> Iterator[Finding]:
@@ -120,6 +138,17 @@ def _topic(kafka: KafkaSettings) -> Iterator[Finding]:
     if kafka.unknown_types == "resync":
         what = "events of any type at all are resynced; how many there are is known to `check --online` and `status`"
         yield warning("kafka.unknown_types", what, "set it to ignore, unless these types say that a reader has changed")
+
+
+def _in_clear(kafka: KafkaSettings) -> Iterator[Finding]:
     away = [server for server in kafka.bootstrap_servers if not is_loopback(server.rpartition(":")[0].strip("[]"))]
     if away and kafka.security_protocol == "SASL_PLAINTEXT" and kafka.sasl_mechanism == "PLAIN":
         yield warning("kafka.security_protocol", "the password crosses the network in clear", "use SASL_SSL")
+
+
+def _short_secrets(settings: Settings) -> Iterator[Finding]:
+    """Give the webhook's secrets that can be guessed: with one, any reader can be had resynced, again and again."""
+    for where, secret in secrets(settings.receive):
+        with suppress(SecretError):  # It was swapped since it was read.
+            if len(secret.read()) < _SECRET_CHARS:
+                yield warning(f"receive.{where}", "short enough to be guessed", "make it of 32 random characters: openssl rand -hex 16")

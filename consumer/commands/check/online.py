@@ -28,7 +28,7 @@ _Ask = Callable[[str], Awaitable[Finding]]
 
 
 async def online(settings: Settings, purpose: Purpose = "run") -> list[Finding]:
-    """Ask Kafka and every upstream; return what is wrong, unwise and fine for this purpose."""
+    """Ask Kafka and every upstream, but for `receive` Kafka alone; return what is wrong, unwise and fine for this purpose."""
     kafka: list[Finding] = []
     others: list[Finding] = []
 
@@ -39,7 +39,8 @@ async def online(settings: Settings, purpose: Purpose = "run") -> list[Finding]:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask_kafka)
-        tasks.start_soon(_upstreams, settings, others)
+        if purpose != "receive":  # Its pods have no key of theirs, and no way to them.
+            tasks.start_soon(_upstreams, settings, others)
     return [*kafka, *others]
 
 

@@ -142,7 +142,7 @@ class Member(Reader):
         await self.commit({TopicPartition(topic, partition): offset for partition, offset in offsets.items()})
 
 
-@_fenced("start", "send_and_wait")
+@_fenced("start", "send_and_wait", "partitions_for")
 class Producer(AIOKafkaProducer):  # type: ignore[misc]
     """A producer."""
 

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 import anyio
@@ -151,7 +151,7 @@ async def reading(kafka: KafkaSettings, *, suffix: str, **options: Any) -> Async
 
 
 @asynccontextmanager
-async def producing(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[Producer]:
+async def producing(kafka: KafkaSettings, *, suffix: str, **more: Any) -> AsyncIterator[Producer]:  # noqa: ANN401 - the client's own
     """
     Give a producer, with password and certificates as they are now.
 
@@ -159,7 +159,7 @@ async def producing(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[Produ
         KafkaError, TimeoutError, OSError: no broker answers within 30 s, or it refuses us.
     """
     options = connection(kafka, suffix=suffix)
-    producer, limit_s = Producer(**options, acks="all"), LEAVE_S
+    producer, limit_s = Producer(**options, acks="all", **more), LEAVE_S
     try:
         with anyio.fail_after(_START_LIMIT_S):
             await begin(producer.start, options)
@@ -167,6 +167,15 @@ async def producing(kafka: KafkaSettings, *, suffix: str) -> AsyncIterator[Produ
         limit_s = _FLUSH_LIMIT_S
     finally:
         await producer.put_down(limit_s=limit_s)
+
+
+def publishing(kafka: KafkaSettings) -> AbstractAsyncContextManager[Producer]:
+    """
+    Give a producer for the topic: what it sends again is written once, and in its order.
+
+    It never gives a record up by itself, and takes none any more once one was refused. Raises as `producing`.
+    """
+    return producing(kafka, suffix="-receiver", enable_idempotence=True, metadata_max_age_ms=_METADATA_MS)
 
 
 @asynccontextmanager

@@ -1,10 +1,12 @@
-"""Metadata beyond aiokafka: a pause between two refreshes, topics of one name told apart, and many offsets asked for at once."""
+"""Metadata beyond aiokafka: no topic made by asking, a pause between refreshes, topics of one name told apart, many offsets at once."""
 
 import asyncio
 from collections.abc import Collection
+from functools import partial
 from io import BytesIO
 from typing import Any, Final
 
+import aiokafka.client
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import NoError, UnknownTopicOrPartitionError, for_code
@@ -14,6 +16,10 @@ from aiokafka.protocol.types import AbstractType, Boolean, CompactArray, Compact
 MISSING: Final = b""
 """Stands where a topic that is not there has no identity."""
 _PAUSE_S: Final = 0.5
+
+# There is no setting for it: aiokafka's clients let a broker that makes topics by itself (Kafka's default) make those that they ask
+# about, with its own number of partitions, on which every user's key would lie elsewhere.
+aiokafka.client.MetadataRequest = partial(aiokafka.client.MetadataRequest, allow_auto_topic_creation=False)
 
 
 def pace(client: AIOKafkaClient) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from ...core.text import age
 from ..session import Totals
 from ..town import PLACES, VENDORS
-from ..troubles import BROKER, HEALS_S, KILL, On, Trouble
+from ..troubles import BROKER, HEALS_S, KILL, RECEIVER, On, Trouble
 
 _REFRESH_S: Final = 5
 _WORDS: Final = {
@@ -22,7 +22,8 @@ _WORDS: Final = {
     "key": "401: another key",
     "refuses": "refuses all",
     "poison": "a broken record",
-    "kill": "kill it",
+    "kill": "kill the consumer",
+    "receiver": "kill the receiver",
     "broker": "broker away, 20 s",
 }
 
@@ -119,7 +120,7 @@ def _rows(known: dict[str, Trouble], on: dict[str, On]) -> Iterator[Row]:
 def _name(trouble: Trouble) -> str:
     upstream, _, list_id = trouble.upstream.partition("/")
     if not upstream:
-        return "The consumer and its topic"
+        return "The consumer, the receiver and their topic"
     vendor = upstream.removeprefix("sesamy:")
     if vendor in VENDORS:
         return f"Sesamy, for {vendor}"
@@ -129,8 +130,8 @@ def _name(trouble: Trouble) -> str:
 
 def _going(one: On, now: float) -> Going:
     left_s, trouble = one.until - now, one.trouble
-    if trouble == KILL:
-        words, ends = "The consumer is down", "is being started again"
+    if trouble in {KILL, RECEIVER}:
+        words, ends = f"The {'consumer' if trouble == KILL else 'receiver'} is down", "is being started again"
     else:
         words, ends = f"{_name(trouble)}: {_WORDS[trouble.name]}", "comes back" if trouble == BROKER else "heals by itself"
         ends = f"{ends} in {age(left_s)}" if left_s > 0 else "ends now"

@@ -10,7 +10,7 @@ from aiokafka.errors import IncompatibleBrokerVersion
 from consumer.core.errors import Fatal
 from consumer.kafka import rights
 from consumer.kafka.describe import READ, WRITE, Described
-from consumer.kafka.rights import Purpose, _creatable, _group, _kept, _letters, _source, findings, permitted, require
+from consumer.kafka.rights import Purpose, _creatable, _group, _kept, _letters, _sink, _source, findings, permitted, require
 from consumer.settings.findings import Finding
 from consumer.settings.model import KafkaSettings
 from consumer.settings.secret import Secret
@@ -129,6 +129,7 @@ class Answers:
     def __init__(self, configuration: dict[str, str] | None, may: frozenset[int] = ALL) -> None:
         self._configuration, self._may, self.asked = configuration, may, 0
         self.silent_at: tuple[str, ...] = ()
+        self.numbered = ""
 
     async def silent(self) -> tuple[str, ...]:
         return self.silent_at
@@ -138,6 +139,9 @@ class Answers:
 
     async def group(self, _: str) -> Described:
         return Described(may=ALL)
+
+    async def numbering(self) -> str:
+        return self.numbered
 
     async def configuration(self, _: str) -> dict[str, str] | None:
         self.asked += 1
@@ -181,6 +185,8 @@ async def test_settings_come_before_rights_and_both_are_named(monkeypatch: pytes
         ("replay", {WRITE}, ["kafka.topic"]),
         ("dead-letters", {WRITE}, ["kafka.dead_letter_topic"]),
         ("replay", {READ}, []),
+        ("receive", {READ}, ["kafka.topic"]),
+        ("receive", {WRITE}, []),
     ],
 )
 async def test_each_purpose_ends_with_77_where_a_right_that_it_needs_is_missing(
@@ -269,3 +275,60 @@ async def test_a_broker_that_can_not_say_what_there_is_is_not_said_to_be_silent(
     *_, last = await findings(KafkaSettings(), "run")
 
     assert (brief(last), "Kafka answers, but" in last.what, "2.3" in last.cure) == (("error", 69), True, True)
+
+
+# ---- Receiving ----
+
+
+@pytest.mark.parametrize(
+    ("topic", "expected"),
+    [
+        (Described(partitions=4, may=frozenset({WRITE})), ("fine", 0)),
+        (Described(partitions=4), ("fine", 0)),
+        (Described(partitions=4, may=frozenset({READ})), ("error", 77)),
+        (Described(error="TopicAuthorizationFailedError"), ("error", 77)),
+        (Described(error="UnknownTopicOrPartitionError"), ("error", 69)),
+    ],
+)
+def test_the_topic_that_a_receiver_writes(topic: Described, expected: tuple[str, int]) -> None:
+    assert brief(_sink(topic, "events")) == expected
+    assert _sink(Described(may=frozenset()), "events").cure == "grant WRITE on the topic to this principal"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "word"),
+    [("ClusterAuthorizationFailedError", 77, "grant IDEMPOTENT_WRITE on the cluster"), ("UnknownError", 69, "look at the brokers")],
+)
+async def test_brokers_that_want_more_of_a_producer_that_numbers_its_records_are_heard(
+    monkeypatch: pytest.MonkeyPatch, error: str, status: int, word: str
+) -> None:
+    """Those older than 2.8; where the topic may not be written at all, that is what is said."""
+    answers = Answers({}, may=frozenset({WRITE}))
+    answers.numbered = error
+    answered(monkeypatch, answers)
+    (wrong,) = [one for one in await findings(KafkaSettings(), "receive") if one.level == "error"]
+    assert (wrong.path, wrong.status, word in wrong.cure) == ("kafka.topic", status, True)
+    if status == 77:
+        with pytest.raises(Fatal) as caught:
+            await permitted(KafkaSettings(), "receive")
+        assert (caught.value.code, caught.value.status) == ("kafka-denied", 77)
+
+    denied = Answers({}, may=frozenset({READ}))
+    denied.numbered = error
+    answered(monkeypatch, denied)
+    (wrong,) = [one for one in await findings(KafkaSettings(), "receive") if one.level == "error"]
+    assert wrong.cure == "grant WRITE on the topic to this principal"
+
+
+async def test_a_receiver_needs_no_group_and_no_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Events(Answers):
+        async def topics(self, names: list[str]) -> dict[str, Described]:
+            assert names == ["events"]
+            return await super().topics(names)
+
+        async def group(self, _: str) -> Described:
+            raise AssertionError
+
+    answered(monkeypatch, Events(None, may=frozenset({WRITE})))
+    found = await findings(KafkaSettings(topic="events"), "receive")
+    assert [(one.path, *brief(one)) for one in found] == [("kafka.bootstrap_servers", "fine", 0), ("kafka.topic", "fine", 0)]

@@ -12,7 +12,7 @@ from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.brokers.unavailable import Unavailable
 from consumer.sandbox.session import Local, Options
 from consumer.sandbox.town import town
-from consumer.sandbox.troubles import BROKER, HEALS_S, KILL, POISON, Refused, Trouble, Troubles, all_of, no_outage
+from consumer.sandbox.troubles import BROKER, HEALS_S, KILL, POISON, RECEIVER, Refused, Trouble, Troubles, all_of, no_outage
 
 MEMORY = Broker(kind="memory", bootstrap="127.0.0.1:1", why="")
 
@@ -32,6 +32,9 @@ class Sitting(Local):
 
     async def kill_consumer(self) -> None:
         self.done.append("kill")
+
+    async def start_receiver(self) -> None:
+        self.done.append("start receiver")
 
     async def poison(self, *, every: bool = False) -> None:
         self.done.append("poison of every kind" if every else "poison")
@@ -113,10 +116,28 @@ async def test_a_killed_consumer_is_started_again_and_so_is_one_that_ended_by_it
         assert (one.done, troubles.on) == (["start"], {}), "it was down already: there is nothing to kill"
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(troubles.run)
-            while len(one.done) < 2:
+            while len(one.done) < 3:
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
-        assert one.done[:2] == ["start", "start"]
+        assert one.done[:3] == ["start", "start", "start receiver"]
+
+
+async def test_a_killed_receiver_is_started_again_and_the_consumer_is_left_alone(tmp_path: Path) -> None:
+    async with sitting(tmp_path) as (troubles, one):
+        await troubles.begin(RECEIVER)
+        assert troubles.on[RECEIVER.key].until < anyio.current_time() + 10
+        await troubles.heal_all()
+        assert (one.done, troubles.on) == (["start receiver"], {})
+
+
+async def test_a_receiver_stays_down_for_as_long_as_there_is_no_broker(tmp_path: Path) -> None:
+    async with sitting(tmp_path) as (troubles, _):
+        await troubles.begin(RECEIVER)
+        await troubles.begin(BROKER)
+        later = troubles.on[RECEIVER.key].until + 1
+        assert troubles.overdue(now=later) == []
+        await troubles.heal(BROKER)
+        assert troubles.overdue(now=later) == [RECEIVER]
 
 
 async def test_a_consumer_that_does_not_get_ready_is_tried_again(tmp_path: Path) -> None:

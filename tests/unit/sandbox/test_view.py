@@ -3,8 +3,8 @@
 from consumer.pod.status.tree import LetterCounts, PartitionStatus, Status, UserCounts
 from consumer.sandbox.view import glance
 
-ONE = {"events_in": 1, "resyncs": 1, "calls": 1, "kills": 1}
-MANY = {"events_in": 1015, "resyncs": 237, "calls": 1937, "kills": 0}
+ONE = {"events_in": 1, "resyncs": 1, "calls": 1, "kills": 1, "posted_again": 1}
+MANY = {"events_in": 1015, "resyncs": 237, "calls": 1937, "kills": 0, "posted_again": 0}
 BEFORE = "1015 events, 237 resyncs, 1937 calls"
 
 
@@ -13,7 +13,8 @@ def test_one_is_not_many() -> None:
         users=UserCounts(dirty=1), partitions=(PartitionStatus(partition=0, committed=6, end=7),), dead_letters=LetterCounts(written=1)
     )
 
-    assert glance(ONE, status) == "1 event, 1 resync, 1 call, 1 user dirty, 1 record not committed on 1 partition, 1 letter, 1 kill"
+    consumer = "1 user dirty, 1 record not committed on 1 partition, 1 letter"
+    assert glance(ONE, status) == f"1 event, 1 resync, 1 call, {consumer}, 1 kill, 1 webhook posted again"
 
 
 def test_what_is_not_committed_stands_beside_no_dirty_user() -> None:

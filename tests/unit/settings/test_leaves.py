@@ -19,6 +19,9 @@ sasl_username = "u"
 sasl_password = "p"
 [notify]
 url = "https://hooks.example/x"
+[receive]
+secret = "r"
+second_secret = "q"
 [[vendors]]
 id = "v"
 sesamy = { client_id = "c", client_secret = "s" }
@@ -36,6 +39,8 @@ def test_each_secret_has_the_path_that_people_write(tmp_path: Path) -> None:
     assert [path for path, _ in secrets(read(tmp_path))] == [
         "kafka.sasl_password",
         "notify.url",
+        "receive.secret",
+        "receive.second_secret",
         "vendors[0].sesamy.client_secret",
         "vendors[0].makeas[0].apiKey",
         "vendors[0].makeas[1].apiKey",

@@ -178,3 +178,42 @@ def test_what_is_paused_is_a_warning_each_with_what_follows_once_it_is_not(tmp_p
         ("warning", "vendors[0].makeas[0].paused"),
     ]
     assert "is written then" in vendor.cure
+
+
+# ---- A receiver's ----
+
+RECEIVER: Final = """
+[kafka]
+unknown_types = "resync"
+[receive]
+{secret}
+[[vendors]]
+id = "v"
+sesamy = {{ client_id = "c", client_secret = {{ file = "/not/there" }} }}
+makeas = {{ userId = "1", apiKey = {{ env = "NOT_SET" }}, listId = "2" }}
+"""
+
+
+def of_a_receiver(tmp_path: Path, secret: str) -> list[tuple[str, str, int]]:
+    path = tmp_path / "receiver.toml"
+    path.write_text(RECEIVER.format(secret=secret))
+    path.chmod(0o600)
+    return [(one.level, one.path, one.status) for one in offline(path, {}, "receive")[1] if one.level != "fine"]
+
+
+def test_a_receiver_needs_no_key_and_hears_nothing_of_what_it_does_not_do(tmp_path: Path) -> None:
+    assert of_a_receiver(tmp_path, 'secret = "0123456789abcdef0123456789abcdef"') == []
+    keys = [finding.place for finding in said(tmp_path, RECEIVER.format(secret='secret = "s"')) if finding.status == 78]
+    assert len(keys) == 2, "a pod needs both"
+
+
+@pytest.mark.parametrize(
+    ("secret", "expected"),
+    [
+        ("", ("error", "receive.secret", 78)),
+        ('secret = "short"', ("warning", "receive.secret", 0)),
+        ('secret = "0123456789abcdef"\nsecond_secret = "short"', ("warning", "receive.second_secret", 0)),
+    ],
+)
+def test_the_secret_of_a_webhook_is_there_and_long(tmp_path: Path, secret: str, expected: tuple[str, str, int]) -> None:
+    assert of_a_receiver(tmp_path, secret) == [expected]

@@ -5,12 +5,16 @@ from typing import Final, cast
 
 import pytest
 
-from consumer.commands.check.online import _list, _sesamy
+from consumer.commands.check import online as module
+from consumer.commands.check.online import _list, _sesamy, online
 from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from consumer.core.model import UserKey
+from consumer.kafka.rights import Purpose
 from consumer.resync.makeas import MakeAs
 from consumer.resync.sesamy import Sesamy
-from consumer.settings.findings import Finding
+from consumer.settings.findings import Finding, fine
+from consumer.settings.model import KafkaSettings, Settings
+from tests.generated.metrics_table import one_of_each
 from tests.unit.core.gates.test_gate import gate
 
 
@@ -57,3 +61,22 @@ async def test_an_upstream(answer: ConsumerError | None, sesamy: tuple[str, int]
     assert brief(await _sesamy("vendors[0].sesamy", client=cast(Sesamy, client), vendor="v", heed=gate(rate=5).heed)) == sesamy
     assert brief(await _list("vendors[0].makeas[0]", client=cast(MakeAs, other), list_id="7")) == makeas
     assert (client.asked, other.asked) == ([UserKey("v", "sesamy-makeas-check")], ["7"])
+
+
+@pytest.mark.parametrize(("purpose", "asks_others"), [("receive", False), ("replay", True)])
+async def test_for_a_receiver_kafka_alone_is_asked(monkeypatch: pytest.MonkeyPatch, purpose: Purpose, asks_others: bool) -> None:
+    """It has no key of Sesamy or Make.as, and no way to them; whatever else reads the topic has both."""
+    others: list[Settings] = []
+
+    async def kafka(_: KafkaSettings, asked_for: Purpose) -> list[Finding]:
+        assert asked_for == purpose
+        return [fine("kafka.topic", "there")]
+
+    async def ask(settings: Settings, _: list[Finding]) -> None:
+        others.append(settings)
+
+    monkeypatch.setattr(module, "findings", kafka)
+    monkeypatch.setattr(module, "_upstreams", ask)
+    found = await online(one_of_each(), purpose)
+
+    assert ([one.path for one in found], bool(others)) == (["kafka.topic"], asks_others)

@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any
 
+import aiokafka.client
+from aiokafka.protocol.metadata import MetadataRequest_v5
+
 from consumer.kafka.client.metadata import pace
 from tests.clock import new_loop
 
@@ -36,3 +39,9 @@ def test_half_a_second_passes_between_two_refreshes_and_the_first_is_at_once() -
 
     assert [round(at - refreshed_at[0], 3) for at in refreshed_at[:4]] == [0, 0.5, 1.0, 1.5]
     assert refreshed_at[4] == before
+
+
+def test_no_topic_is_made_by_asking_about_it() -> None:
+    """As every client of aiokafka asks."""
+    made = aiokafka.client.MetadataRequest(["events"]).build(MetadataRequest_v5)
+    assert (made.topics, made.allow_auto_topic_creation) == (["events"], False)

@@ -1,8 +1,5 @@
 """The admin server: five addresses, nothing else, and nothing personal."""
 
-import asyncio
-import contextlib
-import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -18,7 +15,6 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from consumer.core.errors import Fatal
-from consumer.pod.status import server as admin
 from consumer.pod.status.page import POLICY
 from consumer.pod.status.peers.addresses import Peers
 from consumer.pod.status.server import serving
@@ -127,59 +123,6 @@ async def test_a_probe_is_answered_while_a_scrape_is_being_written() -> None:
             assert (await ask(pod, "/livez"))[:2] == (200, "live\n")
         collector.go_on.set()
     assert threads == {threading.main_thread()}
-
-
-async def test_all_who_scrape_within_a_second_get_one_text() -> None:
-    collector = Counted()
-    async with scraped(collector) as pod, anyio.create_task_group() as tasks:
-        for _ in range(20):
-            tasks.start_soon(ask, pod, "/metrics")
-    assert collector.asked <= 2
-
-
-async def test_a_format_that_is_none_gets_the_plain_one(pod: Pod) -> None:
-    accept = {"Accept": "application/openmetrics-text; version=abc"}
-    async with aiohttp.ClientSession(headers=accept) as session, session.get(pod.base + "/metrics") as answer:
-        assert (answer.status, answer.content_type) == (200, "text/plain")
-
-
-async def test_too_many_connections_are_hung_up_on_and_the_others_are_served(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin, "_CONNECTIONS", 2)
-    host, port = pod.base.removeprefix("http://").split(":")
-    held = [await asyncio.open_connection(host, port) for _ in range(2)]
-    try:
-        for _, writer in held:  # Both are taken in before the next one comes.
-            writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert [(await reader.readline()).split()[1] for reader, _ in held] == [b"200", b"200"]
-        with pytest.raises(aiohttp.ClientError):
-            await ask(pod, "/livez")
-    finally:
-        for _, writer in held:
-            writer.close()
-            await writer.wait_closed()
-    with anyio.fail_after(10):
-        while True:
-            with contextlib.suppress(aiohttp.ClientError):
-                assert (await ask(pod, "/livez"))[0] == 200
-                break
-
-
-async def test_who_does_not_read_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin, "_SEND_S", 0.1)
-    # More than all buffers on the way take.
-    async with scraped(Counted(rows=300, name="x" * 100_000)) as pod:
-        host, port = pod.base.removeprefix("http://").split(":")
-        reader, writer = await asyncio.open_connection(host, port, limit=1024)
-        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(re.search(rb"Content-Length: (\d+)", head)[1])  # type: ignore[index]
-        await anyio.sleep(0.5)
-        got = 0
-        with anyio.fail_after(10), contextlib.suppress(ConnectionError):
-            while part := await reader.read(65_536):
-                got += len(part)
-        writer.close()
-        assert got < length
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])

@@ -1,0 +1,20 @@
+"""The command `receive`: one receiver, until it is stopped."""
+
+import os
+from pathlib import Path
+
+import click
+
+from ...receiver import process
+from ...receiver.needs import settings_of
+from ...telemetry import metrics as telemetry
+from ..console import config_option, examples, run_async
+from ..terminal import has_colours
+
+
+@click.command("receive", epilog=examples("receive --config /etc/consumer.toml", "check --online --for receive"))
+@config_option
+def command(config: Path) -> int:
+    """Answer Sesamy's webhook: put its events on the topic, until stopped."""
+    telemetry.configure(colours=has_colours())
+    return run_async(process.run, settings_of(config, os.environ))

@@ -1,0 +1,160 @@
+"""A publisher: records on their way to one topic, known to be there, or not known to be."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, NoReturn
+
+import anyio
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from ...telemetry.fences import only_ours
+from ...telemetry.logs import log
+from ...telemetry.loop import loop_time
+from .clients import ClientCancelled, Producer
+from .failures import LOST, REBUILD_MAX_S, cure, denied
+
+_log = log(__name__)
+_FIRST_PAUSE_S: Final = 0.5
+_SILENT_S: Final = 30.0
+"""A producer that has had nothing taken for so long is replaced: password, certificates and brokers may be others by now."""
+_PENDING: Final = 100_000
+"""Records that a producer holds at most: it keeps those for which nobody waits any more, and they are a few hundred bytes each."""
+
+Producing = Callable[[], AbstractAsyncContextManager[Producer]]
+
+
+class NotTaken(Exception):
+    """It is not known that Kafka has all of the records: some may be there, or come to be; `code` is a slug."""
+
+    def __init__(self, code: str) -> None:
+        """Take why."""
+        super().__init__(code)
+        self.code = code
+
+
+class _Replaced(Exception):
+    """A producer takes no records any more."""
+
+
+class Publisher:
+    """
+    Writes records to a topic.
+
+    It promises: what `publish` returns for is in the topic, on as many brokers as the topic wants; where it raises, nothing is
+    known. A producer that was refused a record takes no more, so that a new one stands in its place. The producer decides by the
+    key on which partition a record goes, as Kafka's own clients do.
+    """
+
+    def __init__(self, producing: Producing, topic: str) -> None:
+        """
+        Take where to write.
+
+        Args:
+            producing: gives an idempotent producer.
+            topic: is never made here.
+        """
+        self._producing, self._topic = producing, topic
+        self._producer: Producer | None = None
+        self._come, self._broken = anyio.Event(), anyio.Event()
+        # Since when nothing was taken of what was given (loop's clock); None: the last was.
+        self._silent_since: float | None = None
+        self.pending = 0
+        """Records that the producer has and of which nothing is known yet."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Say whether there is a producer, and it knows the topic."""
+        return self._producer is not None
+
+    async def run(self) -> None:
+        """
+        Keep a producer, for ever.
+
+        Raises:
+            Fatal: Kafka refuses us (77).
+        """
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                async with self._producing() as producer:
+                    await producer.partitions_for(self._topic)
+                    pause_s = _FIRST_PAUSE_S
+                    await self._serve(producer)
+            except _Replaced:
+                _log.warning("a producer is replaced: it takes no records", pending=self.pending)
+            except LOST as error:
+                if (refusal := denied(error)) is not None:
+                    raise refusal from error
+                _log.warning("Kafka does not answer", step="producer", error=type(error).__name__, cause=self._cure(error))
+            await anyio.sleep(pause_s)
+            pause_s = min(REBUILD_MAX_S, pause_s * 2)
+
+    async def publish(self, records: Iterable[tuple[bytes, bytes]], *, limit_s: float) -> None:
+        """
+        Write records, each a key and a value; return once all of them are in the topic.
+
+        Raises:
+            NotTaken: `kafka-slow`, not within `limit_s`; `kafka-full`, too much waits for Kafka already; else Kafka's own error.
+        """
+        if self.pending >= _PENDING:
+            raise NotTaken("kafka-full")
+        began_at = loop_time()
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._publish(records)
+        except TimeoutError:
+            self._note_silence(began_at)
+            raise NotTaken("kafka-slow") from None
+
+    async def _publish(self, records: Iterable[tuple[bytes, bytes]]) -> None:
+        while (producer := self._producer) is None:
+            await self._come.wait()
+        sent = list[asyncio.Future[Any]]()
+        try:
+            with only_ours(ClientCancelled):
+                for key, value in records:
+                    sent.append(self._kept(await producer.send(self._topic, value=value, key=key)))
+                if sent:
+                    await asyncio.wait(sent)
+                for one in sent:
+                    one.result()
+        except LOST as error:
+            self._give_up(producer)
+            raise NotTaken(type(error).__name__) from error
+        self._silent_since = None
+
+    def _kept(self, sent: "asyncio.Future[Any]") -> "asyncio.Future[Any]":
+        self.pending += 1
+        sent.add_done_callback(self._known)
+        return sent
+
+    def _known(self, sent: "asyncio.Future[Any]") -> None:
+        self.pending -= 1
+        _ = sent.cancelled() or sent.exception()  # Looked at: else asyncio complains of those for which nobody waits any more.
+
+    async def _serve(self, producer: Producer) -> NoReturn:
+        """Let records go through this producer until it is broken."""
+        self._broken, self._silent_since = anyio.Event(), None
+        self._producer = producer
+        self._come.set()
+        try:
+            await self._broken.wait()
+        finally:
+            self._give_up(producer)
+        # Raised, so that what it holds is not waited for: nobody waits for it any more.
+        raise _Replaced
+
+    def _give_up(self, producer: Producer) -> None:
+        """Give nobody this producer any more."""
+        if self._producer is producer:
+            self._producer, self._come = None, anyio.Event()
+            self._broken.set()
+
+    def _note_silence(self, began_at: float) -> None:
+        self._silent_since = began_at if self._silent_since is None else self._silent_since
+        if self._producer is not None and loop_time() - self._silent_since > _SILENT_S:
+            self._give_up(self._producer)
+
+    def _cure(self, error: Exception) -> str | None:
+        return f"create topic {self._topic}, or correct kafka.topic" if isinstance(error, UnknownTopicOrPartitionError) else cure(error)

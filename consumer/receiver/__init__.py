@@ -1,0 +1,13 @@
+"""
+Sesamy's webhook on its way to the topic: a process of its own, beside the pods.
+
+It decides nothing about a user: what an event is, the core says; what becomes of it, the pods. It says that it has an event only
+once the topic has it.
+
+    process    starts the parts in order, answers the probes, and ends by signals
+    needs      the settings as a receiver needs them
+    webhook    what one request is answered
+    door       which requests come in: the secret, and how many at once
+    body       a request's body, in time and within its size
+    seldom     a line of the log for each kind of refusal, now and then
+"""

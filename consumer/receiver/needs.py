@@ -1,0 +1,28 @@
+"""The settings as a receiver needs them: no key of Sesamy or Make.as, and a secret of its own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from ..settings.findings import Finding
+from ..settings.load import SettingsError, load
+from ..settings.model import Settings
+from ..settings.naming import clearer, names_of
+
+SECRETS: Final = ("kafka.", "receive.")
+"""How the paths of the secrets begin that a receiver reads; it faces the internet, so it is to have no others."""
+_CURE: Final = "set it to 32 random characters (openssl rand -hex 16), and the same in the endpoint's static header at Sesamy"
+
+
+def settings_of(path: Path, environ: Mapping[str, str]) -> Settings:
+    """
+    Return the settings of the file, with the environment over it.
+
+    Raises:
+        SettingsError: anything is wrong; all of it at once.
+    """
+    settings = load(path, environ, only=SECRETS)
+    if settings.receive.secret is None:
+        missing = Finding(path="receive.secret", what="missing", cure=_CURE)
+        raise SettingsError(clearer([missing], names_of(settings)))
+    return settings
