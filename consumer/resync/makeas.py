@@ -8,15 +8,17 @@ from msgspec import Struct, structs
 
 from ..core.answers.address import same_address
 from ..core.errors import ConsumerError, Forbidden, Held, Refused
-from ..core.mapping.contact import fields, is_as_wanted, tag_change
+from ..core.mapping.contact import Contact, fields, is_as_wanted, tag_change
 from ..core.mapping.documents import Documents
 from ..core.mapping.tags import others
 from ..core.sharing.load import Rows
+from .http.answers import decoded, shaped
 from .http.exchange import segment
 from .make_reader import Limit, MakeReader, Permit, unsure
 from .sharing.rider import Rider
 from .sharing.shared_rows import MAX_ROWS, Send, SharedRows
 from .waits import together
+from .ways.tag_ids import PER_PAGE, Tag, TagIds
 
 REFUSES: Final = frozenset({400, 404, 409, 413, 422})
 
@@ -56,6 +58,7 @@ class MakeAs(MakeReader):
         """Take what a `MakeReader` takes; `share`: makes what rows of several readers go through; None: each reader's go alone."""
         super().__init__(*client, **more)
         self._shared = None if share is None else share(self._send_rows)
+        self._tag_ids = TagIds(self._tags_page)
 
     async def write(
         self,
@@ -117,7 +120,7 @@ class MakeAs(MakeReader):
         if not always and is_as_wanted(contact, structs.replace(documents, tags=wanted), sent):
             return WriteOutcome(choice.left, left_out=left_out, spared=sent, is_spared=True)
         mode, tags = tag_change(contact.titles if contact else [], wanted)
-        body = {**fields(documents.subscriber), "tags": tags}
+        body = {**fields(documents.subscriber), "tags": await self._as_written(contact, tags, permit, limit_s)}
 
         async def put(lists: tuple[str, ...]) -> None:
             await permit()
@@ -163,8 +166,29 @@ class MakeAs(MakeReader):
         if len(kept) < len(found.titles):
             await permit()
             path, query = f"/subscribers/{segment(contact)}", [("tag", "replace")]
-            self._believe(await self._exchange("update", "PATCH", path, query=query, json={"tags": kept}), "update")
+            self._believe(
+                await self._exchange("update", "PATCH", path, query=query, json={"tags": await self._as_written(found, kept, permit)}),
+                "update",
+            )
         return True
+
+    async def _as_written(
+        self, contact: Contact | None, titles: Sequence[str], permit: Permit, limit_s: Limit | None = None
+    ) -> Sequence[object]:
+        """Return a contact's tags as they are sent: their titles, or the ids of those."""
+        if self.ways.tags == "titles":
+            return titles
+        known = contact.tag_ids if contact is not None else {}
+        return await self._tag_ids.of(titles, known, permit=permit, create=partial(self._tag_made, limit_s=limit_s))
+
+    async def _tags_page(self, page: int) -> Sequence[Tag]:
+        query = [("page", str(page)), ("per_page", str(PER_PAGE))]
+        tree = decoded(await self._exchange("tags", "GET", "/subscriber_tags", query=query), "tags")
+        return shaped(tree.get("data") if isinstance(tree, dict) else tree, list[Tag], "tags")
+
+    async def _tag_made(self, title: str, *, limit_s: Limit | None) -> Tag:
+        tree = decoded(await self._exchange("tag", "POST", "/subscriber_tags", json={"title": title}, limit_s=limit_s), "tag")
+        return shaped(tree.get("data", tree) if isinstance(tree, dict) else tree, Tag, "tag")
 
     def _rides(self, op: str, rows: Rows, rider: Rider | None) -> bool:
         """Say whether rows share a call with those of others."""

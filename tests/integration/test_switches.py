@@ -29,12 +29,14 @@ WAYS: Final[tuple[dict[str, Any], ...]] = (
     {"list_parameter": "subscriber_list_id"},
     {"dates": "date_time"},
     {"opted_out": "hidden"},
+    {"tags": "ids"},
     {
         "subscriber_key": "subscriber_external_id",
         "bulk_body": "wrapper",
         "list_parameter": "subscriber_list_id",
         "dates": "date_time",
         "opted_out": "hidden",
+        "tags": "ids",
     },
 )
 
@@ -120,8 +122,8 @@ async def test_with_the_wrong_switch_what_the_server_says_is_told_and_nobody_who
     async with set_to(tmp_path, ways) as here:
         failed = {code for one in await written(here, {}) for code in one.failed.values()}
 
-        # A list's other name has no effect, and the server does not say so; whoever is hidden is known from a register.
-        says_nothing = ways.keys() <= {"list_parameter", "opted_out"}
+        # A list's other name, and a tag's title, have no effect, and the server does not say so; who is hidden is in a register.
+        says_nothing = ways.keys() <= {"list_parameter", "opted_out", "tags"}
         assert (failed == set()) is says_nothing, failed
         assert failed <= {"http-404", "http-422", "held"}
         assert here.violations() == []
