@@ -12,6 +12,7 @@ from ..core.answers.makeas import Reading, read
 from ..core.errors import ConsumerError, Held, Refused, Retryable
 from ..core.mapping.consent import NAMELESS, Choice, Consent, ContactId, Found
 from ..core.mapping.contact import Contact
+from ..core.mapping.documents import Documents
 from ..core.mapping.tags import with_lasting
 from ..core.model import PAUSED
 from .http.answers import Answer, decoded, shaped
@@ -104,6 +105,14 @@ class MakeReader:
     def left(self, email: str) -> frozenset[str]:
         """Return the lists whose registers know that this address left; without a register: none."""
         return frozenset(one for one in self._lists if self._consent.registers[one].find(email) is not None)
+
+    def may_have_left(self, email: str) -> bool:
+        """Say whether a contact that this address does not show may be there and have left, by what is known now."""
+        return self._consent.hides_left and (bool(self.left(email)) or not self._consent.tells_new)
+
+    def dated(self, documents: Documents) -> Documents:
+        """Return documents with dates as they are written."""
+        return self.ways.dated(documents)
 
     async def list_title(self, list_id: str) -> str:
         """

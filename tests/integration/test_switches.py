@@ -13,6 +13,7 @@ from msgspec import structs
 from consumer.commands.batch import Batch, Synced
 from consumer.core.model import UserKey
 from consumer.core.users.settling import Settling
+from consumer.pod.reader.compare import compared
 from consumer.resync.clients import upstreams
 from consumer.sandbox.stand_ins.makeas_ways import Ways
 from consumer.sandbox.town import PLACES, VENDORS, Town, town
@@ -102,6 +103,15 @@ async def written(here: Town, switches: Mapping[str, Any]) -> list[Synced]:
     return ended
 
 
+async def _compared(here: Town, user: str) -> str:
+    """Return what a comparison of a reader says that it failed of, at the first account where it did."""
+    switched = await anyio.to_thread.run_sync(settings, here, {"opted_out": "hidden"})
+    vendor = next(one for one in VENDORS if user in here.readers(one))
+    async with upstreams(switched, Metrics(switched)) as up:
+        found = await compared(up, UserKey(vendor, user))
+    return next(one.failed for one in found.accounts if one.failed)
+
+
 @pytest.mark.parametrize("ways", WAYS, ids=_named)
 async def test_with_its_switch_each_way_ends_with_all_lists_agreeing(tmp_path: Path, ways: dict[str, Any]) -> None:
     async with set_to(tmp_path, ways) as here:
@@ -137,6 +147,7 @@ async def test_where_nothing_tells_who_left_no_unknown_contact_is_written_and_ea
         ended = await written(here, {"opted_out": "hidden"})
 
         assert {code for one in ended for code in one.failed.values()} == {"left-unknown"}
+        assert await _compared(here, next(one.user for one in ended if one.failed)) == "left-unknown", "as `diff` says it, too"
         assert {account.user_id: {*account.contacts} for account in here.makeas.accounts.values()} == before
         assert here.violations() == []
         known = {one["email"].lower() for one in here.account(PLACES[2]).contacts.values() if one["email_status"] == "active"}
