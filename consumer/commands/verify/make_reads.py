@@ -130,8 +130,8 @@ def opted_out(known: Known) -> Walk:
         shows = "shows nothing of it" if contact is not None else there
         return (unsure(OPTED_OUT, f"the contact {shows}, and {why}"),)
     if contact is not None:
-        # What its address shows is no sign of its will; the list's rows are.
-        return (Seen(unknown=OPTED_OUT, text="it is found, but only the list's rows say that it left", value="hidden"),)
+        text = "it is found, but only the list's rows say that it left: makeas.unreadable_status must stay `leave`"
+        return (Seen(unknown=OPTED_OUT, text=text, value="shown"),)
     return (Seen(unknown=OPTED_OUT, text="it is hidden: only the list's rows have it", value="hidden"),)
 
 

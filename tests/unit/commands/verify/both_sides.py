@@ -1,6 +1,6 @@
 """Stand-ins of Sesamy and Make.as over real HTTP, and `verify` asked of them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ class Sides:
         self.makeas = makeas.MakeAs()
         self.account = self.makeas.add_account("1001", key="k", lists={"7", "8"})
         self.shown: list[str] = []
+        self.on_call: Callable[[str], None] = lambda _: None
         self.makes: dict[str, Any] = {}
         """Settings of Make.as that are another than usual."""
         self.removes = False
@@ -70,8 +71,12 @@ class Sides:
             known, vendor = self.known(settings, **given), settings.vendors[0]
             account = _account(settings, vendor, known, writes=writes)
             async with clients(settings, vendor, account, rate_share=1.0) as opened:
-                asker = Asker(opened, vendor=vendor, account=account, show=self.shown.append)
+                asker = Asker(opened, vendor=vendor, account=account, show=self._show)
                 return await Work(asker.ask, known).run(writes=writes, agree=self._agree)
+
+    def _show(self, told: str) -> None:
+        self.shown.append(told)
+        self.on_call(told)
 
     async def _agree(self) -> bool:
         self.asked += 1

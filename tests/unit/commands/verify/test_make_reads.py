@@ -64,7 +64,7 @@ def test_only_the_local_part_changes_its_case() -> None:
         ([contact(email_status="unsubscribed")], "shown"),
         ([no(404), ok([ROW])], "hidden"),
         ([no(404), ok({"data": [ROW]})], "hidden"),
-        ([contact(email_status="active"), ok([ROW])], "hidden"),
+        ([contact(email_status="active"), ok([ROW])], "shown"),
         ([no(404), ok([])], None),
         ([no(404), no(403)], None),
         ([contact(email_status="active"), ok([])], None),

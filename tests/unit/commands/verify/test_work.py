@@ -1,7 +1,8 @@
 """`verify` against stand-ins over real HTTP, set to each of the answers that no document settles."""
 
-from typing import Any
+from typing import Any, Literal
 
+import anyio
 import pytest
 
 from consumer.commands.verify.plan import possible, reading, writing
@@ -95,6 +96,38 @@ async def test_sesamy_alone_is_only_read_and_all_is_well(sides: Sides) -> None:
     assert {one.seen for one in found.rows if one.verdict == "not-asked"} == {"not asked: takes --email, --email-2 and --list"}
 
 
+async def test_rows_of_two_that_are_refused_together_are_not_to_be_shared(sides: Sides) -> None:
+    sides.makeas.faults.add(Fault(kind="status", op="subscriptions", least=2, status=422))
+
+    assert writes(await sides.verify(writes=True, **CONTACTS)) == {"makeas.rows_shared": False}
+
+
+@pytest.mark.parametrize(
+    ("always", "unknown", "bad"),
+    [("merge", "tag=replace takes", True), ("replace", "tag=merge keeps", False)],
+)
+async def test_a_server_that_does_not_heed_the_mode_of_tags(
+    sides: Sides, always: Literal["merge", "replace"], unknown: str, *, bad: bool
+) -> None:
+    """Where tags can't be taken away, that is said of the test contact, too."""
+    sides.account.always = always
+    found = await sides.verify(writes=True, **CONTACTS)
+
+    assert row(found, unknown).seen.startswith("NO")
+    assert (row(found, unknown).verdict == "bad") is bad
+    assert (f"tags on {EMAIL}" in row(found, "what is left").seen) is (always == "merge")
+
+
+async def test_contacts_that_show_no_status_and_tags_as_objects(sides: Sides) -> None:
+    sides.account.reads.contact_status, sides.account.reads.contact_tags = "", "objects"
+    found = await sides.verify(writes=True, opted_out_email=LEFT, **CONTACTS)
+
+    assert writes(found) == {}
+    assert "must stay `leave`" in row(found, "opted out is found").seen
+    assert row(found, "shows its tags").seen == "as objects with a title"
+    assert row(found, "what a contact shows").seen.endswith("no status")
+
+
 async def test_a_lower_limit_is_to_be_written(sides: Sides) -> None:
     sides.sesamy.limit("v", requests_per_minute=60, burst=200)
 
@@ -184,6 +217,17 @@ async def test_after_a_failure_in_the_midst_the_tags_are_taken_off(sides: Sides)
 
     assert row(found, "array or a wrapper").seen == "no answer: http-503"
     assert found.status == 69
+    assert [sides.account.contacts[one]["tags"] for one in (EMAIL, EMAIL_2)] == [[], []]
+
+
+async def test_stopped_in_the_midst_it_takes_the_tags_off_all_the_same(sides: Sides) -> None:
+    sides.makeas.faults.add(Fault(kind="hang", op="products"))
+    with anyio.CancelScope() as scope:
+        sides.on_call = lambda told: scope.cancel() if "products" in told else None
+        await sides.verify(writes=True, **CONTACTS)
+
+    assert scope.cancelled_caught
+    assert any("sesamy_verify" in str(sent.get("tags")) for _, sent in sides.account.written[EMAIL])
     assert [sides.account.contacts[one]["tags"] for one in (EMAIL, EMAIL_2)] == [[], []]
 
 
