@@ -15,6 +15,7 @@ A command's file holds it as `command`. It may use all folders below; no other f
     reconcile/      the command `reconcile`: every reader of both sides is looked at
     dead_letters/   the command `dead-letters`: what was parked
     local           the command `local`: all of it on this machine
+    verify/         the command `verify`: which way the remote APIs are, and which settings to write
 
 What they share:
 

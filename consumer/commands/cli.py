@@ -38,6 +38,10 @@ COMMANDS: Final = {
     "run": Row("run", "Consume, debounce and resync until stopped."),
     "status": Row("status.command", "Show what the pods say of themselves: lists, what waits and why, gates, partitions, failures."),
     "sync": Row("sync", "Resync these users of VENDOR now."),
+    "verify": Row(
+        "verify.command",
+        "Say which way the APIs of Sesamy and Make.as are where no document says it, and which settings to write.",
+    ),
 }
 
 

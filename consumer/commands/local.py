@@ -20,9 +20,7 @@ from .console import examples, output_option
     help="The Kafka to use; auto takes the best there is.",
 )
 @click.option("--serve", is_flag=True, help="Leave it running, with the status page and /sandbox.")
-@click.option(
-    "--chaos", is_flag=True, help="Add failures: 429s, a slow account, a wrong key, poison, kills."
-)
+@click.option("--chaos", is_flag=True, help="Add failures: 429s, a slow account, a wrong key, poison, kills.")
 @click.option("--reconcile", is_flag=True, help="Then let lists be edited by hand, and `reconcile` find and repair it.")
 def command(config: Path | None, output: str, broker: str, *, serve: bool, chaos: bool, reconcile: bool) -> int:
     """

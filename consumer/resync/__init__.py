@@ -15,6 +15,7 @@ Which user is due, and what follows from a failure, is the core's to say; Kafka 
     waits               waits that a stop ends, and things done together
     registers/          which contacts left each list
     listing/            lists of all readers and of all contacts
+    ways/               switches: which way Make.as' API is, where no document says so
     sharing/            bulk calls that take rows of several readers
     http/               one bounded exchange
     shadow/             a run without a write

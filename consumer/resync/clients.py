@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import cache, partial
-from secrets import token_bytes
 
 import anyio
 from msgspec import Struct, field
@@ -14,7 +13,6 @@ from ..core.gates.gate import Gate
 from ..core.gates.gates import MAKE_CALLS, SESAMY_CALLS, Gates
 from ..core.gates.list_doors import ListDoors
 from ..core.gates.server_limit import begins_at
-from ..core.mapping.consent import Consent
 from ..core.model import PAUSED, AccountId
 from ..settings.account import Account
 from ..settings.model import SesamySettings, Settings, VendorSettings
@@ -27,12 +25,14 @@ from .http import exchange as http
 from .http.heeding import heeding
 from .http.token import Token
 from .registers.account_registers import Source
+from .registers.lately import Lately
 from .registers.list_rows import ListRows
-from .registers.registers import Registers
+from .registers.registers import Registers, consents
 from .shadow.client import Shadow, Told
 from .shadow.read_only import ReadOnly
 from .shadow.would import Would
 from .sharing.shared_rows import sharing
+from .ways.words import Ways
 
 _log = log(__name__)
 
@@ -99,7 +99,6 @@ async def upstreams(
         dry_run: whether nothing may be written: then no call that could leaves for Make.as.
     """
     connections = settings.workers.concurrency * SESAMY_CALLS + settings.makeas.max_in_flight * 2 * len(settings.accounts)
-    shapes = UnknownShapes()
     async with http.session(connections=connections, proxy=settings.http.proxy) as session:
 
         def client(
@@ -110,11 +109,11 @@ async def upstreams(
             return make(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe, heed=heed)
 
         limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals, now=anyio.current_time())
-        consents, sources = _consents(settings), {}
+        known, sources, shapes = consents(settings), {}, UnknownShapes()
 
         def target(account: Account) -> Target:
             exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES, reads=dry_run)
-            key, consent = account.api_key, consents[account.id]
+            key, consent = account.api_key, known[account.id]
             rows = ListRows(exchange, user_id=account.user_id, api_key=key.read)
             sources[account.id] = Source(consent, rows, limits.accounts[account.id], key.expire)
             writing = partial(makeas.MakeAs, share=sharing(account.id, metrics) if settings.makeas.rows_shared else None)
@@ -127,6 +126,8 @@ async def upstreams(
                 consent=consent,
                 keep_single_purchase=settings.makeas.keep_single_purchase,
                 unknown=_note_unknown(account.id, metrics, shapes),
+                ways=Ways.of(settings.makeas),
+                lately=Lately(rows, consent).known,
             )
             return Target(account, made)
 
@@ -231,15 +232,6 @@ def _tell_would(account: Account, metrics: Metrics) -> Told:
         )
 
     return tell
-
-
-def _consents(settings: Settings) -> dict[AccountId, Consent]:
-    """Return what is to be known of each account's lists, of all vendors that share it."""
-    salt = token_bytes(32)
-    lists: dict[AccountId, dict[str, None]] = {}
-    for account in settings.accounts:
-        lists.setdefault(account.id, {}).update(dict.fromkeys(account.lists))
-    return {account: Consent(of, salt=salt, unreadable=settings.makeas.unreadable_status) for account, of in lists.items()}
 
 
 def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False, now: float = 0.0) -> Gates:

@@ -1,26 +1,37 @@
 """Make.as' API in our nouns: what is asked for, and nothing that writes."""
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import Final, Protocol
 
 import anyio
 from msgspec import Struct
 
 from ..core.answers.address import same_address
 from ..core.answers.makeas import Reading, read
-from ..core.errors import Held, Refused, Retryable
+from ..core.errors import ConsumerError, Held, Refused, Retryable
 from ..core.mapping.consent import NAMELESS, Choice, Consent, ContactId, Found
 from ..core.mapping.contact import Contact
+from ..core.mapping.documents import Documents
 from ..core.mapping.tags import with_lasting
 from ..core.model import PAUSED
 from .http.answers import Answer, decoded, shaped
 from .http.exchange import Http, segment
+from .ways.words import Ways
 
 _NOT_FOUND: Final = 404
 
 Permit = Callable[[], Awaitable[None]]
 Limit = Callable[[], float]
+
+
+class Lately(Protocol):
+    """Lets the registers learn which contacts left lately."""
+
+    async def __call__(self, *, permit: Permit) -> bool:
+        """Return whether they could."""
+
+
 Unknown = Callable[[str, str], None]
 """Is told the operation and the answer's shape, without any value."""
 
@@ -39,6 +50,8 @@ class MakeReader:
         consent: Consent | None = None,
         keep_single_purchase: bool = True,
         unknown: Unknown | None = None,
+        ways: Ways | None = None,
+        lately: Lately | None = None,
     ) -> None:
         """
         Take the API; the key is read at each call.
@@ -48,11 +61,13 @@ class MakeReader:
             consent: the registers of those that left the lists; None: there are none.
             keep_single_purchase: whether `sesamy_made_single_purchase` stays where it is found.
             unknown: told each answer to a write that says nothing we know.
+            ways: which way the API is; None: as assumed.
+            lately: lets the registers learn which contacts left lately, and says whether they could; None: they can't.
         """
         self._consent = Consent.without(lists) if consent is None else consent
         self._http, self._user_id, self._api_key, self._lists = http, user_id, api_key, tuple(lists)
         self._open = tuple(one for one in self._lists if one not in paused)
-        self._keep_single_purchase = keep_single_purchase
+        self._keep_single_purchase, self.ways, self._lately = keep_single_purchase, ways or Ways(), lately
         self._unknown = unknown or (lambda _op, _shape: None)
 
     async def contact(self, email: str, *, permit: Permit) -> Contact | None:
@@ -91,6 +106,14 @@ class MakeReader:
         """Return the lists whose registers know that this address left; without a register: none."""
         return frozenset(one for one in self._lists if self._consent.registers[one].find(email) is not None)
 
+    def may_have_left(self, email: str) -> bool:
+        """Say whether a contact that this address does not show may be there and have left, by what is known now."""
+        return self._consent.hides_left and (bool(self.left(email)) or not self._consent.tells_new)
+
+    def dated(self, documents: Documents) -> Documents:
+        """Return documents with dates as they are written."""
+        return self.ways.dated(documents)
+
     async def list_title(self, list_id: str) -> str:
         """
         Return the title of a list: the key is good and the list is there.
@@ -117,7 +140,12 @@ class MakeReader:
     async def _look(self, email: str, *, permit: Permit) -> tuple[Contact | None, Choice]:
         """Read the contact of an address, and choose how it is to be written."""
         contact = await self.contact(email, permit=permit)
-        choice = self._consent.choose(self._lists, email, Found(contact.id, contact.standing) if contact else None)
+        found = Found(contact.id, contact.standing) if contact else None
+        choice = self._consent.choose(self._lists, email, found)
+        if found is None and self._consent.hides_left and not choice.is_hidden and not choice.is_unsure:
+            # It may have left since the registers were read, and its address would not say so.
+            is_known = self._lately is not None and await self._lately(permit=permit)
+            choice = self._consent.choose(self._lists, email, None) if is_known else Choice(is_unsure=True)
         if choice.is_hidden and choice.contact == NAMELESS:
             raise Refused("the contact left, and nothing tells its id", code="left-no-id")
         if choice.is_hidden and choice.contact is not None:
@@ -146,6 +174,12 @@ class MakeReader:
         credentials = b64encode(f"{self._user_id}:{self._api_key()}".encode()).decode("ascii")
         headers = {"Authorization": f"Basic {credentials}"}
         return await self._http.exchange(op, method, path, query=query, headers=headers, json=json, also=also, limit_s=limit_s)
+
+
+def unsure(lists: Iterable[str]) -> dict[str, ConsumerError]:
+    """Return why a contact that may have left is put on none of these lists."""
+    text = "Make.as hides contacts that opted out, and no register shows which they are"
+    return {one: Refused(text, code="left-unknown") for one in lists}
 
 
 class _List(Struct, frozen=True):

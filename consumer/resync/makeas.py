@@ -8,24 +8,19 @@ from msgspec import Struct, structs
 
 from ..core.answers.address import same_address
 from ..core.errors import ConsumerError, Forbidden, Held, Refused
-from ..core.mapping.contact import fields, is_as_wanted, tag_change
+from ..core.mapping.contact import Contact, fields, is_as_wanted, tag_change
 from ..core.mapping.documents import Documents
 from ..core.mapping.tags import others
 from ..core.sharing.load import Rows
+from .http.answers import decoded, shaped
 from .http.exchange import segment
-from .make_reader import Limit, MakeReader, Permit
+from .make_reader import Limit, MakeReader, Permit, unsure
 from .sharing.rider import Rider
 from .sharing.shared_rows import MAX_ROWS, Send, SharedRows
 from .waits import together
+from .ways.tag_ids import PER_PAGE, Tag, TagIds
 
 REFUSES: Final = frozenset({400, 404, 409, 413, 422})
-_PATHS: Final = {
-    "products": "/subscribers/subscriptions/products/bulkinsert",
-    "subscriptions": "/subscribers/subscriptions/bulkinsert",
-}
-"""Assumption: the call by address, whose rows name the subscriber by the next key."""
-_SUBSCRIBER_KEY: Final = "email"
-_LIST_KEY: Final = "subscriber_list_id[]"
 
 
 class WriteOutcome(Struct, frozen=True):
@@ -45,6 +40,8 @@ class WriteOutcome(Struct, frozen=True):
     """The lists that it is on as it is to be, so that it was not written."""
     is_spared: bool = False
     """The contact was as it is to be, and was not written; nor was it put on any list."""
+    unsure: Mapping[str, ConsumerError] = {}
+    """Nothing was written, for it may have left: the lists that it may belong on, each with why."""
 
 
 class MakeAs(MakeReader):
@@ -61,6 +58,7 @@ class MakeAs(MakeReader):
         """Take what a `MakeReader` takes; `share`: makes what rows of several readers go through; None: each reader's go alone."""
         super().__init__(*client, **more)
         self._shared = None if share is None else share(self._send_rows)
+        self._tag_ids = TagIds(self._tags_page)
 
     async def write(
         self,
@@ -92,9 +90,7 @@ class MakeAs(MakeReader):
         """
         given = self._given(lists)
         written = WriteOutcome(consent_kept=False)
-        email = documents.subscriber.email
-        products = {one.external_id: fields(one) for one in documents.products}
-        subscriptions = {one.external_id: {_SUBSCRIBER_KEY: email, **fields(one)} for one in documents.subscriptions}
+        products, subscriptions = self.ways.rows(self.ways.dated(documents))
         waits_alone = self._rides("products", products, rider) and self._rides("subscriptions", subscriptions, rider)
 
         async def write_contact() -> None:
@@ -104,7 +100,7 @@ class MakeAs(MakeReader):
                 rider.step_aside()
 
         await together(write_contact, partial(self._write_rows, "products", products, permit, limit_s, rider))
-        if written.refused and not written.taken:
+        if written.unsure or (written.refused and not written.taken):
             return written  # The contact may not be there.
         await self._write_rows("subscriptions", subscriptions, permit, limit_s, rider)
         return written
@@ -114,6 +110,8 @@ class MakeAs(MakeReader):
     ) -> WriteOutcome:
         email = documents.subscriber.email
         contact, choice = await self._look(email, permit=permit)
+        if choice.is_unsure:
+            return WriteOutcome(consent_kept=False, unsure=unsure(lists))
         if documents.only_new and contact is not None:
             raise Held("there is a contact by now", code="known")
         wanted = self.wanted_tags(contact, documents.tags)
@@ -122,12 +120,12 @@ class MakeAs(MakeReader):
         if not always and is_as_wanted(contact, structs.replace(documents, tags=wanted), sent):
             return WriteOutcome(choice.left, left_out=left_out, spared=sent, is_spared=True)
         mode, tags = tag_change(contact.titles if contact else [], wanted)
-        body = {**fields(documents.subscriber), "tags": tags}
+        body = {**fields(documents.subscriber), "tags": await self._as_written(contact, tags, permit, limit_s)}
 
         async def put(lists: tuple[str, ...]) -> None:
             await permit()
             lists = self._consent.still(lists, email)  # It may have left while we waited.
-            query = [*((_LIST_KEY, list_id) for list_id in lists), ("tag", mode)]
+            query = [*self.ways.lists(lists), ("tag", mode)]
             if lists:
                 op, method, path = "upsert", "POST", "/subscribers"
             elif contact is not None:
@@ -137,7 +135,7 @@ class MakeAs(MakeReader):
             self._believe(await self._exchange(op, method, path, query=query, json=body, limit_s=limit_s), op)
 
         try:
-            errors = await _each_alone(put, sent)
+            errors = await _each_alone(put, sent, at_once=not self.ways.one_list_a_call)
         except ConsumerError as error:
             if not sent or not left_out or not _is_of_lists(error):
                 raise
@@ -168,8 +166,29 @@ class MakeAs(MakeReader):
         if len(kept) < len(found.titles):
             await permit()
             path, query = f"/subscribers/{segment(contact)}", [("tag", "replace")]
-            self._believe(await self._exchange("update", "PATCH", path, query=query, json={"tags": kept}), "update")
+            self._believe(
+                await self._exchange("update", "PATCH", path, query=query, json={"tags": await self._as_written(found, kept, permit)}),
+                "update",
+            )
         return True
+
+    async def _as_written(
+        self, contact: Contact | None, titles: Sequence[str], permit: Permit, limit_s: Limit | None = None
+    ) -> Sequence[object]:
+        """Return a contact's tags as they are sent: their titles, or the ids of those."""
+        if self.ways.tags == "titles":
+            return titles
+        known = contact.tag_ids if contact is not None else {}
+        return await self._tag_ids.of(titles, known, permit=permit, create=partial(self._tag_made, limit_s=limit_s))
+
+    async def _tags_page(self, page: int) -> Sequence[Tag]:
+        query = [("page", str(page)), ("per_page", str(PER_PAGE))]
+        tree = decoded(await self._exchange("tags", "GET", "/subscriber_tags", query=query), "tags")
+        return shaped(tree.get("data") if isinstance(tree, dict) else tree, list[Tag], "tags")
+
+    async def _tag_made(self, title: str, *, limit_s: Limit | None) -> Tag:
+        tree = decoded(await self._exchange("tag", "POST", "/subscriber_tags", json={"title": title}, limit_s=limit_s), "tag")
+        return shaped(tree.get("data", tree) if isinstance(tree, dict) else tree, Tag, "tag")
 
     def _rides(self, op: str, rows: Rows, rider: Rider | None) -> bool:
         """Say whether rows share a call with those of others."""
@@ -189,34 +208,43 @@ class MakeAs(MakeReader):
             self._shared.went_alone(op, rider.user)
 
     async def _send_rows(self, op: str, rows: Sequence[object], limit_s: Limit) -> None:
-        """Make one bulk call. Assumption: a bare array of rows, of one reader or several, which updates what it finds by `external_id`."""
-        self._believe(await self._exchange(op, "POST", _PATHS[op], json=rows, limit_s=limit_s), op)
+        """Make one bulk call. Assumption: its rows, of one reader or several, update what they find by `external_id`."""
+        self._believe(await self._exchange(op, "POST", self.ways.path(op), json=self.ways.body(op, rows), limit_s=limit_s), op)
 
 
-async def _each_alone(put: Callable[[tuple[str, ...]], Awaitable[None]], lists: tuple[str, ...]) -> Mapping[str, ConsumerError]:
+async def _each_alone(
+    put: Callable[[tuple[str, ...]], Awaitable[None]], lists: tuple[str, ...], *, at_once: bool
+) -> Mapping[str, ConsumerError]:
     """
     Put a contact on all lists at once, and on each alone where that is refused; return list id -> error of those that refuse.
+
+    Args:
+        at_once: whether a call may name several; if not, each is named alone from the first.
 
     Raises:
         ConsumerError: from `put`; where all lists refuse, it is the user that is refused.
     """
-    try:
-        await put(lists)
-    except ConsumerError as together_refused:
-        if not lists[1:] or not _is_of_lists(together_refused):
-            raise
-        refused: dict[str, ConsumerError] = {}
-        for one in lists:
-            try:
-                await put((one,))
-            except ConsumerError as error:
-                if not _is_of_lists(error):
-                    raise
-                refused[one] = error
-        if len(refused) == len(lists):
-            raise
-        return refused
-    return {}
+    whole: ConsumerError | None = None
+    if at_once or not lists[1:]:
+        try:
+            await put(lists)
+        except ConsumerError as error:
+            if not lists[1:] or not _is_of_lists(error):
+                raise
+            whole = error
+        else:
+            return {}
+    refused: dict[str, ConsumerError] = {}
+    for one in lists:
+        try:
+            await put((one,))
+        except ConsumerError as error:
+            if not _is_of_lists(error):
+                raise
+            refused[one] = error
+    if len(refused) == len(lists):
+        raise whole or refused[lists[0]]
+    return refused
 
 
 def _is_of_lists(error: ConsumerError) -> bool:

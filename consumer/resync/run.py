@@ -188,15 +188,17 @@ class Resync:
             self._metrics.writes_spared.labels(account=target.account.id).inc()
         if written.consent_kept:
             self._metrics.consent_kept.labels(account=target.account.id).inc()
+        for unsure in written.unsure.values():
+            self.tally.failed(target.account.id, unsure)
         if _is_of_the_account(written, paused=target.account.paused):
             error = next(iter(written.errors.values()))
             failed = self._failed(target.account.id, gate, user, error)
             if isinstance(error, Forbidden) and gate.refuses_key:
                 target.account.api_key.expire()
             return failed if failed.verdict is Verdict.HELD else result
-        if not written.is_spared:
+        if not written.is_spared and not written.unsure:
             gate.succeeded(user, now=loop_time())
-        else:  # That it can be read, and takes rows, says nothing of contacts that are to be written.
+        else:  # That it can be read, and takes rows maybe, says nothing of contacts that are to be written.
             gate.pace.succeeded(now=loop_time())
         for refused in written.errors.values():
             self.tally.failed(target.account.id, refused)
@@ -278,8 +280,10 @@ async def write_lists(
         held = {*written.left_out, *doors.learn(visit, taken=written.taken, refused=refused, now=loop_time())}
     finally:
         doors.leave(visit, now=loop_time())
-    owed = {one: HELD if one in held else written.refused[one] for one in lists if one in held or one in written.refused}
+    # Of what we can't be sure the list said nothing, and so its door learns nothing.
+    codes = {**written.refused, **{one: error.code for one, error in written.unsure.items()}}
+    owed = {one: HELD if one in held else codes[one] for one in lists if one in held or one in codes}
     code = next((code for code in owed.values() if code != HELD), HELD)
-    kept_off = tuple(one for one in lists if one not in {*written.taken, *written.spared, *written.refused, *written.left_out})
+    kept_off = tuple(one for one in lists if one not in {*written.taken, *written.spared, *codes, *written.left_out})
     verdict = Verdict.REFUSED if owed else Verdict.DONE
     return written, Result(verdict, code if owed else "", lists=owed, kept_off=kept_off)

@@ -7,6 +7,7 @@ subscriber, the standard tags, the catalogue, one subscription a contract.
 
 import re
 import unicodedata
+from datetime import UTC, datetime
 from typing import Any
 
 from .stand_ins.makeas import Account
@@ -79,8 +80,17 @@ def _compare(want: Wanted, account: Account, lists: set[str], names: dict[str, s
     wrong += [
         f"product {one} misnamed" for one in want["products"] if one in account.products and account.products[one]["name"] not in names[one]
     ]
-    wrong += [f"subscription {one} differs" for one, row in want["subscriptions"].items() if account.subscriptions.get(one) != row]
+    rows = {one: _dated(row, account) for one, row in want["subscriptions"].items()}
+    wrong += [f"subscription {one} differs" for one, row in rows.items() if account.subscriptions.get(one) != row]
     return wrong
+
+
+def _dated(row: Wanted, account: Account) -> Wanted:
+    """Return a subscription with its dates in the form that an account takes."""
+    if account.ways.dates == "iso":
+        return row
+    dates = {name: datetime.fromisoformat(row[name]).astimezone(UTC) for name in ("start_date", "end_date") if name in row}
+    return row | {name: date.strftime("%Y-%m-%d %H:%M:%S") for name, date in dates.items()}
 
 
 def _is_active(contract: dict[str, Any]) -> bool:

@@ -125,6 +125,18 @@ class MakeAsSettings(Struct, frozen=True, kw_only=True):
     """Users written to one account at once, so that a slow one can't take every worker."""
     keep_single_purchase: bool = True
     """Whether `sesamy_made_single_purchase`, once on a contact, stays there, as Sesamy documents it."""
+    subscriber_key: Literal["email", "subscriber_email", "subscriber_external_id"] = "email"
+    """What names the subscriber in rows of subscriptions; with the last one they go to the call by external id."""
+    bulk_body: Literal["array", "wrapper"] = "array"
+    """Whether a bulk call has its rows alone, or under their name: `{"products": [...]}`."""
+    list_parameter: Literal["subscriber_list_id[]", "subscriber_list_id"] = "subscriber_list_id[]"
+    """What names a list where a contact is written; without brackets a call names one list, so that several take one each."""
+    opted_out: Literal["shown", "hidden"] = "shown"
+    """Whether Make.as finds a contact that opted out by its address; if not, nobody unknown joins a list whose leavers can't be read."""
+    dates: Literal["iso", "date_time"] = "iso"
+    """How dates of subscriptions are written: ISO 8601 as Sesamy has them, or `YYYY-MM-DD HH:MM:SS` in UTC."""
+    tags: Literal["titles", "ids"] = "titles"
+    """How a contact's tags are written: by title, or by the ids of the account's tags, where one that is missing is added."""
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True):

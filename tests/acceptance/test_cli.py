@@ -21,7 +21,7 @@ import pytest
 from consumer.commands import cli
 from consumer.core.errors import Fatal
 
-COMMANDS: Final = ["check", "dead-letters", "diff", "explain", "local", "receive", "reconcile", "replay", "run", "status", "sync"]
+COMMANDS: Final = ["check", "dead-letters", "diff", "explain", "local", "receive", "reconcile", "replay", "run", "status", "sync", "verify"]
 LETTERS: Final = ("dead-letters list", "dead-letters show", "dead-letters requeue")
 CANARY: Final = "hunter2-canary"
 GOOD: Final = """

@@ -53,6 +53,7 @@ WHY_NOT: Final = {
     "sesamy-makeas dead-letters list": "needs a Kafka",
     "sesamy-makeas check --online": "needs a Kafka and upstreams",
     "sesamy-makeas check [--online] [--for replay]": "needs settings; below it has the README's",
+    "sesamy-makeas verify": "needs upstreams; tests/acceptance/test_verify.py runs it",
     "sesamy-makeas local": "it is what `make local` runs",
 }
 OURS: Final = [command for command in WHY_NOT if command.startswith("sesamy-makeas ")]

@@ -9,6 +9,7 @@ from msgspec import convert
 from consumer.core.answers.snapshot import Profile, Snapshot
 from consumer.core.errors import ConsumerError
 from consumer.core.mapping.contact import Contact
+from consumer.core.mapping.documents import Documents
 from consumer.core.model import AccountId, UserKey
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
 from consumer.settings.model import ListSettings, SesamyCredentials, Settings, VendorSettings
@@ -42,6 +43,12 @@ class MakeAs:
 
     def wanted_tags(self, _: object, tags: tuple[str, ...]) -> tuple[str, ...]:
         return tags
+
+    def may_have_left(self, _: str) -> bool:
+        return False
+
+    def dated(self, documents: Documents) -> Documents:
+        return documents
 
 
 class Sides:

@@ -21,6 +21,7 @@ _WITHOUT: Final = {
     "commands/status/command.py": _BY_RUNNING_IT,
     "commands/sync.py": _BY_RUNNING_IT,
     "commands/terminal.py": _BY_RUNNING_IT,
+    "commands/verify/command.py": _BY_RUNNING_IT,
     "core/answers/snapshot.py": _ONLY_WORDS,
     "pod/status/tree.py": _ONLY_WORDS,
     "receiver/process.py": _BY_RUNNING_IT,

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from secrets import token_hex
 from typing import Final
 
 import anyio
@@ -12,6 +13,7 @@ from ...core.mapping.consent import Register, Standing
 from ...core.model import UserKey
 from ...kafka.rights import Purpose, findings
 from ...resync.clients import Upstreams, upstreams
+from ...resync.filters import RESOURCES
 from ...resync.make_reader import MakeReader
 from ...resync.registers.list_rows import ListRows
 from ...resync.sesamy import Sesamy
@@ -69,6 +71,7 @@ def _questions(settings: Settings, up: Upstreams) -> Iterator[tuple[str, _Ask]]:
             continue  # `check` says so already.
         clients = up.vendors[vendor.id]
         yield f"vendors[{number}].sesamy", partial(_sesamy, client=clients.sesamy, vendor=vendor.id, heed=up.gates.vendors[vendor.id].heed)
+        yield f"vendors[{number}].sesamy, whose rows", partial(_filters, client=clients.sesamy)
         accounts = {(account.user_id, account.api_key): account.id for account in settings.accounts_of(vendor.id)}
         for place, one in enumerate(vendor.makeas):
             client = clients.targets[accounts[one.user_id, one.api_key]].client
@@ -93,6 +96,19 @@ async def _sesamy(path: str, *, client: Sesamy, vendor: str, heed: Heed) -> Find
     except ConsumerError as error:
         return _unreached(path, error, "sesamy.base_url and sesamy.token_url")
     return fine(path, f"the token is good; {_limit(heed)}")
+
+
+async def _filters(path: str, *, client: Sesamy) -> Finding:
+    """Look whether contracts and entitlements are filtered by user: else each reader gets the rows of all."""
+    nobody = f"email|{token_hex(16)}"
+    try:
+        ignored = [one for one in RESOURCES if not await client.obeys_filter(one, nobody, permit=_permit)]
+    except ConsumerError as error:
+        return warning(path, f"whether rows are filtered by user can't be asked ({error.code})", "see to the vendor's other findings first")
+    if ignored:
+        what = f"gives {' and '.join(ignored)} of a user that nobody is: nothing is written for this vendor"
+        return wrong(path, what, "ask Sesamy why userId is ignored", Exit.UNAVAILABLE)
+    return fine(path, "contracts and entitlements are filtered by user")
 
 
 def _limit(heed: Heed) -> str:

@@ -13,6 +13,7 @@ CODES: Final = (
     "foreign-contract",
     "foreign-user",
     "left-no-id",
+    "left-unknown",
     "no-ids",
     "not-json",
     "proxy",

@@ -102,6 +102,8 @@ class Register:
         """Why there is none."""
         self.read_at = -inf
         """The moment (the loop's, s) up to which everything is known."""
+        self.since: float | None = None
+        """The server's time (s) from which on changes are to be asked for; None: it never said, so the whole is read again and again."""
         # Both keys and ids are small numbers, where Make's are: 116 bytes an entry at 100,000.
         self._left: dict[int, ContactId] = {}
         self._coming: dict[int, ContactId] | None = None
@@ -183,6 +185,8 @@ class Choice(Struct, frozen=True):
     """No contact was found by the address, but a register knows `contact`: it must be read by its id first, and can't be by `NAMELESS`."""
     left: bool = False
     """Whether some list was left out because the contact had left."""
+    is_unsure: bool = False
+    """Whether there may be a contact that left, hidden from its address and from every register: nothing may be written."""
 
 
 class Found(Struct, frozen=True):
@@ -197,13 +201,14 @@ class Consent:
     What is known of the contacts that left the lists of one account.
 
     It promises: the id of a list is chosen for no contact that its register holds, nor for a contact that says to have left, nor, unless
-    the settings say `add`, for a known contact whose status can't be read where the list's register is none.
+    the settings say `add`, for a known contact whose status can't be read where the list's register is none; nor, where
+    contacts that left are hidden from their addresses, for one that no address shows, unless the registers can tell.
     """
 
-    def __init__(self, lists: Collection[str], *, salt: bytes, unreadable: Unreadable = "leave") -> None:
-        """Take the account's lists; all are unread."""
+    def __init__(self, lists: Collection[str], *, salt: bytes, unreadable: Unreadable = "leave", hides_left: bool = False) -> None:
+        """Take the account's lists; all are unread. `hides_left`: whether contacts that left are hidden from their addresses."""
         self.registers: Mapping[str, Register] = {one: Register(salt) for one in lists}
-        self._unreadable = unreadable
+        self._unreadable, self.hides_left = unreadable, hides_left
         self.stale_s = STALE_S
         self.asked = False
         """Whether something was written since this was last set back."""
@@ -237,6 +242,14 @@ class Consent:
         """Return how many known contacts showed no status, where so many did and none ever showed one; else 0."""
         return self._silent if self._silent >= _BLIND and not self._spoke else 0
 
+    @property
+    def tells_new(self) -> bool:
+        """Say whether a contact that its address does not show, and no register holds, is a new one."""
+        # Where addresses hide those that left, registers must tell. One that was on one list only is in that list's register alone, so
+        # all must be whole; and one must hold a contact, else they may hide the same ones.
+        registers = self.registers.values()
+        return not self.hides_left or (all(one.state == "whole" for one in registers) and any(len(one) for one in registers))
+
     def choose(self, lists: Sequence[str], email: str, found: Found | None) -> Choice:
         """Return how the contact of `email` is to be written to `lists`, given what its address shows (None: no contact)."""
         if found is not None:
@@ -247,6 +260,7 @@ class Consent:
             {one: (self.registers[one].state == "whole", self.registers[one].find(email)) for one in lists},
             elsewhere=[register.find(email) for one, register in self.registers.items() if one not in lists],
             unreadable=self._unreadable,
+            tells_new=self.tells_new,
         )
 
     def still(self, lists: Sequence[str], email: str) -> tuple[str, ...]:
@@ -260,6 +274,7 @@ def choose(
     *,
     elsewhere: Sequence[ContactId | None] = (),
     unreadable: Unreadable,
+    tells_new: bool = True,
 ) -> Choice:
     """
     Return how a contact is to be written.
@@ -269,12 +284,15 @@ def choose(
         lists: by list, whether its register is whole, and the contact's id where it is in it.
         elsewhere: its ids in the registers of the account's other lists, which another vendor writes: where its address shows
             none, they tell that it is there.
+        tells_new: whether one that neither its address nor a register shows is new; else it may have left.
     """
     here = [contact for _, contact in lists.values() if contact is not None]
     if found is None:
         known = here + [contact for contact in elsewhere if contact is not None]
         registered = next((contact for contact in known if contact != NAMELESS), NAMELESS)
-        return Choice(contact=registered, is_hidden=True, left=True) if known else Choice(tuple(lists))
+        if known:
+            return Choice(contact=registered, is_hidden=True, left=True)
+        return Choice(tuple(lists)) if tells_new else Choice(is_unsure=True)
     if found.standing is Standing.LEFT:
         return Choice(contact=found.id, left=True)
     is_sure = found.standing is Standing.ACTIVE or unreadable == "add"

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from ..answers.address import canonical
-from .consent import Standing, standing
+from .consent import ContactId, Standing, standing
 from .documents import Documents, Product, Subscriber, Subscription
 from .tags import in_clear, others, stale
 
@@ -22,6 +22,7 @@ _DRIFT: Final = frozenset[Action]({"add", "change", "remove"})
 
 class _Tag(Struct, frozen=True):
     title: str
+    id: int | str | None = None
 
 
 class Contact(Struct, frozen=True, kw_only=True):
@@ -58,6 +59,11 @@ class Contact(Struct, frozen=True, kw_only=True):
         """Return its tags, each once; a blank one, which could not be sent back, is none."""
         titles = dict.fromkeys(tag if isinstance(tag, str) else tag.title for tag in self.tags or ())
         return [title for title in titles if title.strip()]
+
+    @property
+    def tag_ids(self) -> dict[str, ContactId]:
+        """Return the ids of its tags, by title, where it shows them."""
+        return {one.title: one.id for one in self.tags or () if isinstance(one, _Tag) and one.id is not None}
 
     @property
     def standing(self) -> Standing:

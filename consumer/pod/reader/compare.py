@@ -143,7 +143,9 @@ async def _of_account(up: Upstreams, user: UserKey, target: Target, wanted: Docu
             contact = await target.client.contact(wanted.subscriber.email, permit=permit)
     except ConsumerError as error:
         return AccountDiff(account=account.id, lists=account.lists, failed=error.code, paused=paused)
-    wanted = structs.replace(wanted, tags=target.client.wanted_tags(contact, wanted.tags))
+    if contact is None and target.client.may_have_left(wanted.subscriber.email):
+        return AccountDiff(account=account.id, lists=account.lists, failed="left-unknown", paused=paused)
+    wanted = structs.replace(target.client.dated(wanted), tags=target.client.wanted_tags(contact, wanted.tags))
     found = tuple(changes(contact, wanted, account.lists, paused=paused))
     sent = () if contact is None or contact.opted_out else tuple(one for one in account.lists if one not in paused)
     is_spared = not up.always and is_as_wanted(contact, wanted, sent)

@@ -146,7 +146,10 @@ class Lookup:
             yield self._paused(paused)
         rest = [one for one in account.lists if one not in left and one not in account.paused]
         if contact is None:
-            if rest:
+            if rest and target.client.may_have_left(wanted.subscriber.email):
+                text = "Make.as hides contacts that opted out, and no register tells whether this is one"
+                yield _OfAccount("kept-out", f"Not on {self._called(rest)}: {text}")
+            elif rest:
                 yield _OfAccount(
                     "differs", f"Not on {self._called(rest)}: account {account.id} has no contact with the address; sync the user"
                 )

@@ -21,7 +21,7 @@ _REFRESH_S: Final = 60.0
 _WHOLE_S: Final = 86_400.0
 _REFUSED_S: Final = 3600.0
 """A refusal may be about a right that is granted soon."""
-_OVERLAP_S: Final = 300.0
+OVERLAP_S: Final = 300.0
 """So much of what was read before is read again: the server's parts may not agree on the time."""
 _PART, _PART_WHILE_HELD = 0.1, 0.5
 """Of the account's rate; the larger one while users wait for the answer."""
@@ -32,7 +32,7 @@ _ACTIVE_PAGES: Final = 10
 """Of those that came back no more is read at once: one that is overlooked stays in the register, till the whole is read again."""
 _UNUSABLE: Final = frozenset({"not-json", "wrong-shape", "too-large", "encoded", "redirect", BUG})
 _UNUSABLE_TRIES: Final = 5
-_LEFT: Final[tuple[Status, ...]] = ("unsubscribed", "bounce")
+LEFT: Final[tuple[Status, ...]] = ("unsubscribed", "bounce")
 
 
 class Source(Struct, frozen=True):
@@ -53,8 +53,6 @@ class _List:
         self.whole_at = -inf
         """When the whole was last read, or refused."""
         self.tried_at = -inf
-        self.since: float | None = None
-        """The server's time (s) from which on changes are to be asked for; None: it never said, so the whole is read again and again."""
         self.answered_at = -inf
         self.busy: set[Literal["whole", "changes"]] = set()
         self.no_changes_until = -inf
@@ -67,10 +65,10 @@ class _List:
         state = self.register.state
         # A question for changes that gets no answer must not keep the account shut for a day.
         is_stuck = "changes" in self.busy and now - self.tried_at >= _REFRESH_S and now - self.register.read_at >= STALE_S
-        whole_s = STALE_S / 2 if state == "whole" and (self.since is None or is_stuck) else _WHOLE_S
+        whole_s = STALE_S / 2 if state == "whole" and (self.register.since is None or is_stuck) else _WHOLE_S
         if now - self.whole_at >= whole_s and "whole" not in self.busy and wanted_at > self.whole_at:
             return "whole"
-        changes = state == "whole" and self.since is not None and now - self.tried_at >= _REFRESH_S and wanted_at > self.tried_at
+        changes = state == "whole" and self.register.since is not None and now - self.tried_at >= _REFRESH_S and wanted_at > self.tried_at
         return "changes" if changes and "changes" not in self.busy else None
 
 
@@ -92,7 +90,7 @@ class AccountRegisters:
         if due or self.consent.asked:
             self._wanted_at, self.consent.asked = now, False
         # A small share of a small rate must not make them stale that are read one after the other.
-        round_s = len(self._lists) * (len(_LEFT) + 1) / (self._gate.pace.rate_per_s * _PART)
+        round_s = len(self._lists) * (len(LEFT) + 1) / (self._gate.pace.rate_per_s * _PART)
         self.consent.stale_s = max(STALE_S, 3 * round_s)
         ready = self.consent.ready(now=now)
         self._was_ready = self._was_ready and ready
@@ -124,7 +122,7 @@ class AccountRegisters:
                 one.register.refuse(error.code)
                 one.whole_at = anyio.current_time() - _WHOLE_S + _REFUSED_S
             else:
-                one.since, one.no_changes_until = None, anyio.current_time() + _REFUSED_S
+                one.register.since, one.no_changes_until = None, anyio.current_time() + _REFUSED_S
                 _log.warning("who left a list lately can't be read: the whole is, again", account=self.id, list=one.id, code=error.code)
         finally:
             one.busy.discard(what)
@@ -144,19 +142,19 @@ class AccountRegisters:
     async def _whole(self, one: _List) -> None:
         began, clock = anyio.current_time(), ServerClock()
         one.register.begin()
-        for status in _LEFT:
+        for status in LEFT:
             if (await self._walk(one, status, one.register.take, clock)).stuck:
                 one.register.doubt("paging")
         one.register.complete(read_at=began)
         one.whole_at = one.tried_at = began
-        one.since = clock.later_than(one.since) if began >= one.no_changes_until else None
+        one.register.since = clock.later_than(one.register.since) if began >= one.no_changes_until else None
 
     async def _changes(self, one: _List) -> None:
         """Read which contacts left and which came back since."""
-        assert one.since is not None
+        assert one.register.since is not None
         one.tried_at = began = anyio.current_time()
-        clock, after = ServerClock(), one.since - _OVERLAP_S
-        for status in _LEFT:
+        clock, after = ServerClock(), one.register.since - OVERLAP_S
+        for status in LEFT:
             await self._walk(one, status, one.register.left, clock, updated_after=after)
         walk = Walk()
         while one.tells_changes and walk.page <= _ACTIVE_PAGES:
@@ -166,7 +164,7 @@ class AccountRegisters:
             if not walk.goes_on(page.rows):
                 break
         one.register.read_at = max(one.register.read_at, began)
-        one.since = clock.later_than(one.since)
+        one.register.since = clock.later_than(one.register.since)
 
     async def _walk(
         self, one: _List, status: Status, take: Callable[[Collection[Row]], None], clock: ServerClock, *, updated_after: float | None = None

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from math import inf
+from secrets import token_bytes
 from typing import Final
 
 import anyio
 
 from ...core.mapping.consent import Consent
 from ...core.model import AccountId
+from ...settings.model import Settings
 from .account_registers import AccountRegisters, Source
 from .list_rows import ListRows
 
@@ -92,3 +94,13 @@ class Registers:
                     one.want(now=now, due=account in wanted)
                     one.start(tasks, ring, now=now)
                 await anyio.sleep(self._look_s)
+
+
+def consents(settings: Settings) -> dict[AccountId, Consent]:
+    """Return what is to be known of each account's lists, of all vendors that share it."""
+    salt, makeas = token_bytes(32), settings.makeas
+    lists: dict[AccountId, dict[str, None]] = {}
+    for account in settings.accounts:
+        lists.setdefault(account.id, {}).update(dict.fromkeys(account.lists))
+    hides_left = makeas.opted_out == "hidden"
+    return {account: Consent(of, salt=salt, unreadable=makeas.unreadable_status, hides_left=hides_left) for account, of in lists.items()}

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from ...core.errors import Held
 from ...core.mapping.documents import Documents
-from ..make_reader import Limit, MakeReader, Permit
+from ..make_reader import Limit, MakeReader, Permit, unsure
 from ..makeas import WriteOutcome
 from ..sharing.rider import Rider
 from .would import Would, would_write
@@ -47,6 +47,8 @@ class Shadow(MakeReader):
         """
         given, email = self._given(lists), documents.subscriber.email
         contact, choice = await self._look(email, permit=permit)
+        if choice.is_unsure:
+            return WriteOutcome(consent_kept=False, unsure=unsure(given))
         limit_s()  # A write would have asked for the lease.
         sent = self._consent.still(tuple(one for one in choice.lists if one in given), email)
         if not sent and contact is None:

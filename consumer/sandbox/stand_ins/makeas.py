@@ -1,108 +1,25 @@
 """A stand-in for Make.as' subscribers API: strict, in memory, and sharing no code with the consumer's own client."""
 
 import base64
-import itertools
 import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from aiohttp import web
 
 from .faults import Faults
-from .makeas_reads import Reads, by_list, counted, shown, stamp
+from .makeas_account import Account
+from .makeas_reads import by_list, counted, shown, stamp
+from .makeas_ways import address_of, are_tags, is_known, lists_of, rows_of, titles_of, wrong_rows
+
+__all__ = ["Account", "MakeAs"]
 
 _BASE: Final = "/api/public/v2"
-_MAX_ROWS: Final = 1000
 _FIELDS: Final = ("firstname", "lastname", "company", "external_id")
-_STATUSES: Final = frozenset({"active", "cancelled"})
-_SUBSCRIPTION_FIELDS: Final = {"email", "external_id", "product_external_id", "start_date", "end_date", "name", "status"}
 
 Row = dict[str, Any]
-
-
-class Account:
-    """One customer's data: contacts by address (lower case), products and subscriptions by external id."""
-
-    def __init__(self, user_id: str, key: str, lists: set[str]) -> None:
-        self.user_id, self.key, self.lists = user_id, key, lists
-        self.contacts: dict[str, Row] = {}
-        self.products: dict[str, Row] = {}
-        self.subscriptions: dict[str, Row] = {}
-        self.violations: list[str] = []
-        """What must never happen: a contact that left was put back on a list."""
-        self.by_hand: dict[str, set[str]] = {}
-        """Contact's address -> tags of other tools, which must never be lost."""
-        self.bought_once: set[str] = set()
-        """Addresses of contacts that were put there with the tag of a single purchase, which is permanent."""
-        self.refuses: dict[str, int] = {}
-        """List id -> the status that any call answers which names the list."""
-        self.bad_rows: set[str] = set()
-        """External ids of subscriptions that are never taken; nor is anything that comes in the same call."""
-        self.drops: set[str] = set()
-        """Fields that are taken, and not kept."""
-        self.always: Literal["replace", "merge"] | None = None
-        """Do so whatever `tag` asks for; None: as it asks, and replace where it does not."""
-        self.reads = Reads()
-        self.left: dict[str, dict[str, str]] = {}
-        """Contact's address -> list -> status there, where it is another than the contact's own."""
-        self.in_flight = self.most_in_flight = 0
-        self.written: dict[str, list[tuple[float, Row]]] = {}
-        """Contact's address -> each accepted write of it, with its time."""
-        self.rows_written: dict[str, list[tuple[float, Row]]] = {}
-        """Subscription's external id -> each accepted write of it, with its time."""
-        self._ids = itertools.count(1)
-        self._by_id: dict[str, Row] = {}
-        """Also those that are gone."""
-
-    def contact(self, email: str, **fields: Any) -> Row:  # noqa: ANN401 - any of Make's fields
-        """Put a contact there by hand, as another tool would."""
-        row: Row = {"id": next(self._ids), "email": email, "tags": [], "lists": [], "email_status": "active"}
-        row |= {"date_updated": stamp(), **fields}
-        self.contacts[email.lower()] = self._by_id[str(row["id"])] = row
-        self.by_hand[email.lower()] = {tag for tag in row["tags"] if not tag.startswith("sesamy_")}
-        if "sesamy_made_single_purchase" in row["tags"]:
-            self.bought_once.add(email.lower())
-        return row
-
-    def by_id(self, contact_id: str) -> Row | None:
-        """Return a contact; None: it is not there."""
-        row = self._by_id.get(contact_id)
-        return row if row is not None and self.contacts.get(row["email"].lower()) is row else None
-
-    def remove(self, email: str) -> None:
-        """Let a person delete a contact that is there, with all that Make knows of it."""
-        for known in (self.contacts, self.by_hand, self.left):
-            known.pop(email.lower(), None)
-        self.bought_once.discard(email.lower())
-
-    def move(self, email: str, there: str) -> None:
-        """Let a person give a contact that is there another address, at which none is."""
-        row = self.contacts.pop(email.lower())
-        row |= {"email": there, "date_updated": stamp()}
-        self.contacts[there.lower()] = row
-        self.by_hand[there.lower()] = self.by_hand.pop(email.lower(), set())
-        self.left[there.lower()] = self.left.pop(email.lower(), {})
-        if email.lower() in self.bought_once:
-            self.bought_once = self.bought_once - {email.lower()} | {there.lower()}
-
-    def left_lists(self, email: str) -> set[str]:
-        """Return the lists that a contact has left, though not mail altogether."""
-        return {one for one, status in self.left.get(email.lower(), {}).items() if status != "active"}
-
-    def leave(self, email: str, status: str = "unsubscribed", *, list_id: str | None = None) -> None:
-        """Let a contact that is there leave a list, or (None) mail altogether; `active`: come back."""
-        if list_id is None:
-            self.contacts[email.lower()]["email_status"] = status
-        else:
-            self.left.setdefault(email.lower(), {})[list_id] = status
-        self.contacts[email.lower()]["date_updated"] = stamp()
-
-    def add_tag(self, email: str, tag: str) -> None:
-        """Let another tool tag a contact that is there."""
-        self.contacts[email.lower()]["tags"].append(tag)
-        self.by_hand[email.lower()].add(tag)
 
 
 class MakeAs:
@@ -128,6 +45,9 @@ class MakeAs:
             ("PATCH", "/subscribers/{id}", "update", self._update),
             ("POST", "/subscribers/subscriptions/products/bulkinsert", "products", self._products),
             ("POST", "/subscribers/subscriptions/bulkinsert", "subscriptions", self._subscriptions),
+            ("POST", "/subscribers/subscriptions/bulkinsert_by_external_id", "subscriptions", self._by_external_id),
+            ("GET", "/subscriber_tags", "tags", self._tags),
+            ("POST", "/subscriber_tags", "tag", self._tag),
             ("GET", "/subscriberlists/{id}", "list", self._list),
             # Before the one with an id: its word would be taken for one.
             ("GET", "/subscribers/by_list", "leavers", self._by_list),
@@ -170,30 +90,32 @@ class MakeAs:
         if email is None:
             return _refused("Email is required")
         contact, reads = account.contacts.get(email.lower()), account.reads
-        if contact is None or (reads.hides_left and contact["email_status"] != "active"):
+        hides = reads.hides_left or account.ways.opted_out == "hidden"
+        if contact is None or (hides and contact["email_status"] != "active"):
             return web.json_response({"message": "Not found"}, status=404)
-        return web.json_response(shown(contact, reads))
+        return web.json_response(shown(contact, account.told))
 
     async def _by_list(self, account: Account, request: web.Request, _body: Any) -> web.Response:  # noqa: ANN401
         if request.query.get("list_id") not in account.lists:
             return _refused("Unknown list")
-        return by_list(account.reads, account.contacts.values(), account.left, request)
+        return by_list(account.told, account.contacts.values(), account.left, request)
 
     async def _by_id(self, account: Account, request: web.Request, _body: Any) -> web.Response:  # noqa: ANN401
         contact = account.by_id(request.match_info["id"])
         if contact is None:
             return web.json_response({"message": "Not found"}, status=404)
-        return web.json_response(shown(contact, account.reads))
+        return web.json_response(shown(contact, account.told))
 
     async def _upsert(self, account: Account, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
-        email, lists = _address(body), request.query.getall("subscriber_list_id[]", [])
+        email, lists = _address(body), lists_of(account.ways, request)
         if email is None:
             return _refused("Email is required")
-        if account.refuses.keys() & lists:
-            return web.json_response({"message": "Refused"}, status=next(account.refuses[one] for one in lists if one in account.refuses))
-        if not lists or not set(lists) <= account.lists:
+        refusals = [account.refuses[one] for one in lists or () if one in account.refuses]
+        if refusals:
+            return web.json_response({"message": "Refused"}, status=refusals[0])
+        if lists == [] or not set(lists or ()) <= account.lists:
             return _refused("Unknown list")
-        wrong = _wrong_fields(request, body)
+        wrong = _wrong_fields(account, request, body)
         return (
             _refused(wrong) if wrong else self._apply(account, account.contacts.get(email.lower()) or account.contact(email), request, body)
         )
@@ -202,52 +124,73 @@ class MakeAs:
         contact = account.by_id(request.match_info["id"])
         if contact is None:
             return web.json_response({"message": "Not found"}, status=404)
-        wrong = _wrong_fields(request, body)
-        if not set(request.query.getall("subscriber_list_id[]", [])) <= account.lists:
+        wrong = _wrong_fields(account, request, body)
+        if not set(lists_of(account.ways, request) or ()) <= account.lists:
             wrong = "Unknown list"
         return _refused(wrong) if wrong else self._apply(account, contact, request, body)
 
     def _apply(self, account: Account, contact: Row, request: web.Request, body: Row) -> web.Response:
         if "status" in request.query or "status" in body:
             account.violations.append(f"status was sent for contact {contact['id']}")
-        mode, lists = account.always or request.query.get("tag", "replace"), request.query.getall("subscriber_list_id[]", [])
+        mode, lists = account.always or request.query.get("tag", "replace"), lists_of(account.ways, request) or []
         if lists and contact["email_status"] != "active":
             account.violations.append(f"contact {contact['id']} had left and was put on lists {lists}")
         elif gone := sorted(account.left_lists(contact["email"]) & set(lists)):
             account.violations.append(f"contact {contact['id']} had left and was put on lists {gone}")
+        if account.ways.opted_out == "hidden":
+            account.put_back(contact["email"], lists)
         contact["lists"], contact["date_updated"] = sorted({*contact["lists"], *lists}), stamp()
         if "tags" in body and "tags" not in account.drops:
-            contact["tags"] = list(dict.fromkeys([*(contact["tags"] if mode == "merge" else []), *body["tags"]]))
+            titles = titles_of(account.ways, account.catalogue, body["tags"])
+            contact["tags"] = list(dict.fromkeys([*(contact["tags"] if mode == "merge" else []), *titles]))
         contact.update({name: body[name] for name in _FIELDS if name in body and name not in account.drops})
         account.written.setdefault(contact["email"].lower(), []).append((time.monotonic(), dict(body)))
         return web.json_response({"id": contact["id"], "status": "200 Success"})
 
     async def _products(self, account: Account, _request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
-        if not _is_bulk(body) or any(set(row) != {"external_id", "name"} for row in body):
+        rows = rows_of(account.ways, body, "products")
+        if rows is None or any(set(row) != {"external_id", "name"} for row in rows):
             return _refused("Bad rows")
-        account.products.update({row["external_id"]: row for row in body})
+        account.products.update({row["external_id"]: row for row in rows})
         return web.json_response({"status": "200 Success"})
 
     async def _subscriptions(self, account: Account, _request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
-        if not _is_bulk(body) or any(
-            not {"email", "external_id", "product_external_id"} <= set(row) <= _SUBSCRIPTION_FIELDS or row.get("status") not in _STATUSES
-            for row in body
-        ):
+        if (rows := rows_of(account.ways, body, "subscriptions")) is None:
             return _refused("Bad rows")
+        if (wrong := wrong_rows(account.ways, rows)) is not None:
+            return _refused(wrong)
+        return self._kept(account, [row for row in rows if is_known(account.ways, row)])
+
+    async def _by_external_id(self, account: Account, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
+        if account.ways.subscriber_key != "subscriber_external_id":
+            return web.json_response({"message": "Not found"}, status=404)
+        return await self._subscriptions(account, request, body)
+
+    @staticmethod
+    def _kept(account: Account, rows: list[Row]) -> web.Response:
+        """Keep rows, each with its subscriber's address whatever it was named by."""
+        emails = {row["external_id"]: address_of(account.ways, row, account.contacts) for row in rows}
         errors = [
             {"external_id": row["external_id"], "message": "refused" if row["external_id"] in account.bad_rows else "dangling"}
-            for row in body
+            for row in rows
             if row["external_id"] in account.bad_rows
             or row["product_external_id"] not in account.products
-            or row["email"].lower() not in account.contacts
+            or emails[row["external_id"]] is None
         ]
         if errors:
             return web.json_response({"errors": errors})
-        account.subscriptions.update({row["external_id"]: row for row in body})
         at = time.monotonic()
-        for row in body:
-            account.rows_written.setdefault(row["external_id"], []).append((at, row))
+        for row in rows:
+            kept = {name: value for name, value in row.items() if name != account.ways.subscriber_key}
+            account.subscriptions[row["external_id"]] = kept = {"email": emails[row["external_id"]], **kept}
+            account.rows_written.setdefault(row["external_id"], []).append((at, kept))
         return web.json_response({"status": "200 Success"})
+
+    async def _tags(self, account: Account, request: web.Request, _body: Any) -> web.Response:  # noqa: ANN401
+        return account.catalogue.page(request)
+
+    async def _tag(self, account: Account, _request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
+        return account.catalogue.create(body)
 
     async def _list(self, account: Account, request: web.Request, _body: Any) -> web.Response:  # noqa: ANN401
         list_id = request.match_info["id"]
@@ -275,23 +218,17 @@ def _address(body: object) -> str | None:
     return email if isinstance(email, str) and "@" in email else None
 
 
-def _wrong_fields(request: web.Request, body: object) -> str | None:
+def _wrong_fields(account: Account, request: web.Request, body: object) -> str | None:
     """Return what is wrong with a contact as sent; nothing of it is applied then."""
     if not isinstance(body, dict) or any(not isinstance(body.get(name, ""), str) for name in _FIELDS):
         return "Bad fields"
-    tags = body.get("tags", [])
-    is_good = isinstance(tags, list) and all(isinstance(tag, str) and tag for tag in tags)
+    is_good = are_tags(account.ways, body.get("tags", []))
     return None if is_good and request.query.get("tag", "replace") in {"replace", "merge"} else "Bad tags"
-
-
-def _is_bulk(body: object) -> bool:
-    """Say whether a body is a bare array of rows, all of whose values are texts that are not empty."""
-    if not isinstance(body, list) or not 0 < len(body) <= _MAX_ROWS:
-        return False
-    return all(isinstance(row, dict) and all(isinstance(value, str) and value for value in row.values()) for row in body)
 
 
 def _user_of(body: object) -> str:
     """Return the address that a request is about, for faults of one user; of several, each on a line of its own."""
+    if isinstance(body, dict) and len(body) == 1:
+        body = next(iter(body.values()))  # A wrapper.
     rows = body if isinstance(body, list) else [body]
-    return "\n".join(dict.fromkeys(str(row.get("email", "")).lower() for row in rows if isinstance(row, dict)))
+    return "\n".join(dict.fromkeys(str(row.get("email", row.get("subscriber_email", ""))).lower() for row in rows if isinstance(row, dict)))

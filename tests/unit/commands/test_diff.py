@@ -12,6 +12,7 @@ from consumer.commands.diff import diff, masked
 from consumer.core.answers.snapshot import Profile, Snapshot
 from consumer.core.errors import ConsumerError, Denied, Retryable
 from consumer.core.mapping.contact import Change, Contact
+from consumer.core.mapping.documents import Documents
 from consumer.core.model import UserKey
 from consumer.pod.reader.compare import AccountDiff, UserDiff
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
@@ -65,6 +66,12 @@ class Sides:
 
     def wanted_tags(self, _: object, tags: tuple[str, ...]) -> tuple[str, ...]:
         return tags
+
+    def may_have_left(self, _: str) -> bool:
+        return False
+
+    def dated(self, documents: Documents) -> Documents:
+        return documents
 
     def run(self, *users: str, shut: bool = False, paused: bool = False) -> tuple[int, list[UserDiff]]:
         """Return the exit status, and what was told of each user."""

@@ -391,4 +391,4 @@ def test_the_readme_has_every_setting_as_it_is() -> None:
 
     assert text == fresh(text)
     assert "`debounce.quiet_s`" in block()
-    assert block().count("\n| `") == 65
+    assert block().count("\n| `") == 71

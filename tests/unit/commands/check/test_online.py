@@ -6,7 +6,7 @@ from typing import Final, cast
 import pytest
 
 from consumer.commands.check import online as module
-from consumer.commands.check.online import _list, _sesamy, online
+from consumer.commands.check.online import _filters, _list, _sesamy, online
 from consumer.core.errors import ConsumerError, Denied, Forbidden, Held, Refused, Retryable
 from consumer.core.model import UserKey
 from consumer.kafka.rights import Purpose
@@ -80,3 +80,46 @@ async def test_for_a_receiver_kafka_alone_is_asked(monkeypatch: pytest.MonkeyPat
     found = await online(one_of_each(), purpose)
 
     assert ([one.path for one in found], bool(others)) == (["kafka.topic"], asks_others)
+
+
+class Filtering:
+    """Stands where a client of Sesamy could: says of each resource whether it is filtered, or raises."""
+
+    def __init__(self, ignored: set[str], error: ConsumerError | None = None) -> None:
+        self.ignored, self.error = ignored, error
+        self.asked: list[tuple[str, str]] = []
+
+    async def obeys_filter(self, resource: str, user_id: str, *, permit: Callable[[], Awaitable[None]]) -> bool:
+        await permit()
+        self.asked.append((resource, user_id))
+        if self.error is not None:
+            raise self.error
+        return resource not in self.ignored
+
+
+@pytest.mark.parametrize(
+    ("ignored", "level", "status"), [((), "fine", 0), (("contracts",), "error", 69), (("entitlements",), "error", 69)], ids=str
+)
+async def test_a_vendor_that_gives_rows_of_others_is_an_error(ignored: tuple[str, ...], level: str, status: int) -> None:
+    """Both are asked, each for a user that can't be."""
+    client = Filtering({*ignored})
+    finding = await _filters("vendors[0].sesamy, whose rows", client=cast(Sesamy, client))
+
+    assert brief(finding) == (level, status)
+    assert all(one in finding.what for one in ignored)
+    assert [resource for resource, _ in client.asked] == ["contracts", "entitlements"]
+    assert len({user for _, user in client.asked}) == 1
+
+
+async def test_a_filter_that_can_not_be_asked_about_is_no_good_one() -> None:
+    client = Filtering(set(), Retryable("no", code="http-503"))
+
+    assert brief(await _filters("vendors[0].sesamy, whose rows", client=cast(Sesamy, client)))[0] == "warning"
+
+
+async def test_no_two_checks_ask_for_the_same_nobody() -> None:
+    client = Filtering(set())
+    for _ in range(2):
+        await _filters("v", client=cast(Sesamy, client))
+
+    assert len({user for _, user in client.asked}) == 2

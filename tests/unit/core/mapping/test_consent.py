@@ -1,6 +1,8 @@
 """Who left a list, and what that means for a write."""
 
 import tracemalloc
+from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 
@@ -302,3 +304,28 @@ def test_of_lists_that_were_chosen_those_stay_whose_registers_have_heard_nothing
     assert made.still(("1", "2"), ANN) == ("1", "2")
     made.registers["1"].left([Row(7, ANN.upper(), LEFT)])
     assert made.still(("1", "2"), ANN) == ("2",)
+
+
+@pytest.mark.parametrize(
+    ("states", "held", "hides", "tells"),
+    [
+        (("whole", "whole"), 1, True, True),
+        (("whole", "whole"), 0, True, False),
+        (("whole", "none"), 1, True, False),
+        (("whole", "unread"), 1, True, False),
+        (("none", "none"), 0, False, True),
+    ],
+)
+def test_where_addresses_hide_who_left_only_whole_registers_that_hold_somebody_tell_who_is_new(
+    states: Sequence[Literal["unread", "whole", "none"]], held: int, hides: bool, tells: bool
+) -> None:
+    consent = Consent(["1", "2"], salt=b"s", hides_left=hides)
+    registers = [*consent.registers.values()]
+    registers[0].left([Row(number, f"left.{number}@example.com", Standing.LEFT) for number in range(held)])
+    for register, state in zip(registers, states, strict=True):
+        register.state = state
+
+    choice = consent.choose(["1"], "new@example.com", None)
+    assert (consent.tells_new, choice.is_unsure, choice.lists) == (tells, not tells, ("1",) if tells else ())
+    shown = consent.choose(["1"], "ann@example.com", Found(7, Standing.ACTIVE))
+    assert (shown.is_unsure, shown.lists) == (False, ("1",)), "a contact that is shown is written as ever"

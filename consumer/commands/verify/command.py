@@ -1,0 +1,180 @@
+"""The command `verify`: its options, and how what is seen is told."""
+
+import secrets
+from functools import partial
+from pathlib import Path
+
+import click
+
+from ...core.errors import Exit
+from ...settings.account import Account
+from ...settings.model import Settings, VendorSettings
+from ..console import (
+    as_json,
+    ask,
+    check_users,
+    config_option,
+    examples,
+    output_option,
+    quiet_logs,
+    rate_share_option,
+    run_async,
+    settings_of,
+)
+from ..drawing import show, table
+from ..shell.completion import VENDORS
+from .make_contact import TIDYING
+from .may_write import same_twice
+from .plan import possible, reading, writing
+from .question import Known, Question
+from .report import HEADS, cells, toml
+from .work import Asker, Found, Work, clients
+
+_EXAMPLES = ("verify", "verify --email me+a@x.no --email-2 me+b@x.no --list 1466 --plan --write")
+_QUESTION = "Write to the two test contacts, and to the one that opted out, if it is given?"
+
+
+@click.command("verify", epilog=examples(*_EXAMPLES))
+@config_option
+@output_option
+@rate_share_option
+@click.option("--vendor", shell_complete=VENDORS, help="The vendor; needed where the settings have several.")
+@click.option("--user", default="", help="A reader of Sesamy's, whose fields are looked at: their names and kinds alone.")
+@click.option("--email", default="", metavar="ADDRESS", help="Your own test address; without it Make.as is asked nothing.")
+@click.option("--email-2", default="", metavar="ADDRESS", help="A second one.")
+@click.option("--opted-out-email", default="", metavar="ADDRESS", help="A third one, of a contact that opted out by hand.")
+@click.option("--list", "list_id", default="", metavar="ID", help="The list that the test contacts are put on.")
+@click.option("--write", "writes", is_flag=True, help="Write to the test contacts, too; asks first.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--plan", "plans", is_flag=True, help="Show the calls that may be made, and make none.")
+def command(
+    config: Path,
+    output: str,
+    rate_share: float,
+    vendor: str | None,
+    *,
+    user: str,
+    email: str,
+    email_2: str,
+    opted_out_email: str,
+    list_id: str,
+    writes: bool,
+    yes: bool,
+    plans: bool,
+) -> int:
+    """Say which way the APIs of Sesamy and Make.as are where no document says it, and which settings to write."""
+    quiet_logs()
+    settings = settings_of(config)
+    check_users([user] if user else [])
+    mine = _vendor(settings, vendor)
+    known = Known(
+        ways=_ways(settings, mine),
+        nobody=f"email|{secrets.token_hex(16)}",
+        user=user,
+        email=email,
+        email_2=email_2,
+        opted_out_email=opted_out_email,
+        list_id=list_id,
+    )
+    account = _account(settings, mine, known, writes=writes)
+    if plans:
+        _tell_plan(known, output, writes=writes)
+        return Exit.FINE
+    work = partial(_verify, settings, mine, account, known)
+    found = run_async(partial(work, rate_share=rate_share, writes=writes, yes=yes))
+    _tell(found, output, mine.id)
+    return found.status
+
+
+# ---- What is asked for ----
+
+
+def _vendor(settings: Settings, name: str | None) -> VendorSettings:
+    """Return the vendor, where it is clear which; else refuse (64)."""
+    ids = [one.id for one in settings.vendors]
+    if name is None and len(ids) > 1:
+        raise click.UsageError(f"there are several vendors, add --vendor: {', '.join(ids)}")
+    if name is not None and name not in ids:
+        raise click.BadParameter(f"no such vendor; known: {', '.join(ids)}", param_hint="--vendor")
+    return settings.vendors[0 if name is None else ids.index(name)]
+
+
+def _account(settings: Settings, vendor: VendorSettings, known: Known, *, writes: bool) -> Account | None:
+    """Return the account of the list; None: Make.as is not to be asked. Refuse what is incomplete (64)."""
+    given = (known.email, known.email_2, known.list_id)
+    if not any((*given, known.opted_out_email, writes)):
+        return None
+    if not all(given):
+        raise click.UsageError("for Make.as --email, --email-2 and --list are needed together: they are never guessed")
+    if any(len(one.strip("@").split("@")) != 2 for one in (known.email, known.email_2, known.opted_out_email) if one):  # noqa: PLR2004
+        raise click.UsageError("a test address is NAME@DOMAIN")
+    if same_twice(known.email, known.email_2, known.opted_out_email):
+        raise click.UsageError("the test addresses are to be of different contacts")
+    found = next((one for one in settings.accounts_of(vendor.id) if known.list_id in one.lists), None)
+    if found is None:
+        raise click.BadParameter("no such list of the vendor in the settings", param_hint="--list")
+    if writes and (vendor.paused or known.list_id in found.paused):
+        raise click.UsageError("the list is paused: nothing is written to it")
+    return found
+
+
+def _ways(settings: Settings, vendor: VendorSettings) -> dict[str, str | bool | int | None]:
+    make = settings.makeas
+    return {
+        "audience": vendor.sesamy.audience or "",
+        "sesamy.requests_per_minute": settings.sesamy.requests_per_minute,
+        **{
+            f"makeas.{name}": getattr(make, name)
+            for name in ("list_parameter", "tags", "bulk_body", "subscriber_key", "dates", "opted_out", "rows_shared")
+        },
+    }
+
+
+# ---- The work ----
+
+
+async def _verify(
+    settings: Settings,
+    vendor: VendorSettings,
+    account: Account | None,
+    known: Known,
+    *,
+    rate_share: float,
+    writes: bool,
+    yes: bool,
+) -> Found:
+    async with clients(settings, vendor, account, rate_share=rate_share) as opened:
+        asker = Asker(opened, vendor=vendor, account=account, show=partial(click.echo, err=True))
+        return await Work(asker.ask, known).run(writes=writes, agree=partial(ask, _QUESTION, yes=yes))
+
+
+# ---- What is said ----
+
+
+def _questions(known: Known, *, writes: bool) -> tuple[Question, ...]:
+    return (*reading(known, writes=writes), *((*writing(known), TIDYING) if writes else ()))
+
+
+def _tell_plan(known: Known, output: str, *, writes: bool) -> None:
+    questions = _questions(known, writes=writes)
+    if output == "json":
+        as_json([{"asks": [one.text for one in each.unknowns], "calls": [c.told for c in possible(each, known)]} for each in questions])
+        return
+    for each in questions:
+        click.echo("; ".join(one.text for one in each.unknowns))
+        for call in possible(each, known):
+            click.echo(f"  {'write' if call.writes else 'read '}  {call.told}")
+    click.echo("not all of these are made; later ones take the forms that earlier ones have shown to be right", err=True)
+
+
+def _tell(found: Found, output: str, vendor: str) -> None:
+    lines = list(toml(found.rows, vendor))
+    if output == "json":
+        as_json({"rows": found.rows, "toml": "\n".join(lines)})
+        return
+    show(table(HEADS, cells(found.rows)))
+    if lines:
+        click.echo()
+        click.echo("\n".join(lines))
+    write, open_, bad = (sum(one.verdict == name for one in found.rows) for name in ("write", "no-answer", "bad"))
+    click.echo(f"{write} settings to write, {open_} without an answer, {bad} that no setting helps", err=True)
