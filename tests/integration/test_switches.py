@@ -13,7 +13,8 @@ from msgspec import structs
 from consumer.commands.batch import Batch, Synced
 from consumer.core.model import UserKey
 from consumer.core.users.settling import Settling
-from consumer.pod.reader.compare import compared
+from consumer.pod.reader.compare import UserDiff, compared
+from consumer.pod.reader.lookup import Found, Lookup
 from consumer.resync.clients import upstreams
 from consumer.sandbox.stand_ins.makeas_ways import Ways
 from consumer.sandbox.town import PLACES, VENDORS, Town, town
@@ -103,13 +104,14 @@ async def written(here: Town, switches: Mapping[str, Any]) -> list[Synced]:
     return ended
 
 
-async def _compared(here: Town, user: str) -> str:
-    """Return what a comparison of a reader says that it failed of, at the first account where it did."""
+async def _compared(here: Town, user: str) -> tuple[UserDiff, Found]:
+    """Return what a comparison of a reader says, and a lookup of it by its address."""
     switched = await anyio.to_thread.run_sync(settings, here, {"opted_out": "hidden"})
     vendor = next(one for one in VENDORS if user in here.readers(one))
     async with upstreams(switched, Metrics(switched)) as up:
-        found = await compared(up, UserKey(vendor, user))
-    return next(one.failed for one in found.accounts if one.failed)
+        one = await compared(up, UserKey(vendor, user))
+    async with upstreams(switched, Metrics(switched)) as up:
+        return one, await Lookup(up).find(vendor, user=user)
 
 
 @pytest.mark.parametrize("ways", WAYS, ids=_named)
@@ -147,13 +149,34 @@ async def test_where_nothing_tells_who_left_no_unknown_contact_is_written_and_ea
         ended = await written(here, {"opted_out": "hidden"})
 
         assert {code for one in ended for code in one.failed.values()} == {"left-unknown"}
-        assert await _compared(here, next(one.user for one in ended if one.failed)) == "left-unknown", "as `diff` says it, too"
+        said, looked_up = await _compared(here, next(one.user for one in ended if one.failed))
+        assert {one.failed for one in said.accounts} >= {"left-unknown"}, "as `diff` says it, too"
+        assert said.outcome == "unknown", "which is no error: all was asked"
+        assert looked_up.outcome == "kept-out"
+        assert "no register tells whether this is one" in looked_up.sentence
         assert {account.user_id: {*account.contacts} for account in here.makeas.accounts.values()} == before
         assert here.violations() == []
         known = {one["email"].lower() for one in here.account(PLACES[2]).contacts.values() if one["email_status"] == "active"}
         others = {user for user in here.writable(VENDORS[1]) if here.address(VENDORS[1], user) in known}
         assert others, "else it is not seen that a contact that is shown is written as ever"
         assert here.wrong(PLACES[2], others) == {}
+
+
+async def test_a_hidden_contact_is_compared_as_a_resync_finds_it_and_a_new_one_is_told_to_be_new(tmp_path: Path) -> None:
+    async with set_to(tmp_path, {"opted_out": "hidden"}) as here:
+        await written(here, {"opted_out": "hidden"})
+        account = here.account(PLACES[2])
+        left, new = here.writable(VENDORS[1])[:2]
+        account.leave(here.address(VENDORS[1], left))
+        account.remove(here.address(VENDORS[1], new))
+        before = account.contacts.keys() | set()
+        of_left, of_new = await _compared(here, left), await _compared(here, new)
+
+        assert (of_left[0].outcome, of_left[1].outcome) == ("same", "kept-out")
+        assert "opted out" in of_left[1].sentence
+        assert (of_new[0].outcome, of_new[1].outcome) == ("drift", "differs")
+        assert "sync the user" in of_new[1].sentence
+        assert account.contacts.keys() == before
 
 
 async def test_a_contact_that_left_since_the_registers_were_read_is_not_put_back(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from .account_registers import AccountRegisters, Source
 from .list_rows import ListRows
 
 _LOOK_S: Final = 0.25
+_SILENT_S: Final = 10.0
 
 Due = Callable[[], Iterable[tuple[str, AccountId]]]
 
@@ -76,6 +77,26 @@ class Registers:
         """Return what reads an account's lists."""
         return self._accounts[account].rows
 
+    async def read(self, account: AccountId, *, within_s: float = inf) -> None:
+        """
+        Read an account's lists now, as though a user waited for them; return once it is known which left, or that this can't be known.
+
+        Args:
+            within_s: how long to wait; it is given up before, where a list has not answered for 10 s.
+        """
+        one = self._accounts.get(account)
+        if one is None:
+            return
+        with anyio.move_on_after(within_s):
+            async with anyio.create_task_group() as tasks:
+                one.want(now=anyio.current_time(), due=True)
+                while not one.consent.ready(now=anyio.current_time()) and one.silent_s(now=anyio.current_time()) < _SILENT_S:
+                    one.start(tasks, _nothing, now=anyio.current_time())
+                    await anyio.sleep(min(self._look_s, _LOOK_S))
+                    one.want(now=anyio.current_time(), due=True)
+                tasks.cancel_scope.cancel()
+        one.consent.asked = True  # Where they are kept fresh, what was cut off here is read on.
+
     async def run(self, due: Due, ring: Callable[[], None]) -> None:
         """
         Read what is to be read, for ever.
@@ -94,6 +115,10 @@ class Registers:
                     one.want(now=now, due=account in wanted)
                     one.start(tasks, ring, now=now)
                 await anyio.sleep(self._look_s)
+
+
+def _nothing() -> None:
+    """Wake nobody."""
 
 
 def consents(settings: Settings) -> dict[AccountId, Consent]:

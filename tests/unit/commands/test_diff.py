@@ -40,6 +40,8 @@ def test_no_personal_value_is_shown_in_a_masked_diff() -> None:
 class Sides:
     """Sesamy and one account: what each says of a user, and when it was asked."""
 
+    hides_left = False
+
     def __init__(self) -> None:
         self.contacts: dict[str, Contact | None] = {}
         self.absent: set[str] = set()
@@ -66,9 +68,6 @@ class Sides:
 
     def wanted_tags(self, _: object, tags: tuple[str, ...]) -> tuple[str, ...]:
         return tags
-
-    def may_have_left(self, _: str) -> bool:
-        return False
 
     def dated(self, documents: Documents) -> Documents:
         return documents
