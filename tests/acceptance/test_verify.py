@@ -65,7 +65,6 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
 
 async def test_it_names_the_setting_in_the_table_in_json_and_as_toml(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
-        stage.sides.removes = True
         stage.sides.account.ways.bulk_body = "wrapper"
         text = await stage.verify(*CONTACTS, "--opted-out-email", LEFT, "--write", "--yes")
         data = await stage.verify(*CONTACTS, "--write", "--yes", "--output", "json")

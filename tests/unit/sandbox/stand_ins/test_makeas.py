@@ -27,7 +27,7 @@ class There:
         auth = {"Authorization": "Basic " + b64encode(f"1001:{self.key}".encode()).decode()}
         sent: dict[str, Any] = {"data": data} if data is not None else {"json": body}
         async with self._session.request(method, f"{self._url}/api/public/v2{path}", headers=auth, **sent) as answer:
-            return answer.status, await answer.json()
+            return answer.status, None if answer.status == 204 else await answer.json()
 
 
 @pytest.fixture
