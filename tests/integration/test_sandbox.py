@@ -115,7 +115,7 @@ async def all_work(sitting: Sitting) -> None:
         assert status == 0 or differs, f"{line}\n{said[-2000:]}"
 
 
-ALWAYS: Final = {"status", "explain", "diff", "sync", "replay", "reconcile", "dead-letters list", "dead-letters requeue"}
+ALWAYS: Final = {"status", "explain", "diff", "sync", "replay", "reconcile", "verify", "dead-letters list", "dead-letters requeue"}
 
 
 def gates(tree: Tree) -> dict[str, str]:

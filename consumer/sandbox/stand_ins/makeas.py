@@ -141,7 +141,9 @@ class MakeAs:
         if "status" in request.query or "status" in body:
             account.violations.append(f"status was sent for contact {contact['id']}")
         mode, lists = account.always or request.query.get("tag", "replace"), lists_of(account.ways, request) or []
-        if lists and contact["email_status"] != "active":
+        if contact["email"].lower() in account.trials:
+            pass  # Whether it stays off is what is tried.
+        elif lists and contact["email_status"] != "active":
             account.violations.append(f"contact {contact['id']} had left and was put on lists {lists}")
         elif gone := sorted(account.left_lists(contact["email"]) & set(lists)):
             account.violations.append(f"contact {contact['id']} had left and was put on lists {gone}")

@@ -41,7 +41,7 @@ async def test_each_other_way_is_seen_and_its_setting_is_named_and_no_other(side
     assert found.status == 1
 
 
-@pytest.mark.parametrize(("setting", "value"), OTHERS)
+@pytest.mark.parametrize(("setting", "value"), ALL)
 async def test_with_that_setting_nothing_is_to_be_written(sides: Sides, setting: str, value: str) -> None:
     setattr(sides.account.ways, setting, value)
     sides.makes = {setting: value}
