@@ -1,5 +1,7 @@
 """Make.as set to each of its other ways: with its switch all lists agree in the end, and with the wrong one nobody is harmed."""
 
+import json
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +25,7 @@ from consumer.settings.model import KafkaSettings, Settings
 from consumer.settings.secret import Secret
 from consumer.telemetry.metrics import Metrics
 
+ROOT: Final = Path(__file__).parents[2]
 WAYS: Final[tuple[dict[str, Any], ...]] = (
     {},
     {"subscriber_key": "subscriber_email"},
@@ -73,14 +76,21 @@ async def set_to(folder: Path, ways: Mapping[str, Any], **more: Any) -> AsyncIte
         yield here
 
 
+def _file(here: Town, snippet: str = "") -> Path:
+    path, text = here.folder / "settings.toml", here.settings(bootstrap="127.0.0.1:9", admin_port=0)
+    for head, _, lines in (table.partition("\n") for table in snippet.split("\n\n") if table):
+        text = text.replace(f"{head}\n", f"{head}\n{lines}\n")  # Where an operator puts it: into the table that is there.
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 def _as_text(secret: Secret) -> Secret:
     return Secret("text", secret.read())
 
 
-def settings(here: Town, switches: Mapping[str, Any]) -> Settings:
-    path = here.folder / "settings.toml"
-    path.write_text(here.settings(bootstrap="127.0.0.1:9", admin_port=0), encoding="utf-8")
-    read = load(path, {})
+def settings(here: Town, switches: Mapping[str, Any], snippet: str = "") -> Settings:
+    """Return a consumer's settings; `snippet`: what `verify` says that is to be in them, as its TOML."""
+    read = load(_file(here, snippet), {})
     vendors = tuple(  # Their secrets as texts: a file is looked at in the loop, which is watched for what blocks it.
         structs.replace(
             one,
@@ -93,10 +103,10 @@ def settings(here: Town, switches: Mapping[str, Any]) -> Settings:
     return structs.replace(read, vendors=vendors, workers=tries, makeas=structs.replace(read.makeas, **switches))
 
 
-async def written(here: Town, switches: Mapping[str, Any]) -> list[Synced]:
+async def written(here: Town, switches: Mapping[str, Any], snippet: str = "") -> list[Synced]:
     """Write every reader; return what became of each."""
     ended: list[Synced] = []
-    the_settings = await anyio.to_thread.run_sync(settings, here, switches)
+    the_settings = await anyio.to_thread.run_sync(settings, here, switches, snippet)
     async with upstreams(the_settings, Metrics(the_settings)) as up:
         batch = Batch(the_settings, up, Metrics(the_settings), report=ended.append, tail=_Quiet)
         with anyio.fail_after(60):
@@ -112,6 +122,31 @@ async def _compared(here: Town, user: str) -> tuple[UserDiff, Found]:
         one = await compared(up, UserKey(vendor, user))
     async with upstreams(switched, Metrics(switched)) as up:
         return one, await Lookup(up).find(vendor, user=user)
+
+
+async def _verified(here: Town) -> tuple[int, dict[str, Any]]:
+    """Ask as an operator does who knows nothing yet; return the status, and what was told."""
+    path, place = await anyio.to_thread.run_sync(_file, here), PLACES[0]
+    options = ("--vendor", place.vendor, *here.trial(place).options, "--write", "--yes", "--output", "json")
+    with anyio.fail_after(40):
+        done = await anyio.run_process(
+            [sys.executable, "-W", "error", "-m", "consumer", "verify", "--config", str(path), *options], cwd=ROOT, check=False
+        )
+    assert done.stdout, done.stderr.decode()
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("ways", [one for one in WAYS if one], ids=_named)
+async def test_what_verify_says_put_into_the_settings_ends_with_all_lists_agreeing(tmp_path: Path, ways: dict[str, Any]) -> None:
+    async with set_to(tmp_path, ways) as here:
+        status, said = await _verified(here)
+        to_write = {row["setting"].removeprefix("makeas."): row["write"] for row in said["rows"] if row["verdict"] == "write"}
+        assert (status, to_write) == (1, ways)
+
+        ended = await written(here, {}, said["toml"])
+        assert {one.outcome for one in ended} == {"synced", "skipped"}
+        assert [here.wrong(place) for place in PLACES] == [{}, {}, {}]
+        assert here.violations() == []
 
 
 @pytest.mark.parametrize("ways", WAYS, ids=_named)
