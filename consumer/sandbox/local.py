@@ -155,7 +155,7 @@ async def _serve(sitting: Local, stop: _Stop) -> None:
     async with panel(troubles, letters=letters) as troubles_url, anyio.create_task_group() as tasks:
         letter = await a_letter(sitting.config) if sitting.totals.poison else None
         place, kind = PLACES[0], sitting.kafka.kind
-        trial = sitting.here.trial(place)
+        trial = sitting.here.trial(place).options
         lines = offers(words, config=sitting.config, kind=kind, vendor=place.vendor, user=user, trial=trial, letter=letter)
         stop.serves = True
         lacking = lacks(sitting.kafka.kind)

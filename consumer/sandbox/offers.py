@@ -11,8 +11,6 @@ from typing import Final
 
 import anyio
 
-from .town import Trial
-
 _SCRIPT: Final = "sesamy-makeas"
 _MEMORY_LACKS: Final = "not with the in-process broker: check --online, replay --from-time; they need a real Kafka (--broker jvm)"
 
@@ -46,7 +44,7 @@ def _from(folder: Path, program: Path) -> Path:
 
 
 def offers(
-    words: Sequence[str], *, config: Path, kind: str, vendor: str, user: str, trial: Trial, letter: str | None = None
+    words: Sequence[str], *, config: Path, kind: str, vendor: str, user: str, trial: Sequence[str], letter: str | None = None
 ) -> Iterator[str]:
     """
     Give each command as one line for a shell.
@@ -57,7 +55,7 @@ def offers(
         kind: The broker's.
         vendor: Whose reader.
         user: A reader to be asked about.
-        trial: Whose contacts may be written to try what the APIs are like.
+        trial: Whose contacts may be written to try what the APIs are like, as options of `verify`.
         letter: The place of a letter in the dead-letter topic; None: there is none to be shown.
     """
     since = ("--from-offset", "0:0") if kind == "memory" else ("--from-time", "2020-01-01")
@@ -69,8 +67,8 @@ def offers(
         *(() if kind == "memory" else (("check", "--online"),)),
         ("replay", *since, "--dry-run"),
         ("reconcile", "--dry-run"),
-        ("verify", "--vendor", vendor, "--user", user, *trial.options, "--write", "--plan"),
-        ("verify", "--vendor", vendor, "--user", user, *trial.options, "--write", "--yes"),
+        ("verify", "--vendor", vendor, "--user", user, *trial, "--write", "--plan"),
+        ("verify", "--vendor", vendor, "--user", user, *trial, "--write", "--yes"),
         ("dead-letters list",),
         *(() if letter is None else (("dead-letters show", letter),)),
         ("dead-letters requeue", "--all", "--yes"),

@@ -146,7 +146,7 @@ async def test_what_a_sitting_offers_works_as_it_is_printed(tmp_path: Path) -> N
         place = PLACES[0]
         trial, user = here.trial(place), here.reader(place.vendor)
         before = {one: dict(contact) for one, contact in here.account(place).contacts.items()}
-        printed = offers(("PROGRAM",), config=config, kind="memory", vendor=place.vendor, user=user, trial=trial)
+        printed = offers(("PROGRAM",), config=config, kind="memory", vendor=place.vendor, user=user, trial=trial.options)
         stage = Stage(Sides(), tmp_path)
         plan, asked = [await stage.verify(*shlex.split(line)[2:]) for line in printed if line.startswith("PROGRAM verify ")]
         contacts = here.account(place).contacts

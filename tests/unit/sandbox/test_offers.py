@@ -44,7 +44,9 @@ def test_without_a_script_the_interpreter_runs_the_package(tmp_path: Path) -> No
 
 def lines(kind: str, letter: str | None = None) -> list[list[str]]:
     """Return the words of each command as a shell would see them."""
-    found = offers(("sesamy-makeas",), config=ODD, kind=kind, vendor="v", user="auth0|1; rm x", trial=Trial(PLACES[0]), letter=letter)
+    found = offers(
+        ("sesamy-makeas",), config=ODD, kind=kind, vendor="v", user="auth0|1; rm x", trial=Trial(PLACES[0]).options, letter=letter
+    )
     return [shlex.split(line) for line in found]
 
 
