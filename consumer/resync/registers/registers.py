@@ -46,6 +46,7 @@ class Registers:
             look_s: how often it looks whether there is something to write.
         """
         self._look_s, self._hold_s = look_s, hold_s
+        self._silent = set[AccountId]()
         self._siblings: dict[AccountId, set[AccountId]] = {}
         for accounts in vendors:
             for account in accounts:
@@ -82,20 +83,25 @@ class Registers:
         Read an account's lists now, as though a user waited for them; return once it is known which left, or that this can't be known.
 
         Args:
-            within_s: how long to wait; it is given up before, where a list has not answered for 10 s.
+            within_s: how long to wait; it is given up before, where a list has not answered for 10 s, and then not waited for again.
         """
         one = self._accounts.get(account)
         if one is None:
             return
         with anyio.move_on_after(within_s):
             async with anyio.create_task_group() as tasks:
-                one.want(now=anyio.current_time(), due=True)
-                while not one.consent.ready(now=anyio.current_time()) and one.silent_s(now=anyio.current_time()) < _SILENT_S:
-                    one.start(tasks, _nothing, now=anyio.current_time())
+                began = now = anyio.current_time()
+                while not one.consent.ready(now=now) and account not in self._silent:
+                    one.consent.asked = True  # No user is due, and none must be parked for it; where they are kept fresh, it is read on.
+                    one.want(now=now, due=False)
+                    one.start(tasks, _nothing, now=now)
                     await anyio.sleep(min(self._look_s, _LOOK_S))
-                    one.want(now=anyio.current_time(), due=True)
+                    now = anyio.current_time()
+                    if one.silent_s(now=now, since=began) >= _SILENT_S:
+                        self._silent.add(account)
+                if one.consent.ready(now=now):
+                    self._silent.discard(account)
                 tasks.cancel_scope.cancel()
-        one.consent.asked = True  # Where they are kept fresh, what was cut off here is read on.
 
     async def run(self, due: Due, ring: Callable[[], None]) -> None:
         """

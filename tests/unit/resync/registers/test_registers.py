@@ -106,6 +106,7 @@ def test_one_that_does_not_answer_is_waited_for_a_little_and_the_next_time_not_a
             took.append(anyio.current_time() - began)
         assert 10 <= took[0] < 12
         assert took[1] == 0
+        assert not pair.registers.late(A, anyio.current_time() + 1e6), "nobody waits, so that nobody is to be parked"
         began = anyio.current_time()
         await pair.registers.read(B, within_s=0.01)
         assert anyio.current_time() - began < 0.1
