@@ -11,8 +11,9 @@ from msgspec import structs
 from ..core.errors import Exit
 from ..core.model import UserKey
 from ..core.text import printable
-from ..pod.reader.compare import UserDiff, compared
+from ..pod.reader.compare import UNSEEN, UserDiff, compared
 from ..resync.clients import upstreams
+from ..resync.make_reader import LEFT_UNKNOWN
 from ..settings.model import Settings
 from ..telemetry.metrics import Metrics
 from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, vendor_settings
@@ -65,6 +66,7 @@ def _lines(one: UserDiff) -> Iterator[str]:
     yield f"{printable(one.user)}  {one.outcome}{reason}"
     for account in one.accounts:
         failed = f"  could not be asked: {account.failed}" if account.failed else ""
+        failed = f"  {UNSEEN}: a resync writes nothing of it" if account.failed == LEFT_UNKNOWN else failed
         paused = f" (paused: {', '.join(account.paused)})" if account.paused else ""
         yield f"  account {account.account}, lists {', '.join(account.lists)}{paused}{failed}"
         if account.is_spared:
@@ -84,14 +86,18 @@ def _lines(one: UserDiff) -> Iterator[str]:
 
 
 async def diff(settings: Settings, vendor: str, users: Sequence[str], *, report: Callable[[UserDiff], None]) -> int:
-    """Compare users of one vendor; return the exit status: 0, 1 where something would change, 69 where one could not be asked."""
-    outcomes = set()
+    """
+    Compare users of one vendor.
+
+    Return the exit status: 0, 1 where something would change or nothing tells whether a contact left, 69 where one could not be asked.
+    """
+    outcomes = set[str]()
     async with upstreams(settings, Metrics(settings)) as up:
         for user in dict.fromkeys(users):
             found = await compared(up, UserKey(vendor, user))
             outcomes.add(found.outcome)
             report(found)
-    return Exit.UNAVAILABLE if "failed" in outcomes else Exit.SOME_FAILED if "drift" in outcomes else Exit.FINE
+    return Exit.UNAVAILABLE if "failed" in outcomes else Exit.SOME_FAILED if outcomes & {"drift", "unknown"} else Exit.FINE
 
 
 def masked(one: UserDiff) -> UserDiff:

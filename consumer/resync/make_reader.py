@@ -19,6 +19,8 @@ from .http.answers import Answer, decoded, shaped
 from .http.exchange import Http, segment
 from .ways.words import Ways
 
+LEFT_UNKNOWN: Final = "left-unknown"
+"""The code of a contact that is not written, for it may have left unseen."""
 _NOT_FOUND: Final = 404
 
 Permit = Callable[[], Awaitable[None]]
@@ -106,9 +108,26 @@ class MakeReader:
         """Return the lists whose registers know that this address left; without a register: none."""
         return frozenset(one for one in self._lists if self._consent.registers[one].find(email) is not None)
 
-    def may_have_left(self, email: str) -> bool:
-        """Say whether a contact that this address does not show may be there and have left, by what is known now."""
-        return self._consent.hides_left and (bool(self.left(email)) or not self._consent.tells_new)
+    @property
+    def hides_left(self) -> bool:
+        """Say whether an address does not show a contact that left mail."""
+        return self._consent.hides_left
+
+    @property
+    def can_tell_new(self) -> bool:
+        """Say whether a contact that neither its address nor a register shows can be known to be new; by what is known now."""
+        return not self.hides_left or (self._consent.tells_new and all(one.since is not None for one in self._consent.registers.values()))
+
+    async def as_written(self, email: str, *, permit: Permit) -> tuple[Contact | None, bool]:
+        """
+        Return the contact of an address as a write finds it, and whether there may be one that left unseen, so that none is written.
+
+        Raises:
+            Retryable, Refused, Denied, Forbidden: as `contact` and `by_id`; `left-no-id`: it left, and can't be read.
+            Held: from `permit`.
+        """
+        contact, choice = await self._look(email, permit=permit)
+        return contact, choice.is_unsure
 
     def dated(self, documents: Documents) -> Documents:
         """Return documents with dates as they are written."""
@@ -179,7 +198,7 @@ class MakeReader:
 def unsure(lists: Iterable[str]) -> dict[str, ConsumerError]:
     """Return why a contact that may have left is put on none of these lists."""
     text = "Make.as hides contacts that opted out, and no register shows which they are"
-    return {one: Refused(text, code="left-unknown") for one in lists}
+    return {one: Refused(text, code=LEFT_UNKNOWN) for one in lists}
 
 
 class _List(Struct, frozen=True):

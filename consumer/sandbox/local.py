@@ -25,7 +25,7 @@ from .offers import a_letter, lacks, listed, offers, typed
 from .panel.server import panel
 from .ports import free_port
 from .session import Local, Options
-from .town import LETTERS, TOPIC, VENDORS, town
+from .town import LETTERS, PLACES, TOPIC, VENDORS, town
 from .troubles import Troubles
 from .view import ended, live
 
@@ -154,7 +154,9 @@ async def _serve(sitting: Local, stop: _Stop) -> None:
     letters = listed(words, sitting.config)
     async with panel(troubles, letters=letters) as troubles_url, anyio.create_task_group() as tasks:
         letter = await a_letter(sitting.config) if sitting.totals.poison else None
-        lines = offers(words, config=sitting.config, kind=sitting.kafka.kind, vendor=VENDORS[0], user=user, letter=letter)
+        place, kind = PLACES[0], sitting.kafka.kind
+        trial = sitting.here.trial(place).options
+        lines = offers(words, config=sitting.config, kind=kind, vendor=place.vendor, user=user, trial=trial, letter=letter)
         stop.serves = True
         lacking = lacks(sitting.kafka.kind)
         said = (

@@ -43,7 +43,9 @@ def _from(folder: Path, program: Path) -> Path:
     return short if len(short.parts) > 1 else program
 
 
-def offers(words: Sequence[str], *, config: Path, kind: str, vendor: str, user: str, letter: str | None = None) -> Iterator[str]:
+def offers(
+    words: Sequence[str], *, config: Path, kind: str, vendor: str, user: str, trial: Sequence[str], letter: str | None = None
+) -> Iterator[str]:
     """
     Give each command as one line for a shell.
 
@@ -53,6 +55,7 @@ def offers(words: Sequence[str], *, config: Path, kind: str, vendor: str, user: 
         kind: The broker's.
         vendor: Whose reader.
         user: A reader to be asked about.
+        trial: Whose contacts may be written to try what the APIs are like, as options of `verify`.
         letter: The place of a letter in the dead-letter topic; None: there is none to be shown.
     """
     since = ("--from-offset", "0:0") if kind == "memory" else ("--from-time", "2020-01-01")
@@ -64,6 +67,8 @@ def offers(words: Sequence[str], *, config: Path, kind: str, vendor: str, user: 
         *(() if kind == "memory" else (("check", "--online"),)),
         ("replay", *since, "--dry-run"),
         ("reconcile", "--dry-run"),
+        ("verify", "--vendor", vendor, "--user", user, *trial, "--write", "--plan"),
+        ("verify", "--vendor", vendor, "--user", user, *trial, "--write", "--yes"),
         ("dead-letters list",),
         *(() if letter is None else (("dead-letters show", letter),)),
         ("dead-letters requeue", "--all", "--yes"),

@@ -34,6 +34,20 @@ PLACES: Final = (
 VENDORS: Final = tuple(dict.fromkeys(place.vendor for place in PLACES))
 
 
+class Trial(Struct, frozen=True):
+    """Addresses that are no reader's, for trying what the API is like: two without a contact, and one whose contact opted out."""
+
+    place: Place
+    emails: tuple[str, str] = ("test.a@example.com", "test.b@example.com")
+    opted_out: str = "test.opted-out@example.com"
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Return them as options of `verify`."""
+        first, second = self.emails
+        return ("--email", first, "--email-2", second, "--opted-out-email", self.opted_out, "--list", self.place.lists[0])
+
+
 class Town:
     """Both stand-ins, their readers, and where they are reached."""
 
@@ -52,6 +66,14 @@ class Town:
     def secret_file(self, vendor: str) -> Path:
         """Return where the consumer finds the secret of the vendor's client of Sesamy."""
         return self.folder / f"sesamy-{vendor}"
+
+    def trial(self, place: Place) -> Trial:
+        """Return the test addresses of a place; the contact that opted out is put there."""
+        found, account = Trial(place), self.account(place)
+        account.trials.add(found.opted_out)
+        if found.opted_out not in account.contacts:
+            account.contact(found.opted_out, lists=[place.lists[0]], email_status="unsubscribed")
+        return found
 
     def rotate_key(self, upstream: str) -> None:
         """Give an account, or `sesamy:VENDOR`, another key; the consumer's is refused from now on."""

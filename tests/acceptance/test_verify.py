@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,8 @@ from typing import Final
 import anyio
 import pytest
 
+from consumer.sandbox.offers import offers
+from consumer.sandbox.town import PLACES, town
 from tests.integration.harness import Said
 from tests.unit.commands.verify.both_sides import EMAIL, EMAIL_2, LEFT, Sides
 
@@ -65,7 +68,6 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
 
 async def test_it_names_the_setting_in_the_table_in_json_and_as_toml(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
-        stage.sides.removes = True
         stage.sides.account.ways.bulk_body = "wrapper"
         text = await stage.verify(*CONTACTS, "--opted-out-email", LEFT, "--write", "--yes")
         data = await stage.verify(*CONTACTS, "--write", "--yes", "--output", "json")
@@ -134,3 +136,27 @@ async def test_what_is_incomplete_is_refused_before_any_call(tmp_path: Path, arg
 
     assert done.status == 64
     assert said in done.err
+
+
+async def test_what_a_sitting_offers_works_as_it_is_printed(tmp_path: Path) -> None:
+    """Without keys: first the plan, then all that can be asked, of which each has an answer, and nothing is to be set."""
+    async with town(tmp_path, readers=10) as here:
+        config = tmp_path / "consumer.toml"
+        config.write_text(here.settings(bootstrap="127.0.0.1:9", admin_port=0), encoding="utf-8")
+        place = PLACES[0]
+        trial, user = here.trial(place), here.reader(place.vendor)
+        before = {one: dict(contact) for one, contact in here.account(place).contacts.items()}
+        printed = offers(("PROGRAM",), config=config, kind="memory", vendor=place.vendor, user=user, trial=trial.options)
+        stage = Stage(Sides(), tmp_path)
+        plan, asked = [await stage.verify(*shlex.split(line)[2:]) for line in printed if line.startswith("PROGRAM verify ")]
+        contacts = here.account(place).contacts
+        left = contacts[trial.opted_out]
+        assert (left["email_status"], left["tags"]) == ("unsubscribed", [])
+        before[trial.opted_out] = dict(left)
+        assert {one: contact for one, contact in contacts.items() if one in before} == before
+        assert contacts.keys() - before.keys() == {*trial.emails}
+        assert here.violations() == []
+
+    assert (plan.status, asked.status) == (0, 0), asked.out + asked.err
+    assert "POST /subscribers/by_email" in plan.out
+    assert asked.err.splitlines()[-1] == "0 settings to write, 0 without an answer, 0 that no setting helps"

@@ -21,6 +21,8 @@ MORNING, EVENING = AccountId("1001"), AccountId("2001")
 class MakeAs:
     """One account."""
 
+    hides_left = False
+
     def __init__(self) -> None:
         self.contacts: dict[str, dict[str, Any]] = {}
         self.hidden: dict[str, frozenset[str]] = {}
@@ -43,9 +45,6 @@ class MakeAs:
 
     def wanted_tags(self, _: object, tags: tuple[str, ...]) -> tuple[str, ...]:
         return tags
-
-    def may_have_left(self, _: str) -> bool:
-        return False
 
     def dated(self, documents: Documents) -> Documents:
         return documents

@@ -22,6 +22,11 @@ from tests.terminal import Terminal, environment
 
 ROOT: Final = Path(__file__).parents[2]
 WITHIN_S: Final = 120
+STOPPED: Final = [
+    "stopping: what is being written is written to its end",
+    "the receiver drained in order",
+    "the consumer drained in order",
+]
 Tree = dict[str, Any]
 
 
@@ -66,10 +71,10 @@ class Sitting:
             pytest.fail(f"the consumer did not say so; it said {tree}")
 
     async def interrupted(self) -> tuple[int, list[str]]:
-        """Press Ctrl-C; return how it ended, with its last two lines."""
+        """Press Ctrl-C; return how it ended, with its last lines."""
         os.killpg(self.terminal.process.pid, signal.SIGINT)
         status = await self.terminal.ended()
-        return status, self.terminal.shown.splitlines()[-2:]
+        return status, self.terminal.shown.splitlines()[-len(STOPPED) :]
 
 
 @asynccontextmanager
@@ -115,7 +120,7 @@ async def all_work(sitting: Sitting) -> None:
         assert status == 0 or differs, f"{line}\n{said[-2000:]}"
 
 
-ALWAYS: Final = {"status", "explain", "diff", "sync", "replay", "reconcile", "dead-letters list", "dead-letters requeue"}
+ALWAYS: Final = {"status", "explain", "diff", "sync", "replay", "reconcile", "verify", "dead-letters list", "dead-letters requeue"}
 
 
 def gates(tree: Tree) -> dict[str, str]:
@@ -179,7 +184,7 @@ async def test_with_the_broker_in_process_all_that_is_printed_works_and_each_but
         assert await sitting.press("begin", "kill@") == 303
         status, last = await sitting.interrupted()
 
-    assert (status, last) == (0, ["stopping: what is being written is written to its end", "the consumer drained in order"])
+    assert (status, last) == (0, STOPPED)
 
 
 @pytest.mark.timeout(400)
@@ -201,7 +206,7 @@ async def test_with_a_real_kafka_all_that_is_printed_works_and_the_broker_can_go
             await sitting.until(lambda tree: tree["dead_letters"]["written"] > letters)
         status, last = await sitting.interrupted()
 
-    assert (status, last) == (0, ["stopping: what is being written is written to its end", "the consumer drained in order"])
+    assert (status, last) == (0, STOPPED)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

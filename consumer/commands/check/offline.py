@@ -127,6 +127,10 @@ def _upstreams(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findi
     if settings.makeas.unreadable_status == "add":
         what = "a known contact whose status can't be read is put on its lists, though it may have left them"
         yield warning("makeas.unreadable_status", what, "set it to leave, unless Make.as shows no status and nobody leaves by other ways")
+    if settings.makeas.opted_out == "hidden":
+        what = "an address that Make.as does not show is written only where the lists tell who opted out, after two calls a list more"
+        cure = "keep it where `verify --opted-out-email` saw it; `check --online` says whether each account's lists tell it"
+        yield warning("makeas.opted_out", what, cure)
     calls = make_calls(rows_shared=settings.makeas.rows_shared)
     talk_s = calls / settings.makeas.requests_per_second
     if talk_s > _TALK_S:

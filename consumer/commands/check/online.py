@@ -1,6 +1,6 @@
 """The work of `check --online`: Kafka, Sesamy and Make.as as the settings name them. Nothing is written anywhere."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from secrets import token_hex
 from typing import Final
@@ -66,6 +66,7 @@ async def _upstreams(settings: Settings, found: list[Finding]) -> None:
 
 
 def _questions(settings: Settings, up: Upstreams) -> Iterator[tuple[str, _Ask]]:
+    hiding = dict(up.sources) if settings.makeas.opted_out == "hidden" else {}
     for number, vendor in enumerate(settings.vendors):
         if vendor.paused:
             continue  # `check` says so already.
@@ -79,6 +80,9 @@ def _questions(settings: Settings, up: Upstreams) -> Iterator[tuple[str, _Ask]]:
             yield path, partial(_list, client=client, list_id=one.list_id)
             rows = up.registers.rows(accounts[one.user_id, one.api_key])
             yield f"{path}, who left", partial(_consent, client=client, rows=rows, list_id=one.list_id)
+            source = None if one.paused else hiding.pop(accounts[one.user_id, one.api_key], None)
+            if source is not None:  # Once for each account.
+                yield f"{path}, who is new", partial(_tells_new, rows=rows, lists=tuple(source.consent.registers))
 
 
 async def _permit() -> None:
@@ -153,8 +157,26 @@ async def _consent(path: str, *, client: MakeReader, rows: ListRows, list_id: st
     return fine(path, "who left can be read")
 
 
-async def _why_no_register(rows: ListRows, list_id: str) -> str:
-    register = Register(b"")
+async def _tells_new(path: str, *, rows: ListRows, lists: Sequence[str]) -> Finding:
+    """Look whether an account's lists tell which contacts opted out, where addresses hide those: else no new reader is put on a list."""
+    none = "new readers are put on no list of the account, for one that opted out would look the same (left-unknown)"
+    registers: dict[str, Register] = {one: Register(b"") for one in lists}
+    try:
+        codes = {one: await _why_no_register(rows, one, register) for one, register in registers.items()}
+    except ConsumerError as error:
+        return warning(path, f"who opted out can't be asked ({error.code}): {none}", "see to the account's other findings first")
+    if bad := [f"{one} ({code})" for one, code in codes.items() if code]:
+        cure = "let the key read each list's subscribers by status; else set makeas.opted_out to shown where `verify` sees that it is so"
+        return warning(path, f"who left can't be read of list {', '.join(bad)}: {none}", cure)
+    if not any(map(len, registers.values())):
+        cure = "let one test contact unsubscribe from a list: once it is seen in its rows, new readers are written; `verify` asks, too"
+        return warning(path, f"nobody is seen to have left any list, so that lists may hide them, too: {none}", cure)
+    return fine(path, "the lists tell who opted out, where addresses hide it")
+
+
+async def _why_no_register(rows: ListRows, list_id: str, register: Register | None = None) -> str:
+    """Return why a list's register is none; `register`: is filled with its head."""
+    register = Register(b"") if register is None else register
     register.begin()
     try:
         register.take((await rows.page(list_id, "unsubscribed", page=1, per_page=_SHOWN)).rows)

@@ -143,6 +143,7 @@ class Looking:
                 # In a thread: of 100,000 readers it takes more than a second.
                 await to_thread.run_sync(partial(findings.take, shown, lists_of=one.lists_of))
         await self._singly(findings, contacts)
+        self._note_unseen(findings)
         findings.hold_back()
         return self._looked(findings, contacts)
 
@@ -188,10 +189,23 @@ class Looking:
         )
         try:
             await lists.read()
+            if client.hides_left:
+                await self._up.registers.read(account)
+                contacts.tells_new = client.can_tell_new
         except CantBeListed as error:
             self._no_list[account] = error
         except ConsumerError as error:
             raise _fatal(f"account {account}", error) from None
+
+    def _note_unseen(self, findings: Findings) -> None:
+        """Say what mends it that readers without a contact may have opted out."""
+        unseen = Counter(one.account for one in findings.all if one.kind == "unseen")
+        for account, number in unseen.items():
+            self._not_compared.append(
+                f"{number:,} readers that account {account} shows no contact of: Make.as hides those that opted out, and its lists do not "
+                "tell who did; let the key read each list's subscribers by status (`check --online` says why it can't), or where "
+                "nobody opted out and by_email shows all, set makeas.opted_out to shown"
+            )
 
     async def _singly(self, findings: Findings, contacts: Mapping[AccountId, Contacts]) -> None:
         """Look singly at the readers of vendors whose users can't be listed, and at those of accounts whose lists can't be."""

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from ...core.drift.contacts import FOREIGN, Finding, Kind
+from ...core.drift.contacts import FOREIGN, UNSEEN, Finding, Kind
 from ...core.drift.findings import Findings
 from ...core.errors import Exit, Fatal
 from ...core.mapping.contact import Change
 from ...core.model import AccountId, UserKey
 from ...pod.reader.compare import AccountDiff, UserDiff, compared
 from ...resync.clients import Upstreams
+from ...resync.make_reader import LEFT_UNKNOWN
 
 _FAILED_MOST: Final = 20
 """So many in a row that can't be asked are not the readers' fault."""
@@ -70,6 +71,9 @@ def found_of(
             said = "(an address)" if "@" in one.user else one.user
             yield Finding(kind="stranger", vendor="", user=said, account=name, repairs=False, why="Sesamy does not know this id")
     for account in one.accounts:
+        if account.account in accounts and account.failed == LEFT_UNKNOWN:
+            id_, lists = AccountId(account.account), account.lists
+            yield Finding(kind="unseen", vendor=one.vendor, user=one.user, account=id_, lists=lists, repairs=False, why=UNSEEN)
         if account.account in accounts and not account.failed:
             if account.account in several and any(_is_of_another(change) for change in account.changes):
                 id_ = AccountId(account.account)

@@ -16,6 +16,7 @@ from .report import Report, counts
 _SHOWN: Final = 20
 _MEANS: Final[dict[Kind, str]] = {
     "missing": "on none of its lists, or not at Make.as at all",
+    "unseen": "no contact is seen, and one that opted out may be there",
     "field": "a field differs",
     "tags": "sesamy_ tags are missing or stale",
     "list": "not on a list",

@@ -26,8 +26,9 @@ _GIVEN: Final = frozenset({"account", "readers", "lists"})
 _SAME: Final = "another reader has the same address"
 FOREIGN: Final = "a contact of another vendor's reader may stand at its address"
 
-Kind = Literal["missing", "field", "tags", "list", "moved", "stranger", "doubled"]
-KINDS: Final[tuple[Kind, ...]] = ("missing", "field", "tags", "list", "moved", "doubled", "stranger")
+UNSEEN: Final = "no register shows whether it opted out: a resync writes nothing"
+Kind = Literal["missing", "unseen", "field", "tags", "list", "moved", "stranger", "doubled"]
+KINDS: Final[tuple[Kind, ...]] = ("missing", "unseen", "field", "tags", "list", "moved", "doubled", "stranger")
 
 
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -103,6 +104,8 @@ class Contacts:
         """Rows of contacts without an external id, at an address that no reader has."""
         self.whole: set[str] = set()
         """Lists of which it is known which contacts left."""
+        self.tells_new = True
+        """Whether a reader without a contact is known to have none; else one that opted out may be there, hidden."""
         self.doubts: list[str] = []
         """What could not be told of whole lists, in words."""
 
@@ -146,8 +149,7 @@ class Contacts:
         self._is_of_one_list = any(mark & both == both for marks in self._marks.values() for mark in marks)
         self.left_elsewhere = 0
         for vendor in self.readers:
-            lists = self.lists_of(vendor)
-            of = self.readers[vendor]
+            lists, of = self.lists_of(vendor), self.readers[vendor]
             for number in (one for one in range(len(of)) if not of.skip(one)):
                 yield from self._of_reader(vendor, number, lists)
         for name, instead in self._strangers.items() if self._most is not None else ():
@@ -193,7 +195,7 @@ class Contacts:
                 return
         marks = self._marks[vendor][number]
         if not marks & _SEEN:
-            yield found("missing", lists=lists)
+            yield found("missing", lists=lists) if self.tells_new else found("unseen", lists=lists, repairs=False, why=UNSEEN)
             return
         lacks = self._lacks[vendor][number] & self._told
         if marks & _FIELD or lacks & ~_LACKS["tags"]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Final, Literal
 
 import anyio
@@ -11,16 +12,19 @@ from ...core.answers.snapshot import Snapshot
 from ...core.errors import ConsumerError, Held, Retryable
 from ...core.gates.gate import Gate
 from ...core.gates.gates import SESAMY_CALLS
-from ...core.mapping.contact import Change, changes, is_as_wanted
+from ...core.mapping.contact import Change, Contact, changes, is_as_wanted
 from ...core.mapping.documents import Documents, Skip, documents, is_guest_id
 from ...core.model import PAUSED, Door, UserKey
 from ...resync.clients import Target, Upstreams
+from ...resync.make_reader import LEFT_UNKNOWN
 
 _NO_USER: Final = ""
 """Stands in a gate for the user that is asked about: no user has this id, so that its own run beside us is another's."""
 _WAIT_S: Final = 10.0
 """For so long permits are waited for inside; before, at the door, as long as it takes."""
 _AGAIN_S: Final = 0.1
+UNSEEN: Final = "Make.as hides contacts that opted out, and no register tells whether this is one"
+"""What `left-unknown` says of a contact."""
 Permit = Callable[[], Awaitable[None]]
 
 
@@ -31,7 +35,7 @@ class AccountDiff(Struct, frozen=True, kw_only=True):
     lists: tuple[str, ...]
     changes: tuple[Change, ...] = ()
     failed: str = ""
-    """Code of the error, where it could not be asked."""
+    """Code of the error, where it could not be asked; `left-unknown`: it was, and nothing tells whether the contact left."""
     paused: tuple[str, ...] = ()
     """Those of the lists that are paused; where all are, nothing is compared: a resync writes nothing there."""
     is_spared: bool = False
@@ -43,7 +47,8 @@ class UserDiff(Struct, frozen=True, kw_only=True):
 
     vendor: str
     user: str
-    outcome: Literal["same", "drift", "skipped", "failed", "paused"]
+    outcome: Literal["same", "drift", "skipped", "failed", "paused", "unknown"]
+    """`unknown`: nothing is written, for a contact that left may be there unseen, and nothing else would change."""
     reason: str = ""
     """Why the user is skipped, or the code of Sesamy's error, or `paused`: of the vendor nothing is fetched for now."""
     accounts: tuple[AccountDiff, ...] = ()
@@ -62,11 +67,13 @@ async def compared(up: Upstreams, user: UserKey) -> UserDiff:
     return UserDiff(vendor=user.vendor, user=user.user, outcome=_outcome(accounts), accounts=accounts)
 
 
-def _outcome(accounts: Sequence[AccountDiff]) -> Literal["same", "drift", "failed", "paused"]:
-    if any(one.failed for one in accounts):
+def _outcome(accounts: Sequence[AccountDiff]) -> Literal["same", "drift", "failed", "paused", "unknown"]:
+    if any(one.failed not in {"", LEFT_UNKNOWN} for one in accounts):
         return "failed"
     if any(change.is_drift for one in accounts for change in one.changes):
         return "drift"
+    if any(one.failed for one in accounts):
+        return "unknown"
     return "paused" if all(len(one.paused) == len(one.lists) for one in accounts) else "same"
 
 
@@ -133,20 +140,39 @@ def _admit(gate: Gate, key: UserKey) -> None:
         raise Held("the upstream asks us to wait", code="gate")
 
 
+async def found(up: Upstreams, vendor: str, target: Target, email: str, *, within_s: float = inf) -> tuple[Contact | None, bool]:
+    """
+    Return the contact of an address as a write finds it, and whether there may be one that left unseen.
+
+    Args:
+        within_s: how long the lists' registers may take, where addresses hide those that left.
+
+    Raises:
+        ConsumerError: as `MakeReader.as_written` and `asking`.
+    """
+    gate, client = up.gates.accounts[target.account.id], target.client
+    async with asking(gate, vendor) as permit:
+        contact = await client.contact(email, permit=permit)
+    if contact is not None or not client.hides_left:
+        return contact, False
+    await up.registers.read(target.account.id, within_s=within_s)
+    async with asking(gate, vendor) as permit:
+        return await client.as_written(email, permit=permit)
+
+
 async def _of_account(up: Upstreams, user: UserKey, target: Target, wanted: Documents) -> AccountDiff:
     account = target.account
     paused = tuple(one for one in account.lists if one in account.paused)
     if account.is_paused:
         return AccountDiff(account=account.id, lists=account.lists, paused=paused)
     try:
-        async with asking(up.gates.accounts[account.id], user.vendor) as permit:
-            contact = await target.client.contact(wanted.subscriber.email, permit=permit)
+        contact, is_unsure = await found(up, user.vendor, target, wanted.subscriber.email)
     except ConsumerError as error:
         return AccountDiff(account=account.id, lists=account.lists, failed=error.code, paused=paused)
-    if contact is None and target.client.may_have_left(wanted.subscriber.email):
-        return AccountDiff(account=account.id, lists=account.lists, failed="left-unknown", paused=paused)
+    if is_unsure:
+        return AccountDiff(account=account.id, lists=account.lists, failed=LEFT_UNKNOWN, paused=paused)
     wanted = structs.replace(target.client.dated(wanted), tags=target.client.wanted_tags(contact, wanted.tags))
-    found = tuple(changes(contact, wanted, account.lists, paused=paused))
+    differing = tuple(changes(contact, wanted, account.lists, paused=paused))
     sent = () if contact is None or contact.opted_out else tuple(one for one in account.lists if one not in paused)
     is_spared = not up.always and is_as_wanted(contact, wanted, sent)
-    return AccountDiff(account=account.id, lists=account.lists, changes=found, paused=paused, is_spared=is_spared)
+    return AccountDiff(account=account.id, lists=account.lists, changes=differing, paused=paused, is_spared=is_spared)

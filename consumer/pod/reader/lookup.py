@@ -15,10 +15,12 @@ from ...core.model import PAUSED, AccountId, UserKey
 from ...core.text import shown
 from ...resync.clients import Target, Upstreams
 from .answer import SESAMY, called
-from .compare import asking, fetched
+from .compare import UNSEEN, fetched, found
 
 LIMIT_S: Final = 30.0
 """A lookup that takes longer is given up."""
+_REGISTERS_S: Final = 10.0
+"""So long it may take to learn which contacts left an account's lists, where addresses hide them."""
 _BUSY: Final = "Another reader is being looked up: try again in a moment"
 _SKIPPED: Final = {
     "guest": "A guest: guests are put on no list; let the reader make an account at Sesamy",
@@ -79,14 +81,15 @@ class Lookup:
         address = cleaned(email)
         if "@" not in address:
             return Found(vendor=vendor, outcome="not-found", sentence="This is no e-mail address")
-        asked, failed, paused = list[AccountId](), list[str](), list[str]()
+        asked, failed, paused, unseen = list[AccountId](), list[str](), list[str](), list[str]()
         for account, target in self._up.vendors[vendor].targets.items():
             try:
-                contact = await self._contact(vendor, target, address)
+                contact, is_unsure = await self._contact(vendor, target, address)
             except ConsumerError as error:
                 (paused if error.code == PAUSED else failed).append(_not_asked(account, error))
                 continue
             asked.append(account)
+            unseen += [f"at account {account} one may be that opted out: {UNSEEN}"] if is_unsure else []
             user = None if contact is None or contact.external_id is None else identifier(str(contact.external_id))
             if user is not None:
                 found = await self._by_id(UserKey(vendor, user), address=address, known={account: contact})
@@ -94,7 +97,7 @@ class Lookup:
         where = f"asked: {', '.join(map(called, asked))}" if asked else "no account could be asked"
         text = f"No list's account knows a user with this address ({where}): ask with the user's id"
         outcome: Literal["failed", "paused", "not-found"] = "failed" if failed else "paused" if paused else "not-found"
-        return Found(vendor=vendor, outcome=outcome, sentence="; ".join([text, *paused, *failed]))
+        return Found(vendor=vendor, outcome=outcome, sentence="; ".join([text, *unseen, *paused, *failed]))
 
     async def _by_id(self, user: UserKey, *, address: str = "", known: Mapping[str, Contact | None] | None = None) -> Found:
         try:
@@ -118,23 +121,23 @@ class Lookup:
         outcome: Outcome = max((one.outcome for one in told), key=_WEIGHTS.index, default="well")
         return Found(vendor=user.vendor, user=user.user, outcome=outcome, sentence="; ".join(texts))
 
-    async def _contact(self, vendor: str, target: Target, email: str) -> Contact | None:
-        async with asking(self._up.gates.accounts[target.account.id], vendor) as permit:
-            return await target.client.contact(email, permit=permit)
+    async def _contact(self, vendor: str, target: Target, email: str) -> tuple[Contact | None, bool]:
+        return await found(self._up, vendor, target, email, within_s=_REGISTERS_S)
 
     async def _of_account(
         self, vendor: str, target: Target, wanted: Documents, contact: Contact | None, *, ask: bool
     ) -> Sequence[_OfAccount]:
         if target.account.is_paused:  # A resync asks nothing, and writes nothing.
             return [self._paused(target.account.lists)]
+        is_unsure = False
         if ask:
             try:
-                contact = await self._contact(vendor, target, wanted.subscriber.email)
+                contact, is_unsure = await self._contact(vendor, target, wanted.subscriber.email)
             except ConsumerError as error:
                 return [_OfAccount("failed", _not_asked(target.account.id, error))]
-        return [*self._compared(target, wanted, contact)]
+        return [*self._compared(target, wanted, contact, is_unsure=is_unsure)]
 
-    def _compared(self, target: Target, wanted: Documents, contact: Contact | None) -> Iterator[_OfAccount]:
+    def _compared(self, target: Target, wanted: Documents, contact: Contact | None, *, is_unsure: bool) -> Iterator[_OfAccount]:
         account = target.account
         left = target.client.left(wanted.subscriber.email)
         if contact is not None and contact.opted_out:
@@ -146,9 +149,8 @@ class Lookup:
             yield self._paused(paused)
         rest = [one for one in account.lists if one not in left and one not in account.paused]
         if contact is None:
-            if rest and target.client.may_have_left(wanted.subscriber.email):
-                text = "Make.as hides contacts that opted out, and no register tells whether this is one"
-                yield _OfAccount("kept-out", f"Not on {self._called(rest)}: {text}")
+            if rest and is_unsure:
+                yield _OfAccount("kept-out", f"Not on {self._called(rest)}: {UNSEEN}")
             elif rest:
                 yield _OfAccount(
                     "differs", f"Not on {self._called(rest)}: account {account.id} has no contact with the address; sync the user"

@@ -101,9 +101,10 @@ class AccountRegisters:
         waits_s = now - self._held_since
         return 0 <= waits_s < _TOGETHER_S and not self.consent.ready(now=now) and not self._gate.closed(now=now)
 
-    def silent_s(self, *, now: float) -> float:
-        """Return for how long users have waited for the list that has not answered for longest (s)."""
-        return max((now - max(self._held_since, one.answered_at) for one in self._lists), default=0.0)
+    def silent_s(self, *, now: float, since: float | None = None) -> float:
+        """Return for how long users, or a look that began at `since`, have waited for the list that has not answered for longest (s)."""
+        began = self._held_since if since is None else since
+        return max((now - max(began, one.answered_at) for one in self._lists), default=0.0)
 
     def start(self, tasks: TaskGroup, ring: Callable[[], None], *, now: float) -> None:
         """Begin to read what is to be read now."""

@@ -14,6 +14,7 @@ from .account_registers import AccountRegisters, Source
 from .list_rows import ListRows
 
 _LOOK_S: Final = 0.25
+_SILENT_S: Final = 10.0
 
 Due = Callable[[], Iterable[tuple[str, AccountId]]]
 
@@ -45,6 +46,7 @@ class Registers:
             look_s: how often it looks whether there is something to write.
         """
         self._look_s, self._hold_s = look_s, hold_s
+        self._silent = set[AccountId]()
         self._siblings: dict[AccountId, set[AccountId]] = {}
         for accounts in vendors:
             for account in accounts:
@@ -76,6 +78,31 @@ class Registers:
         """Return what reads an account's lists."""
         return self._accounts[account].rows
 
+    async def read(self, account: AccountId, *, within_s: float = inf) -> None:
+        """
+        Read an account's lists now, as though a user waited for them; return once it is known which left, or that this can't be known.
+
+        Args:
+            within_s: how long to wait; it is given up before, where a list has not answered for 10 s, and then not waited for again.
+        """
+        one = self._accounts.get(account)
+        if one is None:
+            return
+        with anyio.move_on_after(within_s):
+            async with anyio.create_task_group() as tasks:
+                began = now = anyio.current_time()
+                while not one.consent.ready(now=now) and account not in self._silent:
+                    one.consent.asked = True  # No user is due, and none must be parked for it; where they are kept fresh, it is read on.
+                    one.want(now=now, due=False)
+                    one.start(tasks, _nothing, now=now)
+                    await anyio.sleep(min(self._look_s, _LOOK_S))
+                    now = anyio.current_time()
+                    if one.silent_s(now=now, since=began) >= _SILENT_S:
+                        self._silent.add(account)
+                if one.consent.ready(now=now):
+                    self._silent.discard(account)
+                tasks.cancel_scope.cancel()
+
     async def run(self, due: Due, ring: Callable[[], None]) -> None:
         """
         Read what is to be read, for ever.
@@ -94,6 +121,10 @@ class Registers:
                     one.want(now=now, due=account in wanted)
                     one.start(tasks, ring, now=now)
                 await anyio.sleep(self._look_s)
+
+
+def _nothing() -> None:
+    """Wake nobody."""
 
 
 def consents(settings: Settings) -> dict[AccountId, Consent]:

@@ -52,6 +52,7 @@ class MakeAs:
             # Before the one with an id: its word would be taken for one.
             ("GET", "/subscribers/by_list", "leavers", self._by_list),
             ("GET", "/subscribers/{id}", "by_id", self._by_id),
+            ("DELETE", "/subscribers/{id}/subscriberlists/{list}", "off", self._take_off),
         ):
             app.router.add_route(method, _BASE + path, self._guarded(op, handle))
         return app
@@ -106,6 +107,13 @@ class MakeAs:
             return web.json_response({"message": "Not found"}, status=404)
         return web.json_response(shown(contact, account.told))
 
+    async def _take_off(self, account: Account, request: web.Request, _body: Any) -> web.Response:  # noqa: ANN401
+        contact, list_id = account.by_id(request.match_info["id"]), request.match_info["list"]
+        if contact is None or list_id not in account.lists or not account.ways.takes_off:
+            return web.json_response({"message": "Not found"}, status=404)
+        contact["lists"], contact["date_updated"] = [one for one in contact["lists"] if one != list_id], stamp()
+        return web.Response(status=204)
+
     async def _upsert(self, account: Account, request: web.Request, body: Any) -> web.Response:  # noqa: ANN401
         email, lists = _address(body), lists_of(account.ways, request)
         if email is None:
@@ -133,7 +141,9 @@ class MakeAs:
         if "status" in request.query or "status" in body:
             account.violations.append(f"status was sent for contact {contact['id']}")
         mode, lists = account.always or request.query.get("tag", "replace"), lists_of(account.ways, request) or []
-        if lists and contact["email_status"] != "active":
+        if contact["email"].lower() in account.trials:
+            pass  # Whether it stays off is what is tried.
+        elif lists and contact["email_status"] != "active":
             account.violations.append(f"contact {contact['id']} had left and was put on lists {lists}")
         elif gone := sorted(account.left_lists(contact["email"]) & set(lists)):
             account.violations.append(f"contact {contact['id']} had left and was put on lists {gone}")

@@ -21,6 +21,8 @@ class Account:
         self.subscriptions: dict[str, Row] = {}
         self.violations: list[str] = []
         """What must never happen: a contact that left was put back on a list."""
+        self.trials: set[str] = set()
+        """Addresses (lower case) of contacts that are there to try the API with: of those that left, too."""
         self.by_hand: dict[str, set[str]] = {}
         """Contact's address -> tags of other tools, which must never be lost."""
         self.bought_once: set[str] = set()

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 _MAX_ROWS: Final = 1000
 _DATES: Final = ("start_date", "end_date")
+_FORMS: Final = {"iso": r"[\dW-]{7,10}(T[\d:.,+Z-]+)?", "date_time": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"}
 _PAGE_MAX: Final = 1000
 _LIST_NAMES: Final = ("subscriber_list_id[]", "subscriber_list_id")
 _SUBSCRIPTION: Final = frozenset({"external_id", "product_external_id", "start_date", "end_date", "name", "status"})
@@ -31,9 +32,11 @@ class Ways(Struct, kw_only=True):
     opted_out: Literal["shown", "hidden"] = "shown"
     """Whether a contact that left mail is found by its address; where it is not, a write with a list's id puts it back."""
     dates: Literal["iso", "date_time"] = "iso"
-    """Which dates rows may have: any text, or `YYYY-MM-DD HH:MM:SS` alone."""
+    """Which dates rows may have: those of ISO 8601, or `YYYY-MM-DD HH:MM:SS` alone."""
     tags: Literal["titles", "ids"] = "titles"
     """Whether a contact's tags are written by title, or by the ids of the account's catalogue: what is no id there is passed over."""
+    takes_off: bool = True
+    """Whether a contact can be taken off a list."""
     is_silent: bool = False
     """Whether rows without a subscriber, or with a date of another form, are answered as taken, and dropped; else they are refused."""
 
@@ -137,11 +140,11 @@ def address_of(ways: Ways, row: Row, contacts: Mapping[str, Row]) -> str | None:
 
 
 def _has_dates(ways: Ways, row: Row) -> bool:
-    return ways.dates == "iso" or all(_is_date_time(row[name]) for name in _DATES if name in row)
+    return all(_is_date(row[name], _FORMS[ways.dates]) for name in _DATES if name in row)
 
 
-def _is_date_time(text: str) -> bool:
+def _is_date(text: str, form: str) -> bool:
     try:
-        return bool(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", text) and datetime.fromisoformat(text))
+        return bool(re.fullmatch(form, text) and datetime.fromisoformat(text))
     except ValueError:
         return False

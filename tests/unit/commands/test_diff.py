@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import pytest
 from msgspec import convert, structs
 
 from consumer.commands import diff as diffing
-from consumer.commands.diff import diff, masked
+from consumer.commands.diff import _lines, diff, masked
 from consumer.core.answers.snapshot import Profile, Snapshot
 from consumer.core.errors import ConsumerError, Denied, Retryable
 from consumer.core.mapping.contact import Change, Contact
@@ -40,6 +41,8 @@ def test_no_personal_value_is_shown_in_a_masked_diff() -> None:
 class Sides:
     """Sesamy and one account: what each says of a user, and when it was asked."""
 
+    hides_left = is_unsure = False
+
     def __init__(self) -> None:
         self.contacts: dict[str, Contact | None] = {}
         self.absent: set[str] = set()
@@ -64,11 +67,12 @@ class Sides:
         user = email.partition("@")[0]
         return self.contacts.get(user, convert({"id": 1, "email": email, "external_id": user, "lists": ["7"]}, Contact))
 
+    async def as_written(self, _: str, *, permit: Any) -> tuple[Contact | None, bool]:
+        await permit()
+        return None, self.is_unsure
+
     def wanted_tags(self, _: object, tags: tuple[str, ...]) -> tuple[str, ...]:
         return tags
-
-    def may_have_left(self, _: str) -> bool:
-        return False
 
     def dated(self, documents: Documents) -> Documents:
         return documents
@@ -172,3 +176,27 @@ def test_whether_the_contact_is_written_at_all_is_said() -> None:
     assert [one.accounts[0].is_spared for one in (ann, bo)] == [False, True], "of ann no tags are told"
     assert "    the contact is as it is to be: a resync does not write it" in diffing._lines(bo)
     assert not any("does not write it" in line for line in diffing._lines(ann))
+
+
+# ---- Where addresses hide those that opted out ----
+
+
+@pytest.mark.parametrize(("unsure", "outcome", "status"), [(True, "unknown", 1), (False, "drift", 1)])
+def test_a_contact_that_may_have_left_unseen_is_no_error_and_no_promise(outcome: str, status: int, *, unsure: bool) -> None:
+    sides = Sides()
+    sides.contacts["bo"], sides.hides_left, sides.is_unsure = None, True, unsure
+    ended, (found,) = sides.run("bo")
+
+    assert (ended, found.outcome) == (status, outcome)
+    assert any(change.is_drift for one in found.accounts for change in one.changes) is not unsure
+    said = " ".join(_lines(found))
+    assert ("a resync writes nothing of it" in said) is unsure
+    assert "could not be asked" not in said
+
+
+def test_of_several_the_gravest_counts() -> None:
+    sides = Sides()
+    sides.contacts["bo"], sides.hides_left, sides.is_unsure = None, True, True
+    sides.error_at_sesamy["cat"] = Retryable("no", code="timeout")
+
+    assert [sides.run(*users)[0] for users in (("ann",), ("ann", "bo"), ("bo", "cat"))] == [0, 1, 69]

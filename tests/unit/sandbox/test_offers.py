@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from consumer.sandbox.offers import lacks, listed, offers, typed
+from consumer.sandbox.town import PLACES, Trial
 
 ODD: Final = Path("/tmp/it's here/consumer.toml")
 
@@ -43,7 +44,9 @@ def test_without_a_script_the_interpreter_runs_the_package(tmp_path: Path) -> No
 
 def lines(kind: str, letter: str | None = None) -> list[list[str]]:
     """Return the words of each command as a shell would see them."""
-    found = offers(("sesamy-makeas",), config=ODD, kind=kind, vendor="v", user="auth0|1; rm x", letter=letter)
+    found = offers(
+        ("sesamy-makeas",), config=ODD, kind=kind, vendor="v", user="auth0|1; rm x", trial=Trial(PLACES[0]).options, letter=letter
+    )
     return [shlex.split(line) for line in found]
 
 
@@ -72,6 +75,14 @@ def test_a_real_kafka_can_do_all(kind: str) -> None:
     assert [one for one in said if "check" in one and "--online" in one]
     assert [one for one in said if "--from-time 2020-01-01 --dry-run" in one]
     assert lacks(kind) is None
+
+
+def test_verify_is_offered_with_the_towns_test_addresses_to_plan_and_to_write() -> None:
+    plan, write = (words for words in lines("memory") if words[1] == "verify")
+
+    assert plan[:-1] == write[:-1]
+    assert (plan[-2:], write[-2:]) == (["--write", "--plan"], ["--write", "--yes"])
+    assert all(option in plan for option in ("--vendor", "--user", "--email", "--email-2", "--opted-out-email", "--list"))
 
 
 def test_a_letter_is_shown_where_there_is_one() -> None:

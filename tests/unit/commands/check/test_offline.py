@@ -82,6 +82,13 @@ def test_who_may_have_left_is_not_added_without_a_word(tmp_path: Path) -> None:
     assert [one.path for one in said(tmp_path, text) if one.level == "warning"] == ["makeas.unreadable_status"]
 
 
+def test_that_addresses_hide_who_opted_out_is_not_believed_without_a_word(tmp_path: Path) -> None:
+    text = '[makeas]\nopted_out = "hidden"\n' + ONE.format(id="a", key="'k'")
+    (found,) = [one for one in said(tmp_path, text) if one.level == "warning"]
+
+    assert (found.path, "two calls a list more" in found.what) == ("makeas.opted_out", True)
+
+
 def test_a_byte_order_mark_before_the_settings_does_no_harm(tmp_path: Path) -> None:
     (finding,) = said(tmp_path, "\ufeff" + ONE.format(id="v", key="'k'"))
     assert finding.level == "fine"

@@ -89,3 +89,12 @@ async def test_what_is_tried_again_is_fetched() -> None:
     load = loaded(ANN)
     assert load.snapshot(ANN) is not None
     assert (load.snapshot(ANN), load.written) == (None, 1)
+
+
+@virtual
+async def test_a_reader_that_may_have_opted_out_unseen_at_one_account_is_not_given() -> None:
+    load = loaded(ANN, BO)
+    unseen = Finding(kind="unseen", vendor=ANN.vendor, user=ANN.user, account=AccountId("2"), repairs=False)
+
+    assert await load.keep_new(found(*missing(ANN, "1"), unseen, *missing(BO, "1", "2"))) == 1
+    assert (load.snapshot(ANN), load.snapshot(BO) is None) == (None, False)

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
-from aiohttp import web
 from msgspec import structs
 
 from consumer.commands.verify.command import _account, _ways
@@ -40,8 +39,6 @@ class Sides:
         self.on_call: Callable[[str], None] = lambda _: None
         self.makes: dict[str, Any] = {}
         """Settings of Make.as that are another than usual."""
-        self.removes = False
-        """Whether a contact can be taken from a list."""
         self.agrees = True
         self.asked = 0
 
@@ -50,20 +47,10 @@ class Sides:
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[Settings]:
-        make_app = self.makeas.app()
-        if self.removes:
-            make_app.router.add_delete("/api/public/v2/subscribers/{id}/subscriberlists/{list}", self._take_off)
-        async with serving(self.sesamy.app()) as one, serving(make_app) as other:
+        async with serving(self.sesamy.app()) as one, serving(self.makeas.app()) as other:
             make = MakeAsSettings(base_url=f"{other}/api/public/v2", requests_per_second=1e5, burst=10_000)
             side = SesamySettings(base_url=one, token_url=f"{one}/oauth/token", requests_per_minute=100, burst=10_000)
             yield structs.replace(one_of_each(), sesamy=side, makeas=structs.replace(make, **self.makes))
-
-    async def _take_off(self, request: web.Request) -> web.Response:
-        self.makeas.calls["1001", "off"] += 1
-        contact = self.account.by_id(request.match_info["id"])
-        assert contact is not None
-        contact["lists"] = [one for one in contact["lists"] if one != request.match_info["list"]]
-        return web.Response(status=204)
 
     async def verify(self, *, writes: bool = False, **given: Any) -> Found:
         """Ask as the command does."""

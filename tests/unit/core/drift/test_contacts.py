@@ -70,6 +70,16 @@ def test_a_reader_without_a_contact_is_missing_on_all_lists() -> None:
     assert list(account.findings()) == [Finding(kind="missing", vendor="v", user="ann", account=ACCOUNT, lists=("7", "8"))]
 
 
+def test_a_reader_without_a_contact_may_have_one_unseen_where_nothing_tells_who_is_new() -> None:
+    account = contacts(settled({"ann": ANN, "bob": BOB}))
+    on_both(account, contact("bob"))
+    account.tells_new = False
+    (found,) = account.findings()
+
+    assert (found.kind, found.user, found.lists, found.repairs) == ("unseen", "ann", ("7", "8"), False)
+    assert "opted out" in found.why
+
+
 def test_a_reader_that_is_on_one_list_only_is_put_on_the_other() -> None:
     account = contacts(settled({"ann": ANN}))
     account.take("7", [contact()], left=False)

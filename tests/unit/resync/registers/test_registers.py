@@ -78,3 +78,40 @@ def test_an_account_behind_a_shut_gate_holds_no_sibling() -> None:
 
 def test_an_account_that_is_not_known_is_ready() -> None:
     assert Registers().ready(A, 0.0)
+
+
+# ---- Read once, outside a pod ----
+
+
+def test_an_account_is_read_when_it_is_asked_for_though_nothing_is_due() -> None:
+    async def story(pair: Pair) -> None:
+        pair.one.rows.rows = {"unsubscribed": [gone(1, ANN)]}
+        await pair.registers.read(A)
+        assert pair.one.consent.ready(now=anyio.current_time())
+        assert pair.one.consent.registers["1"].find(ANN) == 1
+        assert not pair.other.consent.ready(now=anyio.current_time())
+
+    pair = Pair()
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(story(pair))
+
+
+def test_one_that_does_not_answer_is_waited_for_a_little_and_the_next_time_not_at_all() -> None:
+    async def story(pair: Pair) -> None:
+        pair.one.rows.error = Retryable("later", code="http-500")
+        took = []
+        for _ in range(2):
+            began = anyio.current_time()
+            await pair.registers.read(A)
+            took.append(anyio.current_time() - began)
+        assert 10 <= took[0] < 12
+        assert took[1] == 0
+        assert not pair.registers.late(A, anyio.current_time() + 1e6), "nobody waits, so that nobody is to be parked"
+        began = anyio.current_time()
+        await pair.registers.read(B, within_s=0.01)
+        assert anyio.current_time() - began < 0.1
+        await pair.registers.read(AccountId("unknown"))
+
+    pair = Pair()
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(story(pair))

@@ -27,7 +27,7 @@ class There:
         auth = {"Authorization": "Basic " + b64encode(f"1001:{self.key}".encode()).decode()}
         sent: dict[str, Any] = {"data": data} if data is not None else {"json": body}
         async with self._session.request(method, f"{self._url}/api/public/v2{path}", headers=auth, **sent) as answer:
-            return answer.status, await answer.json()
+            return answer.status, None if answer.status == 204 else await answer.json()
 
 
 @pytest.fixture
@@ -180,3 +180,11 @@ async def test_a_contact_that_a_person_moves_keeps_all_but_its_address(there: Th
     assert (await there.call("GET", "/subscribers/1"))[1] == found
     assert there.account.left_lists("new@example.com") == {"1"}
     assert (there.account.by_hand["new@example.com"], there.account.bought_once) == ({"x"}, {"new@example.com"})
+
+
+async def test_a_contact_that_left_may_be_put_on_a_list_where_it_is_there_to_try_that(there: There) -> None:
+    for email, violations in (("trial@example.com", 0), (ANN, 1)):
+        there.account.trials = {"trial@example.com"}
+        there.account.contact(email, email_status="unsubscribed")
+        await there.call("POST", "/subscribers?subscriber_list_id[]=1", {"email": email})
+        assert len(there.account.violations) == violations

@@ -35,6 +35,11 @@ async def _ready(there: There, **ways: Any) -> None:
         ({"subscriber_key": "subscriber_external_id"}, BY_ID, BY_EXTERNAL_ID, True),
         ({"subscriber_key": "subscriber_external_id"}, BY_ID, {**BY_EXTERNAL_ID, "subscriber_external_id": "u2"}, False),
         ({"subscriber_key": "subscriber_external_id"}, SUBSCRIPTIONS, ROW, False),
+        ({}, SUBSCRIPTIONS, ISO, True),
+        ({}, SUBSCRIPTIONS, DATED, False),
+        ({}, SUBSCRIPTIONS, {**ROW, "start_date": "2025-13-01"}, False),
+        ({}, SUBSCRIPTIONS, {**ROW, "start_date": "sesamy_verify"}, False),
+        ({}, SUBSCRIPTIONS, {**ROW, "start_date": "2025-01-01T10:00:00.123+02:00"}, True),
         ({"dates": "date_time"}, SUBSCRIPTIONS, DATED, True),
         ({"dates": "date_time"}, SUBSCRIPTIONS, ISO, False),
         ({"dates": "date_time"}, SUBSCRIPTIONS, {**ROW, "start_date": "2025-13-01 12:00:00"}, False),
@@ -51,7 +56,8 @@ async def test_a_row_is_taken_in_the_form_of_the_way(there: There, ways: dict[st
 
 
 @pytest.mark.parametrize(
-    ("ways", "row"), [({"subscriber_key": "subscriber_email"}, ROW), ({"dates": "date_time"}, ISO), ({"dates": "date_time"}, ROW)]
+    ("ways", "row"),
+    [({"subscriber_key": "subscriber_email"}, ROW), ({}, DATED), ({"dates": "date_time"}, ISO), ({"dates": "date_time"}, ROW)],
 )
 async def test_a_silent_server_drops_a_row_and_says_nothing(there: There, ways: dict[str, Any], row: Any) -> None:
     await _ready(there, is_silent=True, **ways)
@@ -119,3 +125,15 @@ async def test_tags_by_id_are_those_of_the_catalogue_and_all_else_is_passed_over
 async def test_a_tag_by_title_is_in_the_catalogue_too(there: There) -> None:
     await there.call("POST", "/subscribers?subscriber_list_id[]=1", CONTACT)
     assert [one["title"] for one in (await there.call("GET", "/subscriber_tags"))[1]] == ["sesamy_a"]
+
+
+async def test_a_contact_is_taken_off_a_list_where_that_can_be(there: There) -> None:
+    contact = there.account.contact(ANN, lists=["1", "2"])
+    assert (await there.call("DELETE", f"/subscribers/{contact['id']}/subscriberlists/9"))[0] == 404
+    assert (await there.call("DELETE", "/subscribers/99/subscriberlists/1"))[0] == 404
+    there.account.ways.takes_off = False
+    assert (await there.call("DELETE", f"/subscribers/{contact['id']}/subscriberlists/1"))[0] == 404
+    assert contact["lists"] == ["1", "2"]
+    there.account.ways.takes_off = True
+    assert (await there.call("DELETE", f"/subscribers/{contact['id']}/subscriberlists/1"))[0] == 204
+    assert contact["lists"] == ["2"]
