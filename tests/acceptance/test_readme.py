@@ -123,12 +123,14 @@ def test_a_word_that_the_command_line_does_not_know_is_noticed(tmp_path: Path) -
 
 def test_its_settings_are_good(tmp_path: Path) -> None:
     """As they stand, but that the file with a secret lies elsewhere, and that the client's id is filled in."""
-    (text,) = re.findall(r"^```toml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    secret = tmp_path / "make-a"
+    tables = re.findall(r"^```toml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    secret, hook, settings = tmp_path / "make-a", tmp_path / "webhook-secret", tmp_path / "consumer.toml"
     secret.write_text("key")
-    settings = tmp_path / "consumer.toml"
-    settings.write_text(text.replace("/run/secrets/make-a", str(secret)).replace('"…"', '"cid"'), encoding="utf-8")
-    for path in (secret, settings):
+    hook.write_text("32 characters that nobody guesses")
+    assert len(tables) == 2
+    text = "\n".join(reversed(tables)).replace("/run/secrets/make-a", str(secret)).replace("/run/secrets/webhook-secret", str(hook))
+    settings.write_text(text.replace('"…"', '"cid"'), encoding="utf-8")
+    for path in (secret, hook, settings):
         path.chmod(0o600)
     environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {"SESAMY_SECRET": "secret"}
 

@@ -40,7 +40,11 @@ async def test_local_that_serves_drains_while_there_is_traffic() -> None:
         status = await terminal.ended()
 
     assert status == 0, terminal.shown[-2000:]
-    assert terminal.shown.splitlines()[-2:] == ["stopping: what is being written is written to its end", "the consumer drained in order"]
+    assert terminal.shown.splitlines()[-3:] == [
+        "stopping: what is being written is written to its end",
+        "the receiver drained in order",
+        "the consumer drained in order",
+    ]
 
 
 async def test_a_question_is_ended_by_the_first_ctrl_c(kafka: Broker, topic: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ..console import config_option, examples, run_async
 from ..terminal import has_colours
 
 
-@click.command("receive", epilog=examples("receive --config /etc/consumer.toml", "check --online --for receive"))
+@click.command("receive", epilog=examples("receive --config /etc/receiver.toml", "receive 2>receive.log"))
 @config_option
 def command(config: Path) -> int:
     """Answer Sesamy's webhook: put its events on the topic, until stopped."""
