@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Final
 
 from ..core.backlog import Backlog
@@ -20,6 +21,12 @@ from .client.fetched import Record
 _log = log(__name__)
 _BELIEVED_MS: Final = 366 * 24 * 3600 * 1000
 """An event's time that is longer ago, or ahead of us, is wrong: seconds for milliseconds, none at all, a clock that is off."""
+_SPLIT_EVERY_S: Final = 600.0
+_SPLIT_CAUSE: Final = "two publishers with different keys or partitioners, or partitions were added while events waited"
+_SPLIT_CURE: Final = (
+    "let all publishers key by vendorId|userId and place by murmur2, as Sesamy's webhook receiver and Java's clients do; "
+    "after partitions were added it ends by itself"
+)
 
 
 class Records:
@@ -27,7 +34,8 @@ class Records:
     Takes what was polled of a partition that is ours.
 
     It promises: each record makes its user dirty, is counted and passed over, or is parked; one that can't be read,
-    be it by a fault of ours, costs no other. What fails inside a change of the backlog is raised.
+    be it by a fault of ours, costs no other; users with open events on two partitions are counted and said. What fails
+    inside a change of the backlog is raised.
     """
 
     def __init__(
@@ -51,6 +59,8 @@ class Records:
         self._backlog, self._metrics, self._traces = backlog, metrics, traces
         self._vendors, self._unknown, self._unknown_types = frozenset(vendors), unknown, unknown_types
         self._wall_clock = wall_clock
+        # By vendor: when its users were last said to be split, and how many such events came since.
+        self._split_said: dict[str, tuple[float, int]] = {}
 
     def take(self, partition: int, records: Sequence[Record], *, now: float) -> None:
         """Take a batch; what lies before our own next offset is ours already."""
@@ -83,6 +93,8 @@ class Records:
                     self._backlog.schedule.keep_key(event.user, key)
         self._metrics.records.labels(outcome="user").inc(taken)
         self._metrics.events_merged.inc(taken - opened)
+        if self._backlog.schedule.splits.events:
+            self._say_split(partition, now)
         self._backlog.read_to(partition, max(next_offset, records[-1].offset + 1))
 
     def _of_others(self, read: Event | Unknown | Ignored, partition: int, record: Record) -> Event | None:
@@ -94,6 +106,21 @@ class Records:
             self._pass_over(read.user.vendor, partition, record)
             return None
         return read if isinstance(read, Event) else self._of_unknown_type(read, partition, record)
+
+    def _say_split(self, partition: int, now: float) -> None:
+        """Count the events of users with an open one on another partition, and say so now and then: two pods may write them at once."""
+        split = self._backlog.schedule.splits.events
+        for vendor, events in split.items():
+            self._metrics.split_events.labels(vendor).inc(events)
+            last, held = self._split_said.get(vendor, (-inf, 0))
+            held += events
+            if now - last >= _SPLIT_EVERY_S:
+                _log.warning(
+                    "users split over partitions", vendor=vendor, partition=partition, count=held, cause=_SPLIT_CAUSE, cure=_SPLIT_CURE
+                )
+                last, held = now, 0
+            self._split_said[vendor] = (last, held)
+        split.clear()
 
     def _pass_over(self, vendor: str, partition: int, record: Record) -> None:
         self._metrics.records.labels(outcome="unknown_vendor").inc()

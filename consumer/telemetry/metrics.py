@@ -53,6 +53,7 @@ class Metrics:
         count, seconds = self._counter, self._histogram
         self.records = count("records", "Records read.", "outcome")
         self.events_merged = count("events_merged", "Events that found their user waiting already.")
+        self.split_events = count("split_events", "Events of a user that has an open one on another of the pod's partitions.", "vendor")
         self.resyncs = count("resyncs", "Runs ended.", "vendor", "outcome")
         self.resyncs_half_written = count("resyncs_half_written", "Runs that had begun to write and were cut off.", "vendor")
         self.resync_seconds = seconds("resync_duration_seconds", "Time a run took.", _HTTP_BUCKETS)
@@ -112,6 +113,7 @@ class Metrics:
             for outcome in RESYNC_OUTCOMES:
                 self.resyncs.labels(vendor.id, outcome)
             self.resyncs_half_written.labels(vendor.id)
+            self.split_events.labels(vendor.id)
             self._upstream(f"sesamy:{vendor.id}", SESAMY_OPS)
         for account in settings.accounts:
             self._upstream(account.id, MAKEAS_OPS)

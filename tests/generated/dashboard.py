@@ -172,6 +172,12 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
                     (_gauge("unknown_types", "job", how="max"), "types passed over"),
                 ),
             ),
+            (
+                "Events of users split over partitions",
+                "Publishers with different keys or partitioners, or partitions that were added. A pod sees its own partitions alone.",
+                "ops",
+                ((_rate("split_events_total", "vendor"), "{{vendor}}"),),
+            ),
         ),
     ),
     (

@@ -131,10 +131,13 @@ class Machine(RuleBasedStateMachine):
             self.backlog.read_to(partition, offset + 1)
             self.unread.add((partition, offset))
             return
+        self.schedule.splits.events.clear()
         self.backlog.submit(event, partition, offset, since_ms=offset, now=self.now)
         self.backlog.read_to(partition, offset + 1)
         man = self.men.setdefault(event.user, Dirty())
         man.by_letter = False
+        is_split = any(other != partition for other, _ in man.uncovered)
+        assert self.schedule.splits.events == ({event.user.vendor: 1} if is_split else {})
         man.uncovered.add((partition, offset))
         if man.due_at == inf:
             man.due_at, man.cap_at = self.now + RULES.quiet_s, self.now + RULES.max_wait_s

@@ -10,6 +10,7 @@ It runs nothing: it says which run may begin, and takes what came of it.
     line       the users in line: which came first, and which is due next
     timers     which user's time comes next
     lanes      which due user comes next
+    splits     events of users that have an open one on another partition
     counts     how many users wait for what
     settling   when a run beside the pods counts as done
 """

@@ -10,6 +10,7 @@ from .case import Case, Phase
 from .debts import ABSENT_S, Rules
 from .lanes import Doors
 from .line import Line
+from .splits import Splits
 from .user import User
 
 Aside = list[tuple[int, User]]
@@ -34,10 +35,11 @@ class Schedule:
         self._users, self._lanes, self._timers, self._urgent = line.users, line.lanes, line.timers, line.urgent
         self._times = (-inf, -inf, -inf)
         self._busy = {Phase.RUNNING: 0, Phase.PARKING: 0}
+        self.splits = Splits()
 
     # ---- Events ----
 
-    def submit(self, event: Event, partition: int, offset: int, *, since_ms: int, now: float) -> bool:
+    def submit(self, event: Event, partition: int, offset: int, *, since_ms: int, now: float) -> bool:  # noqa: C901 - a call for each event
         """Make the user dirty; return whether a token opens at `offset` (else an open one of the user covers it)."""
         if now != self._times[0]:  # The users of a batch share their times: that is a tenth of their memory.
             self._times = now, now + self._rules.quiet_s, now + self._rules.max_wait_s
@@ -55,7 +57,10 @@ class Schedule:
                     user.due_at, user.cap_at = due_at, cap_at
                 else:
                     user.due_at = min(due_at, user.cap_at)
-                return case.take_newer(event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
+                opens = case.take_newer(event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
+                if user.partition != partition or case.more or len(case.newer) > 1:
+                    self.splits.note(user, partition)
+                return opens
             if user.is_by_letter:
                 self._ask_by_event(user, event.type, since_ms)
         if user.due_at == inf:
@@ -67,7 +72,8 @@ class Schedule:
         if event.type in self._urgent and user.type not in self._urgent:
             user.type = event.type
             self._line.rank_anew(user)
-        return (user.partition != partition or user.offset < 0) and user.take_token(partition, offset)
+        is_plain = user.partition == partition and user.offset >= 0 and (case is None or not case.more)
+        return not is_plain and self.splits.take_token(user, partition, offset)
 
     def keep_key(self, user: UserKey, key: bytes | None) -> None:
         """Remember the record's key of a dirty user, where it is none that can be made anew from the ids: for a letter."""

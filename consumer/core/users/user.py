@@ -133,6 +133,13 @@ class User(Struct, order=True, gc=False):
         if self.own_case is not None:
             yield from self.own_case.more.items()
 
+    def is_split(self, partition: int) -> bool:
+        """Say whether an event of the user is open on another partition than this one; of a run under way, newer ones count, too."""
+        if self.offset >= 0 and self.partition != partition:
+            return True
+        case = self.own_case
+        return case is not None and any(at >= 0 and one != partition for one, at in (*case.more.items(), *case.newer.items()))
+
     def take_token(self, partition: int, offset: int) -> bool:
         """Let the user have a token on the partition; return whether it is new (else an older one covers the offset)."""
         if self.offset < 0:

@@ -2,7 +2,7 @@
 
 import random
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import anyio
@@ -147,8 +147,16 @@ class Steady:
 class Desk:
     """An intake and what it fills."""
 
-    def __init__(self, consumer: Consumer, *, max_dirty_users: int = 1000, takes_types: bool = False, traces: Any = None) -> None:
-        self.schedule = Schedule(rules(concurrency=4), {"v1": (AccountId("1"),)}, urgent=URGENT)
+    def __init__(
+        self,
+        consumer: Consumer,
+        *,
+        max_dirty_users: int = 1000,
+        takes_types: bool = False,
+        traces: Any = None,
+        vendors: Collection[str] = ("v1",),
+    ) -> None:
+        self.schedule = Schedule(rules(concurrency=4), {vendor: (AccountId("1"),) for vendor in vendors}, urgent=URGENT)
         self.backlog = backlog(self.schedule, *consumer.logs)
         self.ledger, self.letters = self.backlog.ledger, self.backlog.to_park
         self.steady = Steady()
@@ -157,7 +165,7 @@ class Desk:
         self.unknown, self.types, self.metrics = UnknownVendors(), UnknownTypes(are_taken=takes_types), Metrics(SETTINGS)
         records = Records(
             self.backlog,
-            vendors=["v1"],
+            vendors=vendors,
             unknown=self.unknown,
             unknown_types=self.types,
             metrics=self.metrics,

@@ -157,6 +157,53 @@ def test_the_first_event_of_an_unknown_vendor_or_type_is_said_and_once_that_no_m
     assert (counts, fulls) == ([100, 50], [1, 1])
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_users_with_open_events_on_two_partitions_are_counted_and_said_of_each_vendor_once_in_ten_minutes(
+    at_once: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However the events stand in batches; no user is named."""
+
+    @virtual
+    async def test() -> None:
+        consumer = Consumer(2, 0)
+        consumer.at_once = at_once
+        consumer.logs[0] = [Record(n, typed("contract.1#update", f"secret{n}", vendor)) for n, vendor in enumerate(["v1", "v1", "v2"])]
+        desk = Desk(consumer, vendors=("v1", "v2"))
+
+        def counted() -> list[float | None]:
+            return [desk.metrics.registry.get_sample_value("sesamy_makeas_split_events_total", {"vendor": name}) for name in ("v1", "v2")]
+
+        def publish(user: str, vendor: str = "v1") -> None:
+            consumer.logs[1].append(Record(len(consumer.logs[1]), typed("contract.1#update", user, vendor)))
+
+        def lines() -> list[dict[str, object]]:
+            return [one.msg for one in caplog.records if isinstance(one.msg, dict) and one.msg["event"] == "users split over partitions"]
+
+        await desk.run_for(5)
+        assert (counted(), lines()) == ([0, 0], [])
+
+        for user, vendor in (("secret0", "v1"), ("secret1", "v1"), ("secret2", "v2"), ("other", "v1")):
+            publish(user, vendor)
+        await desk.run_for(590)
+        publish("secret0")
+        await desk.run_for(5)
+        assert counted() == [3, 1]
+        assert sum(int(str(one["count"])) for one in lines() if one["vendor"] == "v1") == min(at_once, 2)
+        assert [(one["vendor"], one["partition"]) for one in lines()] == [("v1", 1), ("v2", 1)]
+
+        await desk.run_for(10)
+        publish("secret1")
+        await desk.run_for(5)
+        assert counted() == [4, 1]
+        assert [(one["vendor"], one["count"]) for one in lines()][2:] == [("v1", 4 - min(at_once, 2))]
+        for one in lines():
+            assert "two publishers with different keys" in str(one["cause"])
+            assert "murmur2" in str(one["cure"])
+
+    test()
+    assert "secret" not in caplog.text
+
+
 def test_a_record_at_which_our_reading_fails_is_parked_and_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault that nobody thought of: the letter says that it is ours."""
 
