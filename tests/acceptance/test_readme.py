@@ -123,7 +123,7 @@ def test_a_word_that_the_command_line_does_not_know_is_noticed(tmp_path: Path) -
 
 def test_its_settings_are_good(tmp_path: Path) -> None:
     """As they stand, but that the file with a secret lies elsewhere, and that the client's id is filled in."""
-    (text,) = re.findall(r"^```toml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    text, *_ = re.findall(r"^```toml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     secret = tmp_path / "make-a"
     secret.write_text("key")
     settings = tmp_path / "consumer.toml"
