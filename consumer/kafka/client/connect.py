@@ -177,9 +177,7 @@ def publishing(kafka: KafkaSettings) -> AbstractAsyncContextManager[Producer]:
 
     It never gives a record up by itself, and takes none any more once one was refused. Raises as `producing`.
     """
-    return producing(
-        kafka, suffix="-receiver", enable_idempotence=True, metadata_max_age_ms=_METADATA_MS, max_batch_size=_BATCH_BYTES
-    )
+    return producing(kafka, suffix="-receiver", enable_idempotence=True, metadata_max_age_ms=_METADATA_MS, max_batch_size=_BATCH_BYTES)
 
 
 @asynccontextmanager
