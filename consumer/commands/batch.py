@@ -21,6 +21,7 @@ from ..kafka.tail import Tail
 from ..resync.clients import Upstreams
 from ..resync.run import Resync
 from ..resync.waits import Waits
+from ..resync.ways.look_back import tell_not_kept
 from ..resync.workers import Workers
 from ..settings.model import KafkaSettings, Settings
 from ..telemetry.fences import PartEnded, for_ever
@@ -106,6 +107,8 @@ class Batch:
         self._left: dict[UserKey, None] = {}
         self._registers, self._filters, self._gates = up.registers, up.filters, up.gates
         up.filters.await_verdicts(now=anyio.current_time())
+        for kept in up.kept.values():
+            tell_not_kept(kept)
         self.unknown: dict[UserKey, None] = {}
         """Users that Sesamy did not know at the first look, and that a second is due for."""
         self.resyncs = 0
