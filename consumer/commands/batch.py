@@ -107,8 +107,6 @@ class Batch:
         self._left: dict[UserKey, None] = {}
         self._registers, self._filters, self._gates = up.registers, up.filters, up.gates
         up.filters.await_verdicts(now=anyio.current_time())
-        for kept in up.kept.values():
-            tell_not_kept(kept)
         self.unknown: dict[UserKey, None] = {}
         """Users that Sesamy did not know at the first look, and that a second is due for."""
         self.resyncs = 0
@@ -120,6 +118,8 @@ class Batch:
         self._backlog.on_letters = self._give_up
         self._resync = _resync(up, metrics, waits, bulk)
         self._workers = self._made_workers(settings, up, waits)
+        for kept in up.kept.values():
+            tell_not_kept(kept)
 
     def _made_workers(self, settings: Settings, up: Upstreams, waits: Waits) -> Workers:
         return Workers(

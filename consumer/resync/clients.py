@@ -112,15 +112,14 @@ async def upstreams(
             return make(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe, heed=heed)
 
         limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals, now=anyio.current_time())
+        kept = {one.id: Kept(one.id) for one in settings.accounts if not dry_run}
         known, sources, shapes = consents(settings), {}, UnknownShapes()
-        kept = {} if dry_run else {account.id: Kept(account.id) for account in settings.accounts}
 
         def target(account: Account) -> Target:
             exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES, reads=dry_run)
-            key, consent = account.api_key, known[account.id]
+            key, consent, share = account.api_key, known[account.id], sharing(account.id, metrics) if settings.makeas.rows_shared else None
             rows = ListRows(exchange, user_id=account.user_id, api_key=key.read)
             sources[account.id] = Source(consent, rows, limits.accounts[account.id], key.expire)
-            share = sharing(account.id, metrics) if settings.makeas.rows_shared else None
             writing = partial(makeas.MakeAs, share=share, kept=kept.get(account.id))
             made = (partial(Shadow, told=_tell_would(account, metrics)) if dry_run else writing)(
                 exchange,
@@ -144,8 +143,7 @@ async def upstreams(
             )
         registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()], hold_s=settings.workers.hold_s)
         limits.ready, limits.late = registers.ready, registers.late
-        asked = {vendor.id: vendors[vendor.id].sesamy for vendor in settings.vendors if not vendor.paused}
-        filters = Filters(asked, limits.vendors)
+        filters = Filters({one.id: vendors[one.id].sesamy for one in settings.vendors if not one.paused}, limits.vendors)
         yield Upstreams(vendors, limits, traces, shapes, registers, filters, dry_run, sources, settings.makeas.write == "always", kept)
 
 

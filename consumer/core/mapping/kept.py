@@ -12,7 +12,7 @@ from .contact import Contact
 from .tags import in_clear, others, stale
 
 What = Literal["lists", "tags", "others_tags"]
-WHATS: Final[tuple[What, ...]] = get_args(What)
+KINDS: Final[tuple[What, ...]] = get_args(What)
 """On the lists it was put on; the tags of ours that it is to have, and no more; the tags of others that it had."""
 
 EVERY_S: Final = 3600.0
@@ -70,7 +70,7 @@ def judged(asked: Asked, after: Contact | None, *, hides_left: bool) -> Mapping[
         return {} if hides_left else dict.fromkeys(asked.tells, False)
     found: dict[What, bool] = {}
     on, tells = after.list_ids, asked.tells
-    if "lists" in tells and on is not None and after.standing is not Standing.LEFT:  # Who has opted out is rightly on no list.
+    if "lists" in tells and on is not None and after.standing is not Standing.LEFT:  # Opted out, it is rightly on none.
         found["lists"] = on.issuperset(asked.lists)
     if after.tags is None and (asked.before is None or asked.before.tags is None):
         return found  # It shows none, be there some or not.
@@ -107,7 +107,7 @@ class Kept:
 
     def not_kept(self) -> tuple[What, ...]:
         """Return what is held not to be kept."""
-        return tuple(what for what in WHATS if what in self._since)
+        return tuple(what for what in KINDS if what in self._since)
 
     def not_kept_s(self, *, now: float) -> float:
         """Return for how long something has not been kept (s); 0: all is."""

@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ...core.mapping.kept import WHATS
+from ...core.mapping.kept import KINDS
 from ...core.model import GateCause
 from ...telemetry.metrics import gauge
 from .tree import GateStatus, ListStatus, PartitionStatus, Status, UserCounts
@@ -101,7 +101,7 @@ def _of_gates(gates: Iterable[GateStatus]) -> Iterator[Metric]:
         "account_not_kept", "1 at what an account takes and does not keep: lists, tags of ours, tags of others.", labels=["account", "what"]
     )
     for one in gates:
-        for what in WHATS if one.kind == "makeas" else ():
+        for what in KINDS if one.kind == "makeas" else ():
             not_kept.add_metric([one.name, what], float(what in one.not_kept))
         for cause in _GATE_CAUSES:
             closed.add_metric([one.name, cause], float(one.cause == cause))
