@@ -34,7 +34,8 @@ class Here:
     """One account over HTTP, and readers whose contacts are written in turn."""
 
     def __init__(self, up: Upstreams, made: stand_in.MakeAs, metrics: Metrics) -> None:
-        self.kept, self._made = up.kept[A], made
+        self.kept, self._made, self.stepped_aside = up.kept[A], made, 0
+        up.gates.made_room = self._step_aside
         sesamy: Any = Sesamy()
         sesamy.takes_s = 0.0
         sesamy.contracts_of = lambda user: (Contract(id=f"c {user.user}", status="ACTIVE", items=[Item(sku="s", name="n")]),)
@@ -46,6 +47,9 @@ class Here:
             uniform=lambda: 0.0,
             metrics=metrics,
         )
+
+    def _step_aside(self) -> None:
+        self.stepped_aside += 1
 
     @property
     def asked(self) -> int:
@@ -144,6 +148,15 @@ async def test_a_thousand_readers_take_one_call_more() -> None:
     async with here({}, {}, known={}, apart_s=APART_S) as (pod, _):
         await pod.write(*(f"u{number}" for number in range(1000)))
         assert pod.asked == 1001
+
+
+async def test_a_reader_that_is_looked_back_at_keeps_its_place_till_then() -> None:
+    """Its look is a call of its own: else more are in flight than the settings say."""
+    async with here({}, {}, known={}, apart_s=APART_S) as (pod, _):
+        await pod.write("looked-at")
+        assert (pod.asked, pod.stepped_aside) == (2, 0)
+        await pod.write("next")
+        assert (pod.asked, pod.stepped_aside) == (3, 1)
 
 
 async def test_a_dry_run_looks_at_nothing(tmp_path: Path) -> None:
