@@ -21,6 +21,7 @@ from ..kafka.tail import Tail
 from ..resync.clients import Upstreams
 from ..resync.run import Resync
 from ..resync.waits import Waits
+from ..resync.ways.look_back import tell_not_kept
 from ..resync.workers import Workers
 from ..settings.model import KafkaSettings, Settings
 from ..telemetry.fences import PartEnded, for_ever
@@ -117,6 +118,8 @@ class Batch:
         self._backlog.on_letters = self._give_up
         self._resync = _resync(up, metrics, waits, bulk)
         self._workers = self._made_workers(settings, up, waits)
+        for kept in up.kept.values():
+            tell_not_kept(kept)
 
     def _made_workers(self, settings: Settings, up: Upstreams, waits: Waits) -> Workers:
         return Workers(

@@ -13,6 +13,7 @@ from ..core.gates.gate import Gate
 from ..core.gates.gates import MAKE_CALLS, SESAMY_CALLS, Gates
 from ..core.gates.list_doors import ListDoors
 from ..core.gates.server_limit import begins_at
+from ..core.mapping.kept import Kept
 from ..core.model import PAUSED, AccountId
 from ..settings.account import Account
 from ..settings.model import SesamySettings, Settings, VendorSettings
@@ -70,6 +71,8 @@ class Upstreams(Struct, frozen=True):
     """Where each account's lists are read."""
     always: bool = False
     """Whether contacts are written also where they are as they are to be."""
+    kept: Mapping[AccountId, Kept] = {}
+    """Whether each account keeps what it is written with; in a dry run none is asked."""
 
     @property
     def account_ids(self) -> dict[str, tuple[AccountId, ...]]:
@@ -109,14 +112,15 @@ async def upstreams(
             return make(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe, heed=heed)
 
         limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals, now=anyio.current_time())
+        kept = {one.id: Kept(one.id) for one in settings.accounts if not dry_run}
         known, sources, shapes = consents(settings), {}, UnknownShapes()
 
         def target(account: Account) -> Target:
             exchange = client(account.id, settings.makeas.base_url, settings.makeas.timeout_s, makeas.REFUSES, reads=dry_run)
-            key, consent = account.api_key, known[account.id]
+            key, consent, share = account.api_key, known[account.id], sharing(account.id, metrics) if settings.makeas.rows_shared else None
             rows = ListRows(exchange, user_id=account.user_id, api_key=key.read)
             sources[account.id] = Source(consent, rows, limits.accounts[account.id], key.expire)
-            writing = partial(makeas.MakeAs, share=sharing(account.id, metrics) if settings.makeas.rows_shared else None)
+            writing = partial(makeas.MakeAs, share=share, kept=kept.get(account.id))
             made = (partial(Shadow, told=_tell_would(account, metrics)) if dry_run else writing)(
                 exchange,
                 user_id=account.user_id,
@@ -139,9 +143,8 @@ async def upstreams(
             )
         registers = Registers(sources, vendors=[tuple(one.targets) for one in vendors.values()], hold_s=settings.workers.hold_s)
         limits.ready, limits.late = registers.ready, registers.late
-        asked = {vendor.id: vendors[vendor.id].sesamy for vendor in settings.vendors if not vendor.paused}
-        filters = Filters(asked, limits.vendors)
-        yield Upstreams(vendors, limits, traces, shapes, registers, filters, dry_run, sources, settings.makeas.write == "always")
+        filters = Filters({one.id: vendors[one.id].sesamy for one in settings.vendors if not one.paused}, limits.vendors)
+        yield Upstreams(vendors, limits, traces, shapes, registers, filters, dry_run, sources, settings.makeas.write == "always", kept)
 
 
 def _sesamy(

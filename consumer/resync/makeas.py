@@ -10,6 +10,7 @@ from ..core.answers.address import same_address
 from ..core.errors import ConsumerError, Forbidden, Held, Refused
 from ..core.mapping.contact import Contact, fields, is_as_wanted, tag_change
 from ..core.mapping.documents import Documents
+from ..core.mapping.kept import Asked, Kept
 from ..core.mapping.tags import others
 from ..core.sharing.load import Rows
 from .http.answers import decoded, shaped
@@ -18,6 +19,7 @@ from .make_reader import Limit, MakeReader, Permit, unsure
 from .sharing.rider import Rider
 from .sharing.shared_rows import MAX_ROWS, Send, SharedRows
 from .waits import together
+from .ways.look_back import LookBack
 from .ways.tag_ids import PER_PAGE, Tag, TagIds
 
 REFUSES: Final = frozenset({400, 404, 409, 413, 422})
@@ -40,6 +42,8 @@ class WriteOutcome(Struct, frozen=True):
     """The lists that it is on as it is to be, so that it was not written."""
     is_spared: bool = False
     """The contact was as it is to be, and was not written; nor was it put on any list."""
+    asked: Asked | None = None
+    """What the contact is to show now; None: it was not written."""
     unsure: Mapping[str, ConsumerError] = {}
     """Nothing was written, for it may have left: the lists that it may belong on, each with why."""
 
@@ -54,9 +58,22 @@ class MakeAs(MakeReader):
     named; tags of others stay; subscriptions come after the contact and the products; a list that refuses keeps no user off another.
     """
 
-    def __init__(self, *client: Any, share: Callable[[Send], SharedRows] | None = None, **more: Any) -> None:  # noqa: ANN401 - as `MakeReader`
-        """Take what a `MakeReader` takes; `share`: makes what rows of several readers go through; None: each reader's go alone."""
+    def __init__(
+        self,
+        *client: Any,  # noqa: ANN401 - as `MakeReader`
+        share: Callable[[Send], SharedRows] | None = None,
+        kept: Kept | None = None,
+        **more: Any,  # noqa: ANN401 - as `MakeReader`
+    ) -> None:
+        """
+        Take what a `MakeReader` takes.
+
+        Args:
+            share: makes what rows of several readers go through; None: each reader's go alone.
+            kept: says when to look back at a contact, and learns what it shows; None: nothing is looked at.
+        """
         super().__init__(*client, **more)
+        self._look_back = None if kept is None else LookBack(kept, self._shown, hides_left=self._consent.hides_left)
         self._shared = None if share is None else share(self._send_rows)
         self._tag_ids = TagIds(self._tags_page)
 
@@ -89,20 +106,23 @@ class MakeAs(MakeReader):
                 `apart`, `snapshot-old`, of rows that could not go, or be judged, in time.
         """
         given = self._given(lists)
-        written = WriteOutcome(consent_kept=False)
+        written, looks = WriteOutcome(consent_kept=False), False
         products, subscriptions = self.ways.rows(self.ways.dated(documents))
         waits_alone = self._rides("products", products, rider) and self._rides("subscriptions", subscriptions, rider)
 
         async def write_contact() -> None:
-            nonlocal written
+            nonlocal written, looks
             written = await self._write_contact(documents, given, permit, limit_s, always=always)
-            if rider is not None and waits_alone:
+            looks = self._look_back is not None and self._look_back.is_due(written.asked, rider)
+            if rider is not None and waits_alone and not looks:
                 rider.step_aside()
 
         await together(write_contact, partial(self._write_rows, "products", products, permit, limit_s, rider))
         if written.unsure or (written.refused and not written.taken):
             return written  # The contact may not be there.
         await self._write_rows("subscriptions", subscriptions, permit, limit_s, rider)
+        if looks and self._look_back is not None and written.asked is not None and rider is not None:
+            await self._look_back.look(written.asked, rider)
         return written
 
     async def _write_contact(
@@ -141,7 +161,12 @@ class MakeAs(MakeReader):
                 raise
             errors = dict.fromkeys(sent, error)  # Those that were left out have refused nobody, and are owed by themselves.
         refused = {one: error.code for one, error in errors.items()}
-        return WriteOutcome(choice.left, refused, tuple(one for one in sent if one not in refused), left_out, errors)
+        taken = tuple(one for one in sent if one not in refused)
+        asked = Asked(email=email, before=contact, lists=self._consent.still(taken, email), tags=wanted)
+        return WriteOutcome(choice.left, refused, taken, left_out, errors, asked=asked)
+
+    async def _shown(self, asked: Asked) -> Contact | None:
+        return await self.contact(asked.email, permit=_paid)
 
     async def retire(self, contact: str, user: str, *, not_at: str, permit: Permit) -> bool:
         """
@@ -210,6 +235,10 @@ class MakeAs(MakeReader):
     async def _send_rows(self, op: str, rows: Sequence[object], limit_s: Limit) -> None:
         """Make one bulk call. Assumption: its rows, of one reader or several, update what they find by `external_id`."""
         self._believe(await self._exchange(op, "POST", self.ways.path(op), json=self.ways.body(op, rows), limit_s=limit_s), op)
+
+
+async def _paid() -> None:
+    """Let a call go that is paid for."""
 
 
 async def _each_alone(

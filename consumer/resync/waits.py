@@ -42,6 +42,11 @@ class Waits:
         if self._ended.is_set():
             self._ended = anyio.Event()
 
+    @property
+    def ended(self) -> bool:
+        """Say whether none may wait now."""
+        return self._ended.is_set()
+
     async def sleep(self, wait_s: float) -> bool:
         """Sleep; return False where all waits were ended before."""
         ended = self._ended

@@ -135,6 +135,12 @@ _ROWS: Final[tuple[tuple[str, tuple[tuple[str, str, str, tuple[Query, ...]], ...
                     (_rate("unknown_answers_total", "upstream, op") + " or vector(0)", "{{upstream}} {{op}}"),
                 ),
             ),
+            (
+                "Not kept",
+                "What an account takes and does not keep.",
+                "short",
+                (('max by (account, what) (sesamy_makeas_account_not_kept{job=~"$job"})', "{{account}} {{what}}"),),
+            ),
             ("Share of the limits", "", "percentunit", ((_gauge("gate_rate_share_ratio", "instance", how="min"), "{{instance}}"),)),
         ),
     ),

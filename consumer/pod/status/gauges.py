@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from ...core.mapping.kept import KINDS
 from ...core.model import GateCause
 from ...telemetry.metrics import gauge
 from .tree import GateStatus, ListStatus, PartitionStatus, Status, UserCounts
@@ -96,13 +97,18 @@ def _of_gates(gates: Iterable[GateStatus]) -> Iterator[Metric]:
     waiting = gauge("gate_waiting_users", "Users that are due and owed there.", labels=["upstream"])
     held = gauge("gate_held_users", "Users and letters that wait for nothing but this gate to open.", labels=["upstream"])
     share = gauge("gate_rate_share_ratio", "Our part of its limits.", labels=["upstream"])
+    not_kept = gauge(
+        "account_not_kept", "1 at what an account takes and does not keep: lists, tags of ours, tags of others.", labels=["account", "what"]
+    )
     for one in gates:
+        for what in KINDS if one.kind == "makeas" else ():
+            not_kept.add_metric([one.name, what], float(what in one.not_kept))
         for cause in _GATE_CAUSES:
             closed.add_metric([one.name, cause], float(one.cause == cause))
         waiting.add_metric([one.name], one.waiting_users)
         held.add_metric([one.name], one.held_users)
         share.add_metric([one.name], one.rate_share)
-    yield from (closed, waiting, held, share)
+    yield from (closed, waiting, held, share, not_kept)
 
 
 def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:

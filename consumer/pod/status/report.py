@@ -207,7 +207,7 @@ def _gates(service: "Service", seen: Counts, now: float) -> tuple[GateStatus, ..
     rows = []
     for kind, prefix, gates in (("sesamy", "sesamy:", service.up.gates.vendors), ("makeas", "", service.up.gates.accounts)):
         for name, gate in gates.items():
-            state = gate.state(now=now)
+            state, kept = gate.state(now=now), service.up.kept.get(AccountId(name)) if kind == "makeas" else None
             rows.append(
                 GateStatus(
                     name=f"{prefix}{name}",
@@ -221,6 +221,8 @@ def _gates(service: "Service", seen: Counts, now: float) -> tuple[GateStatus, ..
                     rate_share=state.share if owns else 0.0,
                     in_use=state.in_use,
                     limit_per_minute=round(gate.heed.per_minute, 3),
+                    not_kept=kept.not_kept() if kept is not None else (),
+                    not_kept_s=round(kept.not_kept_s(now=now), 3) if kept is not None else 0.0,
                 )
             )
     return tuple(rows)

@@ -86,6 +86,10 @@ class GateStatus(Struct, frozen=True, kw_only=True):
     in_use: int = 0
     limit_per_minute: float = 0.0
     """Requests a minute that all pods together may make; 0: a pod that does not say it."""
+    not_kept: tuple[str, ...] = ()
+    """What an account takes and does not keep, as contacts show that were read once more after a write: `lists`, `tags`, `others_tags`."""
+    not_kept_s: float = 0.0
+    """For how long that has been known."""
 
 
 class ReconcileStatus(Struct, frozen=True, kw_only=True):

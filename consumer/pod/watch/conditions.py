@@ -22,6 +22,7 @@ _EVENTS: Final[dict[Kind, tuple[str, str]]] = {
     "reading": ("letters-not-readable", "letters-readable"),
     "letters": ("letters-need-a-person", "no-letter-needs-a-person"),
     "unreadable": ("letters-unreadable", "no-letter-unreadable"),
+    "kept": ("writes-not-kept", "writes-kept"),
 }
 """What a beginning and an end are called outside."""
 _ENDS: Final[dict[Kind, str]] = {
@@ -32,6 +33,7 @@ _ENDS: Final[dict[Kind, str]] = {
     "reading": "The dead-letter topic is read again",
     "letters": "No letter that can be requeued needs a person any more",
     "unreadable": "No letter of a record that can't be read is left",
+    "kept": "Make.as account {subject} keeps what is written again",
 }
 _OF_ALL_PODS: Final[frozenset[Kind]] = frozenset({"letters", "unreadable"})
 """What every pod sees alike: the one that holds partition 0 tells the operator's address, and a pod that told a beginning tells its end."""

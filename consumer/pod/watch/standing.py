@@ -5,13 +5,14 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from ...core.mapping.kept import CURE
 from ...core.model import GateCause
 from ...core.text import age
 from ...settings.model import Settings
-from ..status.told.words import KEY_CURE, LIMIT_CURE, RATE_LIMITED, last_code
+from ..status.told.words import KEY_CURE, LIMIT_CURE, RATE_LIMITED, last_code, not_kept
 from ..status.tree import NOT_A_MEMBER, TOPIC_MISSING, GateStatus, LetterCounts, ListStatus, PartitionStatus, Status
 
-Kind = Literal["gate", "list", "partition", "group", "topic", "writing", "reading", "letters", "unreadable"]
+Kind = Literal["gate", "list", "partition", "group", "topic", "writing", "reading", "letters", "unreadable", "kept"]
 
 STALLED_S: Final = 600.0
 """A partition that commits nothing for so long, with records behind it, stands still."""
@@ -92,6 +93,8 @@ def standing(status: Status, lists: Lists, stalled_s: Callable[[PartitionStatus]
     for gate in status.upstreams:
         if gate.state != "open" and gate.cause != "paused":  # Somebody has chosen that.
             yield _gate(gate, lists.get(gate.name, ()), status.at, last_code(gate.name, status.recent_failures))
+        if gate.not_kept:
+            yield _kept(gate, lists.get(gate.name, ()), status.at)
     for one in status.lists:
         if one.door != "open" and not one.paused:
             yield _list(one, lists.get(f"{one.account}/{one.vendor}/{one.list}", ()), status.at)
@@ -154,6 +157,19 @@ def _gate(gate: GateStatus, lists: tuple[ListName, ...], at: float, code: str) -
         since=at - gate.closed_s,
         after_s=0.0 if gate.cause in _AT_ONCE else _SOON_S,
         calm_s=_CALM_S if gate.cause in _AT_ONCE else _SOON_S,
+    )
+
+
+def _kept(gate: GateStatus, lists: tuple[ListName, ...], at: float) -> Condition:
+    return Condition(
+        kind="kept",
+        subject=gate.name,
+        cause=", ".join(gate.not_kept),
+        text=f"Make.as account {gate.name} takes what is written and {not_kept(gate.not_kept)} ({named(lists)})",
+        cure=CURE,
+        runbook="sesamymakeasnotkept",
+        lists=lists,
+        since=at - gate.not_kept_s,
     )
 
 

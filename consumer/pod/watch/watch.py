@@ -29,6 +29,7 @@ _LINES: Final[dict[Kind, tuple[str, str]]] = {
     "reading": ("dead-letter topic not readable", "dead-letter topic readable again"),
     "letters": ("letters need a person", "no letter needs a person any more"),
     "unreadable": ("letters of records that can't be read", "no letter of a record that can't be read"),
+    "kept": ("writes not kept", "writes kept again"),
 }
 
 
@@ -84,7 +85,7 @@ def tell(notice: Notice) -> None:
     """Write a notice into the log: a warning where something begins, else a line of information."""
     begins, ends = _LINES[notice.kind]
     fields = {
-        {"gate": "upstream", "partition": "partition", "list": "list"}.get(notice.kind, "subject"): notice.subject,
+        {"gate": "upstream", "partition": "partition", "list": "list", "kept": "upstream"}.get(notice.kind, "subject"): notice.subject,
         "cause": notice.cause,
         "lists": named(notice.lists),
         "users": notice.users,

@@ -27,6 +27,8 @@ class Reads(Struct, kw_only=True):
     """How a list's rows give their tags: as text, as `{id, title}`, or not at all."""
     contact_tags: Literal["text", "objects"] = "text"
     """How a contact, by its address or id, gives its tags."""
+    contact_lists: bool = True
+    """Whether a contact, by its address or id, says which lists it is on."""
     row_lists: bool = True
     """Whether a list's rows tell all lists that they are on."""
     count: int | Literal["right", "all", "absent"] = "right"
@@ -53,7 +55,8 @@ def stamp(at: datetime | None = None) -> str:
 
 def shown(contact: Row, reads: Reads) -> Row:
     """Return a contact, asked for by its address or id."""
-    return _told(contact, reads.contact_status, contact["email_status"], reads.contact_tags)
+    row = _told(contact, reads.contact_status, contact["email_status"], reads.contact_tags)
+    return row if reads.contact_lists else {key: value for key, value in row.items() if key != "lists"}
 
 
 def _told(contact: Row, name: str, status: str, tags: Literal["text", "objects", "none"]) -> Row:

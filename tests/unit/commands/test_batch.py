@@ -12,6 +12,7 @@ from msgspec import structs
 from consumer.commands.batch import Batch, Synced
 from consumer.core.answers.snapshot import Contract, Item
 from consumer.core.errors import Denied, Fatal, Refused, Retryable
+from consumer.core.mapping.kept import CURE, Asked, Kept
 from consumer.core.model import AccountId, UserKey
 from consumer.core.users.settling import Settling
 from consumer.resync.clients import Target, Upstreams, Vendor, gates
@@ -22,6 +23,7 @@ from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual
 from tests.fakes.upstreams import Make, Sesamy
 from tests.simulation.settings import MANY_LISTS, SETTINGS
+from tests.unit.telemetry.test_logs import Lines
 
 A, B = AccountId("1"), AccountId("2")
 ANN, BO, CAT, DAN = (UserKey("v1", name) for name in ("ann", "bo", "cat", "dan"))
@@ -88,7 +90,8 @@ class Crew:
         accounts = {one.id: Target(one, self.house.make[one.id]) for one in settings.accounts_of("v1")}  # type: ignore[arg-type]
         limits = gates(settings)
         asked = {} if settings.vendors[0].paused else {"v1": sesamy}
-        up = Upstreams({"v1": Vendor(sesamy, accounts)}, limits, filters=Filters(asked, limits.vendors))
+        self.kept = Kept(A)
+        up = Upstreams({"v1": Vendor(sesamy, accounts)}, limits, filters=Filters(asked, limits.vendors), kept={A: self.kept})
         self.batch = Batch(settings, up, Metrics(settings), report=self.told.append, unsaved=unsaved, tail=self._tail)
 
     def _tail(self, _: object, settling: Settling) -> Ears:
@@ -416,3 +419,16 @@ async def test_a_failure_of_the_account_is_told_though_a_list_of_it_is_paused() 
 
         (told,) = await Crew(house, settings=settings).run(ANN, limit_s=60.0)
         assert (told.outcome, told.failed) == ("failed", {"1": "http-500"})
+
+
+@virtual
+async def test_what_an_account_does_not_keep_is_in_the_log_for_no_pod_watches_a_command() -> None:
+    crew, asked = Crew(), Asked(email="a@example.com", before=None, lists=("10",), tags=())
+    with Lines(as_json=True) as lines:
+        for user in (ANN, BO, CAT, DAN):
+            crew.kept.learn(user, asked, None, hides_left=False, now=0.0)
+        said = lines.json()
+
+    assert [(one["event"], one["level"], one["upstream"], one["cause"], one["cure"]) for one in said] == [
+        ("writes not kept", "warning", A, "lists", CURE)
+    ]

@@ -120,6 +120,8 @@ def _gate(some: list[GateStatus]) -> GateStatus:
         held_users=sum(one.held_users for one in some),
         in_use=sum(one.in_use for one in some),
         rate_share=sum(one.rate_share for one in some),
+        not_kept=tuple(dict.fromkeys(what for one in some for what in one.not_kept)),
+        not_kept_s=max(one.not_kept_s for one in some),
     )
 
 

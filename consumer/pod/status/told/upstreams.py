@@ -6,11 +6,12 @@ from typing import Final
 
 from msgspec import Struct
 
+from ....core.mapping.kept import CURE
 from ....core.text import age
 from ..tree import GateStatus, ListStatus, Status
 from ..verdict import Level, Point
 from .merged import lists_of
-from .words import KEY_CURE, LATE_S, LIMIT_CURE, RATE_LIMITED, clock, last_code, named, since, some
+from .words import KEY_CURE, LATE_S, LIMIT_CURE, RATE_LIMITED, clock, last_code, named, not_kept, since, some
 
 
 class _Told(Struct, frozen=True):
@@ -69,6 +70,7 @@ def points(statuses: Mapping[str, Status], *, now: float) -> Iterator[Point]:
             behind.update(map(_key, stopped))
         yield _stopped(name, told, shut, stopped, of=len(lists), pods=len(statuses), now=now)
     yield from _left_out(lists, now=now)
+    yield from _not_kept(statuses, lists, now=now)
     yield from _late([one for one in lists if one.door == "open" and _key(one) not in behind], of=len(lists), now=now)
 
 
@@ -151,6 +153,25 @@ def _left_out(lists: Sequence[ListStatus], *, now: float) -> Iterator[Point]:
             text=f"{_of(len(out), len(lists))} left out {since(length_s, now=now)}, {_titles(out)}: {refuses(code)}",
             cure=MEND_LIST,
             runbook="SesamyMakeasListLeftOut",
+        )
+
+
+def _not_kept(statuses: Mapping[str, Status], lists: Sequence[ListStatus], *, now: float) -> Iterator[Point]:
+    """Tell of accounts that take what is written and do not keep it, as any of the pods has seen."""
+    found: dict[str, list[GateStatus]] = defaultdict(list)
+    for status in statuses.values():
+        for one in status.upstreams:
+            if one.not_kept:
+                found[one.name].append(one)
+    for name, seen in found.items():
+        mine = [one for one in lists if one.account == name]
+        length_s, what = max(one.not_kept_s for one in seen), dict.fromkeys(what for one in seen for what in one.not_kept)
+        yield Point(
+            level="trouble",
+            text=f"{_of(len(mine), len(lists))} not kept {since(length_s, now=now)}, {_titles(mine)}: account {name} takes what is written "
+            f"and {not_kept(what)}",
+            cure=CURE,
+            runbook="SesamyMakeasNotKept",
         )
 
 

@@ -1,12 +1,17 @@
 """Words that all that is told has in common: numbers with their noun, some of many names, and times."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from ....core.model import Failure
 from ....core.text import age
 
+_NOT_KEPT: Final[Mapping[str, str]] = {
+    "lists": "puts contacts on no list that they were put on",
+    "tags": "does not have our tags as they were written",
+    "others_tags": "loses the tags of others",
+}
 KEY_CURE: Final = "put the right key into its secret: a file is read again by itself; where it comes from a variable, restart the pods"
 LIMIT_CURE: Final = "wait; where it comes often, lower its rate in the settings"
 RATE_LIMITED: Final = "http-429"
@@ -20,6 +25,11 @@ _DAY_S: Final = 86_400.0
 def named(number: int, what: str) -> str:
     """Return a number with its noun: `1 partition`, `1,200 partitions`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def not_kept(what: Iterable[str]) -> str:
+    """Say what an account does that takes a contact, and does not keep it."""
+    return " and ".join(_NOT_KEPT.get(one, one) for one in what)
 
 
 def some(names: Sequence[str]) -> str:

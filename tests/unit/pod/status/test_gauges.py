@@ -19,7 +19,11 @@ def test_the_state_is_pulled_as_gauges() -> None:
             PartitionStatus(partition=2, end=12),
             PartitionStatus(partition=3, position=9, committed=9),
         ),
-        upstreams=(GateStatus(name="1001", kind="makeas", state="closed", cause="denied", closed_s=7, waiting_users=4, held_users=3),),
+        upstreams=(
+            GateStatus(
+                name="1001", kind="makeas", state="closed", cause="denied", closed_s=7, waiting_users=4, held_users=3, not_kept=("tags",)
+            ),
+        ),
         lists=(
             ListStatus(vendor="a", account="1001", list="7", last_write_at=900.0, oldest_pending_s=60.0, oldest_due_s=50.0, owed_users=4),
             ListStatus(vendor="a", account="1001", list="8", door="probing", owed_users=9),
@@ -43,6 +47,7 @@ def test_the_state_is_pulled_as_gauges() -> None:
     assert value("partition_oldest_open_timestamp_seconds", partition="1") is None
     assert [value("gate_closed", upstream="1001", cause=cause) for cause in ("breaker", "denied", "retry-after")] == [0, 1, 0]
     assert (value("gate_waiting_users", upstream="1001"), value("gate_held_users", upstream="1001")) == (4, 3)
+    assert [value("account_not_kept", account="1001", what=what) for what in ("lists", "tags", "others_tags")] == [0, 1, 0]
     assert value("list_oldest_pending_timestamp_seconds", vendor="a", account="1001", list="7") == 940
     assert value("list_oldest_due_timestamp_seconds", vendor="a", account="1001", list="7") == 950
     assert value("list_oldest_pending_timestamp_seconds", vendor="a", account="1001", list="8") is None

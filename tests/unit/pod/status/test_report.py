@@ -9,6 +9,7 @@ import pytest
 from msgspec import structs
 
 from consumer.core.events import decode
+from consumer.core.mapping.kept import Asked, Kept
 from consumer.core.model import AccountId, Failure, Place, UserKey
 from consumer.core.text import shown
 from consumer.pod.service import Service
@@ -273,3 +274,17 @@ async def test_a_list_has_its_name_and_is_paused_by_itself_or_with_its_vendor() 
     assert "\x07" not in said[0].name
     assert {one.vendor for one in said if one.paused} == {first.id, rest[0].id}
     assert [one.paused for one in said if one.vendor == first.id].count(True) == 1
+
+
+@virtual
+async def test_what_an_account_does_not_keep_stands_at_its_gate() -> None:
+    pod, asked = well(), Asked(email="a@example.com", before=None, lists=("10",), tags=("sesamy_a",))
+    account = next(iter(pod.up.gates.accounts))
+    kept = Kept(account)
+    pod.up = structs.replace(pod.up, kept={account: kept})
+    for user in "abc":
+        kept.learn(UserKey("v1", user), asked, None, hides_left=False, now=anyio.current_time())
+    await anyio.sleep(7)
+
+    found = {one.name: (one.not_kept, one.not_kept_s) for one in status(pod).upstreams if one.not_kept}
+    assert found == {account: (("lists", "tags"), 7.0)}

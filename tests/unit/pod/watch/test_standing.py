@@ -60,3 +60,14 @@ def test_the_lists_of_a_gate_are_those_that_get_nothing_while_it_is_shut() -> No
         "1/v/8": ["8"],
         "2/v/9": ["9"],
     }
+
+
+def test_an_account_that_does_not_keep_what_it_takes_is_a_condition_beside_its_open_gate() -> None:
+    status = Status(at=100.0, upstreams=(GateStatus(name="1", kind="makeas", not_kept=("lists", "tags"), not_kept_s=30.0),))
+    (found,) = standing(status, {"1": (ListName(vendor="v", list="7"),)}, lambda _: 0.0)
+
+    assert (found.kind, found.subject, found.cause, found.since, found.after_s) == ("kept", "1", "lists, tags", 70.0, 0.0)
+    assert found.text.startswith("Make.as account 1 takes what is written and ")
+    assert found.text.endswith("(7)")
+    assert "sesamy-makeas verify" in found.cure
+    assert found.runbook in chapters()

@@ -5,8 +5,9 @@ from itertools import count
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
-from consumer.pod.status.tree import Status
+from consumer.pod.status.tree import GateStatus, Status
 from consumer.pod.watch import conditions, watch
 from consumer.pod.watch.conditions import Conditions, Notice
 from consumer.pod.watch.watch import Watch
@@ -59,6 +60,18 @@ async def test_what_comes_to_be_this_pods_to_send_is_not_logged_again() -> None:
 
     assert [one.event for one in put] == ["letters-need-a-person"]
     assert [line["event"] for line in said] == ["consuming", "letters need a person"]
+
+
+@virtual
+async def test_what_an_account_does_not_keep_is_one_warning_and_one_line_at_its_end() -> None:
+    gone = replace(WELL, upstreams=(GateStatus(name="1", kind="makeas", not_kept=("lists",), not_kept_s=1.0),))
+    put, said = await lived(in_turn(WELL, gone, gone, gone, WELL), 20.5)
+
+    assert [one.event for one in put] == ["writes-not-kept", "writes-kept"]
+    _, begins, ends = said
+    assert (begins["event"], begins["level"], begins["upstream"], begins["cause"]) == ("writes not kept", "warning", "1", "lists")
+    assert (ends["event"], ends["level"], ends["upstream"]) == ("writes kept again", "info", "1")
+    assert put[1].text.startswith("Make.as account 1 keeps what is written again, after ")
 
 
 @virtual

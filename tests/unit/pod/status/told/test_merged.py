@@ -46,3 +46,12 @@ def test_users_are_summed_by_what_they_wait_for() -> None:
     found = merged({"a": but(users=waiting(2, 5.0)), "b": but(users=waiting(3, None))})
     assert (found.dirty, found.causes) == (5, (CauseStatus(cause="held", users=5, oldest_s=5.0),))
     assert merged({"a": WELL}).topic_partitions == 2
+
+
+def test_what_one_pod_sees_not_kept_is_not_kept() -> None:
+    mine, other = (
+        structs.replace(GATE, not_kept=what, not_kept_s=since_s) for what, since_s in ((("tags",), 5.0), (("lists", "tags"), 60.0))
+    )
+    (one,) = merged({"a": but(upstreams=(mine,)), "b": but(upstreams=(other,)), "c": but(upstreams=(GATE,))}).gates
+
+    assert (one.gate.not_kept, one.gate.not_kept_s) == (("tags", "lists"), 60.0)

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 from msgspec import structs
 
+from consumer.core.mapping.kept import CURE
 from consumer.core.model import Failure, GateCause
 from consumer.pod.status.told.upstreams import points
 from consumer.pod.status.told.words import KEY_CURE, LIMIT_CURE
@@ -129,3 +130,18 @@ def test_what_somebody_has_paused_is_told_of_by_its_lists_alone() -> None:
 
     assert point.level == "notice"
     assert "paused in the settings" in point.text
+
+
+def test_an_account_that_does_not_keep_what_it_takes_is_told_by_any_pod_that_saw_it_and_nothing_is_fine() -> None:
+    seen = structs.replace(GATE, not_kept=("lists", "others_tags"), not_kept_s=720.0)
+    (point,) = told(WELL, but(upstreams=tuple(seen if one.name == GATE.name else one for one in WELL.upstreams)))
+
+    assert point == Point(
+        level="trouble",
+        text="1 of 2 lists not kept since 14:02 UTC (12 min), Morgenbrev (1466): account 1001 takes what is written "
+        "and puts contacts on no list that they were put on and loses the tags of others",
+        cure=CURE,
+        runbook="SesamyMakeasNotKept",
+    )
+    headings = (Path(__file__).parents[5] / "deploy" / "RUNBOOK.md").read_text()
+    assert f"\n## {point.runbook}\n" in headings
