@@ -9,5 +9,6 @@ once the topic has it.
     webhook    what one request is answered
     door       which requests come in: the secret, and how many at once
     body       a request's body, in time and within its size
+    words      what each code of an answer means, and what to do
     seldom     a line of the log for each kind of refusal, now and then
 """

@@ -55,10 +55,10 @@ def _within_size(whole: bytes) -> bytes:
 def _look_at_head(request: web.Request) -> None:
     kind = request.content_type
     if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "no-json")
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-content-type")
     if (request.charset or "utf-8").lower() not in {"utf-8", "utf8", "us-ascii"}:
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "no-utf-8")
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-charset")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "packed")
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-content-encoding")
     if (request.content_length or 0) > MAX_BYTES:
         raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large")

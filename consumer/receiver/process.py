@@ -31,6 +31,7 @@ _log = log(__name__)
 # A proxy keeps its connections for a minute or so: it must be the one that closes them, or a webhook meets a closed one.
 _BOUNDS: Final = Bounds(connections=512, head_s=10.0, idle_s=75.0, header_bytes=4096, headers=64, unread_s=2.0)
 _ADMIN_BOUNDS: Final = Bounds(connections=64, head_s=10.0, idle_s=15.0)
+_NO_TOPIC: Final = "nothing can be written to the topic: Kafka does not answer, or the topic is not there; the log says which"
 _AGAIN_S: Final = 0.05
 _MORE_S: Final = 2.0
 
@@ -44,7 +45,6 @@ async def run(settings: Settings) -> int:
     Raises:
         Fatal: an address can't be listened at, or no broker for 10 minutes at the start (69); Kafka refuses us (77).
     """
-    _hello(settings)
     metrics = ReceiverMetrics(settings)
     publisher = Publisher(partial(connect.publishing, settings.kafka), settings.kafka.topic)
     secrets = [one for one in (settings.receive.secret, settings.receive.second_secret) if one is not None]
@@ -55,6 +55,7 @@ async def run(settings: Settings) -> int:
         receive = settings.receive
         cure = "free it, or set receive.port"
         await served.enter_async_context(listening(webhook.app(), receive.host, receive.port, _BOUNDS, section="receive", cure=cure))
+        _hello(settings)
         async with anyio.create_task_group() as everything:
             everything.start_soon(for_ever, "publisher", partial(_publish, settings, publisher))
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -88,7 +89,7 @@ async def _probes(admin: AdminSettings, metrics: ReceiverMetrics, publisher: Pub
         return
 
     def why_not() -> list[str]:
-        return ["draining"] * webhook.is_draining + ["no producer for the topic yet"] * (not publisher.is_ready)
+        return ["draining"] * webhook.is_draining + [_NO_TOPIC] * (not publisher.is_ready)
 
     async def livez(_: web.Request) -> web.Response:
         return probe(good=True, word="live", why_not=())

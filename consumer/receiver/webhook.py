@@ -21,6 +21,7 @@ from ..telemetry.serving.probes import harden
 from . import body
 from .door import Door
 from .seldom import Seldom
+from .words import WORDS
 
 _log = log(__name__)
 _BUSY_S: Final = 1
@@ -46,7 +47,7 @@ class Webhook:
         Take what it works with.
 
         Args:
-            vendors: ids of those that the settings know; events of others are taken, too, and counted.
+            vendors: ids of those that the settings know; events of others are taken, too, and counted; none: nobody is a stranger.
             door: lets requests in.
         """
         self._settings, self._publisher, self._metrics = settings, publisher, metrics
@@ -94,8 +95,9 @@ class Webhook:
             answer = _later(HTTPStatus.SERVICE_UNAVAILABLE, "draining", _BUSY_S)
             answer.force_close()
             return answer
-        if not self._door.knows(request.headers.getall(self._settings.header, [])):
-            return self._refused(HTTPStatus.UNAUTHORIZED, "wrong-secret")
+        said = request.headers.getall(self._settings.header, [])
+        if not self._door.knows(said):
+            return self._refused(HTTPStatus.UNAUTHORIZED, "wrong-secret" if len(said) == 1 else "no-secret")
         if self._door.is_full:
             self._seldom.warn("webhook sent away: too many at once", code="busy", count=self._door.inside)
             return _later(HTTPStatus.TOO_MANY_REQUESTS, "busy", _BUSY_S)
@@ -121,12 +123,16 @@ class Webhook:
         return self._accepted(found)
 
     def _accepted(self, found: Body) -> web.Response:
-        unknown = [one.user.vendor for one in found.accepted if one.user.vendor not in self._vendors]
+        unknown = [one.user.vendor for one in found.accepted if self._vendors and one.user.vendor not in self._vendors]
         self._events_taken.inc(len(found.accepted))
         if unknown:
             self._metrics.events.labels("unknown_vendor").inc(len(unknown))
             self._seldom.warn(
-                "events of a vendor that the settings don't know, taken", code="unknown-vendor", vendor=unknown[0], count=len(unknown)
+                "events of a vendor that the settings don't know, taken",
+                code="unknown-vendor",
+                vendor=unknown[0],
+                count=len(unknown),
+                cure="add it to the pods' settings, and replay",
             )
         self._count_refused(found)
         said: dict[str, Any] = {"accepted": len(found.accepted), "refused": found.refused}
@@ -136,7 +142,8 @@ class Webhook:
         self._count_refused(found)
         all_too_large = all(one.code == "too-large" for one in found.refused)
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if all_too_large else HTTPStatus.BAD_REQUEST
-        return _json(status, {"error": found.refused[0].code, "refused": found.refused})
+        code = found.refused[0].code
+        return _json(status, {"error": code, "text": WORDS[code], "refused": found.refused})
 
     def _count_refused(self, found: Body) -> None:
         if not found.refused:
@@ -145,20 +152,21 @@ class Webhook:
         for one in found.refused:
             self._metrics.refused.labels(one.code).inc()
         places = ", ".join(f"{one.position} ({one.code})" for one in found.refused[:_SHOWN])
-        self._seldom.warn("events refused", code=found.refused[0].code, count=len(found.refused), where=places)
+        code = found.refused[0].code
+        self._seldom.warn("events refused", code=code, count=len(found.refused), where=places, cure=WORDS[code])
 
     def _refused(self, status: HTTPStatus, code: str, *, at_byte: int | None = None) -> web.Response:
         self._metrics.refused.labels(code).inc()
-        self._seldom.warn("webhook refused", code=code, status=int(status))
+        self._seldom.warn("webhook refused", code=code, status=int(status), cure=WORDS[code])
         return _refusal(status, code, at_byte=at_byte)
 
 
 def _refusal(status: HTTPStatus, code: str, *, at_byte: int | None = None) -> web.Response:
-    return _json(status, {"error": code} | ({} if at_byte is None else {"at_byte": at_byte}))
+    return _json(status, {"error": code, "text": WORDS[code]} | ({} if at_byte is None else {"at_byte": at_byte}))
 
 
 def _later(status: HTTPStatus, code: str, wait_s: int) -> web.Response:
-    return _json(status, {"error": code}, **{"Retry-After": str(wait_s)})
+    return _json(status, {"error": code, "text": WORDS[code]}, **{"Retry-After": str(wait_s)})
 
 
 def _json(status: HTTPStatus, said: object, **headers: str) -> web.Response:

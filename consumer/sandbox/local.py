@@ -24,7 +24,7 @@ from .drift.repaired import repaired
 from .offers import a_letter, lacks, listed, offers, typed
 from .panel.server import panel
 from .ports import free_port
-from .session import Local, Options
+from .session import RECEIVER, Local, Options
 from .town import LETTERS, PLACES, TOPIC, VENDORS, town
 from .troubles import Troubles
 from .view import ended, live
@@ -161,7 +161,8 @@ async def _serve(sitting: Local, stop: _Stop) -> None:
         lacking = lacks(sitting.kafka.kind)
         said = (
             f"running until interrupted: {sitting.admin_url}/\ntroubles at the press of a button: {troubles_url}",
-            f"its settings: {sitting.config}\nits log: {sitting.consumer.log}\nin another terminal, from this folder:",
+            f"its settings: {sitting.config}\nits log: {sitting.consumer.log}",
+            f"the receiver's: {sitting.config.parent / RECEIVER}, {sitting.receiver.log}\nin another terminal, from this folder:",
             *(f"  {line}" for line in (*lines, sitting.endpoint.curl(VENDORS[0], user))),
             *([lacking] if lacking is not None else []),
         )

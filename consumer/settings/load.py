@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from ..core.errors import Exit, Fatal
 from .findings import Finding, reason
-from .model import Settings
+from .model import Name, SesamyCredentials, Settings, VendorSettings
 from .naming import clearer, names_in
 from .placeholders import placeholders
 from .rules import Sections, cross
@@ -23,6 +23,7 @@ _ANYWHERE: Final = re.compile(r"at line (\d+), column (\d+)")
 _KEY: Final = re.compile(r"[A-Za-z_]{1,40}")
 _OTHERS: Final = frozenset({"HTTP_PROXY"})
 """Variables that bear a setting's name and mean something else to other programs."""
+_NOBODY: Final = SesamyCredentials(client_id="", client_secret=Secret("text", ""))
 _MAX_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -42,6 +43,7 @@ def load(path: Path, environ: Mapping[str, str], *, only: tuple[str, ...] = ("",
 
     Args:
         only: how the paths begin of the secrets that are needed; the others' variables and files need not be there, and are not read.
+            Without those of vendors, of each vendor its id is read, and nothing else.
 
     Raises:
         SettingsError: anything is wrong; all of it at once.
@@ -110,10 +112,21 @@ class _Reader:
                 if (variable := f"{name}_{part.name}".upper()) in self._environ and variable not in _OTHERS
             }
             sections[name] = self._struct(field.type, section | variables, f"{name}.")
-        return Sections(**sections, vendors=self._vendors(tree.get("vendors")))
+        rows = tree.get("vendors")
+        return Sections(**sections, vendors=self._vendors(rows) if "vendors".startswith(self._only) else self._ids(rows))
 
     def _vendors(self, rows: object) -> tuple[Any, ...]:
         return self._rows(rows, "vendors", of=_row_type(Settings, "vendors"), cure="add one [[vendors]] for each Sesamy vendor")
+
+    def _ids(self, rows: object) -> tuple[VendorSettings, ...]:
+        """Return vendors by their ids: what else is wrong with them is of no account, and there may be none."""
+        named = (
+            [(number, row["id"]) for number, row in enumerate(rows) if isinstance(row, dict) and "id" in row]
+            if isinstance(rows, list)
+            else []
+        )
+        read = [self._value(one, Name, f"vendors[{number}].id", is_optional=False) for number, one in named]
+        return tuple(VendorSettings(id=one, sesamy=_NOBODY, makeas=()) for one in read if one is not None)
 
     def _rows(self, rows: object, path: str, *, of: type[Struct], cure: str) -> tuple[Any, ...]:
         if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):

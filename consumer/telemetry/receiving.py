@@ -11,7 +11,7 @@ EVENT_OUTCOMES: Final = ("taken", "refused", "unknown_vendor")
 CODES: Final = (202, 400, 401, 404, 405, 408, 413, 415, 429, 500, 503)
 REASONS: Final = (
     *("not-json", "no-ids", "too-large", "too-many", "no-events"),
-    *("wrong-secret", "no-json", "no-utf-8", "packed", "cut-off", "too-slow"),
+    *("wrong-secret", "no-secret", "wrong-content-type", "wrong-charset", "wrong-content-encoding", "cut-off", "too-slow"),
 )
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 

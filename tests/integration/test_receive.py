@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from consumer.core.partitioner import partition_of
+from consumer.receiver.words import WORDS
 from consumer.sandbox.brokers.broker import Broker, broker
 from consumer.sandbox.brokers.topics import create_topic
 from consumer.sandbox.children import Program
@@ -130,7 +131,7 @@ async def test_without_a_broker_webhooks_are_to_come_again_and_with_one_they_are
         async with receiving(kafka, "events", tmp_path, "timeout_s = 1.0\n") as here:
             assert (await here.post(event("before")))[0] == 202
             await kafka.kill()
-            assert await here.post(event("meanwhile")) == (503, {"error": "kafka"})
+            assert await here.post(event("meanwhile")) == (503, {"error": "kafka", "text": WORDS["kafka"]})
             await kafka.start()
             with anyio.fail_after(60):
                 while (await here.post(event("after")))[0] != 202:

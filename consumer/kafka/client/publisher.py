@@ -86,7 +86,9 @@ class Publisher:
             except LOST as error:
                 if (refusal := denied(error)) is not None:
                     raise refusal from error
-                _log.warning("Kafka does not answer", step="producer", error=type(error).__name__, cause=self._cure(error))
+                is_missing = isinstance(error, UnknownTopicOrPartitionError)
+                what = "the topic is not there" if is_missing else "Kafka does not answer"
+                _log.warning(what, step="producer", error=type(error).__name__, cause=self._cure(error))
             await anyio.sleep(pause_s)
             pause_s = min(REBUILD_MAX_S, pause_s * 2)
 
@@ -95,7 +97,8 @@ class Publisher:
         Write records, each a key and a value; return once all of them are in the topic.
 
         Raises:
-            NotTaken: `kafka-slow`, not within `limit_s`; `kafka-full`, too much waits for Kafka already; else Kafka's own error.
+            NotTaken: `kafka-slow`, not within `limit_s`; `kafka-away`, there was no producer; `kafka-full`, too much waits for Kafka
+                already; else Kafka's own error.
         """
         if self.pending >= _PENDING:
             raise NotTaken("kafka-full")
@@ -104,8 +107,9 @@ class Publisher:
             async with asyncio.timeout(limit_s):
                 await self._publish(records)
         except TimeoutError:
+            code = "kafka-away" if self._producer is None else "kafka-slow"
             self._note_silence(began_at)
-            raise NotTaken("kafka-slow") from None
+            raise NotTaken(code) from None
 
     async def _publish(self, records: Iterable[tuple[bytes, bytes]]) -> None:
         while (producer := self._producer) is None:

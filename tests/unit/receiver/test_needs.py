@@ -65,3 +65,25 @@ def test_a_port_that_is_the_pods_own_matters_only_where_something_is_received(tm
     with pytest.raises(SettingsError) as refused:
         settings_of(path, SET)
     assert [one.path for one in refused.value.findings] == ["receive.secret"]
+
+
+@pytest.mark.parametrize(
+    ("vendors", "ids"),
+    [
+        ("", []),
+        ('[[vendors]]\nid = "a"\n[[vendors]]\nid = "b"\n', ["a", "b"]),
+        ('[[vendors]]\nid = "a"\nsesamy = 7\nmakeas = "x"\n', ["a"]),
+    ],
+)
+def test_of_vendors_nothing_need_be_there_but_their_ids_and_they_need_not(tmp_path: Path, vendors: str, ids: list[str]) -> None:
+    path = tmp_path / "consumer.toml"
+    path.write_text(f'[receive]\nsecret = "a-secret-of-the-endpoint"\n{vendors}')
+    assert [one.id for one in settings_of(path, {}).vendors] == ids
+
+
+def test_an_id_that_can_be_none_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "consumer.toml"
+    path.write_text('[receive]\nsecret = "a-secret-of-the-endpoint"\n[[vendors]]\nid = ""\n')
+    with pytest.raises(SettingsError) as refused:
+        settings_of(path, {})
+    assert [one.path for one in refused.value.findings] == ["vendors[0].id"]

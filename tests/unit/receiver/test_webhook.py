@@ -22,6 +22,7 @@ from consumer.kafka.client.publisher import NotTaken
 from consumer.receiver.body import MAX_BYTES
 from consumer.receiver.door import Door
 from consumer.receiver.webhook import Webhook
+from consumer.receiver.words import WORDS
 from consumer.settings.model import ReceiveSettings
 from consumer.settings.secret import Secret
 from consumer.telemetry.receiving import ReceiverMetrics
@@ -97,6 +98,9 @@ def event(user: str = "u", vendor: str = "v", **more: Any) -> dict[str, Any]:
 
 def packed(some: object) -> bytes:
     return json.dumps(some).encode()
+
+
+GZIP = gzip.compress(packed(event()), mtime=0)
 
 
 # ---- What is taken ----
@@ -188,12 +192,17 @@ async def test_the_path_and_the_header_are_the_settings_own() -> None:
 @pytest.mark.parametrize(
     ("body", "more", "code", "said"),
     [
-        (packed(event()), {"headers": {"Content-Type": "application/json"}}, 401, {"error": "wrong-secret"}),
+        (packed(event()), {"headers": {"Content-Type": "application/json"}}, 401, {"error": "no-secret"}),
         (packed(event()), {"headers": JSON | {"X-Sesamy-Secret": CANARY}}, 401, {"error": "wrong-secret"}),
-        (packed(event()), {"headers": JSON | {"Content-Type": "text/plain"}}, 415, {"error": "no-json"}),
-        (packed(event()), {"headers": {"X-Sesamy-Secret": SECRET}}, 415, {"error": "no-json"}),
-        (packed(event()), {"headers": JSON | {"Content-Type": "application/json; charset=utf-16"}}, 415, {"error": "no-utf-8"}),
-        (gzip.compress(packed(event()), mtime=0), {"headers": JSON | {"Content-Encoding": "gzip"}}, 415, {"error": "packed"}),
+        (packed(event()), {"headers": JSON | {"Content-Type": "text/plain"}}, 415, {"error": "wrong-content-type"}),
+        (packed(event()), {"headers": {"X-Sesamy-Secret": SECRET}}, 415, {"error": "wrong-content-type"}),
+        (packed(event()), {"headers": JSON | {"Content-Type": "application/json; charset=utf-16"}}, 415, {"error": "wrong-charset"}),
+        (
+            gzip.compress(packed(event()), mtime=0),
+            {"headers": JSON | {"Content-Encoding": "gzip"}},
+            415,
+            {"error": "wrong-content-encoding"},
+        ),
         (b'[{"a": ' + CANARY.encode(), {}, 400, {"error": "not-json", "at_byte": 7}),
         (b"[]", {}, 400, {"error": "no-events"}),
         (packed([event()] * (MAX_EVENTS + 1)), {}, 400, {"error": "too-many"}),
@@ -213,11 +222,13 @@ async def test_the_path_and_the_header_are_the_settings_own() -> None:
     ],
 )
 async def test_what_is_refused_and_why(  # noqa: PLR0917 - a row of a table
-    here: Receiver, capfd: pytest.CaptureFixture[str], body: bytes | None, more: dict[str, Any], code: int, said: object
+    here: Receiver, capfd: pytest.CaptureFixture[str], body: bytes | None, more: dict[str, Any], code: int, said: dict[str, Any]
 ) -> None:
     answer = await here.ask(body, **more)
+    text = answer[1].pop("text")
 
     assert answer[:2] == (code, said)
+    assert text == WORDS[said["error"]]
     assert here.topic.records == []
     assert here.count("receive_requests_total", code=str(code)) == 1
     assert CANARY not in "".join(capfd.readouterr()) + str(answer)
@@ -242,7 +253,7 @@ async def test_what_kafka_has_not_surely_taken_is_to_come_again(here: Receiver, 
     here.topic.refuses = why
     code, said, headers = await here.ask(packed([event(), {}]))
 
-    assert (code, said, headers["Retry-After"]) == (503, {"error": "kafka"}, "5")
+    assert (code, said, headers["Retry-After"]) == (503, {"error": "kafka", "text": WORDS["kafka"]}, "5")
     assert here.count("receive_events_total", outcome="taken") == 0
     here.topic.refuses = None
     assert (await here.ask(packed([event(), {}])))[0] == 202
@@ -250,7 +261,7 @@ async def test_what_kafka_has_not_surely_taken_is_to_come_again(here: Receiver, 
 
 async def test_a_bug_of_ours_is_to_come_again_and_costs_no_other(here: Receiver, capfd: pytest.CaptureFixture[str]) -> None:
     here.topic.refuses = ZeroDivisionError(CANARY)
-    assert (await here.ask(packed(event())))[:2] == (500, {"error": "bug"})
+    assert (await here.ask(packed(event())))[:2] == (500, {"error": "bug", "text": WORDS["bug"]})
     here.topic.refuses = None
     assert (await here.ask(packed(event())))[0] == 202
     assert CANARY not in "".join(capfd.readouterr())
@@ -265,7 +276,7 @@ async def test_one_more_than_may_be_at_once_is_sent_away_and_none_without_the_se
             await anyio.sleep(0.01)
 
         code, said, headers = await here.ask(packed(event("c")))
-        assert (code, said, headers["Retry-After"]) == (429, {"error": "busy"}, "1")
+        assert (code, said, headers["Retry-After"]) == (429, {"error": "busy", "text": WORDS["busy"]}, "1")
         assert (await here.ask(packed(event()), {}))[0] == 401
         assert here.count("receive_in_flight") == 2
         here.topic.may_go_on.set()
@@ -287,7 +298,7 @@ async def test_while_it_drains_what_is_in_flight_ends_and_what_comes_is_sent_awa
         here.webhook.is_draining = True
 
         code, said, headers = await here.ask(packed(event("b")))
-        assert (code, said, headers["Retry-After"], headers["Connection"]) == (503, {"error": "draining"}, "1", "close")
+        assert (code, said["error"], headers["Retry-After"], headers["Connection"]) == (503, "draining", "1", "close")
         here.topic.may_go_on.set()
     assert answers == [202]
     assert [key for key, _ in here.topic.records] == [b"v|a"]

@@ -110,7 +110,7 @@ async def test_it_returns_once_all_are_there_and_not_before() -> None:
 async def test_what_comes_before_there_is_a_producer_waits_for_one_within_its_limit() -> None:
     async def work(kafka: Kafka, publisher: Publisher) -> None:
         assert not publisher.is_ready
-        await _refused(publisher, "kafka-slow", limit_s=2.0)
+        await _refused(publisher, "kafka-away", limit_s=2.0)
         waits = asyncio.ensure_future(publisher.publish(ONE, limit_s=30.0))
         await anyio.sleep(1)
         kafka.start_error = None
