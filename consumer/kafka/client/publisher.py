@@ -37,6 +37,13 @@ class _Replaced(Exception):
     """A producer takes no records any more."""
 
 
+class _Waiting:
+    """How many records one producer has of which nothing is known yet; it goes with its producer, which may never say of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Publisher:
     """
     Writes records to a topic.
@@ -59,8 +66,12 @@ class Publisher:
         self._come, self._broken = anyio.Event(), anyio.Event()
         # Since when nothing was taken of what was given (loop's clock); None: the last was.
         self._silent_since: float | None = None
-        self.pending = 0
-        """Records that the producer has and of which nothing is known yet."""
+        self._waiting = _Waiting()
+
+    @property
+    def pending(self) -> int:
+        """Return how many records the producer has of which nothing is known yet."""
+        return self._waiting.count
 
     @property
     def is_ready(self) -> bool:
@@ -97,7 +108,8 @@ class Publisher:
         Raises:
             NotTaken: `kafka-slow`, not within `limit_s`; `kafka-full`, too much waits for Kafka already; else Kafka's own error.
         """
-        if self.pending >= _PENDING:
+        if self.is_ready and self.pending >= _PENDING:
+            self._note_silence(loop_time())  # Full for long is silence, too, and nothing else would end it.
             raise NotTaken("kafka-full")
         began_at = loop_time()
         try:
@@ -110,11 +122,11 @@ class Publisher:
     async def _publish(self, records: Iterable[tuple[bytes, bytes]]) -> None:
         while (producer := self._producer) is None:
             await self._come.wait()
-        sent = list[asyncio.Future[Any]]()
+        sent, waiting = list[asyncio.Future[Any]](), self._waiting
         try:
             with only_ours(ClientCancelled):
                 for key, value in records:
-                    sent.append(self._kept(await producer.send(self._topic, value=value, key=key)))
+                    sent.append(_kept(await producer.send(self._topic, value=value, key=key), waiting))
                 if sent:
                     await asyncio.wait(sent)
                 for one in sent:
@@ -124,19 +136,10 @@ class Publisher:
             raise NotTaken(type(error).__name__) from error
         self._silent_since = None
 
-    def _kept(self, sent: "asyncio.Future[Any]") -> "asyncio.Future[Any]":
-        self.pending += 1
-        sent.add_done_callback(self._known)
-        return sent
-
-    def _known(self, sent: "asyncio.Future[Any]") -> None:
-        self.pending -= 1
-        _ = sent.cancelled() or sent.exception()  # Looked at: else asyncio complains of those for which nobody waits any more.
-
     async def _serve(self, producer: Producer) -> NoReturn:
         """Let records go through this producer until it is broken."""
         self._broken, self._silent_since = anyio.Event(), None
-        self._producer = producer
+        self._producer, self._waiting = producer, _Waiting()
         self._come.set()
         try:
             await self._broken.wait()
@@ -158,3 +161,13 @@ class Publisher:
 
     def _cure(self, error: Exception) -> str | None:
         return f"create topic {self._topic}, or correct kafka.topic" if isinstance(error, UnknownTopicOrPartitionError) else cure(error)
+
+
+def _kept(sent: "asyncio.Future[Any]", waiting: _Waiting) -> "asyncio.Future[Any]":
+    def known(sent: "asyncio.Future[Any]") -> None:
+        waiting.count -= 1
+        _ = sent.cancelled() or sent.exception()  # Looked at: else asyncio complains of those for which nobody waits any more.
+
+    waiting.count += 1
+    sent.add_done_callback(known)
+    return sent

@@ -227,6 +227,42 @@ async def test_no_more_is_taken_than_fits_into_memory() -> None:
 
 
 @virtual
+async def test_what_a_replaced_producer_never_told_of_takes_no_room_from_its_successor() -> None:
+    """A client that is taken apart drops its records, and says nothing of them any more."""
+
+    async def work(kafka: Kafka, publisher: Publisher) -> None:
+        kafka.answers = False
+        with pytest.raises(NotTaken):
+            await publisher.publish([(b"k", b"v")] * module._PENDING, limit_s=module._SILENT_S + 1)
+        kafka.answers = True
+        await publisher.publish(TWO, limit_s=5.0)
+        assert kafka.started == 2
+        assert publisher.pending == 0
+        kafka.sent[0][2].set_result(None)
+        await anyio.lowlevel.checkpoint()
+        assert publisher.pending == 0, "a late word of the first's records is not about the second's"
+
+    await with_one(work)
+
+
+@virtual
+async def test_a_producer_that_stays_full_for_half_a_minute_is_replaced() -> None:
+    async def work(kafka: Kafka, publisher: Publisher) -> None:
+        kafka.answers = False
+        with pytest.raises(NotTaken):
+            await publisher.publish([(b"k", b"v")] * module._PENDING, limit_s=1.0)
+        await _refused(publisher, "kafka-full")
+        assert kafka.started == 1
+        await anyio.sleep(module._SILENT_S)
+        await _refused(publisher, "kafka-full")
+        kafka.answers = True
+        await publisher.publish(TWO, limit_s=5.0)
+        assert kafka.started == 2
+
+    await with_one(work)
+
+
+@virtual
 async def test_a_buffer_that_stays_full_does_not_hold_a_request_beyond_its_limit() -> None:
     async def work(kafka: Kafka, publisher: Publisher) -> None:
         kafka.buffer_is_full = True
