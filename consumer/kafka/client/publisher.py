@@ -1,12 +1,12 @@
 """A publisher: records on their way to one topic, known to be there, or not known to be."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 import anyio
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.errors import MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
 from ...telemetry.fences import only_ours
 from ...telemetry.logs import log
@@ -21,7 +21,17 @@ _SILENT_S: Final = 30.0
 _PENDING: Final = 100_000
 """Records that a producer holds at most: it keeps those for which nobody waits any more, and they are a few hundred bytes each."""
 
-Producing = Callable[[], AbstractAsyncContextManager[Producer]]
+_BATCH_BYTES: Final = 256 * 1024
+"""Of one partition; with the usual 16 KiB a webhook of a thousand events takes twenty turns."""
+_BATCH_LEAST_BYTES: Final = 8 * 1024
+
+
+class Producing(Protocol):
+    """Gives an idempotent producer whose batches of one partition are at most so large."""
+
+    def __call__(self, *, batch_bytes: int) -> AbstractAsyncContextManager[Producer]:
+        """Give one."""
+        ...
 
 
 class NotTaken(Exception):
@@ -58,7 +68,7 @@ class Publisher:
         Take where to write.
 
         Args:
-            producing: gives an idempotent producer.
+            producing: gives a producer.
             topic: is never made here.
         """
         self._producing, self._topic = producing, topic
@@ -67,6 +77,7 @@ class Publisher:
         # Since when nothing was taken of what was given (loop's clock); None: the last was.
         self._silent_since: float | None = None
         self._waiting = _Waiting()
+        self._batch_bytes = _BATCH_BYTES
 
     @property
     def pending(self) -> int:
@@ -88,7 +99,7 @@ class Publisher:
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                async with self._producing() as producer:
+                async with self._producing(batch_bytes=self._batch_bytes) as producer:
                     await producer.partitions_for(self._topic)
                     pause_s = _FIRST_PAUSE_S
                     await self._serve(producer)
@@ -132,6 +143,9 @@ class Publisher:
                 for one in sent:
                     one.result()
         except LOST as error:
+            if isinstance(error, MessageSizeTooLargeError) and self._producer is producer:
+                # The topic's max.message.bytes is smaller; else a webhook of many would be refused for ever, and all beside it.
+                self._batch_bytes = max(_BATCH_LEAST_BYTES, self._batch_bytes // 2)
             self._give_up(producer)
             raise NotTaken(type(error).__name__) from error
         self._silent_since = None
