@@ -74,7 +74,7 @@ async def test_events_are_posted_beside_each_other_also_after_a_silence() -> Non
     """Else one that has to come again would hold up all others, and no two ever meet at the receiver."""
     at_once, both = 0, anyio.Event()
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(_: web.Request) -> web.Response:
         nonlocal at_once
         at_once += 1
         if at_once == 2:
