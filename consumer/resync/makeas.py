@@ -204,7 +204,8 @@ class MakeAs(MakeReader):
         if self.ways.tags == "titles":
             return titles
         known = contact.tag_ids if contact is not None else {}
-        return await self._tag_ids.of(titles, known, permit=permit, create=partial(self._tag_made, limit_s=limit_s))
+        ids = await self._tag_ids.of(titles, known, permit=permit, create=partial(self._tag_made, limit_s=limit_s))
+        return ids if contact is None else [*ids, *contact.twins(titles, ids)]
 
     async def _tags_page(self, page: int) -> Sequence[Tag]:
         query = [("page", str(page)), ("per_page", str(PER_PAGE))]

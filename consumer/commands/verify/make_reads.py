@@ -29,14 +29,16 @@ def by_email(email: str) -> Call:
     return Call(side="makeas", op="contact", method="POST", path="/subscribers/by_email", body={"email": email})
 
 
-def contact_of(reply: Reply) -> Contact | None:
-    """Return the contact of an answer, bare or wrapped; None: it is none that can be read."""
+def contact_of(reply: Reply, email: str) -> Contact | None:
+    """Return the contact of an answer, bare or wrapped; None: it is none that can be read, or another than that of `email`."""
     tree = reply.tree
     if isinstance(tree, dict) and "id" not in tree:
         tree = tree.get("data", tree.get("subscriber"))
     if reply.is_there:
         with suppress(msgspec.ValidationError):
-            return msgspec.convert(tree, Contact)
+            contact = msgspec.convert(tree, Contact)
+            # A server that does not know how it is asked may show anybody.
+            return contact if contact.email is None or same_address(contact.email, email) else None
     return None
 
 
@@ -53,8 +55,8 @@ def on_list(known: Known, email: str, *, status: str) -> Generator[Call, Reply, 
                 with suppress(msgspec.ValidationError):
                     return msgspec.convert(row, Contact)
         if not rows:
-            break
-    return True
+            return True
+    return False
 
 
 def the_list(known: Known) -> Walk:
@@ -69,19 +71,19 @@ def contacts(known: Known) -> Walk:
     """Ask for the two test contacts, and for the first in the other case."""
     one, two = (yield by_email(known.email)), (yield by_email(known.email_2))
     replies = [one, two]
-    found = [contact for contact in map(contact_of, replies) if contact is not None]
+    by_address = [contact_of(one, known.email), contact_of(two, known.email_2)]
+    found = [contact for contact in by_address if contact is not None]
     missing = f"{sum(reply.status == _MISSING for reply in replies)} of 2 are not known yet"
     if not found:
         odd = [reply.refusal for reply in replies if reply.status != _MISSING]
         why = odd[0] if odd else f"{missing}; --write makes them"
         return tuple(unsure(unknown, why) for unknown in (SHOWN, TAG_FORM, ADDRESS_CASE))
-    first = next(reply for reply in replies if contact_of(reply) is not None)
-    email = known.email if first is replies[0] else known.email_2
+    first, email = (one, known.email) if by_address[0] is not None else (two, known.email_2)
     other = yield by_email(swapped(email))
     return (
-        Seen(unknown=SHOWN, text=_shown(first)),
+        Seen(unknown=SHOWN, text=_shown(first, found[0])),
         Seen(unknown=TAG_FORM, text=_tag_form(found)),
-        _of_case(contact_of(first), contact_of(other), other),
+        _of_case(found[0], contact_of(other, email), other),
     )
 
 
@@ -100,11 +102,9 @@ def _of_case(one: Contact | None, other: Contact | None, reply: Reply) -> Seen:
     return unsure(ADDRESS_CASE, reply.refusal)
 
 
-def _shown(reply: Reply) -> str:
+def _shown(reply: Reply, contact: Contact) -> str:
     """Return the names of what a contact shows, and what a resync reads of it."""
     tree = reply.tree if "id" in reply.tree else reply.tree.get("data", reply.tree.get("subscriber"))
-    contact = contact_of(reply)
-    assert contact is not None
     lists = "its lists" if contact.list_ids is not None else "no lists that can be read"
     status = "no status" if contact.standing is Standing.UNREADABLE else f"email_status {contact.standing.value}"
     return f"{', '.join(sorted(map(str, tree)))}; {lists}; {status}"
@@ -120,7 +120,7 @@ def _tag_form(found: list[Contact]) -> str:
 def opted_out(known: Known) -> Walk:
     """Ask for the contact that opted out by its address, and else for those that left the list."""
     reply = yield by_email(known.opted_out_email)
-    contact = contact_of(reply)
+    contact = contact_of(reply, known.opted_out_email)
     if contact is not None and contact.opted_out:
         return (Seen(unknown=OPTED_OUT, text="it is found, and says that it left", value="shown"),)
     left = yield from on_list(known, known.opted_out_email, status="unsubscribed")
@@ -132,6 +132,9 @@ def opted_out(known: Known) -> Walk:
     if contact is not None:
         text = "it is found, but only the list's rows say that it left: makeas.unreadable_status must stay `leave`"
         return (Seen(unknown=OPTED_OUT, text=text, value="shown"),)
+    if reply.status != _MISSING:
+        why = f"it can't be looked at by its address, {reply.refusal}"
+        return (unsure(OPTED_OUT, why),)
     return (Seen(unknown=OPTED_OUT, text="it is hidden: only the list's rows have it", value="hidden"),)
 
 

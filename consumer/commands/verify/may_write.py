@@ -45,7 +45,7 @@ def may_write(known: Known) -> Walk:
     """Look at each test contact: one that could be somebody's is not written to."""
     for option, email in (("--email", known.email), ("--email-2", known.email_2)):
         reply = yield by_email(email)
-        contact = contact_of(reply)
+        contact = contact_of(reply, email)
         if contact is None and reply.status != _MISSING:
             return (_no(f"{option} can't be looked at: {'unknown shape' if reply.is_there else reply.refusal}"),)
         left = yield from on_list(known, email, status="unsubscribed")

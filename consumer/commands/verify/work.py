@@ -17,6 +17,7 @@ from ...resync.http.exchange import MIB, OK, Http, session
 from ...resync.http.heeding import heeding
 from ...settings.account import Account
 from ...settings.model import Settings, VendorSettings
+from ..console import until_signal
 from .make_contact import TIDYING
 from .may_write import MAY_WRITE
 from .plan import reading, unasked, writing
@@ -181,12 +182,19 @@ class Work:
         return self.found
 
     async def _write(self) -> None:
-        try:
-            for question in writing(self._known):
-                await self._question(question)
-        finally:
-            with anyio.move_on_after(_TIDY_S, shield=True):
-                await self._question(TIDYING)
+        """Ask what takes writes, and tidy up, also where a signal comes first; a second one is not waited for."""
+        status = Exit.CUT_OFF
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(until_signal, tasks.cancel_scope)
+            try:
+                for question in writing(self._known):
+                    await self._question(question)
+                status = Exit.FINE
+            finally:
+                with anyio.move_on_after(_TIDY_S, shield=True):
+                    await self._question(TIDYING)
+                tasks.cancel_scope.cancel()
+        self.found.status = max(self.found.status, status)
 
     async def _question(self, question: Question) -> None:
         walk = question.ask(self._known)

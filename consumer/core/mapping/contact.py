@@ -65,6 +65,11 @@ class Contact(Struct, frozen=True, kw_only=True):
         """Return the ids of its tags, by title, where it shows them."""
         return {one.title: one.id for one in self.tags or () if isinstance(one, _Tag) and one.id is not None}
 
+    def twins(self, titles: Collection[str], ids: Collection[ContactId]) -> list[ContactId]:
+        """Return the ids of its tags with these titles that are not among `ids`: an account may have several tags of one title."""
+        shown = [one for one in self.tags or () if isinstance(one, _Tag) and one.title in titles]
+        return [one.id for one in shown if one.id is not None and one.id not in ids]
+
     @property
     def standing(self) -> Standing:
         """Return what it says of mail: that it is wanted, that it is not, or nothing that can be read."""

@@ -22,8 +22,6 @@ _START_LIMIT_S: Final = 30.0
 _FLUSH_LIMIT_S: Final = 25.0
 """Longer than a producer holds on to a record: one that is not stopped in order goes on for ever."""
 FETCH_BYTES: Final = 16 * 1024 * 1024
-_BATCH_BYTES: Final = 256 * 1024
-"""Of one partition; with the usual 16 KiB a webhook of a thousand events takes twenty turns."""
 _METADATA_MS: Final = 20_000
 """How long it may take until a new partition is noticed; with the rebalance it is read within 30 s."""
 
@@ -171,13 +169,13 @@ async def producing(kafka: KafkaSettings, *, suffix: str, **more: Any) -> AsyncI
         await producer.put_down(limit_s=limit_s)
 
 
-def publishing(kafka: KafkaSettings) -> AbstractAsyncContextManager[Producer]:
+def publishing(kafka: KafkaSettings, *, batch_bytes: int) -> AbstractAsyncContextManager[Producer]:
     """
     Give a producer for the topic: what it sends again is written once, and in its order.
 
     It never gives a record up by itself, and takes none any more once one was refused. Raises as `producing`.
     """
-    return producing(kafka, suffix="-receiver", enable_idempotence=True, metadata_max_age_ms=_METADATA_MS, max_batch_size=_BATCH_BYTES)
+    return producing(kafka, suffix="-receiver", enable_idempotence=True, metadata_max_age_ms=_METADATA_MS, max_batch_size=batch_bytes)
 
 
 @asynccontextmanager

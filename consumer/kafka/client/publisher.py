@@ -1,12 +1,12 @@
 """A publisher: records on their way to one topic, known to be there, or not known to be."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 import anyio
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.errors import MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
 from ...telemetry.fences import only_ours
 from ...telemetry.logs import log
@@ -21,7 +21,17 @@ _SILENT_S: Final = 30.0
 _PENDING: Final = 100_000
 """Records that a producer holds at most: it keeps those for which nobody waits any more, and they are a few hundred bytes each."""
 
-Producing = Callable[[], AbstractAsyncContextManager[Producer]]
+_BATCH_BYTES: Final = 256 * 1024
+"""Of one partition; with the usual 16 KiB a webhook of a thousand events takes twenty turns."""
+_BATCH_LEAST_BYTES: Final = 8 * 1024
+
+
+class Producing(Protocol):
+    """Gives an idempotent producer whose batches of one partition are at most so large."""
+
+    def __call__(self, *, batch_bytes: int) -> AbstractAsyncContextManager[Producer]:
+        """Give one."""
+        ...
 
 
 class NotTaken(Exception):
@@ -35,6 +45,13 @@ class NotTaken(Exception):
 
 class _Replaced(Exception):
     """A producer takes no records any more."""
+
+
+class _Waiting:
+    """How many records one producer has of which nothing is known yet; it goes with its producer, which may never say of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
 
 
 class Publisher:
@@ -51,7 +68,7 @@ class Publisher:
         Take where to write.
 
         Args:
-            producing: gives an idempotent producer.
+            producing: gives a producer.
             topic: is never made here.
         """
         self._producing, self._topic = producing, topic
@@ -59,8 +76,13 @@ class Publisher:
         self._come, self._broken = anyio.Event(), anyio.Event()
         # Since when nothing was taken of what was given (loop's clock); None: the last was.
         self._silent_since: float | None = None
-        self.pending = 0
-        """Records that the producer has and of which nothing is known yet."""
+        self._waiting = _Waiting()
+        self._batch_bytes = _BATCH_BYTES
+
+    @property
+    def pending(self) -> int:
+        """Return how many records the producer has of which nothing is known yet."""
+        return self._waiting.count
 
     @property
     def is_ready(self) -> bool:
@@ -77,7 +99,7 @@ class Publisher:
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                async with self._producing() as producer:
+                async with self._producing(batch_bytes=self._batch_bytes) as producer:
                     await producer.partitions_for(self._topic)
                     pause_s = _FIRST_PAUSE_S
                     await self._serve(producer)
@@ -100,7 +122,8 @@ class Publisher:
             NotTaken: `kafka-slow`, not within `limit_s`; `kafka-away`, there was no producer; `kafka-full`, too much waits for Kafka
                 already; else Kafka's own error.
         """
-        if self.pending >= _PENDING:
+        if self.is_ready and self.pending >= _PENDING:
+            self._note_silence(loop_time())  # Full for long is silence, too, and nothing else would end it.
             raise NotTaken("kafka-full")
         began_at = loop_time()
         try:
@@ -114,33 +137,27 @@ class Publisher:
     async def _publish(self, records: Iterable[tuple[bytes, bytes]]) -> None:
         while (producer := self._producer) is None:
             await self._come.wait()
-        sent = list[asyncio.Future[Any]]()
+        sent, waiting = list[asyncio.Future[Any]](), self._waiting
         try:
             with only_ours(ClientCancelled):
                 for key, value in records:
-                    sent.append(self._kept(await producer.send(self._topic, value=value, key=key)))
+                    sent.append(_kept(await producer.send(self._topic, value=value, key=key), waiting))
                 if sent:
                     await asyncio.wait(sent)
                 for one in sent:
                     one.result()
         except LOST as error:
+            if isinstance(error, MessageSizeTooLargeError) and self._producer is producer:
+                # The topic's max.message.bytes is smaller; else a webhook of many would be refused for ever, and all beside it.
+                self._batch_bytes = max(_BATCH_LEAST_BYTES, self._batch_bytes // 2)
             self._give_up(producer)
             raise NotTaken(type(error).__name__) from error
         self._silent_since = None
 
-    def _kept(self, sent: "asyncio.Future[Any]") -> "asyncio.Future[Any]":
-        self.pending += 1
-        sent.add_done_callback(self._known)
-        return sent
-
-    def _known(self, sent: "asyncio.Future[Any]") -> None:
-        self.pending -= 1
-        _ = sent.cancelled() or sent.exception()  # Looked at: else asyncio complains of those for which nobody waits any more.
-
     async def _serve(self, producer: Producer) -> NoReturn:
         """Let records go through this producer until it is broken."""
         self._broken, self._silent_since = anyio.Event(), None
-        self._producer = producer
+        self._producer, self._waiting = producer, _Waiting()
         self._come.set()
         try:
             await self._broken.wait()
@@ -162,3 +179,13 @@ class Publisher:
 
     def _cure(self, error: Exception) -> str | None:
         return f"create topic {self._topic}, or correct kafka.topic" if isinstance(error, UnknownTopicOrPartitionError) else cure(error)
+
+
+def _kept(sent: "asyncio.Future[Any]", waiting: _Waiting) -> "asyncio.Future[Any]":
+    def known(sent: "asyncio.Future[Any]") -> None:
+        waiting.count -= 1
+        _ = sent.cancelled() or sent.exception()  # Looked at: else asyncio complains of those for which nobody waits any more.
+
+    waiting.count += 1
+    sent.add_done_callback(known)
+    return sent

@@ -39,7 +39,8 @@ class Forwarder:
         before = len(self._waiting)
         self._waiting += events
         self._open += len(self._waiting) - before
-        self._come.set()
+        come, self._come = self._come, anyio.Event()
+        come.set()
 
     async def all_taken(self) -> None:
         """Return once nothing is left to post."""
@@ -59,8 +60,7 @@ class Forwarder:
     async def _post_all(self, session: aiohttp.ClientSession) -> None:
         while True:
             while not self._waiting:
-                self._come = anyio.Event()
-                await self._come.wait()
+                await self._come.wait()  # One for all: each that waits is woken.
             event = self._waiting.popleft()
             try:
                 await self._until_answered(session, event)

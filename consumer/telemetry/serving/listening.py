@@ -108,6 +108,12 @@ class _Connection(web.RequestHandler):
         self._stop()
         super().connection_lost(exc)
 
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        # The parser's own words quote what was sent, a secret or a body.
+        return super().handle_error(request, status, exc, None if message is None else "bad request\n")
+
     def _is_idle(self) -> bool:
         """Say whether no whole head has come that is not answered yet."""
         return self._waiter is not None and not self._waiter.done()

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from consumer.core.errors import ConsumerError, Denied, Held, Refused, Retryable
+from consumer.core.mapping.contact import Contact
 from consumer.core.mapping.documents import Documents, Product, Subscriber, Subscription
 from consumer.core.model import AccountId, Job, Result, UserKey, Verdict
 from consumer.resync.clients import Vendor, upstreams
@@ -14,6 +16,7 @@ from consumer.resync.http import exchange as http
 from consumer.resync.makeas import REFUSES, MakeAs, WriteOutcome
 from consumer.resync.run import Resync
 from consumer.resync.waits import Waits
+from consumer.resync.ways.words import Ways
 from consumer.sandbox.stand_ins import makeas as stand_in
 from consumer.sandbox.stand_ins.faults import Fault, Kind
 from consumer.sandbox.stand_ins.server import serving
@@ -465,3 +468,12 @@ async def test_another_contact_than_asked_for_is_not_believed() -> None:
             await client.contact(ANN, permit=permit)
     assert caught.value.code == "foreign-contact"
     assert "bob" not in str(caught.value)
+
+
+async def test_each_of_several_tags_with_one_title_stays_on_its_contact_where_tags_are_written_by_id() -> None:
+    """An account may have two of them, and a write that replaces takes off what it does not name."""
+    client = MakeAs(None, user_id="1001", api_key=lambda: "k", lists=["1"], ways=Ways(tags="ids"))
+    tags = [{"id": 20, "title": "vip"}, {"id": 30, "title": "vip"}, {"id": 1, "title": "sesamy_old"}]
+    contact = msgspec.convert({"id": 7, "tags": tags}, Contact)
+
+    assert sorted(await client._as_written(contact, ["vip"], permit)) == [20, 30]  # type: ignore[type-var]

@@ -24,8 +24,13 @@ def test_a_list_that_is_not_there_is_bad() -> None:
     ids=str,
 )
 def test_a_contact_bare_or_wrapped(tree: Any, *, is_one: bool) -> None:
-    assert (contact_of(ok(tree)) is not None) is is_one
-    assert contact_of(Reply(status=404, tree=tree)) is None
+    assert (contact_of(ok(tree), "a@x.no") is not None) is is_one
+    assert contact_of(Reply(status=404, tree=tree), "a@x.no") is None
+
+
+@pytest.mark.parametrize(("email", "is_it"), [("A@x.no", True), (None, True), ("reader@x.no", False)])
+def test_a_contact_of_another_address_is_none(email: str | None, *, is_it: bool) -> None:
+    assert (contact_of(contact(email=email), "a@x.no") is not None) is is_it
 
 
 def test_a_contact_is_shown_by_the_names_of_its_fields() -> None:
@@ -68,6 +73,9 @@ def test_only_the_local_part_changes_its_case() -> None:
         ([no(404), ok([])], None),
         ([no(404), no(403)], None),
         ([contact(email_status="active"), ok([])], None),
+        # Not found is what says that it is hidden: a refusal does not, nor does somebody else.
+        ([no(403), ok([ROW])], None),
+        ([contact(email="reader@x.no", email_status="unsubscribed"), ok([ROW])], None),
     ],
     ids=str,
 )
@@ -79,6 +87,7 @@ def test_whether_one_that_opted_out_is_shown(replies: list[Reply], value: str | 
 
 
 def test_a_list_is_looked_through_page_by_page_and_not_for_ever() -> None:
-    calls, _ = asked(opted_out, lambda call: no(404) if call.op == "contact" else ok([{"id": 1, "email": "other@x.no"}]))
+    calls, (one,) = asked(opted_out, lambda call: no(404) if call.op == "contact" else ok([{"id": 1, "email": "other@x.no"}]))
 
     assert [dict(call.query)["page"] for call in calls[1:]] == [str(page) for page in range(1, 51)]
+    assert "can't be read" in one.text, "what was not looked through to its end says nothing of who is not on it"

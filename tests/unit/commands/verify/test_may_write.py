@@ -42,7 +42,7 @@ def test_one_that_is_hidden_and_left_the_list_is_not_written_to() -> None:
     assert one.is_bad
 
 
-@pytest.mark.parametrize("reply", [no(422), ok([]), no(403)], ids=str)
+@pytest.mark.parametrize("reply", [no(422), ok([]), no(403), contact(email="reader@x.no")], ids=str)
 def test_what_can_not_be_looked_at_is_not_written_to(reply: Reply) -> None:
     (one,) = seen(may_write, [reply])
 

@@ -1,5 +1,7 @@
 """`verify` against stand-ins over real HTTP, set to each of the answers that no document settles."""
 
+import os
+import signal
 from typing import Any, Literal
 
 import anyio
@@ -274,3 +276,26 @@ async def test_no_secret_is_shown(sides: Sides) -> None:
 def _path(told: str) -> str:
     method, path = told.split("?", maxsplit=1)[0].split(" ")[:2]
     return f"{method} {'/'.join('ID' if part.isdigit() else part for part in path.split('/'))}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_tidy_and_what_is_left_is_said(sides: Sides, number: signal.Signals) -> None:
+    sent: list[str] = []
+
+    def on_call(told: str) -> None:
+        if "sesamy_verify_2" in told and not sent:
+            sent.append(told)
+            os.kill(os.getpid(), number)
+
+    before = signal.signal(number, signal.SIG_IGN)  # Else the signal ends the test where nobody heeds it.
+    try:
+        sides.on_call = on_call
+        found = await sides.verify(writes=True, opted_out_email=LEFT, **CONTACTS)
+    finally:
+        signal.signal(number, before)
+
+    assert sent
+    assert found.status == 75
+    assert "the contacts themselves" in row(found, "what is left").seen
+    assert not any(one.unknown.startswith("whether bulk calls") and one.verdict == "as-set" for one in found.rows), "it went on"
+    assert sides.account.contacts[EMAIL]["tags"] == sides.account.contacts[EMAIL]["lists"] == []

@@ -8,7 +8,13 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from aiokafka.errors import KafkaConnectionError, OutOfOrderSequenceNumber, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 
 from consumer.core.errors import Fatal
 from consumer.kafka.client import publisher as module
@@ -51,7 +57,7 @@ class Kafka:
         self.error: Exception | None = None
         self.start_error: Exception | None = None
         self.topic_error: Exception | None = None
-        self.started = self.ended = 0
+        self.started = self.ended = self.batch_bytes = 0
 
     def answer(self, sent: "asyncio.Future[object]") -> None:
         if sent.done():
@@ -62,8 +68,9 @@ class Kafka:
             sent.set_exception(self.error)
 
     @asynccontextmanager
-    async def producing(self) -> AsyncIterator[Any]:
+    async def producing(self, *, batch_bytes: int) -> AsyncIterator[Any]:
         self.started += 1
+        self.batch_bytes = batch_bytes
         if self.start_error is not None:
             raise self.start_error
         try:
@@ -155,6 +162,24 @@ async def test_a_producer_that_was_refused_a_record_is_replaced() -> None:
 
 
 @virtual
+async def test_what_is_too_large_for_the_topic_goes_in_smaller_batches() -> None:
+    """The topic's limit is its own, and a webhook of many that is never taken would come again for ever."""
+
+    async def work(kafka: Kafka, publisher: Publisher) -> None:
+        sizes = list[int]()
+        for error in (MessageSizeTooLargeError(), KafkaConnectionError(), *[MessageSizeTooLargeError()] * 9, None):
+            kafka.error = error
+            if error is None:
+                await publisher.publish(TWO, limit_s=5.0)
+            else:
+                await _refused(publisher, type(error).__name__, limit_s=20.0)
+            sizes.append(kafka.batch_bytes // 1024)
+        assert sizes == [256, 128, 128, 64, 32, 16, 8, 8, 8, 8, 8, 8]
+
+    await with_one(work)
+
+
+@virtual
 async def test_one_of_many_that_is_refused_is_enough_for_all_to_be_unknown() -> None:
     async def work(kafka: Kafka, publisher: Publisher) -> None:
         kafka.answers = False
@@ -222,6 +247,42 @@ async def test_no_more_is_taken_than_fits_into_memory() -> None:
         began_at = anyio.current_time()
         await _refused(publisher, "kafka-full")
         assert anyio.current_time() == began_at
+
+    await with_one(work)
+
+
+@virtual
+async def test_what_a_replaced_producer_never_told_of_takes_no_room_from_its_successor() -> None:
+    """A client that is taken apart drops its records, and says nothing of them any more."""
+
+    async def work(kafka: Kafka, publisher: Publisher) -> None:
+        kafka.answers = False
+        with pytest.raises(NotTaken):
+            await publisher.publish([(b"k", b"v")] * module._PENDING, limit_s=module._SILENT_S + 1)
+        kafka.answers = True
+        await publisher.publish(TWO, limit_s=5.0)
+        assert kafka.started == 2
+        assert publisher.pending == 0
+        kafka.sent[0][2].set_result(None)
+        await anyio.lowlevel.checkpoint()
+        assert publisher.pending == 0, "a late word of the first's records is not about the second's"
+
+    await with_one(work)
+
+
+@virtual
+async def test_a_producer_that_stays_full_for_half_a_minute_is_replaced() -> None:
+    async def work(kafka: Kafka, publisher: Publisher) -> None:
+        kafka.answers = False
+        with pytest.raises(NotTaken):
+            await publisher.publish([(b"k", b"v")] * module._PENDING, limit_s=1.0)
+        await _refused(publisher, "kafka-full")
+        assert kafka.started == 1
+        await anyio.sleep(module._SILENT_S)
+        await _refused(publisher, "kafka-full")
+        kafka.answers = True
+        await publisher.publish(TWO, limit_s=5.0)
+        assert kafka.started == 2
 
     await with_one(work)
 

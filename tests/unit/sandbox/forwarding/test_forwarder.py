@@ -68,3 +68,26 @@ async def test_where_nobody_answers_it_is_posted_until_somebody_does() -> None:
             while not forwarder.again:
                 await anyio.sleep(0.01)
         assert forwarder.taken == 0
+
+
+async def test_events_are_posted_beside_each_other_also_after_a_silence() -> None:
+    """Else one that has to come again would hold up all others, and no two ever meet at the receiver."""
+    at_once, both = 0, anyio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal at_once
+        at_once += 1
+        if at_once == 2:
+            both.set()
+        await both.wait()
+        return web.Response(status=202)
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    async with serving(app) as url:
+        forwarder = Forwarder(url, {})
+        async with forwarder.running():
+            await anyio.wait_all_tasks_blocked()
+            forwarder.send([b"1", b"2"])
+            with anyio.fail_after(5):
+                await forwarder.all_taken()

@@ -141,6 +141,28 @@ async def test_a_head_that_is_too_large_is_refused() -> None:
                 assert answer.status == 400
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST / HTTP/1.1\r\nHost: x\r\nX-Secret : hush\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nX-Secret: " + b"hush" * 5000 + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nhush\r\n",
+        b"hush / HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+    ids=["a header's name", "a header that is too long", "a chunk", "a method"],
+)
+async def test_what_is_no_http_is_refused_and_not_quoted(sent: bytes) -> None:
+    async with listens() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        with anyio.fail_after(5):
+            answer = await reader.read()
+        writer.close()
+
+    assert answer.split()[1] == b"400"
+    assert b"hush" not in answer
+
+
 async def test_a_port_in_use_is_fatal_with_its_cure() -> None:
     async with listens() as port:
         with pytest.raises(Fatal, match=rf"some: .*port {port} .*free it") as caught:
