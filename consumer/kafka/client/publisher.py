@@ -76,6 +76,7 @@ class Publisher:
         self._come, self._broken = anyio.Event(), anyio.Event()
         # Since when nothing was taken of what was given (loop's clock); None: the last was.
         self._silent_since: float | None = None
+        self._gets_on = False
         self._waiting = _Waiting()
         self._batch_bytes = _BATCH_BYTES
 
@@ -98,10 +99,10 @@ class Publisher:
         """
         pause_s = _FIRST_PAUSE_S
         while True:
+            self._gets_on = False
             try:
                 async with self._producing(batch_bytes=self._batch_bytes) as producer:
                     await producer.partitions_for(self._topic)
-                    pause_s = _FIRST_PAUSE_S
                     await self._serve(producer)
             except _Replaced:
                 _log.warning("a producer is replaced: it takes no records", pending=self.pending)
@@ -111,8 +112,8 @@ class Publisher:
                 is_missing = isinstance(error, UnknownTopicOrPartitionError)
                 what = "the topic is not there" if is_missing else "Kafka does not answer"
                 _log.warning(what, step="producer", error=type(error).__name__, cause=self._cure(error))
+            pause_s = _FIRST_PAUSE_S if self._gets_on else min(REBUILD_MAX_S, pause_s * 2)
             await anyio.sleep(pause_s)
-            pause_s = min(REBUILD_MAX_S, pause_s * 2)
 
     async def publish(self, records: Iterable[tuple[bytes, bytes]], *, limit_s: float) -> None:
         """
@@ -149,10 +150,11 @@ class Publisher:
         except LOST as error:
             if isinstance(error, MessageSizeTooLargeError) and self._producer is producer:
                 # The topic's max.message.bytes is smaller; else a webhook of many would be refused for ever, and all beside it.
-                self._batch_bytes = max(_BATCH_LEAST_BYTES, self._batch_bytes // 2)
+                less = max(_BATCH_LEAST_BYTES, self._batch_bytes // 2)
+                self._gets_on, self._batch_bytes = less < self._batch_bytes, less
             self._give_up(producer)
             raise NotTaken(type(error).__name__) from error
-        self._silent_since = None
+        self._silent_since, self._gets_on = None, True
 
     async def _serve(self, producer: Producer) -> NoReturn:
         """Let records go through this producer until it is broken."""

@@ -21,9 +21,9 @@ class Bounds(Struct, frozen=True, kw_only=True):
     connections: int
     """At once; one more is hung up on. Descriptors are the process's, too."""
     head_s: float
-    """From the first byte of a request to the last of its head."""
+    """From the first byte of a request to the last of its head; of a connection's first, from its begin: nobody connects to say nothing."""
     idle_s: float
-    """Between two requests of a connection, and before its first."""
+    """Between two requests of a connection."""
     header_bytes: int = 8190
     """One header, or the request's line."""
     headers: int = 128
@@ -96,6 +96,10 @@ class _Connection(web.RequestHandler):
         super().__init__(server, **options)
         self._head_s = head_s
         self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._timer = self._loop.call_later(self._head_s, self._late)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -319,3 +319,18 @@ async def test_a_topic_that_may_not_be_written_ends_it_with_the_status_for_that(
     with pytest.raises(Fatal) as refused:
         await Publisher(kafka.producing, "t").run()
     assert refused.value.status == 77
+
+
+@virtual
+async def test_producers_that_take_nothing_one_after_the_other_are_made_ever_more_seldom() -> None:
+    """Each of them is a line of the log, and a load on the brokers."""
+
+    async def work(kafka: Kafka, publisher: Publisher) -> None:
+        kafka.error = OutOfOrderSequenceNumber()
+        began_at = anyio.current_time()
+        while anyio.current_time() - began_at < 60:
+            with pytest.raises(NotTaken):
+                await publisher.publish(ONE, limit_s=20.0)
+        assert 10 <= kafka.started <= 20
+
+    await with_one(work)

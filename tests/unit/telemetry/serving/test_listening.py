@@ -117,11 +117,25 @@ async def test_a_body_that_comes_slowly_is_no_head_that_does() -> None:
         writer.close()
 
 
-async def test_a_connection_that_says_nothing_is_closed() -> None:
-    async with listens(Bounds(connections=4, head_s=10.0, idle_s=0.2)) as port:
+@pytest.mark.parametrize(("head_s", "idle_s", "first"), [(0.2, 600.0, b""), (10.0, 0.2, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")])
+async def test_a_connection_that_says_nothing_is_closed(head_s: float, idle_s: float, first: bytes) -> None:
+    """One that has never said anything sooner than one that a proxy keeps for its next request."""
+    async with listens(Bounds(connections=4, head_s=head_s, idle_s=idle_s)) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(first)
         with anyio.fail_after(10):
-            assert await reader.read() == b""
+            assert (await reader.read()).endswith(b"hello" if first else b"")
+        writer.close()
+
+
+async def test_one_that_has_said_something_is_kept_for_its_next_request() -> None:
+    async with listens(Bounds(connections=4, head_s=0.2, idle_s=600.0)) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            with anyio.fail_after(10):
+                assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+            await anyio.sleep(0.5)
         writer.close()
 
 
