@@ -120,12 +120,8 @@ class _Reader:
 
     def _ids(self, rows: object) -> tuple[VendorSettings, ...]:
         """Return vendors by their ids: what else is wrong with them is of no account, and there may be none."""
-        named = (
-            [(number, row["id"]) for number, row in enumerate(rows) if isinstance(row, dict) and "id" in row]
-            if isinstance(rows, list)
-            else []
-        )
-        read = [self._value(one, Name, f"vendors[{number}].id", is_optional=False) for number, one in named]
+        tables = [row if isinstance(row, dict) else {} for row in rows] if isinstance(rows, list) else []
+        read = [self._value(row["id"], Name, f"vendors[{at}].id", is_optional=False) for at, row in enumerate(tables) if "id" in row]
         return tuple(VendorSettings(id=one, sesamy=_NOBODY, makeas=()) for one in read if one is not None)
 
     def _rows(self, rows: object, path: str, *, of: type[Struct], cure: str) -> tuple[Any, ...]:

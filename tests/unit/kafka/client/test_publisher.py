@@ -170,7 +170,7 @@ async def test_what_is_too_large_for_the_topic_goes_in_smaller_batches() -> None
         for error in (MessageSizeTooLargeError(), KafkaConnectionError(), *[MessageSizeTooLargeError()] * 9, None):
             kafka.error = error
             if error is None:
-                await publisher.publish(TWO, limit_s=5.0)
+                await publisher.publish(TWO, limit_s=20.0)
             else:
                 await _refused(publisher, type(error).__name__, limit_s=20.0)
             sizes.append(kafka.batch_bytes // 1024)
