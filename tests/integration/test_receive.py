@@ -20,6 +20,7 @@ from consumer.sandbox.children import Program
 from consumer.sandbox.forwarding.endpoint import Endpoint
 from consumer.sandbox.forwarding.forwarder import Forwarder
 from consumer.sandbox.ports import free_port
+from tests.faults.cluster import cluster
 from tests.faults.topics import read_all
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -36,7 +37,7 @@ class Receiving:
         config = folder / "receiver.toml"
         config.write_text(f"""
 [kafka]
-bootstrap_servers = ["{kafka.bootstrap}"]
+bootstrap_servers = {json.dumps(kafka.bootstrap.split(","))}
 topic = "{topic}"
 [admin]
 host = "127.0.0.1"
@@ -227,3 +228,32 @@ async def _kill_one(here: Receiving, kafka: Broker, *, away_s: float, is_broker:
     await kafka.kill()
     await anyio.sleep(away_s)
     await kafka.start()
+
+
+async def test_a_topic_whose_copies_are_away_takes_nothing_and_leaders_that_change_lose_nothing(tmp_path: Path) -> None:
+    """Three brokers, and a topic that wants two copies of each record: one may be away, two may not."""
+    async with cluster() as kafkas:
+        config = {"min.insync.replicas": "2"}
+        await create_topic(kafkas.bootstrap.partition(",")[0], "events", partitions=PARTITIONS, replicas=3, config=config)
+        three = Broker(kind="jvm", bootstrap=kafkas.bootstrap, why="three of them")
+        async with receiving(three, "events", tmp_path, "timeout_s = 3.0\n") as here:
+            taken = {"first"}
+            assert (await here.post(event("first")))[0] == 202
+            one, two, _ = kafkas.running
+
+            await kafkas.kill(one)
+            with anyio.fail_after(60):
+                while (await here.post(event("with two")))[0] != 202:
+                    await anyio.sleep(0.2)
+            await kafkas.kill(two)
+            answers = [(await here.post([event(f"{number}-{part}") for part in range(20)]))[0] for number in range(4)]
+            assert answers == [503] * 4
+
+            await kafkas.start(one)
+            await kafkas.start(two)
+            with anyio.fail_after(90):
+                while (await here.post([event(f"after-{part}") for part in range(20)]))[0] != 202:
+                    await anyio.sleep(0.5)
+            taken |= {"with two"} | {f"after-{part}" for part in range(20)}
+            assert taken <= users_of(await here.written())
+            assert await here.program.stop() == 0
