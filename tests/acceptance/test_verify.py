@@ -16,6 +16,7 @@ import pytest
 from consumer.sandbox.offers import offers
 from consumer.sandbox.town import PLACES, town
 from tests.integration.harness import Said
+from tests.terminal import shown
 from tests.unit.commands.verify.both_sides import EMAIL, EMAIL_2, LEFT, Sides
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -118,6 +119,19 @@ async def test_without_a_terminal_nothing_is_written_but_with_yes(tmp_path: Path
 
     assert said.status == 64
     assert "add --yes" in said.err
+
+
+async def test_on_a_terminal_the_table_fits_and_stands_apart_from_the_calls(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        stage.sides.account.ways.bulk_body = "wrapper"
+        status, text = await shown("verify", "--config", str(tmp_path / "consumer.toml"), *CONTACTS, "--write", "--yes")
+    calls, drawn = text.replace("\r", "").split(" calls made\n\n")
+
+    assert status == 1
+    assert "GET /subscriberlists/7" in calls
+    assert max(map(len, drawn.splitlines())) <= 80
+    assert drawn.startswith("id ")
+    assert drawn.endswith('already\n[makeas]\nbulk_body = "wrapper"\n')
 
 
 @pytest.mark.parametrize(
