@@ -126,17 +126,17 @@ class MakeAsSettings(Struct, frozen=True, kw_only=True):
     keep_single_purchase: bool = True
     """Whether `sesamy_made_single_purchase`, once on a contact, stays there, as Sesamy documents it."""
     subscriber_key: Literal["email", "subscriber_email", "subscriber_external_id"] = "email"
-    """What names the subscriber in rows of subscriptions; with the last one they go to the call by external id."""
+    """What names the subscriber in rows of subscriptions; with the last one they go to the call by external id. `verify` tells which."""
     bulk_body: Literal["array", "wrapper"] = "array"
-    """Whether a bulk call has its rows alone, or under their name: `{"products": [...]}`."""
+    """Whether a bulk call has its rows alone, or under their name: `{"products": [...]}`. `verify` tells which."""
     list_parameter: Literal["subscriber_list_id[]", "subscriber_list_id"] = "subscriber_list_id[]"
-    """What names a list where a contact is written; without brackets a call names one list, so that several take one each."""
+    """What names a list where a contact is written; without brackets each list takes a call of its own. `verify` tells which."""
     opted_out: Literal["shown", "hidden"] = "shown"
-    """Whether Make.as finds a contact that opted out by its address; if not, nobody unknown joins a list whose leavers can't be read."""
+    """Whether a contact that opted out is found by its address; `hidden`: new ones join only lists that tell leavers. `verify` tells."""
     dates: Literal["iso", "date_time"] = "iso"
-    """How dates of subscriptions are written: ISO 8601 as Sesamy has them, or `YYYY-MM-DD HH:MM:SS` in UTC."""
+    """How dates of subscriptions are written: ISO 8601 as Sesamy has them, or `YYYY-MM-DD HH:MM:SS` in UTC. `verify` tells which."""
     tags: Literal["titles", "ids"] = "titles"
-    """How a contact's tags are written: by title, or by the ids of the account's tags, where one that is missing is added."""
+    """How a contact's tags are written: by title, or by the ids of the account's tags, where a missing one is added. `verify` tells."""
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True):

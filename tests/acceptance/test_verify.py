@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from consumer.sandbox.offers import offers
 from consumer.sandbox.town import PLACES, town
 from tests.integration.harness import Said
+from tests.terminal import shown
 from tests.unit.commands.verify.both_sides import EMAIL, EMAIL_2, LEFT, Sides
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -74,10 +76,10 @@ async def test_it_names_the_setting_in_the_table_in_json_and_as_toml(tmp_path: P
     found = json.loads(data.out)
 
     assert (text.status, data.status) == (1, 1)
-    assert text.out.endswith('\n[makeas]\nbulk_body = "wrapper"\n')
-    assert 'makeas.bulk_body = "wrapper"  "array"' in text.out
-    assert "1 settings to write" in text.err
-    assert found["toml"] == '[makeas]\nbulk_body = "wrapper"'
+    assert text.out.endswith('already\n[makeas]\nbulk_body = "wrapper"\n')
+    assert 'makeas.bulk_body = "wrapper"  makeas.bulk_body = "array"' in text.out
+    assert text.err.endswith("\nwrite this setting (below) into the file\n")
+    assert tomllib.loads(found["toml"]) == {"makeas": {"bulk_body": "wrapper"}}
     assert {row["setting"]: row["write"] for row in found["rows"] if row["verdict"] == "write"} == {"makeas.bulk_body": "wrapper"}
     assert "POST /subscribers/subscriptions/products/bulkinsert" in data.err
 
@@ -86,7 +88,9 @@ async def test_with_all_as_it_is_set_the_status_is_0(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         said = await stage.verify("--user", "u1")
 
-    assert (said.status, said.err.splitlines()[-1]) == (0, "0 settings to write, 0 without an answer, 0 that no setting helps")
+    assert (said.status, said.err.splitlines()[-1]) == (0, "nothing to change")
+    assert "\n17 not asked: `seen` says why\n" in said.err
+    assert f"\n-- {sum(stage.sides.sesamy.calls.values())} calls made\n" in said.err
     assert "not asked: takes --email" in said.out
 
 
@@ -98,17 +102,36 @@ async def test_a_plan_shows_all_calls_and_makes_none(tmp_path: Path) -> None:
         assert not stage.sides.sesamy.calls
 
     assert (text.status, data.status) == (0, 0)
-    assert "  write  POST /subscribers?subscriber_list_id[]=7&tag=merge" in text.out
+    reads, writes = text.out.split("\nwrites\n")
+    assert "    POST /subscribers?subscriber_list_id[]=7&tag=merge" in writes
+    assert "POST /subscribers?" not in reads
+    assert "GET " not in writes
+    assert "page=1, 2, … up to 50&" in reads
+    assert len(text.out.splitlines()) < 150
     assert all(one["calls"] for one in json.loads(data.out))
 
 
 async def test_without_a_terminal_nothing_is_written_but_with_yes(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         said = await stage.verify(*CONTACTS, "--write")
-        assert ("1001", "upsert") not in stage.sides.makeas.calls
+        assert not stage.sides.makeas.calls
+        assert not stage.sides.sesamy.calls
 
     assert said.status == 64
     assert "add --yes" in said.err
+
+
+async def test_on_a_terminal_the_table_fits_and_stands_apart_from_the_calls(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        stage.sides.account.ways.bulk_body = "wrapper"
+        status, text = await shown("verify", "--config", str(tmp_path / "consumer.toml"), *CONTACTS, "--write", "--yes")
+    calls, drawn = text.replace("\r", "").split(" calls made\n\n")
+
+    assert status == 1
+    assert "GET /subscriberlists/7" in calls
+    assert max(map(len, drawn.splitlines())) <= 80
+    assert drawn.startswith("id ")
+    assert drawn.endswith('already\n[makeas]\nbulk_body = "wrapper"\n')
 
 
 @pytest.mark.parametrize(
@@ -159,4 +182,4 @@ async def test_what_a_sitting_offers_works_as_it_is_printed(tmp_path: Path) -> N
 
     assert (plan.status, asked.status) == (0, 0), asked.out + asked.err
     assert "POST /subscribers/by_email" in plan.out
-    assert asked.err.splitlines()[-1] == "0 settings to write, 0 without an answer, 0 that no setting helps"
+    assert asked.err.splitlines()[-1] == "nothing to change"

@@ -1,6 +1,7 @@
 """The command `verify`: its options, and how what is seen is told."""
 
 import secrets
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -21,13 +22,14 @@ from ..console import (
     run_async,
     settings_of,
 )
-from ..drawing import show, table
+from ..drawing import console, show, table
 from ..shell.completion import VENDORS
 from .make_contact import TIDYING
 from .may_write import same_twice
-from .plan import possible, reading, writing
-from .question import Known, Question
-from .report import HEADS, cells, toml
+from .plan import folded, possible, reading, writing
+from .question import Known, Question, Value
+from .report import HEADS, cells, drawn, sentences, toml
+from .sesamy import TOKEN
 from .work import Asker, Found, Work, clients
 
 _EXAMPLES = ("verify", "verify --email me+a@x.no --email-2 me+b@x.no --list 1466 --plan --write")
@@ -77,6 +79,8 @@ def command(
         list_id=list_id,
     )
     account = _account(settings, mine, known, writes=writes)
+    if writes and not (yes or plans or _has_terminal()):
+        raise click.UsageError("--write asks first, and there is no terminal: add --yes")
     if plans:
         _tell_plan(known, output, writes=writes)
         return Exit.FINE
@@ -118,16 +122,21 @@ def _account(settings: Settings, vendor: VendorSettings, known: Known, *, writes
     return found
 
 
-def _ways(settings: Settings, vendor: VendorSettings) -> dict[str, str | bool | int | None]:
+def _ways(settings: Settings, vendor: VendorSettings) -> dict[str, Value]:
     make = settings.makeas
     return {
-        "audience": vendor.sesamy.audience or "",
+        TOKEN.setting: vendor.sesamy.audience or "",
         "sesamy.requests_per_minute": settings.sesamy.requests_per_minute,
         **{
             f"makeas.{name}": getattr(make, name)
             for name in ("list_parameter", "tags", "bulk_body", "subscriber_key", "dates", "opted_out", "rows_shared")
         },
     }
+
+
+def _has_terminal() -> bool:
+    """Say whether somebody could answer a question: else it is refused before anything is read."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 # ---- The work ----
@@ -143,9 +152,17 @@ async def _verify(
     writes: bool,
     yes: bool,
 ) -> Found:
+    made: list[str] = []
+
+    def shown(told: str) -> None:
+        made.append(told)
+        click.echo(told, err=True)
+
     async with clients(settings, vendor, account, rate_share=rate_share) as opened:
-        asker = Asker(opened, vendor=vendor, account=account, show=partial(click.echo, err=True))
-        return await Work(asker.ask, known).run(writes=writes, agree=partial(ask, _QUESTION, yes=yes))
+        asker = Asker(opened, vendor=vendor, account=account, show=shown)
+        found = await Work(asker.ask, known).run(writes=writes, agree=partial(ask, _QUESTION, yes=yes))
+    click.echo(f"-- {len(made)} calls made\n", err=True)
+    return found
 
 
 # ---- What is said ----
@@ -160,10 +177,11 @@ def _tell_plan(known: Known, output: str, *, writes: bool) -> None:
     if output == "json":
         as_json([{"asks": [one.text for one in each.unknowns], "calls": [c.told for c in possible(each, known)]} for each in questions])
         return
-    for each in questions:
-        click.echo("; ".join(one.text for one in each.unknowns))
-        for call in possible(each, known):
-            click.echo(f"  {'write' if call.writes else 'read '}  {call.told}")
+    calls = {"; ".join(one.text for one in each.unknowns): possible(each, known) for each in questions}
+    for head, is_write in (("reads, which change nothing", False), ("writes", True)):
+        told = {text: lines for text, all_ in calls.items() if (lines := folded(one for one in all_ if one.writes is is_write))}
+        for line in [head, *(line for text, lines in told.items() for line in (f"  {text}", *(f"    {one}" for one in lines)))]:
+            click.echo(line)
     click.echo("not all of these are made; later ones take the forms that earlier ones have shown to be right", err=True)
 
 
@@ -172,9 +190,12 @@ def _tell(found: Found, output: str, vendor: str) -> None:
     if output == "json":
         as_json({"rows": found.rows, "toml": "\n".join(lines)})
         return
-    show(table(HEADS, cells(found.rows)))
+    out = console()
+    if out.is_terminal:
+        out.print(drawn(found.rows))  # It wraps.
+    else:
+        show(table(HEADS, cells(found.rows)))
+    click.echo("\n" + "\n".join(sentences(found.rows)), err=True)
     if lines:
         click.echo()
         click.echo("\n".join(lines))
-    write, open_, bad = (sum(one.verdict == name for one in found.rows) for name in ("write", "no-answer", "bad"))
-    click.echo(f"{write} settings to write, {open_} without an answer, {bad} that no setting helps", err=True)

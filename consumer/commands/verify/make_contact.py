@@ -11,13 +11,13 @@ from .may_write import SECOND_TAG, TAG, external_id, objection
 from .question import Call, Known, Part, Question, Reply, Seen, Unknown, Walk, unsure
 
 LIST_PARAMETER: Final = Unknown("U11", "what names a list", "makeas.list_parameter")
-TAGS: Final = Unknown("U13", "whether tags are written by title or by id", "makeas.tags")
+TAGS: Final = Unknown("U13b", "whether tags are written by title or by id", "makeas.tags")
 MERGE: Final = Unknown("N6", "whether tag=merge keeps tags")
 OMITTED: Final = Unknown("U9", "whether a field that is left out stays")
 REPLACE: Final = Unknown("M4", "whether tag=replace takes tags away")
 TAG_CASE: Final = Unknown("M5", "whether tags have upper and lower case")
 CONSENT: Final = Unknown("N3", "whether a write with a list, without a status, puts back one that opted out")
-TIDY: Final = Unknown("", "what is left of this")
+TIDY: Final = Unknown("T2", "what is left of this")
 _BROKE: Final = 500
 """Such an answer to a write leaves open whether it was done."""
 _LIST_NAMES: Final = ("subscriber_list_id[]", "subscriber_list_id")

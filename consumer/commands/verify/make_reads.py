@@ -10,7 +10,7 @@ from ...core.answers.address import same_address
 from ...core.mapping.consent import Standing
 from ...core.mapping.contact import Contact
 from ...resync.http.exchange import segment
-from .question import Call, Known, Question, Reply, Seen, Unknown, Walk, unsure
+from .question import Call, Known, Question, Reply, Seen, Unknown, Walk, unasked, unsure
 
 _MISSING: Final = 404
 _PER_PAGE: Final = 1000
@@ -19,7 +19,7 @@ _PAGES: Final = 50
 
 LIST: Final = Unknown("M1", "whether the list is there")
 SHOWN: Final = Unknown("M2", "what a contact shows")
-TAG_FORM: Final = Unknown("U13", "how a contact shows its tags")
+TAG_FORM: Final = Unknown("U13a", "how a contact shows its tags")
 ADDRESS_CASE: Final = Unknown("M3", "whether an address has upper and lower case")
 OPTED_OUT: Final = Unknown("U12", "whether a contact that opted out is found by its address", "makeas.opted_out")
 
@@ -76,8 +76,9 @@ def contacts(known: Known) -> Walk:
     missing = f"{sum(reply.status == _MISSING for reply in replies)} of 2 are not known yet"
     if not found:
         odd = [reply.refusal for reply in replies if reply.status != _MISSING]
-        why = odd[0] if odd else f"{missing}; --write makes them"
-        return tuple(unsure(unknown, why) for unknown in (SHOWN, TAG_FORM, ADDRESS_CASE))
+        is_early = not odd and not known.has_written
+        why = odd[0] if odd else f"{missing}{'; --write makes them' if is_early else ', though they were written'}"
+        return tuple((unasked if is_early else unsure)(unknown, why) for unknown in (SHOWN, TAG_FORM, ADDRESS_CASE))
     first, email = (one, known.email) if by_address[0] is not None else (two, known.email_2)
     other = yield by_email(swapped(email))
     return (

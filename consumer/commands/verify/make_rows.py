@@ -30,6 +30,8 @@ _NONE: Final = "sesamy_verify"
 """A word that is no name of rows, no name of a subscriber, and no date."""
 _NAME: Final = "sesamy-makeas verify"
 _UNTOLD: Final = "taken (answer 2xx), and can't be read back"
+_BELIEVED: Final = f"{_UNTOLD}; a wrong one was refused, so it is believed"
+_ANYTHING: Final = f"{_UNTOLD}; anything is taken there: look at Make.as"
 
 
 def _bulk(rows: list[dict[str, str]], *, op: str, body: str, path: str | None = None) -> Call:
@@ -64,9 +66,9 @@ def products(known: Known) -> Walk:
     for body in known.forms("makeas.bulk_body", "array", "wrapper"):
         reply = yield _bulk([row], op="products", body=body)
         if reply.is_taken and not none.is_taken:
-            return (Seen(unknown=BULK_BODY, text=f"{body} is {_UNTOLD}", value=body),)
+            return (Seen(unknown=BULK_BODY, text=f"{body} is {_BELIEVED}", value=body),)
         if reply.is_taken:
-            text = f"{body} is {_UNTOLD}; but so is a body of another form: look for `{_PRODUCT_ID}` among Make.as' products"
+            text = f"{body} is {_ANYTHING}, for `{_PRODUCT_ID}` among its products"
             return (unsure(BULK_BODY, text),)
         told.append(f"{body}: refused, {reply.refusal}")
     return (unsure(BULK_BODY, "; ".join(told)),)
@@ -84,18 +86,18 @@ def subscriptions(known: Known) -> Walk:
         return unsure(KEY, why), unsure(DATES, why), refused
     key, dates = taken
     undated = yield _subscriptions(known, key, _NONE)
-    by_key = Seen(unknown=KEY, text=f"{key} is {_UNTOLD}", value=key)
+    by_key = Seen(unknown=KEY, text=f"{key} is {_BELIEVED}", value=key)
     if undated.is_taken:
-        why = f"{dates} is {_UNTOLD}; but so is a date that is none: look whether the test contact's subscription begins on 2026-01-02"
+        why = f"{dates} is {_ANYTHING}, whether the test contact's subscription begins on 2026-01-02"
         return by_key, unsure(DATES, why), refused
-    return by_key, Seen(unknown=DATES, text=f"{dates} is {_UNTOLD}", value=dates), refused
+    return by_key, Seen(unknown=DATES, text=f"{dates} is {_BELIEVED}", value=dates), refused
 
 
 def _each_by_name(known: Known) -> Walk:
     """Send a subscription in each form, which is its name: a server that takes all in silence shows which it kept to people alone."""
     for key, dates in _forms(known):
         yield _subscriptions(known, key, dates, of_its_own=f"{key}, {dates}")
-    why = "each form is taken (answer 2xx), but so is a row that names nobody: see how the subscriptions of the test contact are named"
+    why = f"each form is {_ANYTHING}, how the subscriptions of the test contact are named"
     silent = "nothing: it is answered as taken, so that a wrong row is lost in silence"
     return unsure(KEY, why), unsure(DATES, why), Seen(unknown=REFUSED, text=silent)
 
@@ -127,7 +129,7 @@ def two(known: Known) -> Walk:
         return (unsure(SHARED, f"one alone is refused, {alone.refusal}"),)
     reply = yield _subscriptions(known, key, dates, emails=(known.email, known.email_2))
     if reply.is_taken:
-        return (Seen(unknown=SHARED, text=f"they are {_UNTOLD}", value=True),)
+        return (Seen(unknown=SHARED, text=f"they are {_BELIEVED}", value=True),)
     return (Seen(unknown=SHARED, text=f"no: refused, {reply.refusal}", value=False),)
 
 

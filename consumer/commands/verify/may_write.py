@@ -13,7 +13,7 @@ SECOND_TAG: Final = "sesamy_verify_2"
 EXTERNAL_ID: Final = "sesamy-makeas-verify"
 _MISSING: Final = 404
 
-MAY_WRITE: Final = Unknown("", "whether the test contacts may be written to")
+MAY_WRITE: Final = Unknown("T1", "whether the test contacts may be written to")
 
 
 def same_twice(*emails: str) -> bool:

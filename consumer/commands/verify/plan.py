@@ -1,7 +1,9 @@
 """Which questions are asked, and which calls each may make."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
+
+from msgspec import structs
 
 from . import make_contact, make_reads, make_rows, sesamy
 from .may_write import GUARD, SECOND_TAG, TAG
@@ -11,6 +13,8 @@ _ORDER: Final = (*make_contact.QUESTIONS, *make_rows.QUESTIONS, make_contact.CON
 """Each goes by what those before it have found out."""
 _SHOWN: Final = make_reads.CONTACTS
 """What contacts show: best asked while a tag is on one."""
+_PAGE: Final = "page"
+_FEW: Final = 2
 
 
 def reading(known: Known, *, writes: bool) -> tuple[Question, ...]:
@@ -24,13 +28,13 @@ def writing(known: Known) -> tuple[Question, ...]:
     return tuple(_asked(known, *_ORDER, _SHOWN))
 
 
-def unasked(known: Known, *, writes: bool) -> Iterator[tuple[Question, str]]:
-    """Give what is not asked, and the option that it takes."""
+def unasked(known: Known, *, writes: bool, why: str = "") -> Iterator[tuple[Question, str]]:
+    """Give what is not asked, and the option that it takes; `why`: what kept from writing though `--write` was given."""
     asked = {*reading(known, writes=writes), *(writing(known) if writes else ())}
     for one in (*sesamy.QUESTIONS, *make_reads.QUESTIONS, _SHOWN, *_ORDER):
         if one not in asked:
             lacks = "" if known.email or one in sesamy.QUESTIONS else "--email, --email-2 and --list"
-            yield one, lacks or (one.needs if _lacks(known, one) else "--write")
+            yield one, f"takes {lacks or one.needs}" if lacks or _lacks(known, one) else why or "takes --write"
 
 
 def _asked(known: Known, *questions: Question) -> Iterator[Question]:
@@ -54,6 +58,25 @@ def possible(question: Question, known: Known) -> list[Call]:
         except StopIteration:
             pass
     return list(found.values())
+
+
+def folded(calls: Iterable[Call]) -> list[str]:
+    """Return calls as they are shown; those that differ in their page alone are one line, where there are three and more."""
+    alike: dict[str, list[Call]] = {}
+    for call in calls:
+        alike.setdefault(_at(call, "").told, []).append(call)
+    return [line for each in alike.values() for line in _in_few(each)]
+
+
+def _in_few(calls: list[Call]) -> list[str]:
+    pages = [value for call in calls for name, value in call.query if name == _PAGE]
+    if len(pages) <= _FEW:
+        return [call.told for call in calls]
+    return [_at(calls[0], f"{pages[0]}, {pages[1]}, … up to {pages[-1]}").told]
+
+
+def _at(call: Call, page: str) -> Call:
+    return structs.replace(call, query=tuple((name, page if name == _PAGE else value) for name, value in call.query))
 
 
 # ---- Answers, of no server ----

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from ...core.answers.makeas import read
 from ...core.text import printable
 
-Value = str | bool | int | None
+Value = str | bool | int | float | None
 """What a setting may be set to; None: nothing is to be written."""
 NO_ROWS: Final = frozenset({400, 404, 422})
 """Assumption: so a user id that no reader has may be refused."""
@@ -72,6 +72,7 @@ class Unknown(Struct, frozen=True):
     """Something that no document says."""
 
     id: str
+    """It stands in DESIGN's table, and no other has it."""
     text: str
     setting: str = ""
     """The path of the setting that is to say so; empty: one function goes by what comes, or none could."""
@@ -86,6 +87,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """What the setting is to be; None: the answers don't say so, or there is none."""
     is_answer: bool = True
     """Whether the question has an answer."""
+    is_asked: bool = True
+    """Whether it was asked at all: what the options given leave out is no failure."""
     is_bad: bool = False
     """Whether it forbids something, and no setting helps."""
     learnt: Mapping[str, int | str] = {}
@@ -105,6 +108,8 @@ class Known(Struct, frozen=True, kw_only=True):
     opted_out_email: str = ""
     list_id: str = ""
     tag_ids: Mapping[str, int | str] = {}
+    has_written: bool = False
+    """Whether the test contacts have been written to, as far as they could be."""
 
     def way(self, setting: str) -> str:
         """Return what a setting of words is."""
@@ -139,6 +144,11 @@ class Question(Struct, frozen=True, kw_only=True):
 def unsure(unknown: Unknown, why: str) -> Seen:
     """Return that an unknown stays one."""
     return Seen(unknown=unknown, text=f"no answer: {why}", is_answer=False)
+
+
+def unasked(unknown: Unknown, why: str) -> Seen:
+    """Return that an unknown was not asked."""
+    return Seen(unknown=unknown, text=f"not asked: {why}", is_asked=False)
 
 
 def unanswered(question: Question, why: str) -> tuple[Seen, ...]:

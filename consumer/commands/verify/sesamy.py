@@ -10,10 +10,14 @@ from ...core.answers.sesamy import listed
 from ...core.answers.shapes import EPOCH, number
 from ...core.errors import Retryable
 from ...resync.http.exchange import segment
-from .question import NO_ROWS, Call, Known, Question, Reply, Seen, Unknown, Walk, unsure
+from .question import NO_ROWS, Call, Known, Question, Reply, Seen, Unknown, Walk, unasked, unsure
 
+CREDENTIALS: Final = frozenset({400, 401, 403})
+"""So a request for a token is refused whose client or secret is wrong."""
+CLIENT_REFUSED: Final = "the client is refused: correct client_id and client_secret"
 AUDIENCE: Final = "https://api.sesamy.com"
 """The one that Sesamy documents."""
+_MISSING: Final = 404
 _FEW: Final = 2
 _TRIED: Final = 100
 _NAMES: Final = 40
@@ -21,12 +25,12 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 _EPOCH: Final = re.compile(EPOCH)
 _ISO: Final = re.compile(r"\d{4}-\d\d-\d\d(?:([T ])\d\d:\d\d(?::\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
 
-TOKEN: Final = Unknown("S1", "whether a token needs an audience", "audience")
+TOKEN: Final = Unknown("S1", "whether a token needs an audience", "vendors[].sesamy.audience")
 ENVELOPE: Final = Unknown("S2", "how rows are wrapped")
 PAGES: Final = Unknown("U20", "whether a page is as long as asked for, and says the total")
 LISTING: Final = Unknown("N15", "whether all users can be listed")
-CONTRACTS: Final = Unknown("U19", "whether contracts are filtered by user")
-ENTITLEMENTS: Final = Unknown("U19", "whether entitlements are filtered by user")
+CONTRACTS: Final = Unknown("U19a", "whether contracts are filtered by user")
+ENTITLEMENTS: Final = Unknown("U19b", "whether entitlements are filtered by user")
 NAMES_USER: Final = Unknown("N9", "whether entitlements name their user")
 RATE: Final = Unknown("S3", "requests a minute, as the headers say", "sesamy.requests_per_minute")
 PROFILE: Final = Unknown("U16", "fields of a reader's profile")
@@ -39,7 +43,7 @@ ENTITLEMENT: Final = Unknown("U17", "fields of its entitlements")
 
 def token(known: Known) -> Walk:
     """Ask for a token as the settings say, and the other way, and use each."""
-    mine = known.way("audience")
+    mine = known.way(TOKEN.setting)
     good = {}
     for audience in (mine, "" if mine else AUDIENCE):
         given = yield Call(side="token", op="token", method="POST", audience=audience)
@@ -48,7 +52,10 @@ def token(known: Known) -> Walk:
     words = "; ".join(f"{'with' if one else 'without'} an audience: {_used(*replies)}" for one, replies in good.items())
     usable = [one for one, (given, used) in good.items() if given.is_there and (used.is_there or used.status in NO_ROWS)]
     if not usable:
-        return (Seen(unknown=TOKEN, text=words, is_answer=False),)
+        has_token = any(given.is_there for given, _ in good.values())
+        is_refused = any(given.status in CREDENTIALS for given, _ in good.values())
+        cure = "" if has_token or not is_refused else f"; {CLIENT_REFUSED}"
+        return (Seen(unknown=TOKEN, text=f"{words}{cure}", is_answer=False),)
     return (Seen(unknown=TOKEN, text=words, value=mine if mine in usable else usable[0]),)
 
 
@@ -134,9 +141,9 @@ def rate(known: Known) -> Walk:
     if said is None or said < 1:
         return (Seen(unknown=RATE, text="no headers that name a limit"),)
     text = f"{said:,g}"
-    if isinstance(ours, int) and said < ours:
+    if isinstance(ours, int | float) and said < ours:
         return (Seen(unknown=RATE, text=text, value=int(said)),)
-    more = f": {ours} may be raised, or `auto`" if isinstance(ours, int) and said > ours else ""
+    more = f": {ours:g} may be raised, or `auto`" if isinstance(ours, int | float) and said > ours else ""
     return (Seen(unknown=RATE, text=f"{text}{more}"),)
 
 
@@ -146,6 +153,9 @@ def rate(known: Known) -> Walk:
 def reader(known: Known) -> Walk:
     """Look which fields a given reader has: names, kinds and forms of dates, never a value."""
     profile = yield Call(side="sesamy", op="user", path=f"/management/users/{segment(known.user)}")
+    if profile.status == _MISSING:
+        why = "Sesamy does not know the user"
+        return unsure(PROFILE, f"{why}, {profile.refusal}"), unasked(CONTRACT, why), unasked(ENTITLEMENT, why)
     contracts = yield _rows("contracts", known.user, limit=_TRIED)
     entitlements = yield _rows("entitlements", known.user, limit=_TRIED)
     tree = profile.tree

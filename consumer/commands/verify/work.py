@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import anyio
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from ...core.errors import ConsumerError, Denied, Exit, Retryable
 from ...core.gates.gate import Gate
@@ -23,6 +23,7 @@ from .may_write import MAY_WRITE
 from .plan import reading, unasked, writing
 from .question import Call, Known, Question, Reply, unanswered
 from .report import Row, exit_status, not_asked, row
+from .sesamy import CLIENT_REFUSED, CREDENTIALS, TOKEN
 
 _ANSWERS: Final = (400, 403, 404, 405, 406, 409, 410, 413, 415, 422, 501)
 _DENIED: Final = 401
@@ -30,6 +31,10 @@ _BROKE: Final = 500
 """So some servers answer a form that they don't know."""
 _CAP_BYTES: Final = 16 * MIB
 _TIDY_S: Final = 60.0
+_REFUSED_CLIENT: Final = "refused-client"
+"""There is no token, so nothing was asked."""
+_KEY_REFUSED: Final = "the key is refused: correct userId and apiKey"
+_UNWELCOME: Final = "the token is refused: correct audience, or have Sesamy give the client its rights"
 
 
 class Found(Struct, kw_only=True):
@@ -62,6 +67,8 @@ class Asker:
         self._clients, self._vendor, self._account, self._show = clients, vendor, account, show
         self._tokens: dict[str, str] = {}
         self._denied: dict[str, Denied] = {}
+        self._refuses_client = False
+        """Whether a token was refused as it is for a wrong client or secret."""
 
     async def ask(self, call: Call, known: Known) -> Reply:
         """
@@ -91,6 +98,7 @@ class Asker:
         tree = tolerant(answer, "token").tree if answer.status in OK else None
         token = tree.get("access_token") if isinstance(tree, dict) else None
         if answer.status not in OK:
+            self._refuses_client |= answer.status in CREDENTIALS
             return Reply(status=answer.status, said=answer.said)
         if not (isinstance(token, str) and token.isascii() and token.isprintable() and token):
             raise Retryable("token: the answer has an unknown shape", code="wrong-shape")
@@ -98,8 +106,10 @@ class Asker:
         return Reply(status=answer.status)
 
     async def _sesamy(self, call: Call, known: Known) -> Answer:
-        audience = known.way("audience") if call.audience is None else call.audience
+        audience = known.way(TOKEN.setting) if call.audience is None else call.audience
         if audience not in self._tokens:
+            if self._refuses_client:
+                raise Denied("Sesamy refuses our client credentials", code=_REFUSED_CLIENT)
             raise Retryable("there is no token", code="no-token")
         headers = {"Authorization": f"Bearer {self._tokens[audience]}"}
         also = _ANSWERS if call.audience is None else (*_ANSWERS, _DENIED)
@@ -159,6 +169,8 @@ class Work:
     def __init__(self, ask: Callable[[Call, Known], Awaitable[Reply]], known: Known) -> None:
         """Take what makes a call, and what is known before."""
         self._ask, self._known, self._before = ask, known, known
+        self._refused: dict[str, str] = {}
+        """The sides that refuse our key, and what to do."""
         self.found = Found()
 
     async def run(self, *, writes: bool, agree: Callable[[], Awaitable[bool]]) -> Found:
@@ -170,19 +182,29 @@ class Work:
         """
         for question in reading(self._known, writes=writes):
             await self._question(question)
-        may = [one for one in self.found.rows if one.unknown == MAY_WRITE.text and one.verdict == "as-set"]
+        may = [one for one in self.found.rows if one.id == MAY_WRITE.id and one.verdict == "as-set"]
         wrote = writes and bool(may) and await agree()
         if wrote:
             await self._write()
-        for question, option in unasked(self._before, writes=wrote):
-            self.found.rows += not_asked(question, option)
+        why = "" if not writes or wrote else "the question was answered with no" if may else self._may_not()
+        for question, lacks in unasked(self._before, writes=wrote, why=why):
+            self.found.rows += not_asked(question, lacks, self._before)
         if writes and not may:
             self.found.status = max(self.found.status, Exit.USAGE)
         self.found.status = max(self.found.status, exit_status(self.found.rows))
         return self.found
 
+    def _may_not(self) -> str:
+        """Return why nothing was written, though it was to be."""
+        if "makeas" in self._refused:
+            return self._refused["makeas"]
+        is_no = any(one.id == MAY_WRITE.id and one.verdict == "bad" for one in self.found.rows)
+        why = "may not be written to" if is_no else "can't be looked at"
+        return f"a test contact {why}, see {MAY_WRITE.id}"
+
     async def _write(self) -> None:
         """Ask what takes writes, and tidy up, also where a signal comes first; a second one is not waited for."""
+        self._known = structs.replace(self._known, has_written=True)
         status = Exit.CUT_OFF
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(until_signal, tasks.cancel_scope)
@@ -200,13 +222,29 @@ class Work:
         walk = question.ask(self._known)
         try:
             call = next(walk)
+            if call.side in self._refused and question is not TIDYING:
+                self.found.rows += not_asked(question, self._refused[call.side], self._before)
+                return
             while True:
                 call = walk.send(await self._ask(call, self._known))
         except StopIteration as end:
             seen = end.value
         except ConsumerError as error:
             self.found.failed(error)
-            seen = unanswered(question, error.code)
+            why = self._why(call, error)
+            if error.code == _REFUSED_CLIENT:
+                self.found.rows += not_asked(question, why, self._before)
+                return
+            seen = unanswered(question, why)
         for one in seen:
             self.found.rows.append(row(one, self._before))
             self._known = self._known.after(one)
+
+    def _why(self, call: Call, error: ConsumerError) -> str:
+        """Return why there is no answer; note a side that refuses our key: it is asked no more."""
+        if not isinstance(error, Denied):
+            return error.code
+        has_asked = error.code != _REFUSED_CLIENT
+        cure = _KEY_REFUSED if call.side == "makeas" else _UNWELCOME if has_asked else CLIENT_REFUSED
+        self._refused[call.side] = cure
+        return f"{cure} ({error.code})" if has_asked else cure

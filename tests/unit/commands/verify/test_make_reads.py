@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from consumer.commands.verify.make_reads import contact_of, contacts, opted_out, swapped, the_list
 from consumer.commands.verify.question import Reply
-from tests.unit.commands.verify.walks import asked, contact, no, ok, seen
+from tests.unit.commands.verify.walks import KNOWN, asked, contact, no, ok, seen
 
 ROW: Any = {"id": 3, "email": "C@x.no", "email_status": "unsubscribed"}
 
@@ -56,7 +57,12 @@ def test_an_address_that_is_not_found_in_another_case_is_bad() -> None:
 
 
 def test_contacts_that_are_not_there_leave_all_unanswered() -> None:
-    assert [one.is_answer for one in seen(contacts, [no(404), no(404)])] == [False] * 3
+    """Before they are written it is no failure."""
+    wrote = structs.replace(KNOWN, has_written=True)
+
+    assert [one.is_asked for one in seen(contacts, [no(404), no(404)])] == [False] * 3
+    assert [(one.is_asked, one.is_answer) for one in seen(contacts, [no(404), no(404)], wrote)] == [(True, False)] * 3
+    assert [(one.is_asked, one.is_answer) for one in seen(contacts, [no(404), no(403)])] == [(True, False)] * 3
 
 
 def test_only_the_local_part_changes_its_case() -> None:

@@ -1,11 +1,13 @@
 """Which questions are asked, and which calls each may make."""
 
+from pathlib import Path
+
 from msgspec import structs
 
 from consumer.commands.verify import make_contact, make_rows, sesamy
 from consumer.commands.verify.may_write import GUARD
-from consumer.commands.verify.plan import possible, reading, unasked, writing
-from consumer.commands.verify.question import Known
+from consumer.commands.verify.plan import folded, possible, reading, unasked, writing
+from consumer.commands.verify.question import Call, Known
 from tests.unit.commands.verify.walks import KNOWN
 
 BARE: Known = structs.replace(KNOWN, user="", email="", email_2="", opted_out_email="", list_id="")
@@ -16,7 +18,7 @@ def test_without_a_test_address_make_as_is_asked_nothing() -> None:
 
     assert calls
     assert {call.side for call in calls} == {"token", "sesamy"}
-    assert {option for _, option in unasked(BARE, writes=False)} == {"--user", "--email, --email-2 and --list"}
+    assert {option for _, option in unasked(BARE, writes=False)} == {"takes --user", "takes --email, --email-2 and --list"}
 
 
 def test_nothing_that_is_only_read_can_write() -> None:
@@ -68,3 +70,39 @@ def test_calls_of_a_plan_come_once_and_in_order() -> None:
 
     assert len(calls) == len(set(calls)) == 3
     assert calls[0].startswith("POST the token's address")
+
+
+def test_what_kept_from_writing_is_told_where_write_was_given_and_other_options_are_named_as_ever() -> None:
+    left = {why for _, why in unasked(structs.replace(KNOWN, user="", opted_out_email=""), writes=False, why="you said no")}
+
+    assert left == {"you said no", "takes --user", "takes --opted-out-email"}
+
+
+def test_pages_are_one_line_of_a_plan() -> None:
+    def page(number: int, status: str) -> Call:
+        return Call(side="makeas", op="leavers", path="/by_list", query=(("page", str(number)), ("status", status)))
+
+    calls = [Call(side="makeas", op="list", path="/x"), *(page(one, "active") for one in range(1, 51)), page(1, "left"), page(2, "left")]
+
+    assert folded(calls) == [
+        "GET /x",
+        "GET /by_list?page=1, 2, … up to 50&status=active",
+        "GET /by_list?page=1&status=left",
+        "GET /by_list?page=2&status=left",
+    ]
+
+
+def test_no_question_of_a_plan_is_long() -> None:
+    for question in (*reading(KNOWN, writes=True), *writing(KNOWN)):
+        calls = possible(question, KNOWN)
+        assert len(folded(calls)) <= 16
+        assert "\n".join(folded(one for one in calls if one.writes)) == "\n".join(one.told for one in calls if one.writes)
+
+
+def test_each_unknown_has_an_id_of_its_own_that_the_design_tells() -> None:
+    every = [one.id for question in (*reading(KNOWN, writes=True), *writing(KNOWN), make_contact.TIDYING) for one in question.unknowns]
+    design = (Path(__file__).parents[4] / "consumer/DESIGN.md").read_text(encoding="utf-8")
+
+    assert all(every)
+    assert len(every) - len(set(every)) == 0
+    assert [one for one in every if f"\n| {one} |" not in design] == []

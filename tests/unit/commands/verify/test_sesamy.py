@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from consumer.commands.verify.question import Reply
-from consumer.commands.verify.sesamy import AUDIENCE, filters, kind, lists, rate, reader, token
+from consumer.commands.verify.sesamy import AUDIENCE, TOKEN, filters, kind, lists, rate, reader, token
 from tests.unit.commands.verify.walks import KNOWN, asked, no, ok, seen
 
 
@@ -25,7 +25,7 @@ from tests.unit.commands.verify.walks import KNOWN, asked, no, ok, seen
 )
 def test_the_audience_is_what_gives_a_token_that_is_good(mine: str, replies: list[Reply], value: str | None, *, is_answer: bool) -> None:
     """Both ways are tried, and what the settings say stays where it works."""
-    (one,) = seen(token, replies, structs.replace(KNOWN, ways={**KNOWN.ways, "audience": mine}))
+    (one,) = seen(token, replies, structs.replace(KNOWN, ways={**KNOWN.ways, TOKEN.setting: mine}))
 
     assert (one.value, one.is_answer) == (value, is_answer)
 
@@ -81,9 +81,18 @@ def test_lists_that_are_refused_are_an_answer_to_one_question_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "ours", "value"), [("60", 100, 60), ("100", 100, None), ("600", 100, None), (None, 100, None), ("60", "auto", None)]
+    ("limit", "ours", "value"),
+    [
+        ("60", 100, 60),
+        ("60", 100.0, 60),
+        ("100", 100.0, None),
+        ("100", 100, None),
+        ("600", 100, None),
+        (None, 100, None),
+        ("60", "auto", None),
+    ],
 )
-def test_a_limit_below_ours_is_to_be_written(limit: str | None, ours: int | str, value: int | None) -> None:
+def test_a_limit_below_ours_is_to_be_written(limit: str | None, ours: float | str, value: int | None) -> None:
     known = structs.replace(KNOWN, ways={**KNOWN.ways, "sesamy.requests_per_minute": ours})
     (one,) = seen(rate, [Reply(status=200, tree=[], limit=limit)], known)
 

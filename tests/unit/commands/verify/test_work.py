@@ -179,7 +179,23 @@ async def test_without_write_nothing_is_written(sides: Sides) -> None:
     assert sides.makeas.calls.keys() == {("1001", "list"), ("1001", "contact")}
     assert str(sides.account.contacts) == before
     assert sides.asked == 0
-    assert row(found, "names the subscriber").verdict == "not-asked"
+    assert row(found, "names the subscriber").seen == "not asked: takes --write"
+
+
+async def test_a_first_look_at_addresses_that_are_new_is_fine(sides: Sides) -> None:
+    found = await sides.verify(opted_out_email=LEFT, **CONTACTS)
+
+    assert row(found, "what a contact shows").seen == "not asked: 2 of 2 are not known yet; --write makes them"
+    assert [one.verdict for one in found.rows if one.verdict not in {"as-set", "not-asked"}] == []
+    assert found.status == 0
+
+
+async def test_of_a_reader_that_sesamy_does_not_know_no_rows_are_looked_at(sides: Sides) -> None:
+    found = await sides.verify(user="nobody")
+
+    assert row(found, "reader's profile").seen.startswith("no answer: Sesamy does not know the user, 404")
+    assert {row(found, one).seen for one in ("its contracts", "its entitlements")} == {"not asked: Sesamy does not know the user"}
+    assert found.status == 1
 
 
 async def test_a_no_to_the_question_writes_nothing(sides: Sides) -> None:
@@ -188,7 +204,7 @@ async def test_a_no_to_the_question_writes_nothing(sides: Sides) -> None:
 
     assert sides.asked == 1
     assert not sides.makeas.calls.keys() & {("1001", "upsert"), ("1001", "products"), ("1001", "subscriptions"), ("1001", "tag")}
-    assert row(found, "names the subscriber").seen == "not asked: takes --write"
+    assert row(found, "names the subscriber").seen == "not asked: the question was answered with no"
 
 
 @pytest.mark.parametrize("there", [{"tags": ["vip"]}, {"lists": ["8"]}, {"external_id": "u1"}, {"email_status": "bounce"}], ids=str)
@@ -200,6 +216,7 @@ async def test_a_contact_that_may_be_somebodys_is_refused_before_any_write(sides
 
     assert (found.status, sides.asked) == (64, 0)
     assert row(found, "may be written to").verdict == "bad"
+    assert row(found, "names the subscriber").seen == "not asked: a test contact may not be written to, see T1"
     assert str(sides.account.contacts) == before
     assert not sides.makeas.calls.keys() & {("1001", "upsert"), ("1001", "products"), ("1001", "subscriptions")}
 
@@ -236,17 +253,42 @@ async def test_a_key_that_is_refused_is_not_tried_again(sides: Sides) -> None:
     sides.account.key = "another"
     found = await sides.verify(writes=True, **CONTACTS)
 
+    cure = "the key is refused: correct userId and apiKey"
     assert found.status == 77
     assert sides.makeas.calls == {("1001", "401"): 1}
     assert sides.asked == 0
+    assert row(found, "whether the list is there").seen == f"no answer: {cure} (http-401)"
+    assert {row(found, one).seen for one in ("may be written to", "names a list", "share a call")} == {f"not asked: {cure}"}
 
 
 async def test_without_a_token_sesamy_is_not_asked(sides: Sides) -> None:
     sides.sesamy.clients.clear()
     found = await sides.verify()
 
-    assert row(found, "needs an audience").verdict == row(found, "contracts are filtered").verdict == "no-answer"
+    cure = "the client is refused: correct client_id and client_secret"
+    assert row(found, "needs an audience").verdict == "no-answer"
+    assert row(found, "needs an audience").seen.endswith(f"; {cure}")
+    assert {row(found, one).seen for one in ("contracts are filtered", "are wrapped")} == {f"not asked: {cure}"}
     assert {op for _, op in sides.sesamy.calls} == {"token"}
+    assert found.status == 77
+
+
+async def test_a_token_that_is_given_and_refused_is_told_from_a_client_that_is(sides: Sides) -> None:
+    for op in ("contracts", "entitlements", "users"):
+        sides.sesamy.faults.add(Fault(kind="status", op=op, status=401))
+    found = await sides.verify()
+
+    cure = "the token is refused: correct audience, or have Sesamy give the client its rights"
+    assert row(found, "contracts are filtered").seen == f"no answer: {cure} (http-401)"
+    assert row(found, "are wrapped").seen == f"not asked: {cure}"
+    assert found.status == 77
+
+
+async def test_a_token_that_can_not_be_had_is_no_matter_of_permission(sides: Sides) -> None:
+    sides.sesamy.faults.add(Fault(kind="status", op="token", status=404))
+    found = await sides.verify()
+
+    assert row(found, "contracts are filtered").seen == "no answer: no-token"
     assert found.status == 69
 
 

@@ -7,7 +7,7 @@ from consumer.commands.verify.question import Call, Known, Reply, Seen, Walk
 
 KNOWN = Known(
     ways={
-        "audience": "",
+        "vendors[].sesamy.audience": "",
         "sesamy.requests_per_minute": 100,
         "makeas.list_parameter": "subscriber_list_id[]",
         "makeas.tags": "titles",
