@@ -49,10 +49,25 @@ def may_write(known: Known) -> Walk:
         if contact is None and reply.status != _MISSING:
             return (_no(f"{option} can't be looked at: {'unknown shape' if reply.is_there else reply.refusal}"),)
         left = yield from on_list(known, email, status="unsubscribed")
-        why = "it left the list" if not isinstance(left, bool) else "" if contact is None else objection(contact, list_id=known.list_id)
+        why = (
+            "it left the list"
+            if not isinstance(left, bool)
+            else _unseen(left)
+            if contact is None
+            else objection(contact, list_id=known.list_id)
+        )
         if why:
             return (_no(f"{option}: {why}"),)
     return (Seen(unknown=MAY_WRITE, text="yes"),)
+
+
+def _unseen(is_read: bool) -> str:  # noqa: FBT001 - the only thing it is about
+    """Return why one that no address shows is none for tests: it may be hidden, for it opted out; empty: it is new."""
+    return (
+        ""
+        if is_read
+        else "no contact is shown, and the list's leavers can't be read: it may have opted out. Put it on the list by hand first"
+    )
 
 
 def _no(why: str) -> Seen:

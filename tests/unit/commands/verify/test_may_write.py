@@ -42,6 +42,15 @@ def test_one_that_is_hidden_and_left_the_list_is_not_written_to() -> None:
     assert one.is_bad
 
 
+@pytest.mark.parametrize("leavers", [no(403), no(404), no(500), ok({"x": 1})], ids=str)
+def test_one_that_nothing_shows_may_have_opted_out_where_those_that_left_can_not_be_read(leavers: Reply) -> None:
+    (one,) = seen(may_write, [no(404), leavers])
+    assert one.is_bad
+
+    (shown,) = seen(may_write, [contact(), leavers, contact(email="b@x.no"), leavers])
+    assert shown.text == "yes"
+
+
 @pytest.mark.parametrize("reply", [no(422), ok([]), no(403), contact(email="reader@x.no")], ids=str)
 def test_what_can_not_be_looked_at_is_not_written_to(reply: Reply) -> None:
     (one,) = seen(may_write, [reply])
