@@ -78,7 +78,9 @@ async def set_to(folder: Path, ways: Mapping[str, Any], **more: Any) -> AsyncIte
 
 def _file(here: Town, snippet: str = "") -> Path:
     path, text = here.folder / "settings.toml", here.settings(bootstrap="127.0.0.1:9", admin_port=0)
-    for head, _, lines in (table.partition("\n") for table in snippet.split("\n\n") if table):
+    without_comments = "\n".join(line for line in snippet.splitlines() if not line.startswith("#")).strip()
+    for head, _, lines in (table.partition("\n") for table in without_comments.split("\n\n") if table):
+        assert f"{head}\n" in text
         text = text.replace(f"{head}\n", f"{head}\n{lines}\n")  # Where an operator puts it: into the table that is there.
     path.write_text(text, encoding="utf-8")
     return path

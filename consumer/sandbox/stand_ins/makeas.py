@@ -238,7 +238,6 @@ def _wrong_fields(account: Account, request: web.Request, body: object) -> str |
 
 def _user_of(body: object) -> str:
     """Return the address that a request is about, for faults of one user; of several, each on a line of its own."""
-    if isinstance(body, dict) and len(body) == 1:
-        body = next(iter(body.values()))  # A wrapper.
-    rows = body if isinstance(body, list) else [body]
+    wrapped = next(iter(body.values())) if isinstance(body, dict) and len(body) == 1 else None
+    rows = body if isinstance(body, list) else wrapped if isinstance(wrapped, list) else [body]
     return "\n".join(dict.fromkeys(str(row.get("email", row.get("subscriber_email", ""))).lower() for row in rows if isinstance(row, dict)))

@@ -175,3 +175,21 @@ async def test_a_row_that_is_never_taken_is_named_and_nothing_beside_it_is_taken
     assert there.account.rows_written == {}
     assert await there.rows(ANN) == 200
     assert set(there.account.rows_written) == {f"of {ANN}"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("by_email", {"email": ANN}),
+        ("", {"email": ANN, "tags": []}),
+        ("/subscriptions/bulkinsert", [{"email": "bo@example.com"}, {"email": ANN}]),
+        ("/subscriptions/bulkinsert", {"subscriptions": [{"subscriber_email": ANN}]}),
+    ],
+    ids=["look", "write", "rows", "rows in a wrapper"],
+)
+async def test_a_fault_of_one_reader_is_met_by_each_call_that_is_about_it(there: There, path: str, body: object) -> None:
+    there.makeas.faults.add(Fault(kind="status", status=503, user=ANN))
+    auth = {"Authorization": "Basic " + b64encode(b"1001:k").decode()}
+    url = f"{there._url}/api/public/v2/subscribers{path if path.startswith('/') or not path else '/' + path}"
+    async with there._session.post(url, json=body, headers=auth) as answer:
+        assert answer.status == 503
