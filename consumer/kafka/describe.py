@@ -30,6 +30,7 @@ _LIMIT_S: Final = 30.0
 _GROUP_TRIES: Final = 10
 _GROUP_PAUSE_S: Final = 0.5
 _SETTLING: Final = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
+_SETTLES: Final = frozenset(one.__name__ for one in _SETTLING)
 
 
 class Described(Struct, frozen=True, kw_only=True):
@@ -169,7 +170,7 @@ class Rights:
                 answer: Any = await self._send(_Groups(name), node=node)
                 code, *_, may = answer.groups[0]
                 described = Described(error=_name(code), may=_operations(may))
-            if described.error not in {one.__name__ for one in _SETTLING}:
+            if described.error not in _SETTLES:
                 break
             await anyio.sleep(_GROUP_PAUSE_S)
         return described
@@ -189,7 +190,7 @@ class Rights:
         """
         for _ in range(_GROUP_TRIES):
             answer: Any = await self._send(InitProducerIdRequest(None, 0))
-            if _name(answer.error_code) not in {one.__name__ for one in _SETTLING}:
+            if _name(answer.error_code) not in _SETTLES:
                 break
             await anyio.sleep(_GROUP_PAUSE_S)
         return _name(answer.error_code)

@@ -142,8 +142,7 @@ class Webhook:
         self._count_refused(found)
         all_too_large = all(one.code == "too-large" for one in found.refused)
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if all_too_large else HTTPStatus.BAD_REQUEST
-        code = found.refused[0].code
-        return _json(status, {"error": code, "text": WORDS[code], "refused": found.refused})
+        return _refusal(status, found.refused[0].code, refused=found.refused)
 
     def _count_refused(self, found: Body) -> None:
         if not found.refused:
@@ -158,16 +157,18 @@ class Webhook:
     def _refused(self, status: HTTPStatus, code: str, *, at_byte: int | None = None) -> web.Response:
         self._metrics.refused.labels(code).inc()
         self._seldom.warn("webhook refused", code=code, status=int(status), cure=WORDS[code])
-        return _refusal(status, code, at_byte=at_byte)
+        return _refusal(status, code) if at_byte is None else _refusal(status, code, at_byte=at_byte)
 
 
-def _refusal(status: HTTPStatus, code: str, *, at_byte: int | None = None) -> web.Response:
-    return _json(status, {"error": code, "text": WORDS[code]} | ({} if at_byte is None else {"at_byte": at_byte}))
+def _refusal(status: HTTPStatus, code: str, **more: object) -> web.Response:
+    return _json(status, {"error": code, "text": WORDS[code], **more})
 
 
 def _later(status: HTTPStatus, code: str, wait_s: int) -> web.Response:
-    return _json(status, {"error": code, "text": WORDS[code]}, **{"Retry-After": str(wait_s)})
+    answer = _refusal(status, code)
+    answer.headers["Retry-After"] = str(wait_s)
+    return answer
 
 
-def _json(status: HTTPStatus, said: object, **headers: str) -> web.Response:
-    return web.Response(body=msgspec.json.encode(said), status=status, content_type="application/json", headers=headers)
+def _json(status: HTTPStatus, said: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(said), status=status, content_type="application/json")

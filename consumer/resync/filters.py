@@ -19,7 +19,7 @@ from ..core.model import Job, UserKey
 from ..core.text import utc
 from ..telemetry.fences import fenced, unfenced
 from ..telemetry.logs import log
-from .sesamy import Resource, Sesamy
+from .sesamy import Resource, Sesamy, nobody
 
 _log = log(__name__)
 EVERY_S: Final = 3600.0
@@ -195,7 +195,7 @@ class _Vendor:
             gate.enter(caller, now=anyio.current_time())
         try:
             with fenced("filter"):
-                return await self._sesamy.obeys_filter(resource, f"email|{self._chance.getrandbits(128):032x}", permit=self._permit)
+                return await self._sesamy.obeys_filter(resource, nobody(self._chance.getrandbits(128)), permit=self._permit)
         except ConsumerError as error:
             _log.info("the filter could not be asked about", vendor=self._name, op=resource, code=error.code)
             self._tell(caller, error)

@@ -1,6 +1,5 @@
 """Make.as' API in our nouns: what is asked for, and nothing that writes."""
 
-from base64 import b64encode
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Final, Protocol
 
@@ -16,7 +15,7 @@ from ..core.mapping.documents import Documents
 from ..core.mapping.tags import with_lasting
 from ..core.model import PAUSED
 from .http.answers import Answer, decoded, shaped
-from .http.exchange import Http, segment
+from .http.exchange import Http, basic, segment
 from .ways.words import Ways
 
 LEFT_UNKNOWN: Final = "left-unknown"
@@ -190,8 +189,7 @@ class MakeReader:
         also: tuple[int, ...] = (),
         limit_s: Limit | None = None,
     ) -> Answer:
-        credentials = b64encode(f"{self._user_id}:{self._api_key()}".encode()).decode("ascii")
-        headers = {"Authorization": f"Basic {credentials}"}
+        headers = basic(self._user_id, self._api_key())
         return await self._http.exchange(op, method, path, query=query, headers=headers, json=json, also=also, limit_s=limit_s)
 
 

@@ -140,7 +140,7 @@ class MakeAs(MakeReader):
         if not always and is_as_wanted(contact, structs.replace(documents, tags=wanted), sent):
             return WriteOutcome(choice.left, left_out=left_out, spared=sent, is_spared=True)
         mode, tags = tag_change(contact.titles if contact else [], wanted)
-        body = {**fields(documents.subscriber), "tags": await self._as_written(contact, tags, permit, limit_s)}
+        body = {**fields(documents.subscriber), "tags": await self._tags_as_sent(contact, tags, permit, limit_s)}
 
         async def put(lists: tuple[str, ...]) -> None:
             await permit()
@@ -192,12 +192,12 @@ class MakeAs(MakeReader):
             await permit()
             path, query = f"/subscribers/{segment(contact)}", [("tag", "replace")]
             self._believe(
-                await self._exchange("update", "PATCH", path, query=query, json={"tags": await self._as_written(found, kept, permit)}),
+                await self._exchange("update", "PATCH", path, query=query, json={"tags": await self._tags_as_sent(found, kept, permit)}),
                 "update",
             )
         return True
 
-    async def _as_written(
+    async def _tags_as_sent(
         self, contact: Contact | None, titles: Sequence[str], permit: Permit, limit_s: Limit | None = None
     ) -> Sequence[object]:
         """Return a contact's tags as they are sent: their titles, or the ids of those."""

@@ -26,7 +26,7 @@ _CAP_BYTES: Final = 2 * MIB
 _NOT_FOUND: Final = 404
 _NO_LIST: Final = (400, 403, 404, 405, 422, 501)
 """Assumption: so a list of all users is refused."""
-_NOBODYS: Final = (400, _NOT_FOUND, 422)
+NOBODYS: Final = (400, _NOT_FOUND, 422)
 """Assumption: so a user id that no reader has may be refused."""
 
 Permit = Callable[[], Awaitable[None]]
@@ -146,8 +146,8 @@ class Sesamy:
             Held: from `permit`.
         """
         await permit()
-        answer = await self._get(resource, f"/management/{resource}", _page(user_id, 0), permit, also=_NOBODYS)
-        return answer.status in _NOBODYS or not answers.listed(tolerant(answer, resource).tree, resource)
+        answer = await self._get(resource, f"/management/{resource}", _page(user_id, 0), permit, also=NOBODYS)
+        return answer.status in NOBODYS or not answers.listed(tolerant(answer, resource).tree, resource)
 
     def renew(self) -> None:
         """Have the next call ask for a new token, with the secret as it is then: this one may no longer have the rights."""
@@ -209,6 +209,11 @@ class Sesamy:
     async def _ask(self, op: str, path: str, query: list[tuple[str, str]], token: str, also: tuple[int, ...]) -> Answer:
         headers = {"Authorization": f"Bearer {token}"}
         return await self._http.exchange(op, "GET", path, query=query, headers=headers, also=also, cap_bytes=_CAP_BYTES)
+
+
+def nobody(bits: int) -> str:
+    """Return a user id that is well-formed, and that no reader has; `bits`: 128 drawn ones."""
+    return f"email|{bits:032x}"
 
 
 def _page(user_id: str, offset: int) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from secrets import token_hex
+from secrets import randbits
 from typing import Final
 
 import anyio
@@ -16,7 +16,7 @@ from ...resync.clients import Upstreams, upstreams
 from ...resync.filters import RESOURCES
 from ...resync.make_reader import MakeReader
 from ...resync.registers.list_rows import ListRows
-from ...resync.sesamy import Sesamy
+from ...resync.sesamy import Sesamy, nobody
 from ...settings.findings import Finding, fine, warning, wrong
 from ...settings.model import Settings
 from ...telemetry.metrics import Metrics
@@ -104,9 +104,9 @@ async def _sesamy(path: str, *, client: Sesamy, vendor: str, heed: Heed) -> Find
 
 async def _filters(path: str, *, client: Sesamy) -> Finding:
     """Look whether contracts and entitlements are filtered by user: else each reader gets the rows of all."""
-    nobody = f"email|{token_hex(16)}"
+    user = nobody(randbits(128))
     try:
-        ignored = [one for one in RESOURCES if not await client.obeys_filter(one, nobody, permit=_permit)]
+        ignored = [one for one in RESOURCES if not await client.obeys_filter(one, user, permit=_permit)]
     except ConsumerError as error:
         return warning(path, f"whether rows are filtered by user can't be asked ({error.code})", "see to the vendor's other findings first")
     if ignored:

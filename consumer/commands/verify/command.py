@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ...core.errors import Exit
+from ...resync.sesamy import nobody
 from ...settings.account import Account
 from ...settings.model import Settings, VendorSettings
 from ..console import (
@@ -71,7 +72,7 @@ def command(
     mine = _vendor(settings, vendor)
     known = Known(
         ways=_ways(settings, mine),
-        nobody=f"email|{secrets.token_hex(16)}",
+        nobody=nobody(secrets.randbits(128)),
         user=user,
         email=email,
         email_2=email_2,

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from itertools import product
 from typing import Final
 
+from ...resync.ways.words import bulk_path
 from .may_write import EXTERNAL_ID, external_id
 from .question import Call, Known, Question, Reply, Seen, Unknown, Walk, unsure
 
@@ -19,11 +20,6 @@ REFUSED: Final = Unknown("U5", "what a row that can't be taken answers")
 SHARED: Final = Unknown("U24", "whether rows of two contacts share a call", "makeas.rows_shared")
 
 _PRODUCT_ID: Final = f"{EXTERNAL_ID}|product"
-_PATHS: Final = {
-    "products": "/subscribers/subscriptions/products/bulkinsert",
-    "subscriptions": "/subscribers/subscriptions/bulkinsert",
-}
-_BY_EXTERNAL_ID: Final = "/subscribers/subscriptions/bulkinsert_by_external_id"
 _KEYS: Final = ("email", "subscriber_email", "subscriber_external_id")
 _DATES: Final = {"iso": "2026-01-02T03:04:05Z", "date_time": "2026-01-02 03:04:05"}
 _NONE: Final = "sesamy_verify"
@@ -34,9 +30,9 @@ _BELIEVED: Final = f"{_UNTOLD}; a wrong one was refused, so it is believed"
 _ANYTHING: Final = f"{_UNTOLD}; anything is taken there: look at Make.as"
 
 
-def _bulk(rows: list[dict[str, str]], *, op: str, body: str, path: str | None = None) -> Call:
+def _bulk(rows: list[dict[str, str]], *, op: str, body: str, key: str = "") -> Call:
     wrapped: object = rows if body == "array" else {op if body == "wrapper" else body: rows}
-    return Call(side="makeas", op=op, method="POST", path=path or _PATHS[op], body=wrapped, writes=True)
+    return Call(side="makeas", op=op, method="POST", path=bulk_path(op, key), body=wrapped, writes=True)
 
 
 def _subscriptions(known: Known, key: str, dates: str, *, emails: tuple[str, ...] = (), of_its_own: str = "") -> Call:
@@ -54,8 +50,7 @@ def _subscriptions(known: Known, key: str, dates: str, *, emails: tuple[str, ...
         name = external_id(known, email)
         row = {key: name if key == "subscriber_external_id" else email, "external_id": name + more, "product_external_id": _PRODUCT_ID}
         rows.append({**row, "start_date": _DATES.get(dates, dates), "name": _NAME + more, "status": "cancelled"})
-    path = _BY_EXTERNAL_ID if key == "subscriber_external_id" else None
-    return _bulk(rows, op="subscriptions", body=known.way("makeas.bulk_body"), path=path)
+    return _bulk(rows, op="subscriptions", body=known.way("makeas.bulk_body"), key=key)
 
 
 def products(known: Known) -> Walk:

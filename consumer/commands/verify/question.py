@@ -11,8 +11,6 @@ from ...core.text import printable
 
 Value = str | bool | int | float | None
 """What a setting may be set to; None: nothing is to be written."""
-NO_ROWS: Final = frozenset({400, 404, 422})
-"""Assumption: so a user id that no reader has may be refused."""
 _OK: Final = range(200, 300)
 
 

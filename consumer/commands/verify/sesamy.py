@@ -10,7 +10,8 @@ from ...core.answers.sesamy import listed
 from ...core.answers.shapes import EPOCH, number
 from ...core.errors import Retryable
 from ...resync.http.exchange import segment
-from .question import NO_ROWS, Call, Known, Question, Reply, Seen, Unknown, Walk, unasked, unsure
+from ...resync.sesamy import NOBODYS
+from .question import Call, Known, Question, Reply, Seen, Unknown, Walk, unasked, unsure
 
 CREDENTIALS: Final = frozenset({400, 401, 403})
 """So a request for a token is refused whose client or secret is wrong."""
@@ -50,7 +51,7 @@ def token(known: Known) -> Walk:
         used = given if not given.is_there else (yield _rows("contracts", known.nobody, limit=1, audience=audience))
         good[audience] = (given, used)
     words = "; ".join(f"{'with' if one else 'without'} an audience: {_used(*replies)}" for one, replies in good.items())
-    usable = [one for one, (given, used) in good.items() if given.is_there and (used.is_there or used.status in NO_ROWS)]
+    usable = [one for one, (given, used) in good.items() if given.is_there and (used.is_there or used.status in NOBODYS)]
     if not usable:
         has_token = any(given.is_there for given, _ in good.values())
         is_refused = any(given.status in CREDENTIALS for given, _ in good.values())
@@ -62,7 +63,7 @@ def token(known: Known) -> Walk:
 def _used(given: Reply, used: Reply) -> str:
     if not given.is_there:
         return f"no token, {given.refusal}"
-    return "good" if used.is_there or used.status in NO_ROWS else f"a token that is refused, {used.refusal}"
+    return "good" if used.is_there or used.status in NOBODYS else f"a token that is refused, {used.refusal}"
 
 
 # ---- Lists ----
@@ -77,7 +78,7 @@ def filters(known: Known) -> Walk:
 
 
 def _of_filter(unknown: Unknown, reply: Reply, resource: str) -> Seen:
-    if reply.status in NO_ROWS:
+    if reply.status in NOBODYS:
         return Seen(unknown=unknown, text=f"yes: a user that can't be is refused ({reply.status})")
     rows = _listed(reply, resource)
     if rows is None:

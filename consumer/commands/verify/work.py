@@ -1,6 +1,5 @@
 """The calls: through the gates that pods go through, each shown before it is made."""
 
-from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,7 +12,7 @@ from ...core.gates.gate import Gate
 from ...pod.reader.compare import asking
 from ...resync.clients import gates
 from ...resync.http.answers import Answer, tolerant
-from ...resync.http.exchange import MIB, OK, Http, session
+from ...resync.http.exchange import MIB, OK, Http, basic, session
 from ...resync.http.heeding import heeding
 from ...settings.account import Account
 from ...settings.model import Settings, VendorSettings
@@ -119,9 +118,8 @@ class Asker:
         account, gate = self._account, self._clients.account_gate
         assert account is not None
         assert gate is not None
-        login = b64encode(f"{account.user_id}:{account.api_key.read()}".encode()).decode("ascii")
         also = (*_ANSWERS, _BROKE) if call.writes else _ANSWERS
-        return await self._made(call, self._clients.makeas, gate, {"Authorization": f"Basic {login}"}, also)
+        return await self._made(call, self._clients.makeas, gate, basic(account.user_id, account.api_key.read()), also)
 
     async def _made(self, call: Call, http: Http, gate: Gate, headers: dict[str, str], also: tuple[int, ...]) -> Answer:
         async with asking(gate, self._vendor.id) as permit:

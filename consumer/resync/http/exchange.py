@@ -2,6 +2,7 @@
 
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -244,6 +245,11 @@ def _timeout(limit_s: float) -> aiohttp.ClientTimeout:
 
 def _form(form: Mapping[str, str]) -> bytes:
     return "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in form.items()).encode()
+
+
+def basic(user_id: str, key: str) -> dict[str, str]:
+    """Return the header of a Basic login."""
+    return {"Authorization": f"Basic {b64encode(f'{user_id}:{key}'.encode()).decode('ascii')}"}
 
 
 def segment(text: str) -> str:

@@ -1,6 +1,5 @@
 """The rows of a list, as Make.as gives them: which readers left it, and which came back."""
 
-from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from ...core.mapping.consent import ContactId, Row, standing
 from ...core.mapping.contact import Contact
 from ...core.text import utc
 from ..http.answers import Answer, decoded
-from ..http.exchange import MIB, Http, segment
+from ..http.exchange import MIB, Http, basic, segment
 
 PER_PAGE: Final = 1000
 REFUSED: Final = (400, 403, 404, 405, 422)
@@ -131,8 +130,7 @@ class ListRows:
         return answer
 
     async def _get(self, op: str, path: str, query: list[tuple[str, str]]) -> Answer:
-        credentials = b64encode(f"{self._user_id}:{self._api_key()}".encode()).decode("ascii")
-        headers = {"Authorization": f"Basic {credentials}"}
+        headers = basic(self._user_id, self._api_key())
         return await self._http.exchange(op, "GET", path, query=query, headers=headers, also=REFUSED, cap_bytes=_CAP_BYTES)
 
 

@@ -44,9 +44,7 @@ class Ways(Struct, frozen=True, kw_only=True):
 
     def path(self, op: str) -> str:
         """Return the path of a bulk call."""
-        if op == "products":
-            return _PRODUCTS
-        return _BY_EXTERNAL_ID if self.subscriber_key == "subscriber_external_id" else _SUBSCRIPTIONS
+        return bulk_path(op, self.subscriber_key)
 
     def body(self, op: str, rows: Sequence[object]) -> object:
         """Return the body of a bulk call."""
@@ -64,6 +62,13 @@ class Ways(Struct, frozen=True, kw_only=True):
         if self.dates == "iso":
             return documents
         return structs.replace(documents, subscriptions=tuple(map(_dated, documents.subscriptions)))
+
+
+def bulk_path(op: str, subscriber_key: str) -> str:
+    """Return the path of a bulk call, of which products name no subscriber."""
+    if op == "products":
+        return _PRODUCTS
+    return _BY_EXTERNAL_ID if subscriber_key == "subscriber_external_id" else _SUBSCRIPTIONS
 
 
 def _dated(row: Subscription) -> Subscription:

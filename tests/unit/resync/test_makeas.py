@@ -476,4 +476,4 @@ async def test_each_of_several_tags_with_one_title_stays_on_its_contact_where_ta
     tags = [{"id": 20, "title": "vip"}, {"id": 30, "title": "vip"}, {"id": 1, "title": "sesamy_old"}]
     contact = msgspec.convert({"id": 7, "tags": tags}, Contact)
 
-    assert sorted(await client._as_written(contact, ["vip"], permit)) == [20, 30]  # type: ignore[type-var]
+    assert sorted(await client._tags_as_sent(contact, ["vip"], permit)) == [20, 30]  # type: ignore[type-var]
