@@ -182,6 +182,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     letters: tuple[Letter, ...] = ()
     """To be parked; the user's tokens stay open until `parked` is called."""
     owed: tuple[AccountId, ...] = ()
+    absent_at: float = -inf
+    """When the first look was made at a user that the second did not find either: what had asked for it by then is settled."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):

@@ -52,6 +52,8 @@ class Dirty:
     debts: dict[AccountId, list[float]] = field(default_factory=dict)
     """Not before, attempts."""
     absent_since: float = inf
+    since_look: set[Place] = field(default_factory=set)
+    """What came after the first look began that did not find the user: it has looks of its own."""
     covers: set[Place] = field(default_factory=set)
     """What the run or the parking that is going covers, if nothing stays owed."""
     waited: bool = False
@@ -72,6 +74,17 @@ class Dirty:
 
     def begin(self, phase: str) -> None:
         self.phase, self.covers, self.waited = phase, self.uncovered | self.lost, self.due_at != inf
+        if phase == "parking":
+            self.begin_looks()
+
+    def begin_looks(self) -> None:
+        self.absent_since, self.since_look = inf, set()
+
+    @property
+    def has_older(self) -> bool:
+        """Say whether an event that is no newer than the first look, or than the run that goes, is in a log."""
+        newer = set() if self.phase == "waiting" else self.uncovered - self.covers
+        return bool(self.uncovered - self.since_look - newer)
 
 
 class Machine(RuleBasedStateMachine):
@@ -138,6 +151,11 @@ class Machine(RuleBasedStateMachine):
         man.by_letter = False
         is_split = any(other != partition for other, _ in man.uncovered)
         assert self.schedule.splits.events == ({event.user.vendor: 1} if is_split else {})
+        if man.phase == "waiting" and man.absent_since != inf:
+            if man.has_older:
+                man.since_look.add((partition, offset))
+            else:
+                man.begin_looks()
         man.uncovered.add((partition, offset))
         if man.due_at == inf:
             man.due_at, man.cap_at = self.now + RULES.quiet_s, self.now + RULES.max_wait_s
@@ -158,6 +176,19 @@ class Machine(RuleBasedStateMachine):
         if self.schedule.next_at() != inf:
             self.wait(max(0.0, self.schedule.next_at() - self.now))
         self.take()
+
+    @precondition(lambda self: self.men and not self.jobs)
+    @rule(user=st.sampled_from(USERS), partition=st.sampled_from(PARTITIONS), comes=st.sampled_from(["", "before", "during"]))
+    def look_in_vain(self, user: UserKey, partition: int, comes: str) -> None:
+        """Let Sesamy not know the next who is due, and an event come shortly before the look, or during it."""
+        self.doors.states.clear()
+        if comes == "before":
+            self.publish(user, partition, ROUTINE)
+        self.wait_and_take()
+        if comes == "during":
+            self.publish(self.jobs[0].user if self.jobs else user, partition, ROUTINE)
+        if self.jobs:
+            self._end(self.jobs.pop(), Result(Verdict.ABSENT, "code"), {}, 0.5)
 
     @precondition(lambda self: self.men)
     @rule()
@@ -202,14 +233,22 @@ class Machine(RuleBasedStateMachine):
         man = self.men[job.user]
         ended = self.backlog.end_run(job, sesamy, results, now=self.now, uniform=uniform)
         letters: dict[AccountId, float] = {}
+        looked_twice = sesamy.verdict is Verdict.ABSENT and job.started_at >= man.absent_since + ABSENT_S
+        if looked_twice and man.since_look:
+            older = man.covers - man.since_look
+            man.uncovered, man.lost = man.uncovered - older, man.lost - older
+            for debt in man.debts.values():
+                debt[1] = 0
+            looked_twice = False
+            man.begin_looks()
         if sesamy.verdict is Verdict.DONE:
             man.debts.pop(SESAMY, None)
-            man.absent_since = inf
+            man.begin_looks()
             for account, result in results.items():
                 self._settle(man, account, result, uniform, letters)
-        elif sesamy.verdict is Verdict.SKIPPED or (sesamy.verdict is Verdict.ABSENT and job.started_at >= man.absent_since + ABSENT_S):
+        elif sesamy.verdict is Verdict.SKIPPED or looked_twice:
             man.debts.clear()
-            man.absent_since = inf
+            man.begin_looks()
         else:
             for account in job.accounts:
                 man.debts.setdefault(account, [self.now, 0])
@@ -220,6 +259,7 @@ class Machine(RuleBasedStateMachine):
         assert set(ended.owed) == man.owed
         if letters:
             man.phase, man.unsent = "parking", ended.letters
+            man.begin_looks()
         else:
             self._rest(job.user)
 
@@ -242,10 +282,16 @@ class Machine(RuleBasedStateMachine):
     def _rest(self, key: UserKey) -> None:
         """After a run or a parking: with nothing owed, what it covers is covered, and nothing else is."""
         man = self.men[key]
+        if man.absent_since != inf:
+            if man.has_older:
+                man.since_look |= man.uncovered - man.covers
+            elif man.uncovered:
+                man.begin_looks()
         man.phase = "waiting"
         if not man.owed and not man.waited:
             man.uncovered -= man.covers
             man.lost -= man.covers
+            man.begin_looks()
         man.covers, man.unsent = set(), ()
         if not man.owed and man.due_at == inf:
             del self.men[key]
@@ -366,6 +412,7 @@ class Machine(RuleBasedStateMachine):
             self.aside[partition] = aside[partition], kept, unread
             self.unread -= unread
             for man, key, places in kept:
+                man.begin_looks()
                 man.uncovered -= places
                 if not man.uncovered:
                     del self.men[key]
@@ -445,6 +492,10 @@ class Machine(RuleBasedStateMachine):
                     man.lost.add(name)
                     if place in man.covers:
                         man.covers = man.covers - {place} | {name}
+                    if place in man.since_look:
+                        man.since_look = man.since_look - {place} | {name}
+                if man.since_look and not man.has_older:
+                    man.begin_looks()
 
     @rule()
     def send_commit(self) -> None:
@@ -481,12 +532,13 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def one_token_a_user_and_partition(self) -> None:
-        """Memory is one token a user and partition, however many events wait."""
+        """Memory is one token a user and partition, however many events wait; one more between two looks, and in a run."""
         for partition in self.ledger.partitions:
             holders = sum(any(place[0] == partition for place in man.uncovered) for man in self.men.values())
             busy = sum(man.phase != "waiting" for man in self.men.values())
+            looked = sum(any(place[0] == partition for place in man.since_look) for man in self.men.values())
             unread = sum(place[0] == partition for place in self.unread)
-            assert self.ledger.open_count(partition) <= holders + busy + unread
+            assert self.ledger.open_count(partition) <= holders + busy + looked + unread
 
     @invariant()
     def the_same_users_are_dirty(self) -> None:

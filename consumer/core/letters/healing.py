@@ -225,7 +225,7 @@ class Healing:
         """Note a run; return the letters that are done: it did the last of what each asked for."""
         done = {account for account, result in accounts.items() if result.verdict is Verdict.DONE}
         but_lists = {letter.account for letter in outcome.letters if letter.account is not None and letter.lists}
-        skipped = sesamy.verdict in {Verdict.SKIPPED, Verdict.ABSENT} and not outcome.owed and not outcome.letters
+        skipped = sesamy.verdict is Verdict.SKIPPED
         closed: list[Named] = []
         for place in self.book.of_user(job.user):
             letter = self.book[place]
@@ -235,7 +235,7 @@ class Healing:
             progress.tried_at = job.started_at
             if letter.read_at > job.started_at:
                 continue
-            progress.left -= progress.left if skipped else done
+            progress.left -= progress.left if skipped or letter.read_at <= outcome.absent_at else done
             progress.all_but_some_lists = but_lists
             if not progress.left:
                 self._closing.add(place)

@@ -77,6 +77,11 @@ class Debts(dict[AccountId, Debt]):
         for account in accounts:
             self.setdefault(account, Debt(now, tried_at=tried_at))
 
+    def begin_anew(self) -> None:
+        """Owe all of it to other events: no try was made for those."""
+        for debt in self.values():
+            debt.attempts = 0
+
     def owe_again(self, letters: Iterable[Letter], every: Sequence[AccountId], *, now: float) -> None:
         """Owe again what letters say that were not written; the next failure is the last again."""
         for unsent in letters:

@@ -57,9 +57,8 @@ class Schedule:
                     user.due_at, user.cap_at = due_at, cap_at
                 else:
                     user.due_at = min(due_at, user.cap_at)
-                opens = case.take_newer(event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
-                if user.partition != partition or case.more or len(case.newer) > 1:
-                    self.splits.note(user, partition)
+                opens = case.newer.take(event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
+                self.splits.note(user, partition)
                 return opens
             if user.is_by_letter:
                 self._ask_by_event(user, event.type, since_ms)
@@ -72,6 +71,9 @@ class Schedule:
         if event.type in self._urgent and user.type not in self._urgent:
             user.type = event.type
             self._line.rank_anew(user)
+        if case is not None and user.takes_since_look():
+            self.splits.note(user, partition)
+            return case.since_look.take(event.type, partition, offset, since_ms=since_ms, urgent=self._urgent)
         is_plain = user.partition == partition and user.offset >= 0 and (case is None or not case.more)
         return not is_plain and self.splits.take_token(user, partition, offset)
 
@@ -123,32 +125,32 @@ class Schedule:
         return Job(user=user.key, accounts=accounts, started_at=now, since_ms={one: user.owed_since_ms(one) for one in accounts})
 
     def end_run(self, job: Job, sesamy: Result, accounts: Mapping[AccountId, Result], *, now: float, uniform: float) -> Outcome:
-        """
-        End a run: `accounts` has a result for each of the job's, where `sesamy` is DONE.
-
-        Args:
-            uniform: a draw from [0, 1), for the backoff.
-        """
+        """End a run: `accounts` has a result for each of the job's, where `sesamy` is DONE; `uniform`: a draw from [0, 1)."""
         user = self._users[job.user]
         case = self._free(user)
         letters: list[Letter] = []
-        if sesamy.verdict is Verdict.SKIPPED or (sesamy.verdict is Verdict.ABSENT and job.started_at >= case.absent_since + ABSENT_S):
+        looked_twice = sesamy.verdict is Verdict.ABSENT and job.started_at >= case.absent_since + ABSENT_S
+        absent_at, goes_on = case.looked_at if looked_twice else -inf, bool(case.since_look.tokens)
+        settled = user.end_looks() if looked_twice and goes_on else ()
+        if sesamy.verdict is Verdict.SKIPPED or (looked_twice and not goes_on):
             case.debts.clear()
-            case.absent_since = inf
+            case.begin_looks()
         elif sesamy.verdict is Verdict.DONE:
             case.debts.pop(SESAMY, None)
-            case.absent_since = inf
+            case.begin_looks()
             letters = [
                 letter for account in job.accounts for letter in self._settle(user, account, accounts[account], now=now, uniform=uniform)
             ]
         else:
+            if sesamy.verdict is Verdict.ABSENT:
+                case.note_absent(looked_at=job.started_at, now=now)
             case.debts.owe(job.accounts, now=now)
             letters = list(self._settle(user, SESAMY, sesamy, now=now, uniform=uniform))
             if letters:
                 case.debts.clear()
         if letters:
             return self._park(user, tuple(letters))
-        return Outcome(owed=case.debts.accounts, closed=self._rest(user, now=now))
+        return Outcome(owed=case.debts.accounts, closed=settled + self._rest(user, now=now), absent_at=absent_at)
 
     def abandon(self, job: Job, *, now: float) -> Outcome:
         """End a run that was cut off: what it was to write is owed as before, and due at once."""
@@ -164,15 +166,11 @@ class Schedule:
     def park_held(
         self, vendor_out: Callable[[str], bool], account_out: Callable[[AccountId], bool], doors: Doors, *, now: float, most: int
     ) -> list[Outcome]:
-        """
-        Start parking up to `most` due users that owe to nothing but upstreams that are out; each `Outcome` is one user.
-
-        A user that only a letter asks for is let go: its letter is still open.
-        """
+        """Start parking up to `most` due users that owe to nothing but upstreams that are out; each `Outcome` is one user."""
         self._line.wake(now)
         chosen = [(self._users[key], gone) for key, gone in islice(self._lanes.held(vendor_out, account_out, doors, now=now), most)]
         for user, _ in chosen:
-            if user.is_by_letter:
+            if user.is_by_letter:  # It is let go: its letter is still open.
                 self._line.drop(user)
         return [self._park(user, user.hold(gone, self._line.every(user), now=now)) for user, gone in chosen if user.lane is not None]
 
@@ -193,16 +191,17 @@ class Schedule:
         self, partitions: Collection[int], *, now: float
     ) -> tuple[dict[int, Aside], tuple[tuple[int, int], ...], tuple[Outcome, ...]]:
         """
-        Give partitions up, while no run goes.
+        Give partitions up, while no run goes; return what `restore` takes, tokens that older ones cover (to be closed first), and orphans.
 
-        Returns what `restore` takes, tokens that older ones cover (to be closed first), and orphans: they stay here, being parked
-        and never run, until their letters are written.
+        Orphans stay here, being parked and never run, until their letters are written.
         """
         aside: dict[int, Aside] = {partition: [] for partition in partitions}
         closed: list[tuple[int, int]] = []
         for user in list(self._users.values()):
             if user.phase is Phase.PARKING:
                 closed += self._interrupt(user, now=now)
+            if any(partition in aside for partition, _ in user.tokens()):
+                closed += user.join_looks()
             lost = [(partition, offset) for partition, offset in user.tokens() if partition in aside]
             for partition, offset in lost:
                 aside[partition].append((offset, user))
@@ -218,7 +217,7 @@ class Schedule:
             user = self._users.get(saved.key)
             if user is not None and user.is_by_letter:  # It may ask for less than the events did.
                 if user.phase is not Phase.WAITING:
-                    user.case.take_newer(saved.type, partition, offset, since_ms=saved.since_ms, urgent=self._urgent)
+                    user.case.newer.take(saved.type, partition, offset, since_ms=saved.since_ms, urgent=self._urgent)
                     user.due_at, user.cap_at = min(user.due_at, now), min(user.cap_at, now)
                     continue
                 self._line.drop(user)
@@ -275,7 +274,7 @@ class Schedule:
         case = user.case
         case.phase, case.letters = Phase.PARKING, letters
         self._busy[Phase.PARKING] += 1
-        return Outcome(letters=letters, owed=case.debts.accounts)
+        return Outcome(letters=letters, owed=case.debts.accounts, closed=user.join_looks())
 
     def _unpark(self, case: Case) -> tuple[Letter, ...]:
         letters, case.letters, case.phase = case.letters, (), Phase.WAITING

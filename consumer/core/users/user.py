@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from ..model import SESAMY, AccountId, Letter, Reopened, Result, UserKey, Verdict
-from .case import Case, Phase
+from ..model import SESAMY, AccountId, Letter, Reopened, Result, UserKey
+from .case import Case, Newer, Phase
 from .debts import Debt, Debts, Rules, Unpaid
 
 _NO_DEBTS: Final = Debts()
@@ -31,8 +31,9 @@ class User(Struct, order=True, gc=False):
     """
     One dirty user; small, since there may be 250,000. No cycle runs through it, so the collector may pass it by.
 
-    It promises: a token is the oldest event not covered of its partition, and covers the newer ones there; a run that ends with
-    nothing owed covers exactly the events before its start; what a letter alone asks for holds no token.
+    It promises: a token is the oldest event not covered of its partition, and covers the newer ones there, but for those that came
+    after the first look at a user that Sesamy does not know: the oldest of them has a token, too; a run that ends with nothing owed
+    covers exactly the events before its start; what a letter alone asks for holds no token.
     """
 
     # Its place in the debounce heap, which changes only when popped; inf: not in the heap.
@@ -130,15 +131,16 @@ class User(Struct, order=True, gc=False):
         """Give (partition, offset) of the user's tokens."""
         if self.offset >= 0:
             yield self.partition, self.offset
-        if self.own_case is not None:
-            yield from self.own_case.more.items()
+        case = self.own_case
+        if case is not None:
+            yield from case.more.items()
+            yield from ((partition, offset) for partition, offset in case.since_look.tokens.items() if offset >= 0)
 
     def is_split(self, partition: int) -> bool:
         """Say whether an event of the user is open on another partition than this one; of a run under way, newer ones count, too."""
-        if self.offset >= 0 and self.partition != partition:
-            return True
         case = self.own_case
-        return case is not None and any(at >= 0 and one != partition for one, at in (*case.more.items(), *case.newer.items()))
+        newer = case.newer.tokens.items() if case is not None else ()
+        return any(at >= 0 and one != partition for one, at in (*self.tokens(), *newer))
 
     def take_token(self, partition: int, offset: int) -> bool:
         """Let the user have a token on the partition; return whether it is new (else an older one covers the offset)."""
@@ -162,12 +164,15 @@ class User(Struct, order=True, gc=False):
     def lose_token(self, partition: int) -> None:
         """Take the token on the partition away, whose log no longer holds its record; without another the user is an orphan."""
         case = self.own_case
-        if case is not None and partition in case.newer:
-            case.newer[partition] = -1
+        if case is not None:
+            case.newer.lose(partition)
+            case.since_look.lose(partition)
         if self.partition == partition or (case is not None and partition in case.more):
             self.drop_token(partition)
             if self.offset < 0:
                 self.partition = partition
+                if case is not None and case.since_look.type:
+                    self.join_looks()
 
     def cover(self, *, urgent: Collection[str]) -> tuple[tuple[int, int], ...]:
         """
@@ -178,24 +183,28 @@ class User(Struct, order=True, gc=False):
         case = self.case
         owes = bool(case.debts.accounts)
         if owes or case.event_before:
-            closed = self._take_tokens(case.newer)
-            if case.newer_type in urgent and self.type not in urgent:
-                self.type = case.newer_type
+            if case.absent_since == inf or (self.offset < 0 and case.newer.type):
+                closed = (*self.join_looks(), *self._take_tokens(case.newer.tokens))
+            else:
+                closed = case.since_look.join(case.newer, urgent=urgent)
+            if case.newer.type in urgent and self.type not in urgent:
+                self.type = case.newer.type
             if not owes and case.events_since_ms >= 0:
                 self.since_ms, case.events_since_ms = case.events_since_ms, -1
             elif not case.event_before:
-                case.events_since_ms = case.newer_since_ms if case.newer_type else -1
+                case.events_since_ms = case.newer.since_ms if case.newer.type else -1
         else:
             closed = tuple(self.tokens())
             case.due_since = inf
             self.partition, self.offset = -1, -1
             case.more.clear()
-            self._take_tokens(case.newer)
-            self.type, self.since_ms, case.events_since_ms = case.newer_type or self.type, case.newer_since_ms, -1
+            case.since_look = Newer()
+            case.begin_looks()
+            self._take_tokens(case.newer.tokens)
+            self.type, self.since_ms, case.events_since_ms = case.newer.type or self.type, case.newer.since_ms, -1
         if self.partition >= 0:
             case.source = None
-        case.newer.clear()
-        case.newer_type, case.event_before = "", False
+        case.newer, case.event_before = Newer(), False
         return closed
 
     def _take_tokens(self, newer: Mapping[int, int]) -> tuple[tuple[int, int], ...]:
@@ -205,13 +214,41 @@ class User(Struct, order=True, gc=False):
             self.partition, self.offset = next(iter(newer.items()), (self.partition, -1))
         return tuple(place for place in held if not self.take_token(*place))
 
+    # ---- Two looks at a user that Sesamy does not know ----
+
+    def takes_since_look(self) -> bool:
+        """Say whether an event that comes now is to have looks of its own: the first one at the older events is made."""
+        if self.own_case is None or self.own_case.absent_since == inf:
+            return False
+        if self.offset >= 0:
+            return True
+        self.own_case.begin_looks()  # A letter alone asked for the look, or its events are lost: both wait for this one's.
+        return False
+
+    def end_looks(self) -> tuple[tuple[int, int], ...]:
+        """Settle the events that were looked at twice; what came since the first look has had its first now: return the closed tokens."""
+        case, since = self.case, self.case.since_look
+        closed = tuple(place for place in self.tokens() if place not in since.tokens.items())
+        self.partition, self.offset, case.due_since = -1, -1, inf
+        case.more.clear()
+        self.type, self.since_ms = since.type, since.since_ms
+        case.debts.begin_anew()
+        self.join_looks()
+        return closed
+
+    def join_looks(self) -> tuple[tuple[int, int], ...]:
+        """Let what came since the first look, and what came before it, begin both looks anew; return the tokens that older ones cover."""
+        if self.own_case is None:
+            return ()
+        since, self.own_case.since_look = self.own_case.since_look, Newer()
+        self.own_case.begin_looks()
+        return self._take_tokens(since.tokens)
+
     # ---- What becomes a letter ----
 
     def settle(self, upstream: AccountId, result: Result, rules: Rules, *, now: float, uniform: float) -> tuple[Letter, ...]:
         """Note what a run brought at one upstream; return letters, one for each code, where there is no other try."""
         case = self.case
-        if result.verdict is Verdict.ABSENT:
-            case.absent_since = min(case.absent_since, now)
         return self._letters(case.debts.settle(upstream, result, rules, absent_since=case.absent_since, now=now, uniform=uniform))
 
     def hold(self, gone: Collection[AccountId], every: Sequence[AccountId], *, now: float) -> tuple[Letter, ...]:

@@ -130,6 +130,31 @@ def test_who_is_absent_is_owed_nothing_once_a_second_look_30_s_later_finds_nobod
     assert [one.place for one in pod.done] == [place]
 
 
+def test_events_of_an_absent_user_keep_no_letter_open() -> None:
+    """The letter is settled by the two looks made for it; each event has two of its own."""
+    pod = Pod()
+    place = pod.letter()
+    pod.offered()
+    for number, now in enumerate((2.0, 40.0, 80.0)):
+        pod.run(now=now, sesamy=ABSENT)
+        pod.schedule.submit(Event(user(), "contract.1#update"), 1, number, since_ms=1, now=now + 1)
+    assert [one.place for one in pod.done] == [place]
+
+
+def test_a_letter_read_between_two_looks_at_an_absent_user_waits_for_two_of_its_own() -> None:
+    pod = Pod()
+    pod.schedule.submit(Event(user(), "contract.1#update"), 1, 1, since_ms=1, now=0.0)
+    pod.run(now=2.0, sesamy=ABSENT)
+    place = pod.letter(now=3.0)
+    pod.run(now=40.0, sesamy=ABSENT)
+    assert pod.done == []
+
+    assert pod.offered(now=200.0) == [user()]
+    for now in (201.0, 240.0):
+        pod.run(now=now, sesamy=ABSENT)
+    assert [one.place for one in pod.done] == [place]
+
+
 def test_a_run_that_parks_at_sesamy_closes_no_letter() -> None:
     pod = Pod()
     pod.letter(account=None)

@@ -124,7 +124,6 @@ def test_an_absent_user_is_looked_up_again_after_30_s_and_no_event_hurries_it(be
     bench.event(ANN, 4)
     assert bench.idle(32.9)
     assert bench.end(bench.take(33), 34, sesamy=ABSENT).closed == ((0, 0),)
-    assert len(bench.schedule) == 0
 
 
 def test_who_was_found_in_between_is_absent_anew(bench: Bench) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes.schedule import ANN, BOB, DONE, EVE, REFUSED, RETRY, Bench, letter_of
+from tests.fakes.schedule import ABSENT, ANN, BOB, DONE, EVE, REFUSED, RETRY, Bench, letter_of
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,9 @@ from tests.fakes.schedule import ANN, BOB, DONE, EVE, REFUSED, RETRY, Bench, let
         ("owing on 0", 0, 0),
         ("owing on 0", 1, 1),
         ("parked of 0", 1, 1),
+        ("absent on 0", 0, 0),
+        ("absent on 0", 1, 1),
+        ("absent on 0, then 1", 0, 1),
         ("done on 0", 1, 0),
         ("done on 0, 1 came meanwhile", 1, 0),
         ("done on 0, 1 came meanwhile", 0, 1),
@@ -41,6 +44,10 @@ def test_an_event_of_a_user_that_has_an_open_one_on_another_partition_is_counted
         bench.event(ANN, 2)
     if before == "dirty on 0, then 1":
         bench.event(ANN, 2, partition=1)
+    if before.startswith("absent"):
+        bench.end(bench.take(4), 4, sesamy=ABSENT)
+    if before == "absent on 0, then 1":
+        bench.event(ANN, 4, partition=1)
     if before.startswith("lost"):
         bench.schedule.forget_tokens(0)
     if before == "given up on 0":
