@@ -5,6 +5,7 @@ It makes no call: a run asks to be let in, and tells what came of it.
 
     gates        one gate for each vendor and each account
     gate         one upstream's gate: when it is open, shut, or lets one probe in
+    probing/     an upstream that is out, or has asked us to wait: when it is tried again
     places       which users are inside, and which of them still hold a place
     pace         the permits: rate, promises, a share of the limits
     expected     how many calls a run is expected to make

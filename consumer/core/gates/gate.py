@@ -9,29 +9,28 @@ from .expected import Expected
 from .heed import Heed
 from .pace import Pace
 from .places import Places
+from .probing.patience import LONG_S, Patience
+from .probing.probe import Cause, Probe
 from .stops import Stops
 from .suspects import Strangers, Suspects
 
 _STREAK = 5
 """So many users in a row failing at one upstream say that the fault is not theirs."""
-_LONG_S = 60.0
-_PROBE_FIRST_S = 5.0
-_PROBE_MAX_S = 60.0
 
 
 class Gate:
     """
     One upstream's gate, shared by all that call it.
 
-    It promises: no more than `burst` + rate x time calls are let in; a Retry-After shuts it for all users; the fifth
-    user in a row to fail shuts it whatever the reason, and so does as many a passing failure in a row as a user may have
-    tries: where few come, none is parked for an outage; a 401 shuts it at once, a 403 only as the third of three different users in a
-    row; shut, it admits one probe at a time, after 5 s and then doubling to 60 s, and only the probe's success opens it (after a 401 also
-    that it is refused or forbidden as a user: then the key is good; after 403s the success of any run that began after the first of them);
-    a 403 of a user that is known to be the one it is about counts against that user, whatever else the gate thinks; twenty different
-    users in a row that the upstream does not know, none known in between, shut it like a breaker, and one that it knows opens it; what
-    is stopped from outside lets no user in, no probe either, until it is released; what awaits a first verdict is shut, and holds no user
-    but for what else it has learnt: then the call that asks for the verdict is the probe.
+    It promises: no more than `burst` + rate x time calls are let in; a Retry-After shuts it for all users, one beyond a minute that is no
+    429's for a minute, then to all but a probe; the fifth user in a row to fail shuts it whatever the reason, and so does as many a
+    passing failure in a row as a user may have tries: where few come, none is parked for an outage; a 401 shuts it at once, a 403 only as
+    the third of three different users in a row; shut, it admits one probe at a time, after 5 s and then doubling to 60 s, and only the
+    probe's success opens it (after a 401 also that it is refused or forbidden as a user: then the key is good; after 403s the success of
+    any run that began after the first of them); a 403 of a user that is known to be the one it is about counts against that user, whatever
+    else the gate thinks; twenty different users in a row that the upstream does not know, none known in between, shut it like a breaker,
+    and one that it knows opens it; what is stopped from outside lets no user in, no probe either, until it is released; what awaits a
+    first verdict is shut, and holds no user but for what else it has learnt: then the call that asks for the verdict is the probe.
     """
 
     def __init__(
@@ -51,8 +50,7 @@ class Gate:
         Make an open gate with a full bucket.
 
         Args:
-            rate_per_s: calls per second for all pods together.
-            burst: calls that may come at once.
+            rate_per_s, burst: calls per second for all pods together, and calls that may come at once.
             run_calls: what one run needs at once; a pod's burst is never below it.
             places: conversations at once; None: no bound.
             tries: passing failures in a row, be they of one user, that shut it; at least five; None: only five users do.
@@ -60,19 +58,15 @@ class Gate:
             courteous: whether others go before us: a 429 halves our rate for a minute or more, and keeps us away for twice the Retry-After.
             follows, part: see `Heed`.
         """
-        self._courteous = courteous
+        self._courteous, self._patience = courteous, Patience(courteous=courteous)
         self._tries, self._hold_s = inf if tries is None else max(tries, _STREAK), hold_s
         self.pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls, part=part), Places(places)
         self.expected = Expected(run_calls)
         self.heed = Heed(self.pace, follows=follows, part=part)
         # How many runs had begun when we last slowed down.
         self._slowed = 0
-        self._retry_at = -inf
-        # While a cause stands, the gate is shut to all but a probe.
-        self._cause: Literal["breaker", "denied", "absent"] | None = None
+        self._probe = Probe(self._patience)
         self._closed_at = self._held_until = inf
-        self._probe: UserKey | None = None
-        self._probe_at, self._probe_wait_s = inf, _PROBE_FIRST_S
         # The users that failed since the last success, and how many passing failures there were.
         self._streak: set[UserKey] = set()
         self._failures = 0
@@ -82,11 +76,11 @@ class Gate:
 
     def door(self, *, now: float, permits: float = 0, within_s: float = 0.0) -> Door:
         """Say which users may enter; `permits`: how many calls must be possible, beside those that are promised, within so long."""
-        if self._stops or now < self._retry_at or self._places.is_full or self.pace.wait_s(permits, now=now) > within_s:
+        if self._stops or now < self._patience.retry_at or self._places.is_full or self.pace.wait_s(permits, now=now) > within_s:
             return Door.SHUT
-        if self._cause is None:
+        if self._probe.cause_at(now) is None:
             return Door.OPEN
-        return Door.PROBE if self._probe is None and now >= self._probe_at else Door.SHUT
+        return Door.PROBE if self._probe.is_due(now) else Door.SHUT
 
     def closed(self, *, now: float) -> bool:
         """Say whether the upstream itself is held to be out: not for a lack of permits or places."""
@@ -94,29 +88,31 @@ class Gate:
 
     def out_for_long(self, *, now: float) -> bool:
         """Say whether it is shut until a user succeeds, or by a Retry-After of a minute and more."""
-        return self._stops.any or self._cause is not None or (now < self._retry_at and self._retry_at - self._closed_at >= _LONG_S)
+        retry_at = self._patience.retry_at
+        return self._stops.any or self._probe.cause_at(now) is not None or (now < retry_at and retry_at - self._closed_at >= LONG_S)
 
     def admits(self, user: UserKey, *, now: float) -> bool:
         """Say whether `user`, which is inside, may make another call: the gate is open, or it is the probe."""
-        return not self._stops and self.away_s(now=now) <= 0 and (self._cause is None or self._probe == user)
+        return not self._stops and self.away_s(now=now) <= 0 and (self._probe.cause_at(now) is None or self._probe.user == user)
 
     def expired(self, *, now: float) -> bool:
         """Say whether it has held users for too long: park them, unless one of them may be the probe now."""
-        no_probe_now = bool(self._stops) or self._probe is not None or now < self._probe_at
-        return now >= self._stops.held_until or (self._cause is not None and now >= self._held_until and no_probe_now)
+        no_probe_now = bool(self._stops) or not self._probe.is_due(now)
+        return now >= self._stops.held_until or (self._probe.cause_at(now) is not None and now >= self._held_until and no_probe_now)
 
     def next_change(self, *, now: float, permits: float = 0, within_s: float = 0.0) -> float:
         """Return the earliest time at which time alone may make `door` or `expired` say something else; inf: never."""
-        times = [self._retry_at, self._stops.held_until, self.pace.window.ends_at]
-        if self._cause is not None:
-            times += [self._held_until] if self._probe is not None else [self._held_until, self._probe_at]
+        times = [self._patience.retry_at, self._stops.held_until, self.pace.window.ends_at]
+        if (cause := self._probe.cause_at(now)) is not None:
+            times += [self._held_until, *([self._patience.ends_at] if cause == "retry-after" else [])]
+            times += [self._probe.at] if self._probe.user is None else []
         elif not self._stops and (wait_s := self.pace.wait_s(permits, now=now)) > within_s:
             times.append(now + wait_s - within_s)
         return min((at for at in times if at > now), default=inf)
 
     def away_s(self, *, now: float) -> float:
         """Return for how long no call may be made: the upstream has asked us to wait, or has said that none is left (s)."""
-        return max(0.0, self._retry_at - now, self.pace.window.empty_s(now=now))
+        return max(0.0, self._patience.retry_at - now, self.pace.window.empty_s(now=now))
 
     def doubts(self, *, taken_at: float) -> bool:
         """Say whether what was asked for at `taken_at` is not to be believed: it has been stopped since then, or still is."""
@@ -125,29 +121,35 @@ class Gate:
     @property
     def refuses_key(self) -> bool:
         """Say whether our key is held to be refused: read it again before the next try."""
-        return self._cause == "denied"
+        return self._probe.cause == "denied"
 
     def state(self, *, now: float) -> GateState:
         """Return what an operator wants to know."""
         share, in_use = self.pace.share, self._places.in_use
         stopped_for, since = self._stops.shown()
         if self._is_out(now) and not self._stops.any:
-            out: Literal["closed", "probing"] = "closed" if self._probe is None else "probing"
-            why = self._cause if self._cause is not None and (self.refuses_key or now >= self._retry_at) else "retry-after"
-            closed_s, next_s = max(0.0, now - self._closed_at), max(0.0, self._retry_at - now, self._probe_at - now if self._cause else 0)
+            out: Literal["closed", "probing"] = "closed" if self._probe.user is None else "probing"
+            cause, retry_at = self._probe.cause, self._patience.retry_at
+            why = cause if cause is not None and (self.refuses_key or now >= retry_at) else "retry-after"
+            closed_s, next_s = max(0.0, now - self._closed_at), max(0.0, retry_at - now, self._probe.at - now if cause else 0)
             return GateState(state=out, cause=why, closed_s=closed_s, next_try_s=next_s, share=share, in_use=in_use)
         state: Literal["open", "closed"] = "closed" if self._stops else "open"
         return GateState(state=state, cause=stopped_for, closed_s=max(0.0, now - since), next_try_s=0.0, share=share, in_use=in_use)
 
     def _is_out(self, now: float) -> bool:
-        return self._cause is not None or now < self._retry_at
+        return self._probe.cause_at(now) is not None or now < self._patience.retry_at
+
+    def _lapse(self, now: float) -> None:
+        if self._probe.cause != self._probe.cause_at(now):
+            self._open()
 
     # ---- Going in and out ----
 
     def enter(self, user: UserKey, *, now: float, permits: float = 0) -> float:
         """Let `user` in, as the door has just allowed: it has a place, may be the probe, and `pay`s later; return how long to wait (s)."""
-        if self._cause is not None:
-            self._probe = user
+        self._lapse(now)
+        if self._probe.cause is not None:
+            self._probe.user = user
         self._places.enter(user)
         return self.pace.promise(user, permits, now=now)
 
@@ -161,8 +163,7 @@ class Gate:
         self._places.leave(user)
         self.pace.forgive(user)
         self.expected.ended()
-        if self._probe == user:
-            self._probe, self._probe_at = None, max(now, self._retry_at)
+        self._probe.left(user, now=now)
 
     def pay(self, user: UserKey, *, now: float) -> float:
         """Take a permit for a call of `user`, promised or not; return how long to wait for it (s)."""
@@ -181,23 +182,24 @@ class Gate:
 
     def stop(self, cause: StopCause, *, now: float, hold_s: float | None = None) -> None:
         """Shut it to all, probes too, until this cause is released by what stops it; `hold_s`: hold users for so long; None: as ever."""
-        self._stops.stop(cause, now=now, held_until=max(now, self._retry_at) + (self._hold_s if hold_s is None else hold_s))
+        self._stops.stop(cause, now=now, held_until=max(now, self._patience.ends_at) + (self._hold_s if hold_s is None else hold_s))
 
     def release(self, cause: StopCause, *, now: float) -> None:
         """Note a good verdict; what shuts it else stays, and may hold users for as long again: no probe could be made meanwhile."""
-        if self._stops.release(cause, now=now) and self._cause is not None:
-            self._held_until = max(now, self._retry_at) + self._hold_s
+        if self._stops.release(cause, now=now) and self._probe.cause is not None:
+            self._held_until = max(now, self._patience.ends_at) + self._hold_s
 
     # ---- Learning ----
 
     def succeeded(self, user: UserKey, *, now: float) -> None:
         """Note an answer that did what was asked."""
+        self._lapse(now)
         begun = self._places.number(user, 0)
         self.pace.succeeded(now=now)
         self._suspects.succeeded(user, begun=begun)
         self._strangers.clear()
-        shows_more = self._cause == "absent" or (self.refuses_key and self._suspects.clears_key(begun))
-        if self._cause is None or self._probe == user or shows_more:
+        shows_more = self._probe.cause == "absent" or (self.refuses_key and self._suspects.clears_key(begun))
+        if self._probe.cause is None or self._probe.user == user or shows_more:
             self._open()
         else:
             self._streak.clear()
@@ -205,15 +207,16 @@ class Gate:
 
     def absent(self, user: UserKey, *, now: float) -> bool:
         """Note that the upstream knows no such user; return whether to believe it: else the user is owed as before."""
+        self._lapse(now)
         if self._strangers.note(user):
-            if self._probe == user:
+            if self._probe.user == user:
                 self._open()  # It answers, and takes our key.
             return True
-        if self._cause is None:
+        if self._probe.cause is None:
             self._shut("absent", since=now, now=now)
-        elif self._probe == user:
-            self._cause = "absent"
-            self._probe_failed(user, now=now)
+        elif self._probe.user == user:
+            self._probe.cause = "absent"
+            self._probe.failed(user, now=now)
         return False
 
     def forget(self) -> None:
@@ -225,27 +228,27 @@ class Gate:
         self._streak.clear()
         self._failures = 0
         self._suspects.new_row()
-        self._cause = self._probe = None
-        self._closed_at = self._held_until = self._probe_at = inf
-        self._probe_wait_s = _PROBE_FIRST_S
+        self._probe.open()
+        self._closed_at = self._held_until = inf
 
     def failed(self, user: UserKey, error: ConsumerError, *, now: float) -> bool:
         """Note a failure; return whether it counts against the user (open, and not shut by this; or known to be at fault)."""
         if isinstance(error, Held) and not isinstance(error, Denied):
             return False
+        self._lapse(now)
         was_out = self._is_out(now)
         if isinstance(error, Retryable):
             self._give_way(user, error, was_out=was_out, now=now)
-        if self._probe == user and self._shows_that_the_key_is_good(error):
+        if self._probe.user == user and self._shows_that_the_key_is_good(error):
             self._open()
             was_out = False
         if isinstance(error, Forbidden) and self._suspects.is_own(user):
-            self._probe_failed(user, now=now)
+            self._probe.failed(user, now=now)
             return True
         cause = self._learn(user, error)
-        if self._cause is not None:
-            self._cause = "denied" if cause == "denied" else self._cause
-            self._probe_failed(user, now=now)
+        if self._probe.cause is not None:
+            self._probe.cause = "denied" if cause == "denied" else self._probe.cause
+            self._probe.failed(user, now=now)
             return False
         if cause is not None:
             self._shut(cause, since=self._closed_at if was_out else now, now=now)
@@ -254,20 +257,22 @@ class Gate:
 
     def warned(self, user: UserKey, error: ConsumerError, *, now: float) -> None:
         """Heed at once what an answer to several users says to all; each of them is judged by its own run, later: `Refused`: all were."""
+        self._lapse(now)
         if isinstance(error, Retryable):
             self._give_way(user, error, was_out=self._is_out(now), now=now)
-        elif isinstance(error, Denied | Refused) and self._cause is None:
+        elif isinstance(error, Denied | Refused) and self._probe.cause is None:
             self._shut("denied" if isinstance(error, Denied) else "breaker", since=now, now=now)
 
     def _give_way(self, user: UserKey, error: Retryable, *, was_out: bool, now: float) -> None:
         """Heed a Retry-After; where others go before us a 429, too, once for all that were under way then."""
         if error.retry_after_s is not None:
             self._closed_at = self._closed_at if was_out else now
-            self._retry_at = max(self._retry_at, now + error.retry_after_s * (2 if self._courteous else 1))
+        if self._patience.heed(error, now=now) and self._probe.cause is None:
+            self._shut("retry-after", since=self._closed_at, now=now)
         is_news = not was_out and self._places.number(user, self._places.begun + 1) > self._slowed
         if self._courteous and error.code == "http-429" and is_news:
             self._slowed = self._places.begun
-            self.pace.slow_down(now=now, until=self._retry_at)
+            self.pace.slow_down(now=now, until=self._patience.retry_at)
 
     def _shows_that_the_key_is_good(self, error: ConsumerError) -> bool:
         """Say whether a key that was refused is not any more: the upstream says no to this user."""
@@ -276,7 +281,7 @@ class Gate:
 
     def _learn(self, user: UserKey, error: ConsumerError) -> Literal["breaker", "denied"] | None:
         """Count a failure; return what it says of the upstream, None: nothing."""
-        if self._cause is None:
+        if self._probe.cause is None:
             self._streak.add(user)
             self._failures += isinstance(error, Retryable)
         if isinstance(error, Denied):
@@ -286,13 +291,7 @@ class Gate:
             return "denied"
         return "breaker" if len(self._streak) >= _STREAK or self._failures >= self._tries else None
 
-    def _shut(self, cause: Literal["breaker", "denied", "absent"], *, since: float, now: float) -> None:
-        self._cause, self._closed_at = cause, since
-        self._probe_at = max(now + self._probe_wait_s, self._retry_at)
-        self._held_until = max(now, self._retry_at) + self._hold_s
-
-    def _probe_failed(self, user: UserKey, *, now: float) -> None:
-        if self._probe == user:
-            self._probe = None
-            self._probe_wait_s = min(_PROBE_MAX_S, self._probe_wait_s * 2)
-            self._probe_at = max(now + self._probe_wait_s, self._retry_at)
+    def _shut(self, cause: Cause, *, since: float, now: float) -> None:
+        self._closed_at = since
+        self._probe.shut(cause, now=now)
+        self._held_until = max(now, self._patience.ends_at) + self._hold_s

@@ -1,0 +1,6 @@
+"""
+An upstream that is out, or has asked us to wait: when it is tried again.
+
+    probe      why it is held to be out, which user may try it, and when
+    patience   how long a Retry-After is heeded, and which one is tried out
+"""
