@@ -5,6 +5,7 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Final
 from urllib.parse import quote
 
@@ -240,7 +241,7 @@ def _deadline(latest: float, limit_s: Callable[[], float] | None) -> float:
 
 
 def _timeout(limit_s: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=limit_s, sock_connect=limit_s)
+    return aiohttp.ClientTimeout(total=limit_s, sock_connect=limit_s, ceil_threshold=inf)  # Else it ends at a whole second, after a lease.
 
 
 def _form(form: Mapping[str, str]) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
@@ -15,6 +16,7 @@ from aiohttp import web
 
 from consumer.core.errors import ConsumerError, Retryable
 from consumer.resync.http import exchange as http
+from consumer.resync.http.pool import Pool
 from tests.clock import virtual
 from tests.unit.resync.http.test_exchange import upstream
 
@@ -60,6 +62,27 @@ async def test_a_write_ends_with_its_lease() -> None:
 async def test_a_longer_lease_makes_no_time_limit_longer() -> None:
     assert await limits_of(60.0, 60.0, timeout_s=10.0, after_s=4.0) == [10.0, 6.0]
     assert await limits_of(5.0, 60.0, timeout_s=10.0, after_s=4.0) == [5.0, 1.0], "nor one that was shorter"
+
+
+class Hanging(Pool):
+    """A pool whose connections never come."""
+
+    async def connect(self, *_: object, **__: object) -> Any:
+        await anyio.sleep_forever()
+
+
+@virtual
+async def test_a_limit_above_five_seconds_ends_where_it_says_and_not_at_the_next_whole_second() -> None:
+    """A whole second later a lease may be over."""
+    async with aiohttp.ClientSession(connector=Hanging(limit=1, ssl=ssl.create_default_context())) as session:
+        client = http.Http(session, upstream="make", base_url="http://make", timeout_s=30.0)
+        for limit_s in (7.4, 29.3, 0.4):
+            await anyio.sleep(0.3)
+            began = anyio.current_time()
+            with pytest.raises(Retryable) as caught:
+                await client.exchange("upsert", "POST", "/x", json={}, limit_s=lambda left_s=limit_s: left_s)  # type: ignore[misc]
+            assert caught.value.code == "timeout"
+            assert anyio.current_time() - began == pytest.approx(limit_s, abs=1e-3)
 
 
 async def test_a_server_that_hangs_is_left_when_the_lease_ends() -> None:
