@@ -5,6 +5,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 READY := .venv/.ready
+LOCAL := .venv/.local
 DEPLOY := .venv/deploy
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3 python
 GO_TOOLS := sigs.k8s.io/kustomize/kustomize/v5@v5.8.1 github.com/zegl/kube-score/cmd/kube-score@v1.20.0
@@ -28,7 +29,7 @@ CURE := install Python 3.11 or newer with its venv module (on Debian and Ubuntu:
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-local: $(READY) ## Run the whole thing on this machine and check the end state: ARGS="--chaos", "--reconcile", "--serve", "--help"
+local: $(LOCAL) ## Run the whole thing on this machine and check the end state: ARGS="--chaos", "--reconcile", "--serve", "--help"
 	@$(BIN)/sesamy-makeas local $(ARGS)
 
 test: $(READY) ## Run every test that this machine can; with ARGS="-k gates" a plain pytest
@@ -96,6 +97,7 @@ lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 		as_tested() { pin --constraint requirements-dev.txt "$$@"; }; \
 		as_tested pyproject.toml --output-file requirements.txt; \
 		as_tested pyproject.toml --extra otel --output-file requirements-otel.txt; \
+		as_tested pyproject.toml --extra local --group editable --output-file requirements-local.txt; \
 		as_tested --group pyproject.toml:build --output-file requirements-build.txt; \
 		pin --group pyproject.toml:uv --output-file requirements-uv.txt; \
 		pin --group pyproject.toml:deploy --output-file requirements-deploy.txt
@@ -104,17 +106,27 @@ clean: ## Remove .venv and all that was made
 	@rm -rf .venv .coverage .hypothesis .*_cache build dist
 	@find consumer tests -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): requirements-dev.txt requirements-uv.txt pyproject.toml
+# .venv with the packages of a file, $(1), and the project itself; $(2): how long that takes.
+define environment
 	@set -eu; for python in $(PYTHONS); do \
 		if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$${found:-}" ]; then echo "make: no Python here can make .venv; cure: $(CURE)" >&2; exit 1; fi; \
-	echo "installing into .venv with $$($$found --version) (first time, about a minute)" >&2; \
+	echo "installing into .venv with $$($$found --version) (first time, $(2))" >&2; \
 	[ -x $(BIN)/python ] || $$found -m venv .venv; \
 	$(BIN)/python -m pip $(PIP) --require-hashes --requirement requirements-uv.txt || echo "uv is not to be had here: pip does it, slower" >&2; \
-	$(call install,$(BIN)/python,--require-hashes --requirement requirements-dev.txt); \
-	$(call install,$(BIN)/python,--no-deps --no-build-isolation --editable .); \
-	touch $@; echo "installed" >&2
+	$(call install,$(BIN)/python,--require-hashes --requirement $(1)); \
+	$(call install,$(BIN)/python,--no-deps --no-build-isolation --editable .)
+endef
+
+# What `make local` takes is there sooner, and is a part of what the tests take.
+$(LOCAL): requirements-local.txt requirements-uv.txt pyproject.toml
+	$(call environment,requirements-local.txt,half a minute)
+	@touch $@; echo "installed" >&2
+
+$(READY): requirements-dev.txt requirements-uv.txt pyproject.toml
+	$(call environment,requirements-dev.txt,about a minute)
+	@touch $(LOCAL) $@; echo "installed" >&2
 
 $(DEPLOY)/.ready: $(READY) requirements-deploy.txt Makefile
 	@$(BIN)/python deploy/tools.py

@@ -105,9 +105,9 @@ def _pins(name: str) -> dict[str, str]:
 
 
 def test_what_is_tested_is_what_runs() -> None:
-    """The runtime's pins, with traces and without, stand in the development's, in the same versions; so does what builds the wheel."""
+    """The runtime's pins, with traces and without, stand in the development's, in the same versions; so does what `make local` takes."""
     development = _pins("requirements-dev.txt")
-    for name in ("requirements.txt", "requirements-otel.txt", "requirements-build.txt"):
+    for name in ("requirements.txt", "requirements-otel.txt", "requirements-local.txt", "requirements-build.txt"):
         pins = _pins(name)
         assert pins == {one: development.get(one) for one in pins}, name
 
@@ -124,6 +124,7 @@ def test_every_declared_dependency_is_pinned() -> None:
     assert missing(runtime, "requirements.txt") == set()
     assert missing(everything, "requirements-dev.txt") == set()
     assert missing([*runtime, *extras["otel"]], "requirements-otel.txt") == set()
+    assert missing([*runtime, *extras["local"], *groups["editable"]], "requirements-local.txt") == set()
     for group in ("build", "deploy", "uv"):
         assert missing(groups[group], f"requirements-{group}.txt") == set()
 
@@ -183,7 +184,7 @@ def test_make_deploy_check_names_what_is_missing_before_it_builds(tmp_path: Path
 
 def test_make_says_that_it_installs_and_nothing_where_that_is_done(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
-    for name in ("requirements-dev.txt", "requirements-uv.txt", "pyproject.toml"):
+    for name in ("requirements-dev.txt", "requirements-local.txt", "requirements-uv.txt", "pyproject.toml"):
         (tmp_path / name).touch()
     # It makes a Python that only says that all went well.
     fake = tmp_path / "python"
@@ -196,7 +197,7 @@ def test_make_says_that_it_installs_and_nothing_where_that_is_done(tmp_path: Pat
     first, second = (subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False) for _ in range(2))
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr
-    assert re.search(r"^installing into .venv with .*\(first time, about a minute\)$", first.stderr, re.MULTILINE)
+    assert re.search(r"^installing into .venv with .*\(first time, half a minute\)$", first.stderr, re.MULTILINE)
     assert first.stderr.splitlines()[-1] == "installed"
     assert (second.stdout, second.stderr) == ("", "")
 
