@@ -6,6 +6,7 @@ Which user is due, and what follows from a failure, is the core's to say; Kafka 
     workers             run due users, a bounded number at once
     run                 one run: fetch, map, write every account, say what is still owed
     course              how far a run has come: what it may still wait for, ask and write
+    pages               the pages of a long fetch, each paid behind others
     tally               what the runs have brought: metrics, one line of the log each
     sesamy              Sesamy's API in our nouns
     makeas              Make.as' API in our nouns: what writes

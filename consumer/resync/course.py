@@ -1,6 +1,7 @@
 """The course of one run: what it may wait for, ask and write, at all its accounts together."""
 
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Final
 
 import anyio
@@ -14,7 +15,7 @@ from ..telemetry.loop import loop_time
 from .waits import Waits
 
 SNAPSHOT_S: Final = 30.0
-"""An older snapshot is not written any more."""
+"""A snapshot is not written any more so long after its last page was asked for."""
 TOO_OLD: Final = "snapshot-old"
 STOPPING: Final = "stopping"
 
@@ -34,11 +35,22 @@ class Course(Struct):
     source: Gate
     """Of the vendor that the snapshot comes from."""
     taken_at: float
-    """When the fetch began, so the state that is written is no older."""
+    """When the fetch began."""
+    read_at: float = inf
+    """When its last page was asked for: from then on what it brought ages; inf: when it began."""
+    is_long: bool = False
+    """Whether the fetch has asked for more than its first calls, and so holds nothing at any account: see `Pages`."""
     begun: bool = False
     """Whether a write to any account has been sent, or is under way."""
     cut: bool = False
     """Whether it would have had to wait, not having begun, while all waits were ended."""
+
+    def __post_init__(self) -> None:
+        self.read_at = min(self.read_at, self.taken_at)
+
+    def begin_fetch(self, *, now: float) -> None:
+        """Note that the first calls of the fetch are made now."""
+        self.taken_at = self.read_at = now
 
     async def wait(self, wait_s: float) -> bool:
         """Sleep; return False where the run was cut instead."""
@@ -61,7 +73,7 @@ class Course(Struct):
                 wait_s = gate.pay(user, now=loop_time())
             if not await self.wait(wait_s):
                 with unfenced():
-                    gate.reserve(-1, now=loop_time())  # Nothing is asked.
+                    gate.pace.reserve(-1, now=loop_time())  # Nothing is asked.
                 raise stopping()
             admit(gate, user)
 
@@ -78,9 +90,9 @@ class Course(Struct):
         left_s = self.lease_left_s()
         if left_s <= 0:
             raise Held("the lease is over", code="lease")
-        if loop_time() - self.taken_at > SNAPSHOT_S:
+        if loop_time() - self.read_at > SNAPSHOT_S:
             raise Retryable("the snapshot is too old to be written", code=TOO_OLD)
-        if self.source.doubts(taken_at=self.taken_at):
+        if self.source.stops.doubts(self.taken_at):
             raise Held("what was fetched may be another's", code="gate")
         if self.cut:
             raise stopping()

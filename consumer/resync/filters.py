@@ -88,7 +88,7 @@ class Filters:
     def await_verdicts(self, *, now: float) -> None:
         """Let no user be fetched before the first verdict on its vendor."""
         for one in self._vendors.values():
-            one.gate.await_verdict(now=now)
+            one.gate.stops.await_verdict(now=now)
 
     def findings(self) -> tuple[Finding, ...]:
         """Return when filters were ignored since the start; of each vendor the last few."""
@@ -211,12 +211,12 @@ class _Vendor:
             while (wait_s := self._shut_s()) > 0:
                 await anyio.sleep(wait_s)
             with unfenced():
-                wait_s = self.gate.reserve(now=anyio.current_time())
+                wait_s = self.gate.pace.reserve(1, now=anyio.current_time())
             await anyio.sleep(wait_s)
             if self._shut_s() <= 0:
                 return
             with unfenced():
-                self.gate.reserve(-1, now=anyio.current_time())  # Nothing is asked.
+                self.gate.pace.reserve(-1, now=anyio.current_time())  # Nothing is asked.
 
     def _shut_s(self) -> float:
         """Return for how long at least we may not ask (s)."""

@@ -21,9 +21,10 @@ from ..telemetry.loop import loop_time
 from ..telemetry.metrics import CUT_OFF, Metrics
 from ..telemetry.tracing import Traces
 from .clients import Target, Vendor
-from .course import SNAPSHOT_S, STOPPING, TOO_OLD, Course, admit, is_passing, stopping
+from .course import STOPPING, TOO_OLD, Course, admit, is_passing, stopping
 from .make_reader import Permit
 from .makeas import WriteOutcome
+from .pages import come_back, pages
 from .sharing.rider import Rider
 from .tally import Tally
 from .waits import Waits
@@ -36,10 +37,10 @@ class Resync:
     """
     Makes runs.
 
-    It promises: no write starts without a lease, nor with a snapshot older than 30 s, nor with one of a vendor that was stopped
-    since; one account's failure touches no other, and what nobody expected fails its user there, and no other (`bug`); no run waits
-    for a shut gate; a transient failure is tried once more in the run; while we stop, what needs no wait goes on, and so does a run
-    that has begun to write, whatever it waits for.
+    It promises: no write starts without a lease, nor with a snapshot whose last page was asked for 30 s ago, nor with one of a vendor
+    that was stopped since; one account's failure touches no other, and what nobody expected fails its user there, and no other (`bug`);
+    no run waits for a shut gate; a transient failure is tried once more in the run; while we stop, what needs no wait goes on, and so does
+    a run that has begun to write, whatever it waits for.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Resync:
             await self._begin(job, gate, course)
             with fenced("fetch"):
                 read = self._bulk(user) if self._bulk is not None else None
-                snapshot = read or await self._fetch(user, gate, course)
+                snapshot = read or await self._fetch(job, gate, course)
                 if snapshot is not None and self._heed is not None:
                     await self._heed(job, snapshot)
             with fenced("mapping"):
@@ -136,22 +137,23 @@ class Resync:
         """Wait until the calls of the conversations can be made."""
         if not await course.wait(job.begins_at - loop_time()):
             raise stopping()
-        course.taken_at = loop_time()
+        course.begin_fetch(now=loop_time())
         admit(gate, job.user)
 
-    async def _fetch(self, user: UserKey, gate: Gate, course: Course) -> Snapshot | None:
+    async def _fetch(self, job: Job, gate: Gate, course: Course) -> Snapshot | None:
         """Pay for the calls, and make them."""
         for _ in range(SESAMY_CALLS):
-            gate.pay(user, now=course.taken_at)
-        with anyio.move_on_after(SNAPSHOT_S):
-            return await self._vendors[user.vendor].sesamy.snapshot(user, permit=course.permit(gate, user))
-        raise Retryable("the fetch takes longer than a snapshot may be old", code=TOO_OLD)
+            gate.pay(job.user, now=course.taken_at)
+        with pages(course, self._gates, job) as more:
+            return await self._vendors[job.user.vendor].sesamy.snapshot(job.user, permit=more.permit, page=more.page)
 
     async def _write(self, user: UserKey, account: AccountId, wanted: Documents, course: Course, results: dict[AccountId, Result]) -> None:
         target, gate = self._vendors[user.vendor].targets[account], self._gates.accounts[account]
         for last in (False, True):
             rider = self._rider(user, account, course)
             try:
+                if course.is_long and not last:
+                    await come_back(course, self._gates, user, account)
                 with fenced("write"):
                     written, results[account] = await write_lists(
                         target, self._gates.lists, rider, wanted, permit=course.permit(gate, user), always=self._always

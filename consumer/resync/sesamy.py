@@ -56,17 +56,18 @@ class Sesamy:
         self._http, self._token, self._note_odd = http, token, note_odd
         self._lengths = PageLengths()
 
-    async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot | None:
+    async def snapshot(self, user: UserKey, *, permit: Permit, page: Permit | None = None) -> Snapshot | None:
         """
         Fetch a user as Sesamy has it now, whole; None: Sesamy knows no such user, and has nothing of it.
 
         Args:
             permit: awaited before each call beyond the first three, which are paid for.
+            page: awaited in its place before a page after the first of a list; None: `permit` is.
 
         Raises:
             Retryable, Refused, Denied, Forbidden: as `Http.exchange`; `wrong-shape`, `too-many-pages`, `foreign-user`; `user-missing`,
                 where there are rows of a user that is not known.
-            Held: from `permit`.
+            Held: from `permit`, `page`.
         """
         profile: Profile | None = None
         contracts: list[Contract] = []
@@ -77,10 +78,10 @@ class Sesamy:
             profile = await self._profile(user, permit)
 
         async def fetch_contracts() -> None:
-            contracts.extend(await self._rows(CONTRACTS, user, permit))
+            contracts.extend(await self._rows(CONTRACTS, user, permit, page))
 
         async def fetch_entitlements() -> None:
-            entitlements.extend(await self._rows(ENTITLEMENTS, user, permit))
+            entitlements.extend(await self._rows(ENTITLEMENTS, user, permit, page))
 
         await together(fetch_profile, fetch_contracts, fetch_entitlements)
         if profile is None:
@@ -166,20 +167,21 @@ class Sesamy:
             raise Retryable("user: the answer names another user", code="foreign-user")
         return profile
 
-    async def _rows(self, shape: Shape[Row], user: UserKey, permit: Permit) -> list[Row]:
+    async def _rows(self, shape: Shape[Row], user: UserKey, permit: Permit, page: Permit | None = None) -> list[Row]:
         """Return all rows. Where they moved meanwhile, they are read once more; of one that came twice, the later is the younger."""
         rows: dict[str, Row] = {}
-        if await self._pages(shape, user, permit, rows):
-            await permit()
-            await self._pages(shape, user, permit, rows)
+        more = page or permit
+        if await self._pages(shape, user, permit, more, rows):
+            await more()
+            await self._pages(shape, user, permit, more, rows)
         return list(rows.values())
 
-    async def _pages(self, shape: Shape[Row], user: UserKey, permit: Permit, rows: dict[str, Row]) -> bool:
+    async def _pages(self, shape: Shape[Row], user: UserKey, permit: Permit, more: Permit, rows: dict[str, Row]) -> bool:
         """Read all pages into `rows`; return whether rows moved. The next offset is the number of rows received."""
         listing, resource = Listing(), shape.name
         for page in range(MAX_PAGES):
             if page:
-                await permit()
+                await more()
             said = tolerant(await self._get(resource, f"/management/{resource}", _page(user.user, listing.received), permit), resource)
             try:
                 found, length = answers.rows(said, shape)

@@ -28,6 +28,9 @@ class Open:
     def account(self, account: AccountId, *, now: float) -> Door:  # noqa: ARG002
         return Door.OPEN
 
+    def want(self, vendor: str, *, urgent: bool, now: float) -> None:
+        """Hear of nobody: no door is shut."""
+
 
 def schedule(quiet_s: float = 2.0) -> Schedule:
     numbers = rules(quiet_s=quiet_s)

@@ -46,18 +46,18 @@ class Desk:
         calls: Mapping[AccountId, int] | None = None,
         heed: Heed | None = None,
         bulk: Callable[[UserKey], Snapshot | None] | None = None,
+        vendor: Gate | None = None,
+        at_a: Gate | None = None,
     ) -> None:
-        """Let each account have so many calls at once, then one each 2 s; not named: as many as anybody wants."""
+        """Let each account have so many calls at once, then one each 2 s; not named: as many as anybody wants. Or take the gates."""
         self.waits = Waits()
         self.lease_s = inf
         self.sesamy, self.make = Sesamy(), {A: Make(), B: Make()}
         self.keys: Any = {account: Key() for account in self.make}
         known = {account.id: replace(account, api_key=self.keys[account.id]) for account in SETTINGS.accounts_of("v1")}
         targets = {account: Target(known[account], make) for account, make in self.make.items()}  # type: ignore[arg-type]
-        self.gates = Gates(
-            {"v1": Gate(rate_per_s=0.5, burst=1, run_calls=1)},
-            {account: Gate(rate_per_s=0.5, burst=(calls or {}).get(account, 99), run_calls=1, tries=3) for account in self.make},
-        )
+        accounts = {one: Gate(rate_per_s=0.5, burst=(calls or {}).get(one, 99), run_calls=1, tries=3) for one in self.make}
+        self.gates = Gates({"v1": vendor or Gate(rate_per_s=0.5, burst=1, run_calls=1)}, accounts | ({A: at_a} if at_a is not None else {}))
         self.metrics = Metrics(SETTINGS)
         sesamy: Any = self.sesamy
         self.resync = Resync(

@@ -30,12 +30,13 @@ class Sesamy:
     """
     A vendor's API: it knows every user, each by an address of its own, until a test says otherwise.
 
-    It answers after a tenth of a second; each page after the first asks for a permit.
+    It answers after a tenth of a second; each page after the first asks for a permit of its own.
     """
 
     def __init__(self) -> None:
         self.pages = 1
-        self.takes_s = 0.1
+        self.pages_of: dict[UserKey, int] = {}
+        self.takes_s, self.page_takes_s = 0.1, 0.0
         self.asked: list[UserKey] = []
         self.renewed = 0
         self.knows = True
@@ -58,14 +59,15 @@ class Sesamy:
         await anyio.sleep(self.filter_s)
         return self.heeds_filters
 
-    async def snapshot(self, user: UserKey, *, permit: Permit) -> Snapshot | None:
+    async def snapshot(self, user: UserKey, *, permit: Permit, page: Permit | None = None) -> Snapshot | None:
         assert callable(permit)
         self.asked.append(user)
         await anyio.sleep(self.takes_s)
         if errors := self.fails_for.get(user) or self.fails:
             raise errors.pop(0)
-        for _ in range(1, self.pages):
-            await permit()
+        for _ in range(1, self.pages_of.get(user, self.pages)):
+            await (page or permit)()
+            await anyio.sleep(self.page_takes_s)
         if not self.knows:
             return None
         if self.absent[user]:

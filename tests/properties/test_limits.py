@@ -25,7 +25,7 @@ def test_no_headers_speed_it_beyond_what_is_allowed_or_shut_it_for_longer_than_1
         now += step_s
         allowed += step_s * gate.heed.per_minute / 60
         while gate.door(now=now, permits=3) is Door.OPEN:
-            gate.reserve(3, now=now)
+            gate.pace.reserve(3, now=now)
             taken += 3
         assert taken <= allowed + 1e-6
         if gate.away_s(now=now) <= 0:

@@ -55,7 +55,9 @@ class FakeSesamy:
         await anyio.sleep(world.chance.uniform(0.02, 0.4))
         await fail(world, upstream, self._pod)
 
-    async def snapshot(self, user: UserKey, *, permit: Callable[[], Awaitable[None]]) -> Snapshot | None:
+    async def snapshot(
+        self, user: UserKey, *, permit: Callable[[], Awaitable[None]], page: Callable[[], Awaitable[None]] | None = None
+    ) -> Snapshot | None:
         world, name = self._world, name_of(user)
         version = world.versions[user]
         await self._answer("fetch", calls=3, user=name)  # They are paid for before.
@@ -65,7 +67,7 @@ class FakeSesamy:
             world.record(Fetched(at=anyio.current_time(), pod=self._pod, user=name, version=0))
             return None
         for _ in range(world.pages.get(user, 0)):
-            await permit()
+            await (page or permit)()
             await self._answer("page", calls=1, user=name)
         world.record(Fetched(at=anyio.current_time(), pod=self._pod, user=name, version=version))
         # Pages are read one by one: what is read may be the state of the first moment, never an older one.

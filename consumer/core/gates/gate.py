@@ -70,13 +70,13 @@ class Gate:
         # The users that failed since the last success, and how many passing failures there were.
         self._streak: set[UserKey] = set()
         self._failures = 0
-        self._suspects, self._strangers, self._stops = Suspects(), Strangers(), Stops()
+        self._suspects, self._strangers, self.stops = Suspects(), Strangers(), Stops()
 
     # ---- Asking ----
 
     def door(self, *, now: float, permits: float = 0, within_s: float = 0.0) -> Door:
         """Say which users may enter; `permits`: how many calls must be possible, beside those that are promised, within so long."""
-        if self._stops or now < self._patience.retry_at or self._places.is_full or self.pace.wait_s(permits, now=now) > within_s:
+        if self.stops or now < self._patience.retry_at or self._places.is_full or self.pace.wait_s(permits, now=now) > within_s:
             return Door.SHUT
         if self._probe.cause_at(now) is None:
             return Door.OPEN
@@ -84,39 +84,35 @@ class Gate:
 
     def closed(self, *, now: float) -> bool:
         """Say whether the upstream itself is held to be out: not for a lack of permits or places."""
-        return self._stops.any or self._is_out(now)
+        return self.stops.any or self._is_out(now)
 
     def out_for_long(self, *, now: float) -> bool:
         """Say whether it is shut until a user succeeds, or by a Retry-After of a minute and more."""
         retry_at = self._patience.retry_at
-        return self._stops.any or self._probe.cause_at(now) is not None or (now < retry_at and retry_at - self._closed_at >= LONG_S)
+        return self.stops.any or self._probe.cause_at(now) is not None or (now < retry_at and retry_at - self._closed_at >= LONG_S)
 
     def admits(self, user: UserKey, *, now: float) -> bool:
         """Say whether `user`, which is inside, may make another call: the gate is open, or it is the probe."""
-        return not self._stops and self.away_s(now=now) <= 0 and (self._probe.cause_at(now) is None or self._probe.user == user)
+        return not self.stops and self.away_s(now=now) <= 0 and (self._probe.cause_at(now) is None or self._probe.user == user)
 
     def expired(self, *, now: float) -> bool:
         """Say whether it has held users for too long: park them, unless one of them may be the probe now."""
-        no_probe_now = bool(self._stops) or not self._probe.is_due(now)
-        return now >= self._stops.held_until or (self._probe.cause_at(now) is not None and now >= self._held_until and no_probe_now)
+        no_probe_now = bool(self.stops) or not self._probe.is_due(now)
+        return now >= self.stops.held_until or (self._probe.cause_at(now) is not None and now >= self._held_until and no_probe_now)
 
     def next_change(self, *, now: float, permits: float = 0, within_s: float = 0.0) -> float:
         """Return the earliest time at which time alone may make `door` or `expired` say something else; inf: never."""
-        times = [self._patience.retry_at, self._stops.held_until, self.pace.window.ends_at]
+        times = [self._patience.retry_at, self.stops.held_until, self.pace.window.ends_at]
         if (cause := self._probe.cause_at(now)) is not None:
             times += [self._held_until, *([self._patience.ends_at] if cause == "retry-after" else [])]
             times += [self._probe.at] if self._probe.user is None else []
-        elif not self._stops and (wait_s := self.pace.wait_s(permits, now=now)) > within_s:
+        elif not self.stops and (wait_s := self.pace.wait_s(permits, now=now)) > within_s:
             times.append(now + wait_s - within_s)
         return min((at for at in times if at > now), default=inf)
 
     def away_s(self, *, now: float) -> float:
         """Return for how long no call may be made: the upstream has asked us to wait, or has said that none is left (s)."""
         return max(0.0, self._patience.retry_at - now, self.pace.window.empty_s(now=now))
-
-    def doubts(self, *, taken_at: float) -> bool:
-        """Say whether what was asked for at `taken_at` is not to be believed: it has been stopped since then, or still is."""
-        return self._stops.doubts(taken_at)
 
     @property
     def refuses_key(self) -> bool:
@@ -126,14 +122,14 @@ class Gate:
     def state(self, *, now: float) -> GateState:
         """Return what an operator wants to know."""
         share, in_use = self.pace.share, self._places.in_use
-        stopped_for, since = self._stops.shown()
-        if self._is_out(now) and not self._stops.any:
+        stopped_for, since = self.stops.shown()
+        if self._is_out(now) and not self.stops.any:
             out: Literal["closed", "probing"] = "closed" if self._probe.user is None else "probing"
             cause, retry_at = self._probe.cause, self._patience.retry_at
             why = cause if cause is not None and (self.refuses_key or now >= retry_at) else "retry-after"
             closed_s, next_s = max(0.0, now - self._closed_at), max(0.0, retry_at - now, self._probe.at - now if cause else 0)
             return GateState(state=out, cause=why, closed_s=closed_s, next_try_s=next_s, share=share, in_use=in_use)
-        state: Literal["open", "closed"] = "closed" if self._stops else "open"
+        state: Literal["open", "closed"] = "closed" if self.stops else "open"
         return GateState(state=state, cause=stopped_for, closed_s=max(0.0, now - since), next_try_s=0.0, share=share, in_use=in_use)
 
     def _is_out(self, now: float) -> bool:
@@ -158,35 +154,40 @@ class Gate:
         self._places.step_aside(user)
         self.pace.forgive(user)
 
+    def step_back(self, user: UserKey, *, now: float) -> None:
+        """Give back all that a user holds that is inside and asks for nothing before it comes back; were it the probe, another may be."""
+        self.step_aside(user)
+        self._probe.left(user, now=now)
+
+    def come_back(self, user: UserKey, *, now: float, permits: float = 0) -> float | None:
+        """Let a user go on that stepped back, as the probe where one is due; return how long to wait (s), None: no place is free yet."""
+        if not self._places.come_back(user):
+            return None
+        self._lapse(now)
+        if self._probe.cause is not None and self._probe.is_due(now):
+            self._probe.user = user
+        return self.pace.promise(user, permits, now=now)
+
     def leave(self, user: UserKey, *, now: float) -> None:
         """Give the place back, and what was promised; a probe that leaves without a verdict makes room for the next."""
+        self.step_back(user, now=now)
         self._places.leave(user)
-        self.pace.forgive(user)
         self.expected.ended()
-        self._probe.left(user, now=now)
 
     def pay(self, user: UserKey, *, now: float) -> float:
         """Take a permit for a call of `user`, promised or not; return how long to wait for it (s)."""
         self.expected.called()
         return self.pace.pay(user, now=now)
 
-    def reserve(self, permits: int = 1, *, now: float) -> float:
-        """Take permits, be they there or not; return how long to wait for them (s)."""
-        return self.pace.reserve(permits, now=now)
-
     # ---- Verdicts from outside ----
-
-    def await_verdict(self, *, now: float) -> None:
-        """Let no user in until the first `release`; it is not held to be out meanwhile, so that none is parked for it."""
-        self._stops.await_verdict(now=now)
 
     def stop(self, cause: StopCause, *, now: float, hold_s: float | None = None) -> None:
         """Shut it to all, probes too, until this cause is released by what stops it; `hold_s`: hold users for so long; None: as ever."""
-        self._stops.stop(cause, now=now, held_until=max(now, self._patience.ends_at) + (self._hold_s if hold_s is None else hold_s))
+        self.stops.stop(cause, now=now, held_until=max(now, self._patience.ends_at) + (self._hold_s if hold_s is None else hold_s))
 
     def release(self, cause: StopCause, *, now: float) -> None:
         """Note a good verdict; what shuts it else stays, and may hold users for as long again: no probe could be made meanwhile."""
-        if self._stops.release(cause, now=now) and self._probe.cause is not None:
+        if self.stops.release(cause, now=now) and self._probe.cause is not None:
             self._held_until = max(now, self._patience.ends_at) + self._hold_s
 
     # ---- Learning ----
@@ -253,7 +254,7 @@ class Gate:
         if cause is not None:
             self._shut(cause, since=self._closed_at if was_out else now, now=now)
             return False
-        return not was_out and not self._stops.any
+        return not was_out and not self.stops.any
 
     def warned(self, user: UserKey, error: ConsumerError, *, now: float) -> None:
         """Heed at once what an answer to several users says to all; each of them is judged by its own run, later: `Refused`: all were."""

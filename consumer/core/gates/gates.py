@@ -45,6 +45,10 @@ class Gates:
         gate = self.accounts[account]
         return gate.door(now=now, permits=gate.expected.calls, within_s=_BEFORE_FETCH_S)
 
+    def want(self, vendor: str, *, urgent: bool, now: float) -> None:
+        """Note that a due user found the vendor's door shut, though it may enter at an account."""
+        self.vendors[vendor].pace.want(urgent=urgent, now=now)
+
     def enter(self, user: UserKey, accounts: Collection[AccountId], *, now: float) -> float:
         """Let a user in at its vendor and at these accounts, as the doors have just allowed; return how long to wait (s)."""
         waits = [self.vendors[user.vendor].enter(user, now=now, permits=SESAMY_CALLS)]
@@ -55,6 +59,17 @@ class Gates:
         """Give the user's place at an account to others: it asks for nothing of its own there any more."""
         self.accounts[account].step_aside(user)
         self.made_room()
+
+    def step_back(self, user: UserKey, accounts: Collection[AccountId], *, now: float) -> None:
+        """Give up all that the user holds at these accounts, for others, until it comes back: what it does before takes long."""
+        for account in accounts:
+            self.accounts[account].step_back(user, now=now)
+        self.made_room()
+
+    def come_back(self, user: UserKey, account: AccountId, *, now: float) -> float | None:
+        """Give the user again what it gave up at an account; return how long to wait (s), None: no place is free yet."""
+        gate = self.accounts[account]
+        return gate.come_back(user, now=now, permits=gate.expected.calls)
 
     def leave(self, user: UserKey, accounts: Collection[AccountId], *, now: float) -> None:
         """Let the user out again everywhere."""

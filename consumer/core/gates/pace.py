@@ -12,6 +12,12 @@ _CALM_S: Final = 60.0
 """After so long without being told so it asks twice as much again."""
 _NOTHING_S: Final = 1e-9
 """A wait that is none: what is left of it is the clock's own fuzziness."""
+_ASKS_S: Final = 2.0
+"""For so long a run that found no permits counts as one that waits; it asks more often than that."""
+_LATE_ASKS_S: Final = 1.0
+"""No later does a late call ask again: others may have gone meanwhile."""
+_LATE_PART: Final = 1 / 2
+"""Of the rate: no more of it goes to late calls while runs wait."""
 
 
 class Pace:
@@ -19,8 +25,9 @@ class Pace:
     The permits of one upstream.
 
     It promises: no more than `burst` + rate x time permits are given; what is promised to a user is there for it once the wait
-    that was said is over, whichever others ask by promise; what was slowed down doubles after each minute that ends with a success, up to
-    the share that was given; what the upstream has said is left is not exceeded by those that ask first.
+    that was said is over, whichever others ask by promise; late calls go one at a time, of each user in turn, never before an urgent
+    run that waits, and while any run waits they take half the rate at most; what was slowed down doubles after each minute that ends
+    with a success, up to the share that was given; what the upstream has said is left is not exceeded by those that ask first.
     """
 
     def __init__(self, *, rate_per_s: float, burst: float, run_calls: int, part: float = 1.0) -> None:
@@ -42,6 +49,9 @@ class Pace:
         # What is promised and not paid for yet, by user, and the sum of it.
         self._promised: dict[UserKey, float] = {}
         self._owed = 0.0
+        # The users with a late call that waits, in their order; and from when on one may go while runs wait.
+        self._late: dict[UserKey, None] = {}
+        self._late_at = self._asked_until = self._urgent_until = -inf
 
     @property
     def share(self) -> float:
@@ -59,10 +69,39 @@ class Pace:
         wait_s = self.wait_s(permits, now=now)
         self._promised[user] = self._promised.get(user, 0.0) + permits
         self._owed += permits
+        self._urgent_until = -inf  # Another that waits asks again.
         return wait_s
 
+    def want(self, *, urgent: bool, now: float) -> None:
+        """Note that a run waits for its permits, so that late calls leave it what they must."""
+        self._asked_until = now + _ASKS_S
+        if urgent:
+            self._urgent_until = now + _ASKS_S
+
+    def take_late(self, user: UserKey, *, now: float) -> float:
+        """
+        Take a permit for a late call: of a run that has had what it was promised, and asks for much more.
+
+        Returns:
+            0: it is taken; else after how long to ask again (s).
+        """
+        self._late.setdefault(user)
+        wait_s = self.wait_s(1 + self._run_calls * (now < self._urgent_until), now=now)
+        if now < self._asked_until:
+            wait_s = max(wait_s, self._late_at - now)
+        if next(iter(self._late)) != user:
+            return min(max(wait_s, 1 / self.rate_per_s), _LATE_ASKS_S)
+        if wait_s > _NOTHING_S:
+            return min(wait_s, _LATE_ASKS_S)
+        del self._late[user]
+        each_s = 1 / (self.rate_per_s * _LATE_PART)
+        self._late_at = max(self._late_at, now - each_s) + each_s  # What it could not take at once it may catch up with.
+        self.reserve(1, now=now)
+        return 0.0
+
     def forgive(self, user: UserKey) -> None:
-        """Take back what was promised to a user and is not paid for."""
+        """Take back what was promised to a user and is not paid for, and let it wait for no late call any more."""
+        self._late.pop(user, None)
         self._owed -= self._promised.pop(user, 0.0)
         if not self._promised:
             self._owed = 0.0  # Parts of permits add up to all but nothing.

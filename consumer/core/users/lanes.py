@@ -28,6 +28,9 @@ class Doors(Protocol):
     def account(self, account: AccountId, *, now: float) -> Door:
         """Say whether a conversation with the account may begin."""
 
+    def want(self, vendor: str, *, urgent: bool, now: float) -> None:
+        """Note that a due user found the vendor's door shut, though it may enter at an account."""
+
 
 class Rank(Enum):
     """Which user goes first."""
@@ -172,10 +175,13 @@ class Lanes:
 
     def _choose_of(self, vendor: str, doors: Doors, tried_at: TriedAt, *, now: float) -> tuple[UserKey, tuple[AccountId, ...]] | None:
         door = doors.vendor(vendor, now=now)
-        if door is Door.SHUT:
-            return None
         by_account = {account: doors.account(account, now=now) for account in self._accounts[vendor]}
         opened = {account for account, at in by_account.items() if at is Door.OPEN}
+        if door is Door.SHUT:
+            urgent = _first(self.of(vendor), opened, Rank.URGENT) is not None
+            if urgent or any(not opened.isdisjoint(lane.accounts) for lane in self.of(vendor)):
+                doors.want(vendor, urgent=urgent, now=now)
+            return None
         probed = {account for account, at in by_account.items() if at is Door.PROBE}
         if door is Door.PROBE:
             for accounts in (opened, probed):  # Those that owe only to a shut account may be all there are.

@@ -220,7 +220,7 @@ class AccountRegisters:
         while True:
             now = anyio.current_time()
             if not self._gate.closed(now=now):
-                await anyio.sleep(self._gate.reserve(now=now))
+                await anyio.sleep(self._gate.pace.reserve(1, now=now))
                 if not self._gate.closed(now=anyio.current_time()):
                     return False
             # Where users may be written, one of them is the probe.

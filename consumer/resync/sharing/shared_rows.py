@@ -279,7 +279,7 @@ def _take(gate: Gate, permits: int) -> float:
     """Take a permit for a call of several, or (-1) give it back; return how long to wait for it (s)."""
     with unfenced():
         gate.expected.called(permits)
-        return gate.reserve(permits, now=loop_time())
+        return gate.pace.reserve(permits, now=loop_time())
 
 
 def _is_of_rows(error: ConsumerError) -> bool:

@@ -40,7 +40,7 @@ class LookBack:
         if gate.pace.wait_s(1, now=now) > 0:
             return
         self._kept.looks(now=now)
-        gate.reserve(now=now)
+        gate.pace.reserve(1, now=now)
         try:
             with fenced("look back"):
                 found = await self._read(asked)

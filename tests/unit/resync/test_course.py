@@ -119,7 +119,7 @@ async def test_a_wait_that_is_cut_ends_at_once() -> None:
 @virtual
 async def test_a_run_that_is_cut_between_a_permit_and_its_write_does_not_write() -> None:
     desk = Desk(calls={B: 1})
-    desk.gates.accounts[B].reserve(now=0.0)
+    desk.gates.accounts[B].pace.reserve(1, now=0.0)
     desk.make[A].hesitates_s = 0.1
     assert await desk.run(stop_s=0.25) == {A: CUT, B: CUT}
     assert (desk.make[A].reads, desk.make[A].written) == (1, [])

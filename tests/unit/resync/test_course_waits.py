@@ -39,7 +39,7 @@ async def test_who_waits_and_has_not_begun_is_cut_at_once_and_gives_the_permit_b
     desk = Desk(calls={A: 1})
 
     assert await desk.run(A, stop_s=1.0) == {A: CUT}
-    assert desk.gates.accounts[A].reserve(now=2.2) == 0
+    assert desk.gates.accounts[A].pace.reserve(1, now=2.2) == 0
 
 
 @virtual
@@ -62,7 +62,7 @@ async def test_an_account_that_waits_is_waited_for_where_another_was_written() -
 @virtual
 async def test_a_run_that_one_account_cuts_is_begun_at_no_other() -> None:
     desk = Desk(calls={B: 1})
-    desk.gates.accounts[B].reserve(now=0.0)
+    desk.gates.accounts[B].pace.reserve(1, now=0.0)
 
     assert await desk.run(stop_s=0.15) == {A: CUT, B: CUT}
     assert desk.make[A].written == desk.make[B].written == []

@@ -155,7 +155,7 @@ def test_it_is_asked_for_both_kinds_of_rows_at_the_start_and_hourly_with_an_id_t
 
 def test_its_calls_take_permits_as_all_do() -> None:
     async def story(there: There) -> None:
-        there.gate.reserve(5, now=anyio.current_time())  # Three were there: the third from now is the first of ours.
+        there.gate.pace.reserve(5, now=anyio.current_time())  # Three were there: the third from now is the first of ours.
         await anyio.sleep(60)
         assert [round(at) for at, _, _ in there.vendor.asked] == [30, 40]
 

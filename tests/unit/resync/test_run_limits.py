@@ -123,7 +123,7 @@ async def test_the_three_calls_of_a_fetch_are_paid_for_before_it() -> None:
     desk = Desk()
     desk.sesamy.fails = [Refused("422", code="http-422")]
     assert await desk.run() == Result(Verdict.REFUSED, "http-422")
-    assert desk.gates.vendors["v1"].reserve(now=anyio.current_time()) == pytest.approx(6 - anyio.current_time())
+    assert desk.gates.vendors["v1"].pace.reserve(1, now=anyio.current_time()) == pytest.approx(6 - anyio.current_time())
 
 
 @virtual

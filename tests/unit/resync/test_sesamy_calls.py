@@ -181,6 +181,25 @@ async def test_each_page_but_the_first_is_paid_for_before_it_is_asked_for(contra
     assert made.calls["v", "contracts"] == permits + 1
 
 
+async def test_pages_are_paid_for_apart_from_calls_that_are_made_again() -> None:
+    """A token that ended early costs a call more, at once; the pages wait behind others."""
+    made = world(contracts=250)
+    made.faults.add(Fault(kind="status", op="user", status=401, times=1))
+    asked: list[str] = []
+
+    async def permit() -> None:
+        asked.append("again")
+
+    async def page() -> None:
+        asked.append("page")
+
+    async with client(made.app()) as sesamy:
+        snapshot = await sesamy.snapshot(ANN, permit=permit, page=page)
+
+    assert snapshot is not None
+    assert (len(snapshot.contracts), sorted(asked)) == (250, ["again", "page", "page"])
+
+
 async def test_a_page_that_is_not_paid_for_is_not_asked_for() -> None:
     made = world(contracts=250)
 

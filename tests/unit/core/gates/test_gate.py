@@ -90,7 +90,7 @@ def test_what_was_promised_and_is_not_asked_for_goes_back() -> None:
 
 def test_a_reservation_says_how_long_to_wait() -> None:
     made = gate(rate=2.0, burst=3)
-    waits = [made.reserve(now=0.0) for _ in range(5)]
+    waits = [made.pace.reserve(1, now=0.0) for _ in range(5)]
 
     assert waits == [0.0, 0.0, 0.0, 0.5, 1.0]
 
@@ -99,7 +99,7 @@ def test_a_pods_share_is_of_rate_and_burst_but_never_below_one_run() -> None:
     made = gate(rate=10.0, burst=100)
     made.pace.set_share(0.01, now=0.0)
 
-    assert [made.reserve(now=0.0) for _ in range(4)] == [0.0, 0.0, 0.0, pytest.approx(10.0)]
+    assert [made.pace.reserve(1, now=0.0) for _ in range(4)] == [0.0, 0.0, 0.0, pytest.approx(10.0)]
     assert made.state(now=0).share == 0.01
 
 
@@ -433,7 +433,7 @@ def test_a_courteous_share_doubles_after_each_calm_minute_up_to_the_whole() -> N
         shares.append(made.state(now=now).share)
 
     assert shares == [1 / 16, 1 / 8, 1 / 8, 1 / 8, 1 / 4, 1 / 2, 1, 1]
-    assert [made.reserve(now=400) for _ in range(9)] == [0.0] * 8 + [0.125]
+    assert [made.pace.reserve(1, now=400) for _ in range(9)] == [0.0] * 8 + [0.125]
 
 
 def test_the_calm_minute_begins_when_it_may_ask_again() -> None:
@@ -459,7 +459,7 @@ def test_who_was_under_way_when_it_slowed_down_does_not_slow_it_again() -> None:
 def test_however_slow_it_gets_a_conversation_can_begin_and_waits_before_it() -> None:
     """Else none would succeed, and the share would never come back."""
     made = slowed(courteous(), 10)
-    while made.reserve(now=0) == 0:
+    while made.pace.reserve(1, now=0) == 0:
         pass
     opens_at = made.next_change(now=0, permits=4, within_s=10)
 
@@ -615,8 +615,8 @@ def test_behind_a_stop_there_is_no_probe_and_after_it_one_has_its_time() -> None
 
 def test_what_awaits_a_verdict_is_shut_but_holds_nobody_and_is_not_held_to_be_out() -> None:
     made = gate(rate=1, burst=3, hold_s=10)
-    made.await_verdict(now=0)
-    made.reserve(3, now=0)
+    made.stops.await_verdict(now=0)
+    made.pace.reserve(3, now=0)
     assert (made.door(now=5), made.closed(now=5), made.expired(now=1e6)) == (Door.SHUT, False, False)
     assert made.next_change(now=0, permits=3) == inf, "time alone does not open it"
     assert (made.state(now=5).state, made.state(now=5).cause, made.state(now=5).closed_s) == ("closed", "unproven", 5.0)

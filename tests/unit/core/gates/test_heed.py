@@ -69,7 +69,7 @@ def test_the_limit_that_is_followed_is_shared_as_the_settings_is(part: float) ->
 
 def test_what_gathered_at_the_old_rate_does_not_grow_with_the_new() -> None:
     made = gate(follows=True)
-    made.reserve(200, now=0.0)
+    made.pace.reserve(200, now=0.0)
     for reset in (1060.0, 1120.0):
         made.heed.note(Said(limit=1000, reset=reset, ends_in_s=60), in_flight=0, now=6.0)
     assert [made.door(now=6.0, permits=number) for number in (10, 11)] == [Door.OPEN, Door.SHUT]

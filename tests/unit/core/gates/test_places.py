@@ -41,3 +41,28 @@ def test_runs_are_numbered_as_they_begin() -> None:
         places.enter(user)
     assert (places.number(ANN, 0), places.number(BO, 0), places.number(CAT, 9), places.begun) == (1, 2, 9, 2)
     assert not places.is_full
+
+
+def test_a_user_that_comes_back_waits_for_a_place_and_gets_the_next_before_all_that_enter() -> None:
+    made = Places(1)
+    made.enter(ANN)
+    made.step_aside(ANN)
+    made.enter(BO)
+    assert not made.come_back(ANN)
+    made.leave(BO)
+    assert (made.in_use, made.is_full) == (0, True), "the free place is kept"
+    assert made.come_back(ANN)
+    assert (made.in_use, made.is_full, made.number(ANN, 0)) == (1, True, 1)
+    made.leave(ANN)
+    assert not made.is_full
+
+
+def test_a_user_that_leaves_while_it_waits_to_come_back_keeps_no_place() -> None:
+    made = Places(1)
+    made.enter(ANN)
+    made.step_aside(ANN)
+    made.enter(BO)
+    made.come_back(ANN)
+    made.leave(ANN)
+    made.leave(BO)
+    assert not made.is_full

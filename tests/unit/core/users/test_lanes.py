@@ -136,6 +136,18 @@ def test_a_vendor_whose_only_account_is_shut_keeps_nobody_down() -> None:
     assert vendors.begin() == "v" * 7
 
 
+def test_a_vendor_is_told_of_a_due_user_that_finds_its_door_shut_and_has_an_account_to_enter() -> None:
+    vendors = Vendors("v", concurrency=8)
+    vendors.doors.states["v"] = Door.SHUT
+    assert (vendors.begin(), vendors.doors.wanted) == ("", [])
+    vendors.due("v", 2)
+    assert (vendors.begin(), vendors.doors.wanted) == ("", [("v", False)])
+    vendors.lanes.put(UserKey("v", "paid"), vendors.accounts["v"], rank=Rank.URGENT, due_at=9)
+    assert (vendors.begin(), vendors.doors.wanted[1:]) == ("", [("v", True)])
+    vendors.doors.states["account v"] = Door.SHUT
+    assert (vendors.begin(), vendors.doors.wanted[2:]) == ("", [])
+
+
 @pytest.mark.parametrize("upstream", ["w", "account w"])
 def test_a_probe_does_not_wait_for_a_busy_vendor(upstream: str) -> None:
     vendors = Vendors("vw", concurrency=2)

@@ -13,7 +13,7 @@ from tests.unit.resync.sharing.test_rider import rider
 
 def fare(name: str = "ann", *, lease_s: float = 9.0, fetched_s: float = 0.0) -> Fare:
     made = rider(Gate(rate_per_s=1, burst=9, run_calls=4), user=UserKey("v", name), lease_s=lease_s)
-    made.course.taken_at -= fetched_s
+    made.course.read_at -= fetched_s
     return Fare("products", {"a": 1}, made)
 
 

@@ -319,7 +319,7 @@ async def test_a_state_that_is_torn_in_a_call_ends_each_run_that_rides_waits_or_
 @virtual
 async def test_a_bug_before_anybody_rides_fails_those_that_wait_and_turns_in_no_circle() -> None:
     lane = Lane(rate=0.1, burst=4)
-    lane.gate.reserve(4, now=anyio.current_time())
+    lane.gate.pace.reserve(4, now=anyio.current_time())
 
     async def fail(_wait_s: float) -> bool:
         raise KeyError("ours")
@@ -343,7 +343,7 @@ async def test_rows_of_a_run_that_was_cut_off_are_not_sent_again() -> None:
 @virtual
 async def test_while_we_stop_only_those_that_have_begun_wait_for_a_permit() -> None:
     lane = Lane(rate=0.1, burst=4)
-    lane.gate.reserve(4, now=anyio.current_time())
+    lane.gate.pace.reserve(4, now=anyio.current_time())
     begun, codes = lane.rider("begun"), dict[str, str]()
     begun.course.begun = True
 
@@ -363,7 +363,7 @@ async def test_while_we_stop_only_those_that_have_begun_wait_for_a_permit() -> N
 @virtual
 async def test_where_nobody_has_begun_a_stop_ends_the_wait_and_the_permit_goes_back() -> None:
     lane = Lane(rate=0.1, burst=4)
-    lane.gate.reserve(4, now=anyio.current_time())
+    lane.gate.pace.reserve(4, now=anyio.current_time())
     before = lane.gate.pace.wait_s(1, now=anyio.current_time())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lane.all, ["ann", "bo"])

@@ -77,7 +77,7 @@ async def test_no_look_takes_a_permit_that_is_not_there_or_is_anothers() -> None
     there.gate.enter(BO, now=anyio.current_time(), permits=2)
     await there.write("a")
     there.gate.leave(BO, now=anyio.current_time())
-    there.gate.reserve(2, now=anyio.current_time())
+    there.gate.pace.reserve(2, now=anyio.current_time())
     await there.write("a")
     assert there.asked == 0
     await anyio.sleep(10)
