@@ -89,14 +89,18 @@ async def diff(settings: Settings, vendor: str, users: Sequence[str], *, report:
     """
     Compare users of one vendor.
 
-    Return the exit status: 0, 1 where something would change or nothing tells whether a contact left, 69 where one could not be asked.
+    Return the exit status: 0, 1 where something would change or nothing tells whether a contact left, 69 where one could not be asked,
+    77 where our key is refused.
     """
-    outcomes = set[str]()
+    outcomes, refuses_key = set[str](), False
     async with upstreams(settings, Metrics(settings)) as up:
         for user in dict.fromkeys(users):
             found = await compared(up, UserKey(vendor, user))
             outcomes.add(found.outcome)
+            refuses_key = refuses_key or found.refuses_key
             report(found)
+    if refuses_key:
+        return Exit.NO_PERMISSION
     return Exit.UNAVAILABLE if "failed" in outcomes else Exit.SOME_FAILED if outcomes & {"drift", "unknown"} else Exit.FINE
 
 

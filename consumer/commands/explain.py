@@ -113,6 +113,8 @@ async def _online(settings: Settings, vendor: str, user: str, *, by_email: bool,
             click.echo(printable(f"  {line}"))
     if silent:
         click.echo(f"sesamy-makeas: no pod says what it remembers: {silent}", err=True)
+    if online.outcome == "failed" and online.refuses_key:
+        return Exit.NO_PERMISSION
     return Exit.UNAVAILABLE if online.outcome == "failed" else Exit.FINE
 
 

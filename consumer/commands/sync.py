@@ -56,7 +56,7 @@ async def sync(
     settings: Settings, vendor: str, users: Sequence[str], *, report: Callable[[Synced], None], notice: Callable[[str], None]
 ) -> int:
     """
-    Resync users of one vendor now; return the exit status: 0, or 1 where some failed.
+    Resync users of one vendor now; return the exit status: 0, 1 where some failed, or 77 where they did while our key was refused.
 
     Args:
         report: is told each user's end.
@@ -79,6 +79,9 @@ async def sync(
         tasks.start_soon(_notify, batch, up, vendor, notice)
         await batch.run(UserKey(vendor, user) for user in users)
         tasks.cancel_scope.cancel()
+    gates = [up.gates.vendors[vendor], *(up.gates.accounts[one] for one in up.account_ids[vendor])]
+    if failed and any(gate.refuses_key for gate in gates):
+        return Exit.NO_PERMISSION
     return Exit.SOME_FAILED if failed else Exit.FINE
 
 

@@ -35,7 +35,7 @@ class OneByOne:
             users: user -> the accounts that have a contact with its id, as far as is known.
 
         Raises:
-            Fatal: an upstream does not answer (69).
+            Fatal: an upstream does not answer (69), or refuses our key (77).
         """
         in_a_row = 0
         for user, there in users.items():
@@ -44,7 +44,8 @@ class OneByOne:
             self._findings.unasked += one.outcome == "failed"
             if in_a_row >= _FAILED_MOST:
                 why = one.reason or next((account.failed for account in one.accounts if account.failed), "")
-                raise Fatal(f"{vendor}: {in_a_row} readers in a row can't be asked: {why}", code=why, status=Exit.UNAVAILABLE)
+                status = Exit.NO_PERMISSION if one.refuses_key else Exit.UNAVAILABLE
+                raise Fatal(f"{vendor}: {in_a_row} readers in a row can't be asked: {why}", code=why, status=status)
             self._findings.take(
                 found_of(one, accounts, there, several=self._several), lists_of=lambda _: tuple(self._lists(vendor, accounts))
             )

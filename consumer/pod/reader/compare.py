@@ -9,7 +9,7 @@ import anyio
 from msgspec import Struct, structs
 
 from ...core.answers.snapshot import Snapshot
-from ...core.errors import ConsumerError, Held, Retryable
+from ...core.errors import ConsumerError, Denied, Held, Retryable
 from ...core.gates.gate import Gate
 from ...core.gates.gates import SESAMY_CALLS
 from ...core.mapping.contact import Change, Contact, changes, is_as_wanted
@@ -36,6 +36,8 @@ class AccountDiff(Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
     failed: str = ""
     """Code of the error, where it could not be asked; `left-unknown`: it was, and nothing tells whether the contact left."""
+    refuses_key: bool = False
+    """It could not be asked, for it refuses our key."""
     paused: tuple[str, ...] = ()
     """Those of the lists that are paused; where all are, nothing is compared: a resync writes nothing there."""
     is_spared: bool = False
@@ -51,6 +53,8 @@ class UserDiff(Struct, frozen=True, kw_only=True):
     """`unknown`: nothing is written, for a contact that left may be there unseen, and nothing else would change."""
     reason: str = ""
     """Why the user is skipped, or the code of Sesamy's error, or `paused`: of the vendor nothing is fetched for now."""
+    refuses_key: bool = False
+    """Somebody could not be asked, for our key is refused."""
     accounts: tuple[AccountDiff, ...] = ()
 
 
@@ -60,11 +64,12 @@ async def compared(up: Upstreams, user: UserKey) -> UserDiff:
         wanted = await fetched(up, user)
     except ConsumerError as error:
         outcome: Literal["paused", "failed"] = "paused" if error.code == PAUSED else "failed"
-        return UserDiff(vendor=user.vendor, user=user.user, outcome=outcome, reason=error.code)
+        return UserDiff(vendor=user.vendor, user=user.user, outcome=outcome, reason=error.code, refuses_key=isinstance(error, Denied))
     if isinstance(wanted, Skip):
         return UserDiff(vendor=user.vendor, user=user.user, outcome="skipped", reason=wanted.reason)
     accounts = tuple([await _of_account(up, user, target, wanted) for target in up.vendors[user.vendor].targets.values()])
-    return UserDiff(vendor=user.vendor, user=user.user, outcome=_outcome(accounts), accounts=accounts)
+    refuses_key = any(one.refuses_key for one in accounts)
+    return UserDiff(vendor=user.vendor, user=user.user, outcome=_outcome(accounts), refuses_key=refuses_key, accounts=accounts)
 
 
 def _outcome(accounts: Sequence[AccountDiff]) -> Literal["same", "drift", "failed", "paused", "unknown"]:
@@ -168,7 +173,7 @@ async def _of_account(up: Upstreams, user: UserKey, target: Target, wanted: Docu
     try:
         contact, is_unsure = await found(up, user.vendor, target, wanted.subscriber.email)
     except ConsumerError as error:
-        return AccountDiff(account=account.id, lists=account.lists, failed=error.code, paused=paused)
+        return AccountDiff(account=account.id, lists=account.lists, failed=error.code, refuses_key=isinstance(error, Denied), paused=paused)
     if is_unsure:
         return AccountDiff(account=account.id, lists=account.lists, failed=LEFT_UNKNOWN, paused=paused)
     wanted = structs.replace(target.client.dated(wanted), tags=target.client.wanted_tags(contact, wanted.tags))

@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from ...core.answers.address import cleaned, same_address
 from ...core.answers.bounds import identifier
-from ...core.errors import ConsumerError
+from ...core.errors import ConsumerError, Denied
 from ...core.mapping.contact import Contact, changes
 from ...core.mapping.documents import Documents, Skip
 from ...core.model import PAUSED, AccountId, UserKey
@@ -44,6 +44,8 @@ class Found(Struct, frozen=True, kw_only=True):
     """The user's id; empty: an address that none of the lists knows."""
     outcome: Literal["well", "paused", "differs", "kept-out", "skipped", "not-found", "failed", "busy"]
     sentence: str
+    refuses_key: bool = False
+    """Somebody could not be asked, for our key is refused."""
 
 
 class _OfAccount(Struct, frozen=True):
@@ -51,6 +53,7 @@ class _OfAccount(Struct, frozen=True):
 
     outcome: Outcome
     text: str
+    refuses_key: bool = False
 
 
 class Lookup:
@@ -82,11 +85,13 @@ class Lookup:
         if "@" not in address:
             return Found(vendor=vendor, outcome="not-found", sentence="This is no e-mail address")
         asked, failed, paused, unseen = list[AccountId](), list[str](), list[str](), list[str]()
+        refuses_key = False
         for account, target in self._up.vendors[vendor].targets.items():
             try:
                 contact, is_unsure = await self._contact(vendor, target, address)
             except ConsumerError as error:
                 (paused if error.code == PAUSED else failed).append(_not_asked(account, error))
+                refuses_key = refuses_key or isinstance(error, Denied)
                 continue
             asked.append(account)
             unseen += [f"at account {account} one may be that opted out: {UNSEEN}"] if is_unsure else []
@@ -97,7 +102,7 @@ class Lookup:
         where = f"asked: {', '.join(map(called, asked))}" if asked else "no account could be asked"
         text = f"No list's account knows a user with this address ({where}): ask with the user's id"
         outcome: Literal["failed", "paused", "not-found"] = "failed" if failed else "paused" if paused else "not-found"
-        return Found(vendor=vendor, outcome=outcome, sentence="; ".join([text, *unseen, *paused, *failed]))
+        return Found(vendor=vendor, outcome=outcome, sentence="; ".join([text, *unseen, *paused, *failed]), refuses_key=refuses_key)
 
     async def _by_id(self, user: UserKey, *, address: str = "", known: Mapping[str, Contact | None] | None = None) -> Found:
         try:
@@ -106,7 +111,8 @@ class Lookup:
             if error.code == PAUSED:
                 text = f"Vendor {user.vendor} is paused: nothing is fetched or written for it {_UNTIL}"
                 return Found(vendor=user.vendor, user=user.user, outcome="paused", sentence=text)
-            return Found(vendor=user.vendor, user=user.user, outcome="failed", sentence=_not_asked(SESAMY, error))
+            text, refuses_key = _not_asked(SESAMY, error), isinstance(error, Denied)
+            return Found(vendor=user.vendor, user=user.user, outcome="failed", sentence=text, refuses_key=refuses_key)
         if isinstance(wanted, Skip):
             return Found(vendor=user.vendor, user=user.user, outcome="skipped", sentence=_SKIPPED[wanted.reason])
         told: list[_OfAccount] = []
@@ -119,7 +125,8 @@ class Lookup:
         told.sort(key=lambda one: one.outcome == "failed")  # What is so stands before what could not be asked.
         texts = [*(["Sesamy has another address for it"] if other else []), *dict.fromkeys(one.text for one in told)]
         outcome: Outcome = max((one.outcome for one in told), key=_WEIGHTS.index, default="well")
-        return Found(vendor=user.vendor, user=user.user, outcome=outcome, sentence="; ".join(texts))
+        refuses_key = any(one.refuses_key for one in told)
+        return Found(vendor=user.vendor, user=user.user, outcome=outcome, sentence="; ".join(texts), refuses_key=refuses_key)
 
     async def _contact(self, vendor: str, target: Target, email: str) -> tuple[Contact | None, bool]:
         return await found(self._up, vendor, target, email, within_s=_REGISTERS_S)
@@ -134,7 +141,7 @@ class Lookup:
             try:
                 contact, is_unsure = await self._contact(vendor, target, wanted.subscriber.email)
             except ConsumerError as error:
-                return [_OfAccount("failed", _not_asked(target.account.id, error))]
+                return [_OfAccount("failed", _not_asked(target.account.id, error), isinstance(error, Denied))]
         return [*self._compared(target, wanted, contact, is_unsure=is_unsure)]
 
     def _compared(self, target: Target, wanted: Documents, contact: Contact | None, *, is_unsure: bool) -> Iterator[_OfAccount]:

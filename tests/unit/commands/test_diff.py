@@ -130,7 +130,14 @@ def test_an_account_that_can_not_be_asked_is_named_and_is_no_sameness() -> None:
     sides.error_at_makeas = Denied("no", code="http-401")
     status, (one,) = sides.run("ann")
 
-    assert (status, one.outcome, [(each.account, each.failed) for each in one.accounts]) == (69, "failed", [("1001", "http-401")])
+    assert (status, one.outcome, [(each.account, each.failed) for each in one.accounts]) == (77, "failed", [("1001", "http-401")])
+
+
+def test_a_refused_key_is_no_outage_and_counts_before_one() -> None:
+    sides = Sides()
+    sides.error_at_sesamy = {"bo": Denied("no", code="http-400"), "cat": Retryable("no", code="timeout")}
+
+    assert [sides.run(*users)[0] for users in (("cat",), ("ann", "bo"), ("bo", "cat"))] == [69, 77, 77]
 
 
 def test_a_user_of_a_paused_vendor_is_told_so_and_nothing_of_it_would_change() -> None:

@@ -74,6 +74,14 @@ async def test_where_twenty_in_a_row_can_not_be_asked_it_ends(tmp_path: Path, si
         assert findings.unasked == 20
 
 
+async def test_where_our_key_is_refused_that_is_no_outage(tmp_path: Path) -> None:
+    async with looking(tmp_path) as (here, one_by_one, _):
+        here.makeas.faults.add(Fault(kind="status", upstream=PLACE.account, status=401))
+        with pytest.raises(Fatal) as caught:
+            await one_by_one.look(VENDOR, dict.fromkeys(here.writable(VENDOR), ()), accounts=(ACCOUNT,))
+        assert (caught.value.status, caught.value.code) == (Exit.NO_PERMISSION, "http-401")
+
+
 @pytest.mark.parametrize(("several", "kinds"), [((), {"field"}), ((ACCOUNT,), {"doubled"})])
 async def test_another_id_at_its_address_may_be_another_vendors_readers_where_several_write(
     tmp_path: Path, several: tuple[AccountId, ...], kinds: set[str]

@@ -103,6 +103,17 @@ async def test_what_can_not_be_asked_is_said_with_its_code_and_the_others_are_as
     assert (await find(made)).sentence == "Sesamy could not be asked (timeout)"
 
 
+@virtual
+async def test_a_refused_key_is_told_from_an_outage() -> None:
+    made = sides()
+    assert not (await find(made)).refuses_key
+    made.morning.error = Denied("no", code="http-401")
+    assert (await find(made)).refuses_key
+    for error, is_refused in ((Denied("no", code="http-400"), True), (Retryable("no", code="timeout"), False)):
+        made.sesamy_error = error
+        assert (await find(made)).refuses_key is is_refused
+
+
 # ---- Paused ----
 
 UNTIL: Final = "nothing is written there until `paused` is taken out of the settings"
@@ -191,6 +202,7 @@ async def test_an_address_that_none_knows_is_said_with_what_was_asked() -> None:
     found = await find(made, email="nameless@x.no")
     assert found.outcome == "failed"
     assert found.sentence.endswith("Account 1001 could not be asked (http-401)")
+    assert found.refuses_key
     assert (await find(made, email="no-address")).sentence == "This is no e-mail address"
 
 
