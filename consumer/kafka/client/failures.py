@@ -12,10 +12,15 @@ import anyio
 from aiokafka.errors import (
     CorruptRecordException,
     GroupAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    InconsistentGroupProtocolError,
+    InvalidGroupIdError,
+    InvalidSessionTimeoutError,
     KafkaError,
     RecordTooLargeError,
     TopicAuthorizationFailedError,
     UnsupportedCodecError,
+    UnsupportedVersionError,
 )
 
 from ...core.errors import Exit, Fatal
@@ -77,6 +82,30 @@ def fatal(error: KafkaError) -> Fatal | None:
     return None
 
 
+def final(error: BaseException, kafka: KafkaSettings) -> Fatal | None:
+    """Return what an error means that no wait heals: no permission, a group that can't be joined, too old a Kafka; None for any other."""
+    if isinstance(error, IncompatibleBrokerVersion | UnsupportedVersionError):
+        text = f"Kafka is too old for what this consumer asks of it ({type(error).__name__}): update its brokers"
+        return Fatal(text, code="kafka-too-old", status=Exit.UNAVAILABLE)
+    why = _misfit(error, kafka)
+    return denied(error) if why is None else Fatal(why, code="kafka-group", status=Exit.SETTINGS)
+
+
+def _misfit(error: BaseException, kafka: KafkaSettings) -> str | None:
+    """Return why the group is not for us, and what to do; None: that is not the matter."""
+    group = kafka.group_id
+    match error:
+        case InconsistentGroupProtocolError():
+            why = f"consumer group {group} can't be joined: another member of it uses another assignor or protocol"
+            return f"{why}; give this consumer a group of its own (kafka.group_id), or stop the other"
+        case InvalidSessionTimeoutError():
+            limits = "group.min.session.timeout.ms and group.max.session.timeout.ms"
+            return f"Kafka takes no session of {kafka.session_timeout_s:g} s: set kafka.session_timeout_s between the brokers' {limits}"
+        case InvalidGroupIdError():
+            return f"Kafka takes no consumer group {group}: correct kafka.group_id"
+    return None
+
+
 def cure(error: BaseException) -> str | None:
     """Return what to do about an error that is waited out, where it is about TLS; it is a constant for each file."""
     if isinstance(error, tls.Unusable):
@@ -107,7 +136,7 @@ def ending(kafka: KafkaSettings) -> Iterator[None]:
     try:
         yield
     except LOST as error:
-        raise denied(error) or unreachable(kafka, error) from error
+        raise final(error, kafka) or unreachable(kafka, error) from error
 
 
 class Patience:
@@ -132,9 +161,9 @@ class Patience:
         Wait a little before the next try.
 
         Raises:
-            Fatal: no permission (77), or no broker (69).
+            Fatal: no permission (77), or no broker, or too old a one (69).
         """
-        if (refusal := denied(error)) is not None:
+        if (refusal := final(error, self._settings)) is not None:
             raise refusal from error
         if self._good_at is None or anyio.current_time() - self._good_at > _COMMAND_WITHOUT_BROKER_S:
             raise unreachable(self._settings, error) from error
