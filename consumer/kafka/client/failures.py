@@ -27,6 +27,7 @@ from ...core.errors import Exit, Fatal
 from ...settings import tls
 from ...settings.model import KafkaSettings
 from ...telemetry.logs import log
+from .unpacking import UnpacksTooLarge
 
 __all__ = ["KafkaError"]  # For files that must not know the client.
 
@@ -55,12 +56,18 @@ REBUILD_MAX_S: Final = 5.0
 """The longest pause between two tries to reach Kafka: a client that comes back from an outage must not be late by more."""
 _COMMAND_WITHOUT_BROKER_S: Final = 120.0
 _AGAIN_S: Final = 1.0
+TOO_LARGE_CURE: Final = "stop what writes such batches, and delete the partition's records up to behind it (kafka-delete-records.sh)"
 TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
 
 
 def is_damage(error: Exception) -> bool:
     """Say whether what a poll raised (one of `DAMAGED`) is about a batch, and not about the network."""
     return not isinstance(error, OSError) or isinstance(error, BadGzipFile)
+
+
+def damage(error: Exception) -> str:
+    """Say in a few words what is wrong with a batch."""
+    return str(error) if isinstance(error, UnpacksTooLarge) else type(error).__name__
 
 
 def denied(error: BaseException) -> Fatal | None:
@@ -107,9 +114,11 @@ def _misfit(error: BaseException, kafka: KafkaSettings) -> str | None:
 
 
 def cure(error: BaseException) -> str | None:
-    """Return what to do about an error that is waited out, where it is about TLS; it is a constant for each file."""
+    """Return what to do about an error that is waited out, where it is about TLS or too large a batch; it is a constant for each file."""
     if isinstance(error, tls.Unusable):
         return str(error)
+    if isinstance(error, UnpacksTooLarge):
+        return f"{error}: {TOO_LARGE_CURE}"
     return f"no TLS: {TLS_CURE}" if isinstance(error, ssl.SSLError) else None
 
 
