@@ -16,7 +16,7 @@ from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from .assignment import Assignment
 from .client.clients import Member
-from .client.failures import DAMAGED
+from .client.failures import DAMAGED, cure
 from .client.fetched import Record
 from .records import Records
 
@@ -166,7 +166,11 @@ class Intake:
                 self.out[partition] = anyio.current_time() + _OUT_S
                 self._consumer.pause(self._tp(partition))
                 _log.error(
-                    "partition left out", partition=partition, error=type(error).__name__, next_offset=self._ledger.next_offset(partition)
+                    "partition left out",
+                    partition=partition,
+                    next_offset=self._ledger.next_offset(partition),
+                    error=type(error).__name__,
+                    cause=cure(error),
                 )
         else:
             _log.error("fetch failed", error=type(error).__name__)

@@ -119,6 +119,7 @@ class LetterFollower:
                 partition=partition,
                 next_offset=self._reader.at[partition],
                 error=type(error).__name__,
+                cause=cure(error),
             )
         if damaged:
             await anyio.sleep(_POLL_MS / 1000)

@@ -12,7 +12,7 @@ from ..settings.model import KafkaSettings
 from ..telemetry.logs import log
 from .client import connect
 from .client.clients import LEAVE_S, Admin, Reader
-from .client.failures import LOST, REBUILD_MAX_S, WITHOUT_BROKER_S, cure, denied
+from .client.failures import LOST, REBUILD_MAX_S, WITHOUT_BROKER_S, cure, final
 
 _log = log(__name__)
 KEPT_MS: Final = 14 * 24 * 3600 * 1000
@@ -21,7 +21,9 @@ _REPLICAS: Final = 3
 _LIMIT_S: Final = 30.0
 
 
-async def until_broker(what: Callable[[], Awaitable[object]], name: str, *, trying: Callable[[], None] = lambda: None) -> None:
+async def until_broker(
+    what: Callable[[], Awaitable[object]], name: str, kafka: KafkaSettings, *, trying: Callable[[], None] = lambda: None
+) -> None:
     """
     Do `what`, again and again while Kafka does not answer.
 
@@ -29,7 +31,7 @@ async def until_broker(what: Callable[[], Awaitable[object]], name: str, *, tryi
         trying: told of each try.
 
     Raises:
-        Fatal: no broker for 10 minutes, no permission, or what `what` raises.
+        Fatal: no broker for 10 minutes, what no wait heals (see `final`), or what `what` raises.
     """
     deadline, wait_s = anyio.current_time() + WITHOUT_BROKER_S, 0.5
     while True:
@@ -37,7 +39,7 @@ async def until_broker(what: Callable[[], Awaitable[object]], name: str, *, tryi
         try:
             await what()
         except LOST as error:
-            if (refusal := denied(error)) is not None:
+            if (refusal := final(error, kafka)) is not None:
                 raise refusal from error
             if anyio.current_time() > deadline:
                 text = f"no Kafka broker for 10 minutes: {cure(error) or type(error).__name__}"

@@ -13,7 +13,7 @@ from ..settings.model import KafkaSettings
 from ..telemetry.fences import fenced
 from ..telemetry.logs import log
 from .client import connect
-from .client.failures import Patience
+from .client.failures import Patience, cure
 from .client.metadata import MISSING
 from .client.reader import PartitionReader, Poll
 
@@ -98,7 +98,8 @@ class Tail:
     async def _pass_by(self, damaged: Mapping[int, Exception]) -> None:
         """Go on at the end of now where a batch is damaged."""
         for partition, end in (await self._reader.ends(damaged)).items() if damaged else ():
-            _log.error("a damaged batch is passed by", partition=partition, next_offset=end, error=type(damaged[partition]).__name__)
+            error = damaged[partition]
+            _log.error("a damaged batch is passed by", partition=partition, next_offset=end, error=type(error).__name__, cause=cure(error))
             self._go_on_at(partition, end)
 
     def _go_on_at(self, partition: int, offset: int) -> None:

@@ -11,7 +11,7 @@ from ..core.errors import Exit, Fatal
 from ..core.gates.gates import Gates
 from ..kafka.assignment import Assignment
 from ..kafka.client.clients import Member
-from ..kafka.client.failures import LOST, REBUILD_MAX_S, WITHOUT_BROKER_S, KafkaError, cure, denied
+from ..kafka.client.failures import LOST, REBUILD_MAX_S, WITHOUT_BROKER_S, KafkaError, cure, final
 from ..kafka.commits import Commits
 from ..kafka.intake import Intake
 from ..kafka.letter_writer import LetterWriter
@@ -96,24 +96,25 @@ class Membership:
         Read the topic for ever, with a new consumer wherever one is lost.
 
         Raises:
-            Fatal: no broker for 10 minutes, or no permission at the start.
+            Fatal: no broker for 10 minutes; at the start at once what no wait heals: no permission, a group that is another's.
         """
-        wait_s = _PAUSE_FIRST_S
+        wait_s, why = _PAUSE_FIRST_S, None
         while True:
             started = self.tried_at = anyio.current_time()
             try:
                 await self._consume_once()
             except LOST as error:
-                if self.state == "starting" and (refusal := denied(error)) is not None:
-                    raise refusal from error
-                _log.error("consumer lost", error=type(error).__name__, cause=cure(error))
+                why = final(error, self._settings.kafka)
+                if self.state == "starting" and why is not None:
+                    raise why from error
+                _log.error("consumer lost", error=type(error).__name__, cause=cure(error) or (why and str(why)))
             finally:
                 self.member = self._commits.member = None
                 self.assignment.joined = False
             await self._end_runs()
             self.assignment.set_aside()
             if anyio.current_time() - self.last_good_at > WITHOUT_BROKER_S:
-                raise Fatal("no Kafka broker for 10 minutes", code="no-broker", status=Exit.UNAVAILABLE)
+                raise why or Fatal("no Kafka broker for 10 minutes", code="no-broker", status=Exit.UNAVAILABLE)
             wait_s = _PAUSE_FIRST_S if anyio.current_time() - started > REBUILD_MAX_S else min(REBUILD_MAX_S, wait_s * 2)
             await anyio.sleep(wait_s * (0.5 + self._uniform() / 2))
 

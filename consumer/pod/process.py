@@ -150,11 +150,11 @@ async def _live(service: Service) -> None:
     def trying() -> None:
         service.membership.tried_at = anyio.current_time()
 
-    dry_run = service.up.dry_run
-    await start.until_broker(lambda: permitted(service.settings.kafka, "dry-run" if dry_run else "run"), "rights", trying=trying)
-    await start.until_broker(lambda: start.pin_group(service.settings.kafka), "pin the group", trying=trying)
+    dry_run, kafka = service.up.dry_run, service.settings.kafka
+    await start.until_broker(lambda: permitted(kafka, "dry-run" if dry_run else "run"), "rights", kafka, trying=trying)
+    await start.until_broker(lambda: start.pin_group(kafka), "pin the group", kafka, trying=trying)
     if not dry_run:
-        await start.until_broker(lambda: start.ensure_letters(service.settings.kafka), "dead-letter topic", trying=trying)
+        await start.until_broker(lambda: start.ensure_letters(kafka), "dead-letter topic", kafka, trying=trying)
     await service.live()
 
 

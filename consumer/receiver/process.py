@@ -77,7 +77,7 @@ def _hello(settings: Settings) -> None:
 
 
 async def _publish(settings: Settings, publisher: Publisher) -> None:
-    await start.until_broker(lambda: permitted(settings.kafka, "receive"), "rights")
+    await start.until_broker(lambda: permitted(settings.kafka, "receive"), "rights", settings.kafka)
     await publisher.run()
 
 

@@ -12,7 +12,7 @@ from ...core.letters.record import mark
 from ...core.model import Place
 from ...kafka import rights
 from ...kafka.client import connect
-from ...kafka.client.failures import Patience, ending
+from ...kafka.client.failures import Patience, damage, ending
 from ...kafka.client.reader import PartitionReader, Poll
 from ...settings.model import KafkaSettings, Settings
 from ...telemetry.logs import frames, log
@@ -91,8 +91,7 @@ class Letters:
 
     def _refuse(self, damaged: Mapping[int, Exception]) -> None:
         what = [
-            f"a batch of {self._settings.dead_letter_topic} at {partition}:{self._reader.at[partition]}"
-            f" can't be unpacked ({type(error).__name__})"
+            f"a batch of {self._settings.dead_letter_topic} at {partition}:{self._reader.at[partition]} can't be unpacked ({damage(error)})"
             for partition, error in damaged.items()
         ]
         if what:

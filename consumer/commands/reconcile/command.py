@@ -23,7 +23,7 @@ from ..console import (
 )
 from ..drawing import Progress, show, word
 from ..replay.plan import Load
-from ..shell.completion import VENDORS
+from ..shell.completion import LISTS, VENDORS
 from . import told
 from .looking import Looked
 from .plan import Asked, Options, Scope
@@ -37,7 +37,9 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 @config_option
 @output_option
 @click.option("--vendor", "vendors", multiple=True, shell_complete=VENDORS, help="Only readers of this vendor; repeatable.")
-@click.option("--list", "lists", multiple=True, help="Only this list, by its id; repeatable. What differs is resynced whole.")
+@click.option(
+    "--list", "lists", multiple=True, shell_complete=LISTS, help="Only this list, by its id; repeatable. What differs is resynced whole."
+)
 @click.option("--dry-run", is_flag=True, help="Read both sides, show what differs, and end; nothing is written.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @rate_share_option

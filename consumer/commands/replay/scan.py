@@ -11,7 +11,7 @@ from ...core.events import Ignored, Unknown, decode
 from ...core.text import shown
 from ...core.unknown import OTHER, TYPES_KEPT
 from ...kafka.client import connect
-from ...kafka.client.failures import Patience
+from ...kafka.client.failures import Patience, damage
 from ...kafka.client.reader import PartitionReader, Poll, offsets_at
 from ...settings.model import KafkaSettings
 from ...telemetry.fences import fenced
@@ -114,7 +114,7 @@ class _Reading:
         for partition, error in damaged.items():
             at = f"{partition}:{self._reader.at[partition]}"
             lines.append(
-                f"the batch at {at} is damaged ({type(error).__name__}), and nothing was resynced: read around it, "
+                f"the batch at {at} is damaged ({damage(error)}), and nothing was resynced: read around it, "
                 f"with --to-offset {at} what is before it, with --from-offset {partition}:N what is behind it"
             )
         if lines:

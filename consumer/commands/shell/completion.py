@@ -1,4 +1,4 @@
-"""What a shell completes from the settings: vendors and accounts; whatever goes wrong there, it completes nothing and says nothing."""
+"""What a shell completes from the settings: vendors, accounts and lists; where anything goes wrong, it completes and says nothing."""
 
 import errno
 import os
@@ -43,3 +43,5 @@ VENDORS: Final = _from_settings(lambda settings: [one.id for one in settings.ven
 """For `shell_complete` of what names a vendor."""
 ACCOUNTS: Final = _from_settings(lambda settings: [one.user_id for one in settings.accounts])
 """The same of what names an account by Make.as' user id."""
+LISTS: Final = _from_settings(lambda settings: [one for account in settings.accounts for one in account.lists])
+"""The same of what names a list by its id."""

@@ -24,7 +24,7 @@ from ..console import (
     settings_of,
 )
 from ..drawing import console, show, table
-from ..shell.completion import VENDORS
+from ..shell.completion import LISTS, VENDORS
 from .make_contact import TIDYING
 from .may_write import same_twice
 from .plan import folded, possible, reading, writing
@@ -46,7 +46,7 @@ _QUESTION = "Write to the two test contacts, and to the one that opted out, if i
 @click.option("--email", default="", metavar="ADDRESS", help="Your own test address; without it Make.as is asked nothing.")
 @click.option("--email-2", default="", metavar="ADDRESS", help="A second one.")
 @click.option("--opted-out-email", default="", metavar="ADDRESS", help="A third one, of a contact that opted out by hand.")
-@click.option("--list", "list_id", default="", metavar="ID", help="The list that the test contacts are put on.")
+@click.option("--list", "list_id", default="", metavar="ID", shell_complete=LISTS, help="The list that the test contacts are put on.")
 @click.option("--write", "writes", is_flag=True, help="Write to the test contacts, too; asks first.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--plan", "plans", is_flag=True, help="Show the calls that may be made, and make none.")

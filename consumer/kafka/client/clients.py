@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from ...telemetry.fences import ClientParts, only_ours, put_down
 from . import metadata
 from .fetched import hand_out_as_parsed
+from .unpacking import begin_poll, unpack_with_bound
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class Reader(AIOKafkaConsumer):  # type: ignore[misc]
     """A consumer."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the client's own
+        unpack_with_bound()
         super().__init__(**options)
         metadata.pace(self._client)
 
@@ -63,6 +65,16 @@ class Reader(AIOKafkaConsumer):  # type: ignore[misc]
         """
         await super().start()
         hand_out_as_parsed(self)
+
+    async def getmany(self, *partitions: TopicPartition, **options: Any) -> Any:  # noqa: ANN401 - the client's own
+        """
+        Poll, as the client does, and unpack no more than one poll may.
+
+        Raises:
+            UnpacksTooLarge: a batch, or what is polled together, is larger.
+        """
+        begin_poll()
+        return await super().getmany(*partitions, **options)
 
     async def committed_all(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the group's offsets of those partitions that have one, in one request."""

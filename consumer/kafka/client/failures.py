@@ -12,16 +12,22 @@ import anyio
 from aiokafka.errors import (
     CorruptRecordException,
     GroupAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    InconsistentGroupProtocolError,
+    InvalidGroupIdError,
+    InvalidSessionTimeoutError,
     KafkaError,
     RecordTooLargeError,
     TopicAuthorizationFailedError,
     UnsupportedCodecError,
+    UnsupportedVersionError,
 )
 
 from ...core.errors import Exit, Fatal
 from ...settings import tls
 from ...settings.model import KafkaSettings
 from ...telemetry.logs import log
+from .unpacking import UnpacksTooLarge
 
 __all__ = ["KafkaError"]  # For files that must not know the client.
 
@@ -50,12 +56,18 @@ REBUILD_MAX_S: Final = 5.0
 """The longest pause between two tries to reach Kafka: a client that comes back from an outage must not be late by more."""
 _COMMAND_WITHOUT_BROKER_S: Final = 120.0
 _AGAIN_S: Final = 1.0
+TOO_LARGE_CURE: Final = "stop what writes such batches, and delete the partition's records up to behind it (kafka-delete-records.sh)"
 TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
 
 
 def is_damage(error: Exception) -> bool:
     """Say whether what a poll raised (one of `DAMAGED`) is about a batch, and not about the network."""
     return not isinstance(error, OSError) or isinstance(error, BadGzipFile)
+
+
+def damage(error: Exception) -> str:
+    """Say in a few words what is wrong with a batch."""
+    return str(error) if isinstance(error, UnpacksTooLarge) else type(error).__name__
 
 
 def denied(error: BaseException) -> Fatal | None:
@@ -77,10 +89,36 @@ def fatal(error: KafkaError) -> Fatal | None:
     return None
 
 
+def final(error: BaseException, kafka: KafkaSettings) -> Fatal | None:
+    """Return what an error means that no wait heals: no permission, a group that can't be joined, too old a Kafka; None for any other."""
+    if isinstance(error, IncompatibleBrokerVersion | UnsupportedVersionError):
+        text = f"Kafka is too old for what this consumer asks of it ({type(error).__name__}): update its brokers"
+        return Fatal(text, code="kafka-too-old", status=Exit.UNAVAILABLE)
+    why = _misfit(error, kafka)
+    return denied(error) if why is None else Fatal(why, code="kafka-group", status=Exit.SETTINGS)
+
+
+def _misfit(error: BaseException, kafka: KafkaSettings) -> str | None:
+    """Return why the group is not for us, and what to do; None: that is not the matter."""
+    group = kafka.group_id
+    match error:
+        case InconsistentGroupProtocolError():
+            why = f"consumer group {group} can't be joined: another member of it uses another assignor or protocol"
+            return f"{why}; give this consumer a group of its own (kafka.group_id), or stop the other"
+        case InvalidSessionTimeoutError():
+            limits = "group.min.session.timeout.ms and group.max.session.timeout.ms"
+            return f"Kafka takes no session of {kafka.session_timeout_s:g} s: set kafka.session_timeout_s between the brokers' {limits}"
+        case InvalidGroupIdError():
+            return f"Kafka takes no consumer group {group}: correct kafka.group_id"
+    return None
+
+
 def cure(error: BaseException) -> str | None:
-    """Return what to do about an error that is waited out, where it is about TLS; it is a constant for each file."""
+    """Return what to do about an error that is waited out, where it is about TLS or too large a batch; it is a constant for each file."""
     if isinstance(error, tls.Unusable):
         return str(error)
+    if isinstance(error, UnpacksTooLarge):
+        return f"{error}: {TOO_LARGE_CURE}"
     return f"no TLS: {TLS_CURE}" if isinstance(error, ssl.SSLError) else None
 
 
@@ -107,7 +145,7 @@ def ending(kafka: KafkaSettings) -> Iterator[None]:
     try:
         yield
     except LOST as error:
-        raise denied(error) or unreachable(kafka, error) from error
+        raise final(error, kafka) or unreachable(kafka, error) from error
 
 
 class Patience:
@@ -132,9 +170,9 @@ class Patience:
         Wait a little before the next try.
 
         Raises:
-            Fatal: no permission (77), or no broker (69).
+            Fatal: no permission (77), or no broker, or too old a one (69).
         """
-        if (refusal := denied(error)) is not None:
+        if (refusal := final(error, self._settings)) is not None:
             raise refusal from error
         if self._good_at is None or anyio.current_time() - self._good_at > _COMMAND_WITHOUT_BROKER_S:
             raise unreachable(self._settings, error) from error

@@ -64,7 +64,10 @@ def _of_users(users: UserCounts, *, now: float) -> Iterator[Metric]:
 
 def _of_partitions(partitions: Iterable[PartitionStatus]) -> Iterator[Metric]:
     rows: tuple[tuple[GaugeMetricFamily, Callable[[PartitionStatus], float | None]], ...] = (
-        (gauge("partition_committed_offset", "Next record after a crash.", labels=["partition"]), lambda one: one.committed),
+        (
+            gauge("partition_committed_offset", "Next record after a crash; -1: none is known.", labels=["partition"]),
+            lambda one: one.committed,
+        ),
         (
             gauge(
                 "partition_lag_records",
@@ -74,8 +77,8 @@ def _of_partitions(partitions: Iterable[PartitionStatus]) -> Iterator[Metric]:
             lambda one: one.lag,
         ),
         (
-            gauge("partition_unread_records", "Records that are there and that we have not read.", labels=["partition"]),
-            lambda one: max(0, one.end - one.position) if min(one.end, one.position) >= 0 else 0,
+            gauge("partition_unread_records", "Records that are there and that we have not read; absent: not known.", labels=["partition"]),
+            lambda one: one.unread,
         ),
         (gauge("partition_open_users", "Users with an uncovered event here.", labels=["partition"]), lambda one: one.open),
         (gauge("partition_paused", "1: not read for now.", labels=["partition"]), lambda one: one.paused),
@@ -123,7 +126,7 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
         labels=names,
     )
     owed = gauge("list_owed_users", "Users owed to the list.", labels=names)
-    left = gauge("list_left", "Contacts known to have left the list.", labels=names)
+    left = gauge("list_left", "Contacts known to have left the list; absent: not known of any.", labels=names)
     no_register = gauge("list_without_register", "1: which contacts left the list can't be read.", labels=names)
     left_out = gauge("list_left_out_users", "Users owed to a list that is left out, for it refuses what its siblings take.", labels=names)
     silent = gauge(
@@ -141,7 +144,8 @@ def _of_lists(lists: Iterable[ListStatus], *, now: float) -> Iterator[Metric]:
             differ.add_metric(values, one.reconciled.left)
         written.add_metric(values, one.last_write_at or 0.0)
         owed.add_metric(values, one.owed_users)
-        left.add_metric(values, one.left)
+        if one.left or one.register == "whole":  # Before that, none that is known is not none.
+            left.add_metric(values, one.left)
         no_register.add_metric(values, float(one.register == "none"))
         left_out.add_metric(values, one.owed_users if one.door != "open" and not one.paused else 0)
         silent.add_metric(values, one.contacts_without_status)

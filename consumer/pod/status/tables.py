@@ -175,6 +175,8 @@ def _late(seconds: float | None) -> Cell:
 def _lists(status: Status, *, now: float) -> Iterable[Row]:
     gates = {one.name: one for one in status.upstreams}
     past = {(one.vendor, one.account, one.list): one.freshness_s for one in (status.last_hour.lists if status.last_hour else ())}
+    # Only what was written since the start is known: "never" means that long.
+    never = f"never, up {age(now - status.started_at)}" if status.started_at else "never"
     for one in status.lists:
         way = _way(gates.get(f"sesamy:{one.vendor}"), gates.get(one.account))
         is_late = one.oldest_due_s is not None and one.oldest_due_s > LATE_S
@@ -190,7 +192,7 @@ def _lists(status: Status, *, now: float) -> Iterable[Row]:
                 2 if is_late else 4 if one.owed_users else 5,
                 "late" if is_late else "owed" if one.owed_users else "fine",
             )
-        yield Row((*_list(one, past.get((one.vendor, one.account, one.list), ()), now=now), last), rank, kind)
+        yield Row((*_list(one, past.get((one.vendor, one.account, one.list), ()), never, now=now), last), rank, kind)
 
 
 def _way(*gates: GateStatus | None) -> Cell:
@@ -208,14 +210,15 @@ def _left_out(one: ListStatus) -> Cell:
     return Cell(f"left out for {age(one.left_out_s)}{why}, {again}", "mild" if one.door == "probing" else "bad")
 
 
-def _list(one: ListStatus, past: tuple[float | None, ...], *, now: float) -> tuple[Cell, ...]:
-    written = "none yet" if one.last_write_at is None else ago(one.last_write_at, now=now)
+def _list(one: ListStatus, past: tuple[float | None, ...], never: str, *, now: float) -> tuple[Cell, ...]:
+    written = never if one.last_write_at is None else ago(one.last_write_at, now=now)
+    fresh = "never" if one.freshness_last_s is None else age(one.freshness_last_s)
     return (
         Cell(one.vendor),
         Cell(one.account),
         Cell(one.title),
         Cell(written),
-        Cell(age(one.freshness_last_s), past=past),
+        Cell(fresh, past=past),
         _late(one.oldest_pending_s),
         _n(one.owed_users),
     )

@@ -8,6 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from consumer.kafka.client.unpacking import UnpacksTooLarge
 from tests.clock import virtual
 from tests.unit.kafka.test_intake import _EVENT, Consumer, Desk, Record, corrupt
 
@@ -269,3 +270,21 @@ async def test_a_key_of_its_own_goes_into_the_letters_of_a_reader_and_the_usual_
     await desk.run_for(5)
 
     assert [user.own_case.key if user.own_case else None for user in desk.schedule._users.values()] == [b"own", None]
+
+
+def test_a_batch_that_unpacks_too_large_costs_its_own_partition_and_says_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def test() -> None:
+        def fail() -> None:
+            raise UnpacksTooLarge
+
+        consumer = Consumer(3, 10)
+        consumer.bad, consumer.fail = {1}, fail
+        desk = Desk(consumer)
+
+        assert await desk.run_for(40) == {0: 10, 1: 0, 2: 10}
+        (said,) = [line.getMessage() for line in caplog.records if "partition left out" in line.getMessage()]
+        words = ("'partition': 1, 'next_offset': 0", "UnpacksTooLarge", "more than 64 MiB: stop what writes such batches")
+        assert [word for word in words if word not in said] == []
+
+    test()

@@ -16,6 +16,7 @@ from consumer.core.events import encode
 from consumer.core.model import Event, Place
 from consumer.kafka.client.connect import partitions_of
 from consumer.kafka.client.reader import Poll
+from consumer.kafka.client.unpacking import UnpacksTooLarge
 from consumer.kafka.letter_follower import LetterFollower
 from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual
@@ -190,6 +191,14 @@ async def test_a_damaged_batch_keeps_no_other_partition_waiting(caplog: pytest.L
 
     assert (sorted(pod.schedule.users), follower.followed_at) == ([user()], inf)
     assert ["left out" in line.getMessage() for line in caplog.records] == [True]
+
+
+async def test_letters_that_unpack_too_large_are_left_out_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    pod = Pod()
+    follower = following(pod)
+    await live_until(follower, topic_of(torn(UnpacksTooLarge()), letters(0)).reader(), lambda: len(pod.schedule) > 0)
+
+    assert ["more than 64 MiB: stop what writes" in line.getMessage() for line in caplog.records] == [True]
 
 
 async def test_what_nobody_expected_of_one_record_costs_that_record_alone(monkeypatch: pytest.MonkeyPatch) -> None:

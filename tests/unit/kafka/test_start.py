@@ -7,7 +7,15 @@ from typing import Any
 
 import anyio
 import pytest
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    IncompatibleBrokerVersion,
+    InvalidGroupIdError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 
 from consumer.core.errors import Fatal
 from consumer.kafka import start
@@ -42,7 +50,7 @@ async def test_a_step_of_the_start_is_tried_again_while_kafka_does_not_answer() 
         if errors:
             raise errors.pop(0)
 
-    await start.until_broker(step, "x", trying=lambda: told.append(anyio.current_time()))
+    await start.until_broker(step, "x", KafkaSettings(), trying=lambda: told.append(anyio.current_time()))
 
     assert [at - tried[0] for at in tried] == [0, 0.5, 1.5, 3.5, 7.5, 12.5, 17.5]
     assert told == tried
@@ -57,15 +65,17 @@ async def test_after_ten_minutes_the_start_ends_and_a_refusal_ends_it_at_once() 
             raise error
 
         with pytest.raises(Fatal) as raised:
-            await start.until_broker(step, "x")
+            await start.until_broker(step, "x", KafkaSettings())
         ends.append((raised.value.code, raised.value.status))
         return anyio.current_time() - began
 
     ends: list[tuple[str, int]] = []
     assert await fails(KafkaConnectionError()) == pytest.approx(600, abs=6)
     assert await fails(TopicAuthorizationFailedError()) == 0
+    assert await fails(InvalidGroupIdError()) == 0
+    assert await fails(IncompatibleBrokerVersion()) == 0
     assert await fails(Fatal("no", code="letters-compacted", status=78)) == 0
-    assert ends == [("no-broker", 69), ("kafka-denied", 77), ("letters-compacted", 78)]
+    assert ends == [("no-broker", 69), ("kafka-denied", 77), ("kafka-group", 78), ("kafka-too-old", 69), ("letters-compacted", 78)]
 
 
 # ---- The start of a group ----

@@ -11,6 +11,7 @@ from consumer.core.errors import Fatal
 from consumer.core.model import UserKey
 from consumer.core.users.settling import Settling
 from consumer.kafka.client import connect
+from consumer.kafka.client.unpacking import UnpacksTooLarge
 from consumer.kafka.tail import Tail
 from consumer.settings.model import KafkaSettings
 from tests.clock import virtual
@@ -190,6 +191,22 @@ async def test_where_a_batch_is_damaged_it_goes_on_behind_it_and_says_so() -> No
         topic.tell(0, CAT)
         await a_while()
         assert heard.events == [("bo", 1, 0), ("cat", 0, 8)]
+
+
+def test_what_unpacks_too_large_is_passed_by_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def test() -> None:
+        topic = topic_of(ANN)
+        async with following(topic) as heard:
+            topic.parts[0].damage(6, UnpacksTooLarge())
+            topic.tell(0, BO, BO)
+            await a_while(5)
+
+            assert (heard.lost, heard.up_to) == ([0], {0: 8})
+        said = [line.getMessage() for line in caplog.records if "passed by" in line.getMessage()]
+        assert ["more than 64 MiB: stop what writes" in one for one in said] == [True]
+
+    test()
 
 
 @virtual

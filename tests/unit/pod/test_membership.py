@@ -8,7 +8,13 @@ from typing import Any, Final
 import anyio
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    InconsistentGroupProtocolError,
+    InvalidSessionTimeoutError,
+    KafkaConnectionError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+)
 from anyio.abc import TaskGroup
 
 from consumer.core.errors import Fatal
@@ -175,6 +181,36 @@ async def test_who_is_refused_at_the_start_ends_at_once() -> None:
                 await here.service.membership.consume()
 
             assert (raised.value.code, raised.value.status, len(here.joins)) == ("kafka-denied", 77, 1)
+
+
+@virtual
+async def test_who_can_t_join_the_group_as_it_is_ends_at_once() -> None:
+    for error in (InconsistentGroupProtocolError(), InvalidSessionTimeoutError()):
+        async with town(lives=False) as here:
+            here.join_errors = [error]
+            with pytest.raises(Fatal) as raised:
+                await here.service.membership.consume()
+
+            assert (raised.value.code, raised.value.status, len(here.joins)) == ("kafka-group", 78, 1)
+
+
+@virtual
+async def test_whose_group_another_takes_later_waits_for_it_and_ends_with_that_cause() -> None:
+    """A pod that was a member may have the group back as soon as the other has left; after ten minutes it is not said to have no broker."""
+    async with town() as here:
+        here.join_errors = [InconsistentGroupProtocolError()]
+        here.service.membership._consuming.cancel()
+        await until(lambda: len(here.members) == 2)
+        assert len(here.joins) == 3
+    async with town(lives=False) as here:
+        here.service.membership.state = "consuming"
+        here.join_errors = [InconsistentGroupProtocolError() for _ in range(1000)]
+        began = anyio.current_time()
+        with pytest.raises(Fatal) as raised, anyio.fail_after(2000):
+            await here.service.membership.consume()
+
+        assert (raised.value.code, raised.value.status) == ("kafka-group", 78)
+        assert anyio.current_time() - began == pytest.approx(600, abs=6)
 
 
 @virtual

@@ -30,6 +30,7 @@ def all_pods(statuses: Mapping[str, Status], *, now: float) -> AllPods:
     by_name = called(statuses)
     found = merged(by_name)
     together = Status(
+        started_at=min((one.started_at for one in statuses.values() if one.started_at), default=0.0),
         upstreams=tuple(_worst(found.gates)),
         lists=found.lists,
         users=UserCounts(dirty=found.dirty, causes=found.causes),

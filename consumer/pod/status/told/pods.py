@@ -89,7 +89,7 @@ def _partitions(status: Status, pod: str, *, now: float) -> Iterator[Point]:
         yield Point(
             level="trouble",
             text=f"{_of(out, rows)} of {pod} left out, {_numbers(out)}: its records can't be fetched",
-            cure="read the log lines `partition left out`; let a good replica lead. It is tried every minute",
+            cure="do what the log lines `partition left out` say, else let a good replica lead. It is tried every minute",
             runbook=_STALLED,
         )
     yield from _paused([one for one in rows if one.paused and not one.out], status, pod)

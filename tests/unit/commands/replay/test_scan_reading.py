@@ -12,6 +12,7 @@ from consumer.commands.replay.scan import resolve, scan
 from consumer.core.errors import Fatal
 from consumer.core.model import UserKey
 from consumer.kafka.client import connect
+from consumer.kafka.client.unpacking import UnpacksTooLarge
 from consumer.settings.model import KafkaSettings
 from tests.clock import virtual
 from tests.fakes.topic import Part, Topic
@@ -126,15 +127,16 @@ async def test_it_ends_where_all_of_the_range_has_gone() -> None:
 @virtual
 async def test_a_damaged_batch_ends_it_with_its_place_and_the_way_around() -> None:
     """Whose events it holds, nobody can say: none of them may be taken for resynced."""
-    topic = topic_of(ANN, BO, CAT)
-    topic.parts.append(Part())
-    topic.tell(1, DAN)
-    topic.parts[0].damage(1)
-    with pytest.raises(Fatal, match="the batch at 0:1 is damaged") as raised:
-        await scanned(topic, between(0, 0, 3), between(1, 0, 1))
+    for error, why in ((CorruptRecordException(), "CorruptRecordException"), (UnpacksTooLarge(), "it unpacks to more than 64 MiB")):
+        topic = topic_of(ANN, BO, CAT)
+        topic.parts.append(Part())
+        topic.tell(1, DAN)
+        topic.parts[0].damage(1, error)
+        with pytest.raises(Fatal, match="the batch at 0:1 is damaged") as raised:
+            await scanned(topic, between(0, 0, 3), between(1, 0, 1))
 
-    assert (raised.value.code, raised.value.status) == ("damaged", 69)
-    assert "1:" not in str(raised.value).replace("0:1", "")
+        assert (raised.value.code, raised.value.status, f"({why})" in str(raised.value)) == ("damaged", 69, True)
+        assert "1:" not in str(raised.value).replace("0:1", "")
 
 
 @virtual

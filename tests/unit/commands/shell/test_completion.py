@@ -19,6 +19,8 @@ from tests.terminal import completed
         ("dead-letters list --config {} --vendor vendor_4", ["vendor_456"]),
         ("dead-letters list --config {} --account ", ["1001", "1002"]),
         ("dead-letters requeue --code snap", ["snapshot-old"]),
+        ("verify --config {} --list ", ["11", "12"]),
+        ("reconcile --config {} --list 12", ["12"]),
         ("sync --config nowhere.toml ", []),
         ("check --onl", ["--online"]),
     ],
@@ -28,8 +30,8 @@ async def test_names_and_options_are_completed(words: str, found: list[str], tmp
     config.write_text(
         "".join(
             f'[[vendors]]\nid = "{vendor}"\nsesamy = {{ client_id = "c", client_secret = "s" }}\n'
-            f'makeas = {{ userId = "{account}", apiKey = "k", listId = "1" }}\n'
-            for vendor, account in (("vendor_123", "1001"), ("vendor_456", "1002"))
+            f'makeas = {{ userId = "{account}", apiKey = "k", listId = "{list_id}" }}\n'
+            for vendor, account, list_id in (("vendor_123", "1001", "11"), ("vendor_456", "1002", "12"))
         )
     )
 

@@ -1,13 +1,16 @@
 """What our own clients add to aiokafka's, without a broker."""
 
 import asyncio
+import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition, codec
 from aiokafka.errors import BrokerResponseError, UnknownTopicOrPartitionError
+from aiokafka.record.default_records import DefaultRecordBatch
 
+from consumer.kafka.client import unpacking
 from consumer.kafka.client.clients import ClientCancelled, Member, Reader
 from consumer.kafka.client.metadata import committed_all, topic_id
 
@@ -30,6 +33,16 @@ async def test_the_next_offset_is_known_without_waiting_and_only_where_it_is_kno
 
     assert reader.position_now(TP) == 7
     assert reader.position_now(OTHER) is None
+
+
+@pytest.mark.parametrize("kind", [Reader, Member])
+async def test_what_reads_unpacks_with_a_bound(monkeypatch: pytest.MonkeyPatch, kind: type[Reader]) -> None:
+    """It unpacks by functions of ours, in the client's module."""
+    module = sys.modules[DefaultRecordBatch.__module__]
+    monkeypatch.setattr(module, "zstd_decode", codec.zstd_decode)
+    made(kind)
+
+    assert vars(module)["zstd_decode"] is unpacking.zstd_decode
 
 
 async def test_a_member_that_has_not_joined_has_no_generation() -> None:

@@ -4,10 +4,20 @@ from gzip import BadGzipFile
 
 import anyio
 import pytest
-from aiokafka.errors import CorruptRecordException, KafkaConnectionError, SaslAuthenticationFailed, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    CorruptRecordException,
+    InconsistentGroupProtocolError,
+    InvalidGroupIdError,
+    InvalidSessionTimeoutError,
+    KafkaConnectionError,
+    RebalanceInProgressError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnsupportedVersionError,
+)
 
 from consumer.core.errors import Fatal
-from consumer.kafka.client.failures import Patience, is_damage
+from consumer.kafka.client.failures import Patience, final, is_damage
 from consumer.settings.model import KafkaSettings
 from tests.clock import virtual
 
@@ -18,6 +28,34 @@ from tests.clock import virtual
 )
 def test_what_is_about_a_batch(error: Exception, expected: bool) -> None:
     assert is_damage(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status", "words"),
+    [
+        (
+            InconsistentGroupProtocolError(),
+            "kafka-group",
+            78,
+            ("group readers can't", "another assignor", "(kafka.group_id), or stop the other"),
+        ),
+        (InvalidSessionTimeoutError(), "kafka-group", 78, ("30 s", "kafka.session_timeout_s", "group.max.session.timeout.ms")),
+        (InvalidGroupIdError(), "kafka-group", 78, ("group readers:", "kafka.group_id")),
+        (UnsupportedVersionError(), "kafka-too-old", 69, ("too old", "UnsupportedVersionError", "update its brokers")),
+        (SaslAuthenticationFailed(), "kafka-denied", 77, ("grant the rights",)),
+    ],
+)
+def test_what_no_wait_heals_is_told_with_its_cure(error: Exception, code: str, status: int, words: tuple[str, ...]) -> None:
+    found = final(error, KafkaSettings(group_id="readers"))
+    assert found is not None
+
+    assert (found.code, found.status) == (code, status)
+    assert [word for word in words if word not in str(found)] == []
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError(), RebalanceInProgressError(), TimeoutError(), OSError()])
+def test_what_may_heal_by_itself_is_waited_for(error: Exception) -> None:
+    assert final(error, KafkaSettings()) is None
 
 
 def patience() -> Patience:

@@ -26,8 +26,8 @@ def test_the_state_is_pulled_as_gauges() -> None:
         ),
         lists=(
             ListStatus(vendor="a", account="1001", list="7", last_write_at=900.0, oldest_pending_s=60.0, oldest_due_s=50.0, owed_users=4),
-            ListStatus(vendor="a", account="1001", list="8", door="probing", owed_users=9),
-            ListStatus(vendor="a", account="1001", list="9", door="left-out", owed_users=5, oldest_due_s=9000.0, paused=True),
+            ListStatus(vendor="a", account="1001", list="8", door="probing", owed_users=9, register="whole"),
+            ListStatus(vendor="a", account="1001", list="9", door="left-out", owed_users=5, oldest_due_s=9000.0, left=2, paused=True),
         ),
     )
     scrape = Scrape(Metrics(settings()).registry, status, now=1000.0)
@@ -37,7 +37,7 @@ def test_the_state_is_pulled_as_gauges() -> None:
         return found.get((f"sesamy_makeas_{name}", tuple(sorted(labels.items()))))
 
     assert (value("ready"), value("live")) == (1, 1)
-    assert (value("partition_unread_records", partition="0"), value("partition_unread_records", partition="1")) == (3, 0)
+    assert [value("partition_unread_records", partition=one) for one in "0123"] == [3, None, None, None], "an unknown end is not 0"
     assert [value("dirty_users", cause=cause) for cause in ("debounce", "held")] == [6, 0]
     assert [value("oldest_dirty_timestamp_seconds", cause=cause) for cause in ("debounce", "held")] == [900, None]
     assert (value("partition_lag_records", partition="0"), value("partition_lag_records", partition="1")) == (7, None)
@@ -54,6 +54,7 @@ def test_the_state_is_pulled_as_gauges() -> None:
     assert [value("list_left_out_users", vendor="a", account="1001", list=one) for one in "789"] == [0, 9, 0]
     assert [value("list_paused", vendor="a", account="1001", list=one) for one in "789"] == [0, 0, 1]
     assert value("list_oldest_due_timestamp_seconds", vendor="a", account="1001", list="9") is None, "what somebody has paused is not late"
+    assert [value("list_left", vendor="a", account="1001", list=one) for one in "789"] == [None, 0, 2], "what nobody has read is not 0"
     assert value("list_last_write_timestamp_seconds", vendor="a", account="1001", list="7") == 900
     assert b"@" not in generate_latest(scrape)
 

@@ -74,3 +74,17 @@ def test_a_list_is_called_by_its_name_beside_its_id() -> None:
     lists = (ListStatus(vendor="v", account="1", list="1466", name="Morgenbrev"), ListStatus(vendor="v", account="1", list="7"))
 
     assert [one[2].text for one in titled(sheet(Status(lists=lists), now=0.0), "Lists").rows] == ["Morgenbrev (1466)", "7"]
+
+
+def test_a_list_that_was_never_written_says_so_and_for_how_long_that_is_known() -> None:
+    lists = (
+        ListStatus(vendor="v", account="1", list="7"),
+        ListStatus(vendor="v", account="1", list="8", last_write_at=40.0, freshness_last_s=3.0),
+    )
+
+    def told(started_at: float) -> list[list[str]]:
+        shown = titled(sheet(Status(started_at=started_at, lists=lists), now=820.0), "Lists")
+        return [[cell.text for cell in one[3:5]] for one in shown.rows]
+
+    assert told(100.0) == [["never, up 12 min", "never"], ["13 min ago", "3 s"]]
+    assert told(0.0)[0] == ["never", "never"], "since when is not known"

@@ -42,3 +42,11 @@ def test_one_failure_of_two_pods_is_one_with_the_sum() -> None:
     (row,) = table(all_pods({"a": but(recent_failures=(old,)), "b": but(recent_failures=(new,))}, now=NOW), "Last failures").rows
 
     assert [cell.text for cell in row] == ["1", "c", "7", "2 s ago", "2"]
+
+
+def test_a_list_that_no_pod_has_written_says_for_how_long_the_oldest_of_them_is_up() -> None:
+    lists = (structs.replace(LIST, last_write_at=None, freshness_last_s=None),)
+    pods = {name: but(started_at=NOW - up_s, lists=lists) for name, up_s in (("a", 60.0), ("b", 7200.0))}
+    (row,) = table(all_pods({**pods, "c": but(started_at=0.0, lists=lists)}, now=NOW), "Lists").rows
+
+    assert row[3].text == "never, up 2 h"
