@@ -20,7 +20,7 @@ from consumer.commands.replay.plan import Asked, Plan, Range, Scanned
 from consumer.commands.replay.work import Options, replay
 from consumer.commands.sync import sync
 from consumer.core.errors import Fatal
-from consumer.core.model import GateState, UserKey
+from consumer.core.model import GateCause, GateState, UserKey
 from consumer.settings.model import Settings, WorkerSettings
 from tests.clock import virtual
 from tests.generated.metrics_table import one_of_each
@@ -74,6 +74,7 @@ class Work:
         self.resolved = 0
         self.unknown: dict[UserKey, None] = {}
         self.is_shut = True
+        self.cause: GateCause = "retry-after"
 
     def batch(self, *_: object, report: Callable[[Synced], None], unsaved: Callable[[], int] | None = None) -> "Batch":
         self.keeps_ends.append(unsaved is not None)
@@ -83,7 +84,7 @@ class Work:
     async def open(self, settings: Settings, _: object, **options: Any) -> AsyncIterator[Any]:
         assert settings
         self.upstreams.append(options)
-        state = GateState(state="closed", cause="retry-after", closed_s=1.0, next_try_s=7.0, share=1.0, in_use=0)
+        state = GateState(state="closed", cause=self.cause, closed_s=1.0, next_try_s=7.0, share=1.0, in_use=0)
         well = msgspec.structs.replace(state, state="open", cause="")
         yield SimpleNamespace(
             gates=SimpleNamespace(vendors={"v": _Gate(well)}, accounts={"1001": _Gate(state if self.is_shut else well)}),
@@ -109,6 +110,7 @@ class Work:
 class _Gate:
     def __init__(self, state: GateState) -> None:
         self._state = state
+        self.refuses_key = state.cause == "denied"
 
     def state(self, *, now: float) -> GateState:
         assert now >= 0
@@ -301,6 +303,17 @@ def test_it_says_every_second_how_far_it_is_and_keeps_that(work: Work, tmp_path:
 
 
 # ---- Sync ----
+
+
+@pytest.mark.parametrize(
+    ("cause", "outcomes", "status"), [("denied", {"u0": "failed"}, 77), ("denied", {}, 0), ("breaker", {"u0": "failed"}, 1)]
+)
+async def test_a_sync_whose_readers_failed_while_its_key_was_refused_says_so_by_its_status(
+    work: Work, cause: GateCause, outcomes: dict[str, str], status: int
+) -> None:
+    work.cause, work.outcomes = cause, outcomes
+
+    assert await sync(SETTINGS, "v", ["u0", "u1"], report=lambda _: None, notice=lambda _: None) == status
 
 
 @pytest.mark.parametrize(("outcomes", "status"), [({}, 0), ({"u1": "skipped"}, 0), ({"u0": "failed"}, 1)])
