@@ -23,6 +23,8 @@ from .shell.completion import VENDORS
 
 _NOTICE_S: Final = 5.0
 _SHOWN: Final = 20
+_KEY_TRIES: Final = 2
+"""So often is a key tried that was refused, within 15 s: nobody waits at a terminal for it to be another."""
 
 
 @click.command("sync", epilog=examples('sync vendor_123 "auth0|5f7c"', "sync --output json vendor_123 user-1 user-2"))
@@ -74,7 +76,7 @@ async def sync(
         failed = failed or one.outcome == "failed"
         report(one)
 
-    async with upstreams(settings, metrics) as up, anyio.create_task_group() as tasks:
+    async with upstreams(settings, metrics, key_tries=_KEY_TRIES) as up, anyio.create_task_group() as tasks:
         batch = Batch(settings, up, metrics, report=tell)
         tasks.start_soon(_notify, batch, up, vendor, notice)
         await batch.run(UserKey(vendor, user) for user in users)

@@ -29,9 +29,9 @@ from .registers.account_registers import Source
 from .registers.lately import Lately
 from .registers.list_rows import ListRows
 from .registers.registers import Registers, consents
-from .shadow.client import Shadow, Told
+from .shadow.client import Shadow
 from .shadow.read_only import ReadOnly
-from .shadow.would import Would
+from .shadow.telling import tell
 from .sharing.shared_rows import sharing
 from .ways.words import Ways
 
@@ -89,6 +89,7 @@ async def upstreams(
     rate_share: float = 1.0,
     courteous: bool = False,
     heals: bool = False,
+    key_tries: int | None = None,
     dry_run: bool = False,
 ) -> AsyncIterator[Upstreams]:
     """
@@ -98,7 +99,7 @@ async def upstreams(
         traces: where each call is to be seen, too.
         rate_share: the part of every limit that this process may use.
         courteous: whether it makes way for others at a 429 (see `Gate`).
-        heals: see `gates`.
+        heals, key_tries: see `gates`.
         dry_run: whether nothing may be written: then no call that could leaves for Make.as.
     """
     connections = settings.workers.concurrency * SESAMY_CALLS + settings.makeas.max_in_flight * 2 * len(settings.accounts)
@@ -111,7 +112,7 @@ async def upstreams(
             make = ReadOnly if reads else http.Http
             return make(session, upstream=name, base_url=base_url, timeout_s=timeout_s, refuses=refuses, observe=observe, heed=heed)
 
-        limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals, now=anyio.current_time())
+        limits = gates(settings, rate_share=rate_share, courteous=courteous, heals=heals, key_tries=key_tries, now=anyio.current_time())
         kept = {one.id: Kept(one.id) for one in settings.accounts if not dry_run}
         known, sources, shapes = consents(settings), {}, UnknownShapes()
 
@@ -121,7 +122,7 @@ async def upstreams(
             rows = ListRows(exchange, user_id=account.user_id, api_key=key.read)
             sources[account.id] = Source(consent, rows, limits.accounts[account.id], key.expire)
             writing = partial(makeas.MakeAs, share=share, kept=kept.get(account.id))
-            made = (partial(Shadow, told=_tell_would(account, metrics)) if dry_run else writing)(
+            made = (partial(Shadow, told=tell(account, metrics)) if dry_run else writing)(
                 exchange,
                 user_id=account.user_id,
                 api_key=key.read,
@@ -212,38 +213,22 @@ def _note_unknown(account: AccountId, metrics: Metrics, shapes: UnknownShapes) -
     return note
 
 
-def _tell_would(account: Account, metrics: Metrics) -> Told:
-    """Return what counts and logs what would be written to an account."""
-
-    def tell(user: str, lists: tuple[str, ...], would: Would) -> None:
-        for kind in would.kinds:
-            metrics.would_write.labels(account.id, kind).inc()
-        if would.is_nothing:  # Counted, and no line: nothing would be another than it is.
-            return
-        _log.info(
-            "would write",
-            vendor=account.vendor,
-            user=user,
-            account=account.id,
-            list=",".join(lists),
-            kind=",".join(would.kinds),
-            fields=",".join(would.fields),
-            tags_added=would.tags_added or None,
-            tags_removed=would.tags_removed or None,
-            lists_added=",".join(would.lists_added),
-            rows=would.rows or None,
-        )
-
-    return tell
-
-
-def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = False, heals: bool = False, now: float = 0.0) -> Gates:
+def gates(
+    settings: Settings,
+    *,
+    rate_share: float = 1.0,
+    courteous: bool = False,
+    heals: bool = False,
+    key_tries: int | None = None,
+    now: float = 0.0,
+) -> Gates:
     """
     Return gates with the settings' limits, open but for what is paused.
 
     Args:
         heals: whether a held user is tried again by itself, later: then the failures of few users shut a gate, too, and a list that
             refuses every user is left out, and what is paused holds users as an outage does: else it gives them up at once.
+        key_tries: see `Gate`: for one that waits at a terminal, whose key will not change meanwhile.
         now: the loop's time, since when that is paused.
     """
     at_sesamy, at_makeas, hold_s = settings.sesamy, settings.makeas, settings.workers.hold_s
@@ -256,6 +241,7 @@ def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = Fals
                 run_calls=SESAMY_CALLS,
                 tries=tries,
                 hold_s=hold_s,
+                key_tries=key_tries,
                 courteous=courteous,
                 follows=at_sesamy.requests_per_minute == "auto",
                 part=rate_share,
@@ -270,6 +256,7 @@ def gates(settings: Settings, *, rate_share: float = 1.0, courteous: bool = Fals
                 places=at_makeas.max_in_flight,
                 tries=tries,
                 hold_s=hold_s,
+                key_tries=key_tries,
                 courteous=courteous,
                 part=rate_share,
             )

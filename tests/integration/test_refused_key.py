@@ -32,6 +32,7 @@ async def test_a_refused_key_is_77(stage: Stage, args: tuple[str, ...], side: st
         sesamy.add(Fault(kind="status", op=op, status=401))
     named = () if args[0] == "check" else (VENDOR, user)
 
-    said = await stage.command(*args, *named, more=_HELD_FOR_1_S if args[0] == "sync" else "")
+    # With its own 15 minutes, once: two more tries are enough.
+    said = await stage.command(*args, *named, more=_HELD_FOR_1_S if args[0] == "sync" and side != "token" else "")
 
     assert said.status == 77, said

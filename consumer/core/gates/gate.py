@@ -11,11 +11,9 @@ from .pace import Pace
 from .places import Places
 from .probing.patience import LONG_S, Patience
 from .probing.probe import Cause, Probe
+from .probing.streak import Streak
 from .stops import Stops
 from .suspects import Strangers, Suspects
-
-_STREAK = 5
-"""So many users in a row failing at one upstream say that the fault is not theirs."""
 
 
 class Gate:
@@ -42,6 +40,7 @@ class Gate:
         places: int | None = None,
         tries: int | None = None,
         hold_s: float = inf,
+        key_tries: int | None = None,
         courteous: bool = False,
         follows: bool = False,
         part: float = 1.0,
@@ -55,11 +54,12 @@ class Gate:
             places: conversations at once; None: no bound.
             tries: passing failures in a row, be they of one user, that shut it; at least five; None: only five users do.
             hold_s: how long it may hold users once shut, beyond the Retry-After then in force.
+            key_tries: probes that may find our key refused, then it holds nobody any more; None: as `hold_s` says.
             courteous: whether others go before us: a 429 halves our rate for a minute or more, and keeps us away for twice the Retry-After.
             follows, part: see `Heed`.
         """
         self._courteous, self._patience = courteous, Patience(courteous=courteous)
-        self._tries, self._hold_s = inf if tries is None else max(tries, _STREAK), hold_s
+        self._hold_s, self._key_tries = hold_s, inf if key_tries is None else key_tries
         self.pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls, part=part), Places(places)
         self.expected = Expected(run_calls)
         self.heed = Heed(self.pace, follows=follows, part=part)
@@ -67,9 +67,7 @@ class Gate:
         self._slowed = 0
         self._probe = Probe(self._patience)
         self._closed_at = self._held_until = inf
-        # The users that failed since the last success, and how many passing failures there were.
-        self._streak: set[UserKey] = set()
-        self._failures = 0
+        self._streak = Streak(tries)
         self._suspects, self._strangers, self.stops = Suspects(), Strangers(), Stops()
 
     # ---- Asking ----
@@ -97,8 +95,10 @@ class Gate:
 
     def expired(self, *, now: float) -> bool:
         """Say whether it has held users for too long: park them, unless one of them may be the probe now."""
-        no_probe_now = bool(self.stops) or not self._probe.is_due(now)
-        return now >= self.stops.held_until or (self._probe.cause_at(now) is not None and now >= self._held_until and no_probe_now)
+        if now >= self.stops.held_until:
+            return True
+        is_over = now >= self._held_until or (self.refuses_key and self._probe.failures >= self._key_tries)
+        return self._probe.cause_at(now) is not None and is_over and (bool(self.stops) or not self._probe.is_due(now))
 
     def next_change(self, *, now: float, permits: float = 0, within_s: float = 0.0) -> float:
         """Return the earliest time at which time alone may make `door` or `expired` say something else; inf: never."""
@@ -204,7 +204,6 @@ class Gate:
             self._open()
         else:
             self._streak.clear()
-            self._failures = 0
 
     def absent(self, user: UserKey, *, now: float) -> bool:
         """Note that the upstream knows no such user; return whether to believe it: else the user is owed as before."""
@@ -227,7 +226,6 @@ class Gate:
 
     def _open(self) -> None:
         self._streak.clear()
-        self._failures = 0
         self._suspects.new_row()
         self._probe.open()
         self._closed_at = self._held_until = inf
@@ -283,14 +281,13 @@ class Gate:
     def _learn(self, user: UserKey, error: ConsumerError) -> Literal["breaker", "denied"] | None:
         """Count a failure; return what it says of the upstream, None: nothing."""
         if self._probe.cause is None:
-            self._streak.add(user)
-            self._failures += isinstance(error, Retryable)
+            self._streak.note(user, is_passing=isinstance(error, Retryable))
         if isinstance(error, Denied):
             self._suspects.new_row()
             return "denied"
         if isinstance(error, Forbidden) and self._suspects.forbid(user, begun=self._places.begun):
             return "denied"
-        return "breaker" if len(self._streak) >= _STREAK or self._failures >= self._tries else None
+        return "breaker" if self._streak.says_out else None
 
     def _shut(self, cause: Cause, *, since: float, now: float) -> None:
         self._closed_at = since

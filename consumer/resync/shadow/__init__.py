@@ -5,5 +5,6 @@ It reads and decides as a real run does, and says what would be written; no valu
 
     client      an account that is read and never written
     would       what would be written, in kinds and counts
+    telling     counts and logs it
     read_only   the exchange of a dry run, which lets nothing through but questions
 """

@@ -27,6 +27,8 @@ class Probe:
         self.user: UserKey | None = None
         self.at = inf
         """When the next may go in."""
+        self.failures = 0
+        """Tries that failed since the upstream was last well."""
 
     def cause_at(self, now: float) -> Cause | None:
         """Return why the upstream is held to be out; a Retry-After that has passed is no cause any more."""
@@ -43,13 +45,14 @@ class Probe:
 
     def open(self) -> None:
         """Note that the upstream is well."""
-        self.cause, self.user, self.at, self._wait_s = None, None, inf, _FIRST_S
+        self.cause, self.user, self.at, self._wait_s, self.failures = None, None, inf, _FIRST_S, 0
         self._patience.believe()
 
     def failed(self, user: UserKey, *, now: float) -> None:
         """Note that a user's try failed, where it is the probe."""
         if self.user == user:
             self.user, self._wait_s = None, min(_MAX_S, self._wait_s * 2)
+            self.failures += 1
             self._put_off(now)
 
     def left(self, user: UserKey, *, now: float) -> None:

@@ -626,3 +626,29 @@ def test_what_awaits_a_verdict_is_shut_but_holds_nobody_and_is_not_held_to_be_ou
     assert (made.state(now=7).cause, made.closed(now=7)) == ("filter", True)
     made.release("filter", now=8)
     assert (made.door(now=8), made.state(now=8).state) == (Door.OPEN, "open")
+
+
+def test_where_a_refused_key_is_tried_so_often_nobody_is_held_any_longer() -> None:
+    for error, is_over in ((Denied("401", code="http-401"), True), (Retryable("500", code="http-500"), False)):
+        made = Gate(rate_per_s=10, burst=100, run_calls=3, hold_s=900, key_tries=2)
+        for user in USERS[:5]:
+            made.failed(user, error, now=0)
+        for at in (5, 15):
+            assert not made.expired(now=at)
+            made.enter(ANN, now=at)
+            made.failed(ANN, error, now=at)
+            made.leave(ANN, now=at)
+        assert made.expired(now=15) == is_over
+
+
+def test_a_key_that_was_good_meanwhile_is_tried_as_often_again() -> None:
+    made = Gate(rate_per_s=10, burst=100, run_calls=3, hold_s=900, key_tries=1)
+    for began in (0, 100):
+        made.failed(ANN, Denied("401", code="http-401"), now=began)
+        assert not made.expired(now=began)
+        made.enter(ANN, now=began + 5)
+        if not began:
+            made.failed(ANN, Denied("401", code="http-401"), now=began + 5)
+            assert made.expired(now=began + 5)
+            made.enter(ANN, now=began + 15)
+        made.succeeded(ANN, now=began + 15)
