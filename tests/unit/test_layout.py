@@ -1,5 +1,6 @@
-"""Tests lie as the code lies: beside each file of the package stands the file with its tests."""
+"""The layout of code and tests: beside each file of the package stands the file with its tests; and one folder asks over HTTP."""
 
+import ast
 from pathlib import Path
 from typing import Final
 
@@ -75,3 +76,57 @@ def test_each_test_file_is_of_a_file_of_the_package() -> None:
         and not any(f"{path.stem}_".startswith(f"test_{stem}_") for stem in stems.get(path.parent.relative_to(_UNIT), []))
     ]
     assert lost == []
+
+
+_ASKS_OVER_HTTP: Final = ("resync/http/",)
+_ASKS_BESIDE_IT: Final = {
+    "sandbox/forwarding/forwarder.py": "it posts to our webhook as Sesamy does, and may share no code with us",
+    "sandbox/children.py": "it asks a process of ours whether it is ready, on loopback",
+    "sandbox/session.py": "it asks a process of ours how it is, on loopback",
+}
+"""The files without our bounds on an exchange, and why each is one; no pod runs any of them."""
+
+
+def _clients(text: str) -> set[str]:
+    """Return what a file imports of aiohttp beside the server's side: with none of it, it can't open a connection."""
+    found: set[str] = set()
+    for one in ast.walk(ast.parse(text)):
+        match one:
+            case ast.Import(names=names):
+                found |= {name.name for name in names if name.name.partition(".")[0] == "aiohttp"}
+            case ast.ImportFrom(module="aiohttp", names=names, level=0):
+                found |= {f"aiohttp.{name.name}" for name in names if name.name != "web"}
+            case ast.ImportFrom(module=str(module), names=names, level=0) if module.startswith("aiohttp.") and module != "aiohttp.web":
+                found |= {f"{module}.{name.name}" for name in names}
+    return found
+
+
+def _askers() -> list[str]:
+    return [module for module in _modules() if _clients((ROOT / "consumer" / module).read_text("utf-8"))]
+
+
+def test_only_one_folder_asks_over_http() -> None:
+    """All that a process asks has the bounds of `resync/http`: no other file can make a session or a connector of aiohttp's."""
+    assert [one for one in _askers() if not one.startswith(_ASKS_OVER_HTTP) and one not in _ASKS_BESIDE_IT] == []
+
+
+def test_no_file_is_let_ask_that_does_not() -> None:
+    assert {*_ASKS_BESIDE_IT} - {*_askers()} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from aiohttp import web", set()),
+        ("from aiohttp.web import Request", set()),
+        ("import aiohttp", {"aiohttp"}),
+        ("def f():\n    import aiohttp as a", {"aiohttp"}),
+        ("import aiohttp.web", {"aiohttp.web"}),  # It binds all of aiohttp.
+        ("import aiohttp_client", set()),
+        ("from aiohttp import TCPConnector, web", {"aiohttp.TCPConnector"}),
+        ("from aiohttp.client import ClientSession", {"aiohttp.client.ClientSession"}),
+        ("from .aiohttp import ClientSession", set()),
+    ],
+)
+def test_the_client_of_aiohttp_is_found(text: str, found: set[str]) -> None:
+    assert _clients(text) == found
