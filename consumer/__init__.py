@@ -34,15 +34,15 @@ Before the walk, where Sesamy's webhook feeds the topic:
 The folders; each may import from those below it only (`pod` and `receiver` stand side by side, and so do `kafka` and `resync`):
 
     __main__     the way in
-    commands/    what an operator types: one file or folder a command
+    commands/    the commands that an operator types: one file or folder each
     sandbox/     broker, stand-ins and traffic, for a laptop and the tests
     pod/         one process of the group, its life and what it says of itself
     receiver/    Sesamy's webhook on its way to the topic: a process of its own
     kafka/       everything that touches Kafka
-    resync/      fetches a user, maps it, writes it to every list
+    resync/      the runs: each fetches a user, maps it, writes it to every list
     telemetry/   logs, metrics, traces
-    settings/    what may be set, and what is wrong with it
-    core/        decides; no I/O, no clock, no chance, no log
+    settings/    the settings: what may be set, and what is wrong with it
+    core/        the core: it decides; no I/O, no clock, no chance, no log
 
 `DESIGN.md` beside this file says why.
 """

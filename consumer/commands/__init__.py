@@ -1,5 +1,5 @@
 """
-What an operator types: one file or folder a command.
+The commands that an operator types: one file or folder each.
 
 A command's file holds it as `command`. It may use all folders below; no other folder may import a command.
 

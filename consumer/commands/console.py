@@ -1,4 +1,4 @@
-"""What commands share: options, settings, questions, and data as JSON."""
+"""The parts that commands share: options, settings, questions, and data as JSON."""
 
 import logging
 import math

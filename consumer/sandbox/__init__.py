@@ -15,10 +15,10 @@ and Make.as' wire shapes by themselves.
     sown        drift in a town: what differs from Sesamy without any event
     session     one sitting of `local`: receiver and consumer as processes, and their traffic
     drift/      drift that is sown in a sitting, and repaired by `reconcile`
-    troubles    what can befall a sitting, and how it is healed
-    chaos       what befalls a sitting that asks for the worst
+    troubles    the troubles of a sitting: what can befall it, and how it is healed
+    chaos       the worst week of a sitting that asks for it
     panel/      troubles at the press of a button
     offers      commands to try beside a sitting
-    view        what a person sees of a sitting
+    view        the view that a person has of a sitting
     local       all of it, from the start to the verdict
 """

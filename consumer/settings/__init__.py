@@ -1,17 +1,17 @@
 """
-What may be set, and what is wrong with it.
+The settings: what may be set, and what is wrong with it.
 
 It opens files and reads the environment, and no connection; no value of a secret is ever quoted.
 
     model      every setting: name, unit, limit, one sentence
     account    the lists of one vendor that share a credential
-    load       reads file and environment, and finds everything at once
-    rules      what settings must be to each other
+    load       the loader: it reads file and environment, and finds everything at once
+    rules      the rules of what settings must be to each other
     secret     a secret and where it comes from
     leaves     each value with its path, and each secret among them
     tls        the TLS files
     findings   one thing that was looked at: where, what, which cure
-    naming     where a setting stands, for people
+    naming     the place of a setting, for people
     placeholders  values that nobody has filled in
     environment   variables that look like a setting's, and are none
 """

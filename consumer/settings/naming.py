@@ -1,4 +1,4 @@
-"""Where a setting stands, for people: the variable that may give it, the vendor and list it is about, the line of the file."""
+"""The place of a setting, for people: the variable that may give it, the vendor and list it is about, the line of the file."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What a receiver counts: definitions only."""
+"""The counts of a receiver: definitions only."""
 
 from typing import Final
 

@@ -1,12 +1,10 @@
 """The ground rules of the repository: what lies at its top, what no file may say, and what is pinned."""
 
 import ast
-import io
 import re
 import shutil
 import subprocess
 import sys
-import tokenize
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -220,7 +218,6 @@ _MOST_LINES: Final = 300
 _MOST_FILES: Final = 12
 _MOST_CODE: Final = 40
 _MOST_LATE_IMPORTS: Final = 9
-_OF_PERSONS: Final = re.compile(r"\b(he|him|his|who|whom|whoever)\b", re.IGNORECASE)
 
 
 def _name(path: Path) -> str:
@@ -289,21 +286,3 @@ def test_imports_stand_at_the_top() -> None:
     late = [f"{_name(path)}:{n}" for path in _SOURCES for n, line in enumerate(path.read_text("utf-8").splitlines(), 1) if mark in line]
 
     assert len(late) <= _MOST_LATE_IMPORTS, late
-
-
-def _prose(path: Path) -> Iterator[tuple[int, str]]:
-    """Give the lines of docstrings and comments; messages and other texts are the product's."""
-    text = path.read_text("utf-8")
-    lines = text.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string
-    for one in ast.walk(ast.parse(text)):
-        if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str):
-            for number in range(one.lineno, (one.end_lineno or one.lineno) + 1):
-                yield number, lines[number - 1]
-
-
-def test_a_user_is_no_person_in_prose() -> None:
-    """A user, a pod and a broker is *it*: such words hide which of them is meant."""
-    assert [f"{_name(path)}:{number}" for path in _SOURCES for number, line in _prose(path) if _OF_PERSONS.search(line)] == []

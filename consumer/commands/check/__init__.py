@@ -4,7 +4,7 @@ The command `check`: what is wrong with the settings, and with all that they nam
 It writes nothing anywhere.
 
     command         its options, and how findings are told
-    offline         what the settings say, without a network
+    offline         the findings without a network: what the settings say
     online          Kafka, Sesamy and Make.as, as the settings name them
-    foreign_types   how many events of unknown type there are
+    foreign_types   the count of events of unknown type
 """

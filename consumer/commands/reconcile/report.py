@@ -1,4 +1,4 @@
-"""How a reconcile went, as data: counts by kind and list, and ids."""
+"""The report of a reconcile, as data: counts by kind and list, and ids."""
 
 from collections.abc import Iterator
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What a reconcile says in words: what was found, how it went."""
+"""The words of a reconcile: what was found, how it went."""
 
 from collections.abc import Iterator, Mapping
 from itertools import islice

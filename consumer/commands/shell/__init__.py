@@ -1,6 +1,6 @@
 """
-What a shell gives a command, and takes from it.
+The shell's side of a command: what it gives, and what it takes.
 
-    stdout        where data go: a full disk, and a reader that went away
-    completion    what is completed from the settings
+    stdout        the stdout of a command: a full disk, and a reader that went away
+    completion    the words that are completed from the settings
 """

@@ -1,4 +1,4 @@
-"""What a shell completes from the settings: vendors, accounts and lists; where anything goes wrong, it completes and says nothing."""
+"""The words that a shell completes from the settings: vendors, accounts and lists; where anything goes wrong, there are none."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What is drawn of some pods: the verdict first, then one pod, or several as one."""
+"""The parts of a drawing of some pods: the verdict first, then one pod, or several as one."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What writes of a test contact tell: its list, its tags, and whether one that opted out stays so."""
+"""The questions that a test contact answers once it is written: its list, its tags, and whether one that opted out stays so."""
 
 from collections.abc import Generator, Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""What Make.as is asked without a write: the list, and what a contact shows."""
+"""The questions to Make.as that write nothing: the list, and what a contact shows."""
 
 from collections.abc import Generator
 from contextlib import suppress

@@ -1,5 +1,5 @@
 """
-What products and subscriptions of a test contact tell.
+The questions that products and subscriptions of a test contact answer.
 
 Neither can be read back, so it goes by the answers alone; before a form is tried, something is sent that no server may take: where that is
 taken, too, an answer says nothing of the form, and so it is told.

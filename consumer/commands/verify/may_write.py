@@ -1,4 +1,4 @@
-"""Whether an address is one that may be written to: the operator's own, for tests, and nothing else's."""
+"""The rule of which address may be written to: the operator's own, for tests, and nothing else's."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Which questions are asked, and which calls each may make."""
+"""The plan of `verify`: which questions are asked, and which calls each may make."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""What a question is made of: calls, answers, what is seen. No I/O."""
+"""The parts of a question: calls, answers, what is seen. No I/O."""
 
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final, Literal

@@ -1,4 +1,4 @@
-"""What Sesamy is asked; it is only read, and nothing of any reader is shown but the names and kinds of fields."""
+"""The questions to Sesamy; it is only read, and nothing of any reader is shown but the names and kinds of fields."""
 
 import re
 from collections.abc import Iterator

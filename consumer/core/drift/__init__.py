@@ -1,5 +1,5 @@
 """
-What differs between Sesamy's readers and the contacts at Make.as, looked at all together.
+The drift: what differs between Sesamy's readers and the contacts at Make.as, looked at all together.
 
 It keeps no name and no address, only prints of them, and decides what is looked at again; what is written is a resync's business.
 
@@ -9,6 +9,6 @@ It keeps no name and no address, only prints of them, and decides what is looked
     bulk        the same, whole and in memory alone, for a first load
     walk        the pages of a list that may move while it is read
     contacts    the contacts of one account, compared as they come
-    findings    what differs, by kind, list and reader
-    sound       whether what was read may be believed, and how much may change
+    findings    the findings: what differs, by kind, list and reader
+    sound       the soundness of what was read, and how much may change
 """

@@ -1,4 +1,4 @@
-"""What was read in bulk of readers, whole, so that those that are nowhere at Make.as can be written from it: a first load."""
+"""The readers as they were read in bulk, whole, so that those that are nowhere at Make.as can be written from it: a first load."""
 
 from array import array
 from collections.abc import Collection, Sequence

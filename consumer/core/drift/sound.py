@@ -1,4 +1,4 @@
-"""Whether what was read may be believed, and how many changes are allowed."""
+"""The soundness of what was read: whether it may be believed, and how many changes are allowed."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations

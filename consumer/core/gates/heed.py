@@ -1,4 +1,4 @@
-"""What a gate makes of the limits that its upstream's answers tell."""
+"""The heed of a gate: it takes its pace from the limits that its upstream's answers tell."""
 
 from .pace import Pace
 from .server_limit import ServerLimit

@@ -1,4 +1,4 @@
-"""Whether an account keeps what a contact is written with: when to look back at one, what it shows then, three in a row."""
+"""The look back at a contact: when it is due, and whether the account has kept what was written, three in a row."""
 
 from collections.abc import Callable, Iterator, Mapping
 from math import inf

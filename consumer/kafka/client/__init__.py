@@ -1,14 +1,14 @@
 """
-How we reach Kafka, and what its errors mean.
+The way to Kafka, and what its errors mean.
 
 It knows no event, no user and no letter: records are bytes here.
 
     connect    a member of the group, a reader, a producer, with our options
     clients    aiokafka's clients, with a fence around them
-    metadata   what aiokafka does not ask of the brokers
-    fetched    what a fetch has brought, as it was parsed
-    unpacking  what one poll may unpack, whatever the batches say
-    publisher  writes records to one topic, with a new producer wherever one has failed
-    reader     reads partitions without a group
-    failures   what each of Kafka's errors means to us
+    metadata   the questions to the brokers that aiokafka does not ask
+    fetched    the records that a fetch has brought, as they were parsed
+    unpacking  the bound of what one poll may unpack, whatever the batches say
+    publisher  the writer of records to one topic, with a new producer wherever one has failed
+    reader     the reader of partitions without a group
+    failures   the meaning of each of Kafka's errors to us
 """

@@ -1,4 +1,4 @@
-"""What a pod knows of one user, frozen: ids, codes and times, nothing personal."""
+"""The facts that a pod has of one user, frozen: ids, codes and times, nothing personal."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What was passed over, or taken for what it is not, each with the command that makes good for it."""
+"""The events that were passed over, and the rows taken for what they are not, each with the command that makes good for it."""
 
 import time
 from datetime import UTC, datetime

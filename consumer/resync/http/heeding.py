@@ -1,4 +1,4 @@
-"""What an answer says of the upstream's limits, told to its gate."""
+"""The limits that an upstream's answers name, told to its gate."""
 
 import time
 from collections.abc import Callable

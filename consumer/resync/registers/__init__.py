@@ -1,5 +1,5 @@
 """
-Which contacts left each list, so that nobody is put back on it; read, and kept fresh.
+The contacts that left each list, so that nobody is put back on it: read, and kept fresh.
 
 What a register means for a write is said in `core/mapping/consent`.
 

@@ -1,4 +1,4 @@
-"""What would be written: the kinds of change of one user at one account, as names and counts, without any value."""
+"""The changes that a run would make: their kinds at one account, as names and counts, without any value."""
 
 from collections.abc import Iterator, Sequence
 

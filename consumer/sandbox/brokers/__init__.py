@@ -6,7 +6,7 @@ once it is asked for such a broker.
 
     broker       a broker of any kind, or the best that can be had
     jvm          a node on this machine's JVM
-    jars         what such a node is made of, fetched once
+    jars         the files that such a node is made of, fetched once
     container    a broker in a container
     memory       a broker in this process
     topics       topics, made and waited for

@@ -1,5 +1,5 @@
 """
 Drift in a sitting of `local`, on request.
 
-    repaired    drift is sown, and `reconcile` finds and repairs it as a process of its own
+    repaired    drift that is sown, and that `reconcile` finds and repairs as a process of its own
 """

@@ -1,6 +1,6 @@
 """
 Sesamy's side of the webhook.
 
-    forwarder   sends events as Sesamy does: again, with a growing pause, until they are taken
-    endpoint    where the town's webhook is, and its secret
+    forwarder   Sesamy's forwarder: it posts events again, with a growing pause, until they are taken
+    endpoint    the place of the town's webhook, and its secret
 """

@@ -10,6 +10,6 @@ They may not share code with the consumer's own clients: one mistake in both wou
     makeas_account  one customer's data there, and what persons and other tools do with it
     makeas_ways   the other answers to what no document settles of those calls
     makeas_reads  Make.as' calls that read, with switches for what no document settles
-    faults        what goes wrong at either, switched on and off
+    faults        the faults of either, switched on and off
     server        an application as a server on loopback
 """

@@ -1,7 +1,7 @@
 """
 The other pods of the group, as a pod's page shows them.
 
-    addresses   where they are, and which of them is this one
-    asking      what each says of itself, asked in rounds
+    addresses   the addresses of them, and which of them is this one
+    asking      the rounds in which each is asked what it says of itself
     together    all of them on one page
 """
