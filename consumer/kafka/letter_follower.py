@@ -91,7 +91,7 @@ class LetterFollower:
         await self._leave_out(poll.damaged)
         if poll.is_answer and self._reader.is_whole:
             self.followed_at = now
-        if self._reader.is_heard and not self.caught_up:
+        if self._reader.has_answered and not self.caught_up:
             self.caught_up = all(self._reader.at[partition] >= self._ends[partition] for partition in self._reader.asked)
         if self.caught_up:
             self._backlog.offer_letters(now=anyio.current_time())

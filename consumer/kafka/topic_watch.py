@@ -31,7 +31,7 @@ class TopicWatch:
         # The identity of the log that our offsets are of, and the one seen last; None: not known.
         self._known: bytes | None = None
         self._seen: bytes | None = None
-        # Identities that it had before: a broker that has not heard yet may still tell one.
+        # Identities that it had before: a broker that does not know yet may still tell one.
         self._former: set[bytes] = set()
         self._are_told = False
         self.missing = False

@@ -47,7 +47,7 @@ class Webhook:
         Take what it works with.
 
         Args:
-            vendors: ids of those that the settings know; events of others are taken, too, and counted; none: nobody is a stranger.
+            vendors: ids of those that the settings know; events of others are taken, too, and counted; none: no vendor is unknown.
             door: lets requests in.
         """
         self._settings, self._publisher, self._metrics = settings, publisher, metrics

@@ -243,7 +243,7 @@ def gates(
                 hold_s=hold_s,
                 key_tries=key_tries,
                 courteous=courteous,
-                follows=at_sesamy.requests_per_minute == "auto",
+                uses_told_limit=at_sesamy.requests_per_minute == "auto",
                 part=rate_share,
             )
             for vendor in settings.vendors

@@ -52,7 +52,7 @@ class _Stop:
         self.scope = anyio.CancelScope()
 
     async def listen(self, signals: AsyncIterator[signal.Signals]) -> None:
-        """Hear them, for ever."""
+        """Obey them, for ever."""
         async for number in signals:
             if self.scope.cancel_called:
                 os._exit(128 + number)  # Something that can't be cut off, such as a container that starts.

@@ -13,7 +13,7 @@ from .town import PLACES, VENDORS, Place, Town
 Kind = Literal["missing", "field", "tags", "list", "moved", "stranger", "unlinked", "doubled"]
 KINDS: Final[tuple[Kind, ...]] = ("missing", "field", "tags", "list", "moved", "stranger", "unlinked", "doubled")
 Sown = dict[Kind, list[tuple[str, str, str]]]
-"""Kind -> vendor, user and account of each; the user of a stranger is an id that Sesamy does not know."""
+"""Kind -> vendor, user and account of each; the user of a `stranger` is an id that Sesamy does not know."""
 
 STALE: Final = "sesamy_tag_sown"
 _ONCE: Final = "sesamy_made_single_purchase"
@@ -71,7 +71,7 @@ def sow(here: Town, chance: random.Random, counts: Mapping[Kind, int]) -> Sown:
             place = PLACES[chance.randrange(len(PLACES))]
             account = here.account(place)
             if kind == "stranger":
-                sown[kind].append((place.vendor, _stranger(account, place, chance.randrange(10**9)), place.account))
+                sown[kind].append((place.vendor, _unknown_contact(account, place, chance.randrange(10**9)), place.account))
             elif kind == "doubled":
                 first, second = _next(free, place.vendor), _next(free, place.vendor)
                 sown[kind] += _double(here, place.vendor, first, second)
@@ -132,7 +132,7 @@ def _next(free: Mapping[str, list[str]], vendor: str) -> str:
     return free[vendor].pop()
 
 
-def _stranger(account: Account, place: Place, number: int) -> str:
+def _unknown_contact(account: Account, place: Place, number: int) -> str:
     user = f"auth0|{place.vendor}-unknown-{number}"
     account.contact(
         f"stranger.{number}@example.com", external_id=user, firstname="Ukjent", lists=list(place.lists), tags=["sesamy_tag_vip"]

@@ -31,7 +31,7 @@ _TAKEN: Final = frozenset(
     {"connection", "content-encoding", "content-length", "content-type", "expect", "host", "trailer", "transfer-encoding", "upgrade"}
 )
 HAND_OVER_S: Final = 8.0
-"""What handing partitions over takes beside `workers.drain_s` until no run is left: a heartbeat to hear of it (3 s), and a commit (5 s)."""
+"""What handing partitions over takes beside `workers.drain_s` until no run is left: a heartbeat to know it (3 s), and a commit (5 s)."""
 
 
 class Sections(Struct, frozen=True, kw_only=True):

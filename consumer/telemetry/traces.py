@@ -161,7 +161,7 @@ class Spans:
         )
 
     def call(self, upstream: str, op: str, code: str, seconds: float) -> None:
-        """Span one HTTP exchange that has just ended; `code`: its status, or our error's name."""
+        """Record an HTTP exchange that has just ended as a span; `code`: its status, or our error's name."""
         ended_ns = time.time_ns()
         attributes: dict[str, str | int] = {"peer.service": upstream, "sesamy_makeas.op": op}
         attributes |= {"http.response.status_code": int(code)} if code.isdigit() else {"error.type": code}

@@ -53,7 +53,7 @@ def reopened(user: UserKey, *accounts: AccountId) -> Reopened:
     return Reopened(user=user, type=ROUTINE, accounts=accounts, partition=0, offset=7, since_ms=0, tried_at=-inf)
 
 
-def surveyed(
+def counts_of(
     bench: Bench,
     *,
     out_vendors: Collection[str] = (),

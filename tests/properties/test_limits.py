@@ -15,11 +15,11 @@ RESETS: Final = st.one_of(st.none(), st.integers(-10, 130), st.sampled_from([-1e
 STEPS: Final = st.lists(st.tuples(st.sampled_from([0.0, 0.5, 3.0, 17.0, 60.0]), NUMBERS, NUMBERS, RESETS, st.integers(0, 3)), max_size=60)
 
 
-@given(steps=STEPS, follows=st.booleans())
+@given(steps=STEPS, uses_told_limit=st.booleans())
 def test_no_headers_speed_it_beyond_what_is_allowed_or_shut_it_for_longer_than_120_s(
-    steps: list[tuple[float, float | None, float | None, float | None, int]], follows: bool
+    steps: list[tuple[float, float | None, float | None, float | None, int]], uses_told_limit: bool
 ) -> None:
-    gate = Gate(rate_per_s=100 / 60, burst=BURST, run_calls=3, follows=follows)
+    gate = Gate(rate_per_s=100 / 60, burst=BURST, run_calls=3, uses_told_limit=uses_told_limit)
     now, allowed, taken, shut_until = 0.0, float(BURST), 0, None
     for step_s, limit, remaining, ahead_s, in_flight in steps:
         now += step_s
@@ -37,6 +37,6 @@ def test_no_headers_speed_it_beyond_what_is_allowed_or_shut_it_for_longer_than_1
             shut_until = now + LONGEST_S if shut_until is None else shut_until
             assert now + gate.away_s(now=now) <= shut_until + 1e-6
         assert 1 <= gate.heed.per_minute <= 1000.001
-        assert follows or abs(gate.heed.per_minute - 100) < 1e-6
+        assert uses_told_limit or abs(gate.heed.per_minute - 100) < 1e-6
         assert not gate.closed(now=now)
     assert gate.door(now=now + LONGEST_S + 3 * 60, permits=3) is Door.OPEN

@@ -55,7 +55,7 @@ async def look_again(
     Args:
         accounts: those whose differences count.
         after_s: so long after the first look comes the second.
-        told: hears how many are looked at, of how many.
+        told: is told how many are looked at, of how many.
     """
     still, failed = dict[UserKey, list[Finding]](), set[UserKey]()
 

@@ -15,8 +15,8 @@ from ...kafka.tail import Tail
 from ...settings.model import KafkaSettings, Settings
 
 
-class _Heard(Settling):
-    """What is read of the topic: a reader with an event is not written from what was read in bulk."""
+class _Dropping(Settling):
+    """The topic as a first load reads it: a reader with an event is dropped from what was read in bulk."""
 
     def __init__(self, bulks: Mapping[str, Bulk]) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class FirstLoad:
     def __init__(self, settings: Settings, vendors: Collection[str]) -> None:
         """Begin with nobody."""
         self.bulks = {vendor: Bulk(vendor) for vendor in vendors}
-        self.settling = _Heard(self.bulks)
+        self.settling = _Dropping(self.bulks)
         self._tail = Tail(settings.kafka, self.settling)
         self._accounts = {vendor: len(settings.accounts_of(vendor)) for vendor in vendors}
         self.written = 0

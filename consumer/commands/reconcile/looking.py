@@ -49,7 +49,7 @@ class Looked(Struct, frozen=True, kw_only=True):
     """Account -> rows of its lists."""
     of_list: dict[str, int]
     """List -> readers that are to be on it."""
-    strangers: int
+    unknown_ids: int
     no_account: int
     not_compared: tuple[str, ...]
     """What could not be told, in words."""
@@ -255,7 +255,7 @@ class Looking:
                 for lists in self._scope.accounts.values()
                 for one, vendors in lists.items()
             },
-            strangers=sum(one.strangers for one in told),
+            unknown_ids=sum(one.unknown_ids for one in told),
             no_account=sum(one.no_account for one in told),
             not_compared=tuple(dict.fromkeys(self._not_compared)),
         )

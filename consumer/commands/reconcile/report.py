@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ...core.drift.contacts import Finding, Kind
 from ...core.model import AccountId
@@ -40,7 +40,7 @@ class Report(Struct, frozen=True, kw_only=True):
     contacts: dict[str, int]
     """Account -> rows of its lists."""
     counts: tuple[Count, ...]
-    strangers: int
+    unknown_ids: int = field(name="strangers")
     """Contacts with an external id that Sesamy does not know."""
     no_account: int
     """Rows of contacts without an external id, at an address that no reader has."""

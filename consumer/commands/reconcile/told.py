@@ -97,7 +97,7 @@ def ended(report: Report) -> Iterator[str]:
 def _but(report: Report) -> str:
     """Return what "all agree" does not speak of."""
     parts = [
-        f"; left alone: {counted(report.strangers, 'contact')} of no reader" if report.strangers else "",
+        f"; left alone: {counted(report.unknown_ids, 'contact')} of no reader" if report.unknown_ids else "",
         "; not all could be compared" if any(not one.startswith(NEVER_COMPARED) for one in report.not_compared) else "",
     ]
     return "".join(parts)

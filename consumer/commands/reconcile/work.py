@@ -34,37 +34,37 @@ class Listener(Protocol):
     """What is told of a reconcile, and asked."""
 
     def begins(self, scope: Scope) -> None:
-        """Hear what is looked at."""
+        """Take what is looked at."""
 
     def costs(self, plans: tuple[Load, ...]) -> None:
-        """Hear, once, what reading costs, as soon as that is known."""
+        """Take, once, what reading costs, as soon as that is known."""
 
     def reading(self, done: int, of: int, *, left_s: float) -> None:
-        """Hear how far the reading is."""
+        """Take how far the reading is."""
 
     def found(self, looked: Looked) -> None:
-        """Hear what was found."""
+        """Take what was found."""
 
     def too_many(self, over: Mapping[str, int], changes: Mapping[str, int]) -> None:
-        """Hear that more would be changed than may be."""
+        """Be told that more would be changed than may be."""
 
     def repair_costs(self, loads: tuple[Load, ...]) -> None:
-        """Hear what the repair costs, at least."""
+        """Take what the repair costs, at least."""
 
     async def may_run(self, readers: int, retired: int) -> bool:
         """Say whether to go on."""
 
     def repairing(self, done: int, of: int) -> None:
-        """Hear how far the repair is."""
+        """Take how far the repair is."""
 
     def looking_again(self, done: int, of: int) -> None:
-        """Hear how far the look at some repaired readers is."""
+        """Take how far the look at some repaired readers is."""
 
     def cut_off(self) -> None:
-        """Hear that it was stopped before its end."""
+        """Be told that it was stopped before its end."""
 
     def ended(self, report: Report) -> None:
-        """Hear the end."""
+        """Take the end."""
 
 
 async def reconcile(settings: Settings, options: Options, listener: Listener) -> int:
@@ -251,7 +251,7 @@ class _Run:
             skipped=looked.skipped,
             contacts=looked.contacts,
             counts=tuple(counts(looked)),
-            strangers=looked.strangers,
+            unknown_ids=looked.unknown_ids,
             no_account=looked.no_account,
             not_compared=looked.not_compared,
             to_repair=len(self._to_repair),

@@ -39,19 +39,19 @@ class Listener(Protocol):
     """What is told of a replay, and asked."""
 
     def scanning(self, offsets: int, of: int) -> None:
-        """Hear how far the scan is."""
+        """Take how far the scan is."""
 
     def planned(self, plan: Plan) -> None:
-        """Hear the plan."""
+        """Take the plan."""
 
     async def may_run(self) -> bool:
         """Say whether to go on."""
 
     def running(self, done: int, of: int, *, left_s: float) -> None:
-        """Hear how far the run is, and how long it takes from here at least (s)."""
+        """Take how far the run is, and how long it takes from here at least (s)."""
 
     def ended(self, report: Report) -> None:
-        """Hear the end."""
+        """Take the end."""
 
 
 async def replay(settings: Settings, options: Options, listener: Listener) -> int:

@@ -19,7 +19,7 @@ _LACKS: Final[Mapping[str, int]] = {name: 1 << place for place, name in enumerat
 """What a row does not have, a bit each."""
 _ASKED: Final = 3
 """So many contacts are asked for one by one, to learn whether rows leave a field out."""
-STRANGERS_KEPT: Final = 10_000
+UNKNOWN_IDS_KEPT: Final = 10_000
 """Of more, the number alone is known."""
 _GIVEN: Final = frozenset({"account", "readers", "lists"})
 """What of `Contacts` stays as it was given."""
@@ -37,7 +37,7 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: Kind
     vendor: str
     user: str
-    """The reader's id; of a stranger its external id at Make.as, or, where that is an address, Make's id of the contact."""
+    """The reader's id; of a `stranger` its external id at Make.as, or, where that is an address, Make's id of the contact."""
     account: AccountId
     lists: tuple[str, ...] = ()
     """`list`: those it is not on; `missing`, on none of them: all of the account's."""
@@ -55,7 +55,7 @@ class Contacts:
 
     It promises: nothing of a contact is kept but Make's id of one that its reader has left, and of a few that lack a field; a reader is
     judged by the same code as `diff`; what no row of the account has is compared only where contacts, asked for singly, don't have it
-    either; a contact of another vendor that writes to the account is no stranger.
+    either; a contact of another vendor that writes to the account is not told as unknown.
     Memory is two bytes a reader for the account, and one for each of its lists.
     """
 
@@ -80,7 +80,7 @@ class Contacts:
         """
         self.account, self.readers = account, readers
         self.lists: Mapping[str, tuple[str, ...]] = {one: tuple(vendors) for one, vendors in lists.items()}
-        self._keeps, self._most, self._shared = keep_single_purchase, None if gathers else STRANGERS_KEPT, shared
+        self._keeps, self._most, self._shared = keep_single_purchase, None if gathers else UNKNOWN_IDS_KEPT, shared
         self.rows = 0
         """Of all lists."""
         self._marks = {vendor: bytearray(len(of)) for vendor, of in readers.items()}
@@ -97,8 +97,8 @@ class Contacts:
         self._doubled = {vendor: dict.fromkeys(of.doubled(), _SAME) for vendor, of in readers.items()}
         self._moved: dict[tuple[str, int], dict[str, None]] = {}
         # External id -> what is told in its place, where it is an address; empty: itself.
-        self._strangers: dict[str, str] = {}
-        self.strangers = 0
+        self._unknown_ids: dict[str, str] = {}
+        self.unknown_ids = 0
         """Contacts with an external id that no reader has; beyond the first 10,000 one counts on each of its lists."""
         self.no_account = 0
         """Rows of contacts without an external id, at an address that no reader has."""
@@ -144,7 +144,7 @@ class Contacts:
                 marks[number] |= _SEEN | self._compare(of, number, contact)
 
     def findings(self) -> Iterator[Finding]:
-        """Give what differs, vendor by vendor, then the strangers."""
+        """Give what differs, vendor by vendor, then the ids that Sesamy does not know."""
         both = _LEFT_ONE | _ACTIVE
         self._is_of_one_list = any(mark & both == both for marks in self._marks.values() for mark in marks)
         self.left_elsewhere = 0
@@ -152,7 +152,7 @@ class Contacts:
             lists, of = self.lists_of(vendor), self.readers[vendor]
             for number in (one for one in range(len(of)) if not of.skip(one)):
                 yield from self._of_reader(vendor, number, lists)
-        for name, instead in self._strangers.items() if self._most is not None else ():
+        for name, instead in self._unknown_ids.items() if self._most is not None else ():
             yield Finding(
                 kind="stranger", vendor="", user=instead or name, account=self.account, repairs=False, why="Sesamy does not know this id"
             )
@@ -160,7 +160,7 @@ class Contacts:
     @property
     def names(self) -> tuple[str, ...]:
         """Return the external ids that no reader has, as many as are kept."""
-        return tuple(self._strangers)
+        return tuple(self._unknown_ids)
 
     @property
     def not_told(self) -> tuple[str, ...]:
@@ -248,7 +248,7 @@ class Contacts:
             if contact.tags is None or any(map(is_ours, contact.titles)):
                 self._moved.setdefault(owner, {})[str(contact.id)] = None
         else:
-            self._note_stranger(name, contact)
+            self._note_unknown_id(name, contact)
         return None
 
     def _note_doubled(self, address: str, why: str, *, of: str = "", number: int = 0) -> None:
@@ -261,13 +261,13 @@ class Contacts:
                 self._doubled[other].setdefault(at, why)
                 self._marks[other][at] |= _SEEN  # A contact is there; whose it is to be, nothing tells.
 
-    def _note_stranger(self, name: str, contact: Contact) -> None:
+    def _note_unknown_id(self, name: str, contact: Contact) -> None:
         if not name:
             self.no_account += 1
-        elif name not in self._strangers:
-            self.strangers += 1
-            if self._most is None or len(self._strangers) < self._most:
-                self._strangers[name] = f"contact {contact.id}" if "@" in name else ""
+        elif name not in self._unknown_ids:
+            self.unknown_ids += 1
+            if self._most is None or len(self._unknown_ids) < self._most:
+                self._unknown_ids[name] = f"contact {contact.id}" if "@" in name else ""
 
     def _compare(self, vendor: str, number: int, contact: Contact) -> int:
         of = self.readers[vendor]

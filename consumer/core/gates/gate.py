@@ -13,7 +13,7 @@ from .probing.patience import LONG_S, Patience
 from .probing.probe import Cause, Probe
 from .probing.streak import Streak
 from .stops import Stops
-from .suspects import Strangers, Suspects
+from .suspects import Suspects, UnknownUsers
 
 
 class Gate:
@@ -42,7 +42,7 @@ class Gate:
         hold_s: float = inf,
         key_tries: int | None = None,
         courteous: bool = False,
-        follows: bool = False,
+        uses_told_limit: bool = False,
         part: float = 1.0,
     ) -> None:
         """
@@ -56,19 +56,19 @@ class Gate:
             hold_s: how long it may hold users once shut, beyond the Retry-After then in force.
             key_tries: probes that may find our key refused, then it holds nobody any more; None: as `hold_s` says.
             courteous: whether others go before us: a 429 halves our rate for a minute or more, and keeps us away for twice the Retry-After.
-            follows, part: see `Heed`.
+            uses_told_limit, part: see `Heed`.
         """
         self._courteous, self._patience = courteous, Patience(courteous=courteous)
         self._hold_s, self._key_tries = hold_s, inf if key_tries is None else key_tries
         self.pace, self._places = Pace(rate_per_s=rate_per_s, burst=burst, run_calls=run_calls, part=part), Places(places)
         self.expected = Expected(run_calls)
-        self.heed = Heed(self.pace, follows=follows, part=part)
+        self.heed = Heed(self.pace, uses_told_limit=uses_told_limit, part=part)
         # How many runs had begun when we last slowed down.
         self._slowed = 0
         self._probe = Probe(self._patience)
         self._closed_at = self._held_until = inf
         self._streak = Streak(tries)
-        self._suspects, self._strangers, self.stops = Suspects(), Strangers(), Stops()
+        self._suspects, self._unknown_users, self.stops = Suspects(), UnknownUsers(), Stops()
 
     # ---- Asking ----
 
@@ -198,7 +198,7 @@ class Gate:
         begun = self._places.number(user, 0)
         self.pace.succeeded(now=now)
         self._suspects.succeeded(user, begun=begun)
-        self._strangers.clear()
+        self._unknown_users.clear()
         shows_more = self._probe.cause == "absent" or (self.refuses_key and self._suspects.clears_key(begun))
         if self._probe.cause is None or self._probe.user == user or shows_more:
             self._open()
@@ -208,7 +208,7 @@ class Gate:
     def absent(self, user: UserKey, *, now: float) -> bool:
         """Note that the upstream knows no such user; return whether to believe it: else the user is owed as before."""
         self._lapse(now)
-        if self._strangers.note(user):
+        if self._unknown_users.note(user):
             if self._probe.user == user:
                 self._open()  # It answers, and takes our key.
             return True
@@ -221,7 +221,7 @@ class Gate:
 
     def forget(self) -> None:
         """Begin anew, but for a Retry-After and what was said from outside: what was learnt no longer holds, or others learn it now."""
-        self._strangers.clear()
+        self._unknown_users.clear()
         self._open()
 
     def _open(self) -> None:

@@ -14,15 +14,15 @@ class Heed:
     It promises: an upstream that says nothing of its limits is asked as the settings say.
     """
 
-    def __init__(self, pace: Pace, *, follows: bool = False, part: float = 1.0) -> None:
+    def __init__(self, pace: Pace, *, uses_told_limit: bool = False, part: float = 1.0) -> None:
         """
         Take the pace of a gate.
 
         Args:
-            follows: whether the upstream's own limit is used where it is known.
+            uses_told_limit: whether the limit that the upstream tells is used where it is known.
             part: of each limit, that this process may use.
         """
-        self._pace, self._limit, self._part = pace, ServerLimit() if follows else None, part
+        self._pace, self._limit, self._part = pace, ServerLimit() if uses_told_limit else None, part
         self.said: float | None = None
         """The limit that the last answer named, be it used or not; None: none has."""
 

@@ -8,7 +8,7 @@ from ..model import UserKey
 _ROW: Final = 3
 """So many different users in a row, with no user's success in between, say that it is the key."""
 _KEPT: Final = 1000
-_NOBODY: Final = 20
+_UNKNOWN_IN_A_ROW: Final = 20
 """So many users in a row unknown, with none known in between, say that the upstream looks in the wrong place."""
 
 
@@ -60,11 +60,11 @@ class Suspects:
         self._row.clear()
 
 
-class Strangers(set[UserKey]):
+class UnknownUsers(set[UserKey]):
     """The users that the upstream did not know since one that it knew; no more than twenty are kept."""
 
     def note(self, user: UserKey) -> bool:
         """Add one; return whether to believe that it is unknown."""
-        if len(self) < _NOBODY:
+        if len(self) < _UNKNOWN_IN_A_ROW:
             self.add(user)
-        return len(self) < _NOBODY
+        return len(self) < _UNKNOWN_IN_A_ROW

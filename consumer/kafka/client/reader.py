@@ -162,7 +162,7 @@ class PartitionReader:
         return not self._out
 
     @property
-    def is_heard(self) -> bool:
+    def has_answered(self) -> bool:
         """Say whether all partitions have answered this consumer once."""
         return self._answers.any
 

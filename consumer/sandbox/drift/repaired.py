@@ -33,7 +33,7 @@ async def repaired(sitting: Local) -> bool:
     Sow drift of every kind, let `reconcile` find and repair it, and say each step.
 
     What it does not repair is sorted out as people would: one of two readers with one address gets another one at Sesamy, and
-    `reconcile` looks again. Strangers it only reports, and they stay.
+    `reconcile` looks again. Contacts with an id that Sesamy does not know it only reports, and they stay.
 
     Returns:
         Whether both runs ended as they should, and all lists agree.

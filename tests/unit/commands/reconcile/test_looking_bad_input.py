@@ -233,7 +233,7 @@ async def test_two_vendors_on_one_account_are_no_strangers_to_each_other(tmp_pat
             hears = Hears()
             status = await reconcile(settings, Options(asked=asked, rate_share=1.0, dry_run=True), hears)
             (report,) = hears.reports
-            assert (status, report.findings, report.strangers) == (0, (), 0)
+            assert (status, report.findings, report.unknown_ids) == (0, (), 0)
             assert any(one.startswith(f"strangers at {shared.account}") for one in report.not_compared) is unsaid
         assert writes(here) == 0
 

@@ -21,7 +21,7 @@ def counted(*some: Finding, done: tuple[str, ...] = (), all_retired: bool = Fals
     findings = Findings()
     findings.all.extend(some)
     looked = Looked(
-        findings=findings, readers={"v": 9, "w": 4}, skipped={}, contacts={}, of_list={}, strangers=0, no_account=0, not_compared=()
+        findings=findings, readers={"v": 9, "w": 4}, skipped={}, contacts={}, of_list={}, unknown_ids=0, no_account=0, not_compared=()
     )
     users = {UserKey("v", one) for one in done}
     made = list(results(looked, SCOPE, ended="agreed", done=users, synced=users, all_retired=all_retired, at_ms=7))

@@ -27,7 +27,7 @@ def looked(*found: Finding, **more: Any) -> Looked:
         skipped={"v": 5, "w": 0},
         contacts={"1001": 2000},
         of_list={},
-        strangers=0,
+        unknown_ids=0,
         no_account=0,
         not_compared=(),
     )
@@ -57,7 +57,7 @@ REPORT = Report(
     skipped={"v": 0},
     contacts={"1001": 9},
     counts=(),
-    strangers=0,
+    unknown_ids=0,
     no_account=0,
     not_compared=(),
     to_repair=0,
@@ -171,7 +171,7 @@ def test_it_says_what_was_seen_of_readers_that_were_looked_at_again() -> None:
 def test_that_all_agrees_is_said_with_what_it_does_not_speak_of() -> None:
     never = "products and subscriptions of v: Make.as does not give them back"
     assert list(ended(structs.replace(REPORT, not_compared=(never,)))) == ["all lists agree with Sesamy"]
-    assert list(ended(structs.replace(REPORT, not_compared=(never, "tags of v: why"), strangers=1))) == [
+    assert list(ended(structs.replace(REPORT, not_compared=(never, "tags of v: why"), unknown_ids=1))) == [
         "all lists agree with Sesamy; left alone: 1 contact of no reader; not all could be compared"
     ]
 

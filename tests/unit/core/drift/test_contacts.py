@@ -7,7 +7,7 @@ import pytest
 from msgspec import convert
 
 from consumer.core.answers.snapshot import Contract, Profile
-from consumer.core.drift.contacts import STRANGERS_KEPT, Contacts, Finding
+from consumer.core.drift.contacts import UNKNOWN_IDS_KEPT, Contacts, Finding
 from consumer.core.drift.prints import Prints
 from consumer.core.drift.readers import Readers
 from consumer.core.mapping.contact import Contact
@@ -212,22 +212,22 @@ def test_an_id_that_nobody_has_is_a_stranger_once() -> None:
 
     (found,) = account.findings()
     assert (found.kind, found.user, found.vendor, found.repairs) == ("stranger", "who", "", False)
-    assert (account.strangers, account.no_account, account.names) == (1, 4, ("who",))
+    assert (account.unknown_ids, account.no_account, account.names) == (1, 4, ("who",))
 
 
 def test_a_guest_and_a_reader_without_an_address_are_no_strangers() -> None:
     account = contacts(settled({"guest|1": ANN, "nameless": Profile()}))
     on_both(account, contact("guest|1"), contact("nameless"))
 
-    assert (kinds(account), account.strangers) == ([], 0)
+    assert (kinds(account), account.unknown_ids) == ([], 0)
 
 
-@pytest.mark.parametrize(("gathers", "kept", "told"), [(False, STRANGERS_KEPT, STRANGERS_KEPT), (True, STRANGERS_KEPT + 5, 0)])
+@pytest.mark.parametrize(("gathers", "kept", "told"), [(False, UNKNOWN_IDS_KEPT, UNKNOWN_IDS_KEPT), (True, UNKNOWN_IDS_KEPT + 5, 0)])
 def test_of_strangers_the_first_ten_thousand_are_kept_unless_all_are_wanted(gathers: bool, kept: int, told: int) -> None:
     account = contacts(settled({"ann": ANN}), gathers=gathers)
-    account.take("7", [contact(f"s{number}") for number in range(STRANGERS_KEPT + 5)], left=False)
+    account.take("7", [contact(f"s{number}") for number in range(UNKNOWN_IDS_KEPT + 5)], left=False)
 
-    assert (account.strangers, len(account.names)) == (STRANGERS_KEPT + 5, kept)
+    assert (account.unknown_ids, len(account.names)) == (UNKNOWN_IDS_KEPT + 5, kept)
     assert sum(one.kind == "stranger" for one in account.findings()) == told
 
 
@@ -312,7 +312,7 @@ def test_what_was_put_back_is_as_it_was_before_a_list() -> None:
     account.doubts.append("doubt")
     put_back()
 
-    assert (account.rows, account.strangers, account.no_account, account.names, account.doubts) == (1, 0, 0, (), [])
+    assert (account.rows, account.unknown_ids, account.no_account, account.names, account.doubts) == (1, 0, 0, (), [])
     assert [(one.kind, one.user, one.lists) for one in account.findings()] == [("list", "ann", ("8",)), ("missing", "bob", ("7", "8"))]
 
 

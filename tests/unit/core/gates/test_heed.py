@@ -12,8 +12,8 @@ from tests.unit.core.gates.test_gate import ANN
 NONE_LEFT = Said(limit=100, remaining=0, reset=1060, ends_in_s=60)
 
 
-def gate(*, follows: bool = False, part: float = 1.0) -> Gate:
-    return Gate(rate_per_s=100 / 60 * part, burst=200 * part, run_calls=3, tries=8, hold_s=10.0, follows=follows, part=part)
+def gate(*, uses_told_limit: bool = False, part: float = 1.0) -> Gate:
+    return Gate(rate_per_s=100 / 60 * part, burst=200 * part, run_calls=3, tries=8, hold_s=10.0, uses_told_limit=uses_told_limit, part=part)
 
 
 def test_where_nothing_is_left_the_gate_waits_for_the_window_and_calls_nobody_out() -> None:
@@ -54,7 +54,7 @@ def test_no_more_are_let_in_than_the_upstream_says_is_left() -> None:
 
 @pytest.mark.parametrize("part", [1.0, 0.25])
 def test_the_limit_that_is_followed_is_shared_as_the_settings_is(part: float) -> None:
-    made, other = gate(follows=True, part=part), gate(part=part)
+    made, other = gate(uses_told_limit=True, part=part), gate(part=part)
     changes = []
     for one in (made, other):
         one.pace.set_share(0.5, now=0.0)
@@ -68,7 +68,7 @@ def test_the_limit_that_is_followed_is_shared_as_the_settings_is(part: float) ->
 
 
 def test_what_gathered_at_the_old_rate_does_not_grow_with_the_new() -> None:
-    made = gate(follows=True)
+    made = gate(uses_told_limit=True)
     made.pace.reserve(200, now=0.0)
     for reset in (1060.0, 1120.0):
         made.heed.note(Said(limit=1000, reset=reset, ends_in_s=60), in_flight=0, now=6.0)

@@ -5,7 +5,7 @@ import pytest
 from consumer.core.model import Door
 from consumer.core.users.counts import Owed
 from consumer.core.users.user import Standing
-from tests.fakes.schedule import ABSENT, ANN, BOB, PAID, REFUSED, RETRY, ROUTINE, A, B, Bench, reopened, surveyed
+from tests.fakes.schedule import ABSENT, ANN, BOB, PAID, REFUSED, RETRY, ROUTINE, A, B, Bench, counts_of, reopened
 
 
 def test_a_merged_user_keeps_its_most_urgent_class_also_when_it_waits_already(bench: Bench) -> None:
@@ -58,12 +58,12 @@ def test_what_one_account_is_owed_does_not_age_what_others_are(bench: Bench) -> 
     bench.end(job, 3, b=RETRY)
     bench.event(ANN, 50)
     bench.event(ANN, 51)
-    assert surveyed(bench).owed == {("v", A): Owed(1, 50_000), ("v", B): Owed(1, 1000, 1000)}
+    assert counts_of(bench).owed == {("v", A): Owed(1, 50_000), ("v", B): Owed(1, 1000, 1000)}
     bench.doors.states = {B: Door.SHUT}
     job = bench.take(60)
     assert job.since_ms == {A: 50_000}
     bench.end(job, 60)
-    assert surveyed(bench).owed == {("v", B): Owed(1, 1000, 1000)}
+    assert counts_of(bench).owed == {("v", B): Owed(1, 1000, 1000)}
 
 
 def test_an_event_during_a_run_that_leaves_a_debt_is_as_old_as_itself(bench: Bench) -> None:

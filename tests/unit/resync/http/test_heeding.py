@@ -22,8 +22,8 @@ ANN = UserKey("v", "ann")
 WALL = 1_700_000_000.0
 
 
-def gate(*, follows: bool = False) -> Gate:
-    return Gate(rate_per_s=100 / 60, burst=200, run_calls=3, follows=follows)
+def gate(*, uses_told_limit: bool = False) -> Gate:
+    return Gate(rate_per_s=100 / 60, burst=200, run_calls=3, uses_told_limit=uses_told_limit)
 
 
 def answer(*rate: str | None, date: str | None = None) -> Answer:
@@ -104,7 +104,7 @@ async def test_a_token_says_nothing_of_the_apis_limit() -> None:
 
 async def test_a_higher_limit_is_used_once_two_windows_have_shown_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    made, minute = gate(follows=True), Limited(*[(200, rate(300, 200, WALL + 50))] * 3, (200, rate(300, 250, WALL + 110)))
+    made, minute = gate(uses_told_limit=True), Limited(*[(200, rate(300, 200, WALL + 50))] * 3, (200, rate(300, 250, WALL + 110)))
     assert await asked(made, minute, times=1) == []
     assert made.heed.per_minute == pytest.approx(100)
     minute.said = [(200, rate(300, 250, WALL + 110))]

@@ -172,7 +172,7 @@ async def test_rows_of_a_reading_that_was_not_believed_count_once() -> None:
     rows.halves = 1
     account = Account(rows)
     await account.lists.read()
-    assert (account.contacts.rows, account.contacts.strangers, account.contacts.no_account) == (9, 2, 1)
+    assert (account.contacts.rows, account.contacts.unknown_ids, account.contacts.no_account) == (9, 2, 1)
 
 
 @virtual
