@@ -1,7 +1,7 @@
 """A publisher: what it returns for is in the topic; where it raises, nothing is known."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -79,14 +79,15 @@ class Kafka:
             self.ended += 1
 
 
-async def with_one(work: Callable[[Kafka, Publisher], Awaitable[None]], *, kafka: Kafka | None = None) -> Kafka:
+@asynccontextmanager
+async def publishing(kafka: Kafka | None = None) -> AsyncIterator[tuple[Kafka, Publisher]]:
+    """Let a publisher run while the block lasts."""
     kafka = kafka or Kafka()
     publisher = Publisher(kafka.producing, "t")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(publisher.run)
-        await work(kafka, publisher)
+        yield kafka, publisher
         tasks.cancel_scope.cancel()
-    return kafka
 
 
 async def _refused(publisher: Publisher, code: str, *, limit_s: float = 5.0) -> None:
@@ -97,7 +98,7 @@ async def _refused(publisher: Publisher, code: str, *, limit_s: float = 5.0) -> 
 
 @virtual
 async def test_it_returns_once_all_are_there_and_not_before() -> None:
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         kafka.answers = False
         done = asyncio.ensure_future(publisher.publish(TWO, limit_s=5.0))
         await anyio.sleep(1)
@@ -109,13 +110,14 @@ async def test_it_returns_once_all_are_there_and_not_before() -> None:
         await done
         assert publisher.pending == 0
 
-    kafka = await with_one(work)
     assert [(key, value) for key, value, _ in kafka.sent] == TWO
 
 
 @virtual
 async def test_what_comes_before_there_is_a_producer_waits_for_one_within_its_limit() -> None:
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    kafka = Kafka()
+    kafka.start_error = KafkaConnectionError()
+    async with publishing(kafka) as (_, publisher):
         assert not publisher.is_ready
         await _refused(publisher, "kafka-away", limit_s=2.0)
         waits = asyncio.ensure_future(publisher.publish(ONE, limit_s=30.0))
@@ -124,15 +126,12 @@ async def test_what_comes_before_there_is_a_producer_waits_for_one_within_its_li
         await waits
         assert publisher.is_ready
 
-    kafka = Kafka()
-    kafka.start_error = KafkaConnectionError()
-    await with_one(work, kafka=kafka)
     assert 3 <= kafka.started <= 6
 
 
 @virtual
 async def test_what_is_late_is_not_known_and_may_come_yet() -> None:
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         kafka.answers = False
         await _refused(publisher, "kafka-slow")
         assert publisher.pending == 2
@@ -143,7 +142,6 @@ async def test_what_is_late_is_not_known_and_may_come_yet() -> None:
         kafka.answers = True
         await publisher.publish(ONE, limit_s=5.0)
 
-    kafka = await with_one(work)
     assert kafka.started == 1
 
 
@@ -151,13 +149,12 @@ async def test_what_is_late_is_not_known_and_may_come_yet() -> None:
 async def test_a_producer_that_was_refused_a_record_is_replaced() -> None:
     """One that is idempotent takes none any more: its next number is out of order."""
 
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         kafka.error = OutOfOrderSequenceNumber()
         await _refused(publisher, "OutOfOrderSequenceNumber")
         kafka.error = None
         await publisher.publish(TWO, limit_s=5.0)
 
-    kafka = await with_one(work)
     assert kafka.started == 2
 
 
@@ -165,7 +162,7 @@ async def test_a_producer_that_was_refused_a_record_is_replaced() -> None:
 async def test_what_is_too_large_for_the_topic_goes_in_smaller_batches() -> None:
     """The topic's limit is its own, and a webhook of many that is never taken would come again for ever."""
 
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         sizes = list[int]()
         for error in (MessageSizeTooLargeError(), KafkaConnectionError(), *[MessageSizeTooLargeError()] * 9, None):
             kafka.error = error
@@ -176,12 +173,10 @@ async def test_what_is_too_large_for_the_topic_goes_in_smaller_batches() -> None
             sizes.append(kafka.batch_bytes // 1024)
         assert sizes == [256, 128, 128, 64, 32, 16, 8, 8, 8, 8, 8, 8]
 
-    await with_one(work)
-
 
 @virtual
 async def test_one_of_many_that_is_refused_is_enough_for_all_to_be_unknown() -> None:
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         kafka.answers = False
         waits = asyncio.ensure_future(publisher.publish(TWO, limit_s=5.0))
         await anyio.sleep(1)
@@ -191,12 +186,10 @@ async def test_one_of_many_that_is_refused_is_enough_for_all_to_be_unknown() -> 
         with pytest.raises(NotTaken):
             await waits
 
-    await with_one(work)
-
 
 @virtual
 async def test_a_cancellation_of_the_clients_own_is_no_success_and_ends_nobody() -> None:
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         kafka.answers = False
         waits = asyncio.ensure_future(publisher.publish(ONE, limit_s=5.0))
         await anyio.sleep(1)
@@ -205,14 +198,12 @@ async def test_a_cancellation_of_the_clients_own_is_no_success_and_ends_nobody()
             await waits
         assert refused.value.code == "ClientCancelled"
 
-    await with_one(work)
-
 
 @virtual
 async def test_a_producer_that_has_had_nothing_taken_for_half_a_minute_is_replaced() -> None:
     """Its password may be another by now; and it would hold on to all that it was given, for ever."""
 
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         kafka.answers = False
         for _ in range(5):
             await _refused(publisher, "kafka-slow")
@@ -221,24 +212,20 @@ async def test_a_producer_that_has_had_nothing_taken_for_half_a_minute_is_replac
             await _refused(publisher, "kafka-slow")
         assert kafka.started == 2
 
-    await with_one(work)
-
 
 @virtual
 async def test_an_hour_without_a_webhook_is_no_silence_of_kafkas() -> None:
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         await anyio.sleep(3600)
         kafka.answers = False
         await _refused(publisher, "kafka-slow")
         await anyio.sleep(1)
         assert kafka.started == 1
 
-    await with_one(work)
-
 
 @virtual
 async def test_no_more_is_taken_than_fits_into_memory() -> None:
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         kafka.answers = False
         many = [(b"k", b"v")] * (module._PENDING // 10)
         for _ in range(10):
@@ -248,14 +235,12 @@ async def test_no_more_is_taken_than_fits_into_memory() -> None:
         await _refused(publisher, "kafka-full")
         assert anyio.current_time() == began_at
 
-    await with_one(work)
-
 
 @virtual
 async def test_what_a_replaced_producer_never_told_of_takes_no_room_from_its_successor() -> None:
     """A client that is taken apart drops its records, and says nothing of them any more."""
 
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         kafka.answers = False
         with pytest.raises(NotTaken):
             await publisher.publish([(b"k", b"v")] * module._PENDING, limit_s=module._SILENT_S + 1)
@@ -267,12 +252,10 @@ async def test_what_a_replaced_producer_never_told_of_takes_no_room_from_its_suc
         await anyio.lowlevel.checkpoint()
         assert publisher.pending == 0, "a late word of the first's records is not about the second's"
 
-    await with_one(work)
-
 
 @virtual
 async def test_a_producer_that_stays_full_for_half_a_minute_is_replaced() -> None:
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         kafka.answers = False
         with pytest.raises(NotTaken):
             await publisher.publish([(b"k", b"v")] * module._PENDING, limit_s=1.0)
@@ -284,31 +267,26 @@ async def test_a_producer_that_stays_full_for_half_a_minute_is_replaced() -> Non
         await publisher.publish(TWO, limit_s=5.0)
         assert kafka.started == 2
 
-    await with_one(work)
-
 
 @virtual
 async def test_a_buffer_that_stays_full_does_not_hold_a_request_beyond_its_limit() -> None:
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         kafka.buffer_is_full = True
         began_at = anyio.current_time()
         await _refused(publisher, "kafka-slow", limit_s=3.0)
         assert anyio.current_time() - began_at == pytest.approx(3.0)
 
-    await with_one(work)
-
 
 @virtual
 async def test_a_topic_that_is_not_there_is_waited_for() -> None:
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    kafka = Kafka()
+    kafka.topic_error = UnknownTopicOrPartitionError()
+    async with publishing(kafka) as (_, publisher):
         await anyio.sleep(60)
         assert not publisher.is_ready
         kafka.topic_error = None
         await publisher.publish(ONE, limit_s=10.0)
 
-    kafka = Kafka()
-    kafka.topic_error = UnknownTopicOrPartitionError()
-    await with_one(work, kafka=kafka)
     assert kafka.started == kafka.ended
 
 
@@ -325,12 +303,10 @@ async def test_a_topic_that_may_not_be_written_ends_it_with_the_status_for_that(
 async def test_producers_that_take_nothing_one_after_the_other_are_made_ever_more_seldom() -> None:
     """Each of them is a line of the log, and a load on the brokers."""
 
-    async def work(kafka: Kafka, publisher: Publisher) -> None:
+    async with publishing() as (kafka, publisher):
         kafka.error = OutOfOrderSequenceNumber()
         began_at = anyio.current_time()
         while anyio.current_time() - began_at < 60:
             with pytest.raises(NotTaken):
                 await publisher.publish(ONE, limit_s=20.0)
         assert 10 <= kafka.started <= 20
-
-    await with_one(work)
