@@ -1,11 +1,14 @@
-"""A clock that jumps: for what happens in memory alone."""
+"""A clock that jumps, for what happens in memory alone; and a machine in another time zone."""
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import looptime
+import pytest
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -25,3 +28,16 @@ def virtual(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]
 
     del run.__wrapped__
     return run
+
+
+@contextmanager
+def zone(name: str) -> Iterator[None]:
+    """Be in a time zone, as a machine whose `TZ` names it; afterwards in the one of before."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv("TZ", name)
+        time.tzset()
+        try:
+            yield
+        finally:
+            changed.undo()
+            time.tzset()

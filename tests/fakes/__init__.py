@@ -4,6 +4,7 @@ What stands in for the real parts in tests of one part.
 They behave, and record; none is told what to answer call by call, but for what goes wrong. What is real elsewhere (servers on
 loopback, a broker) is not here.
 
+answers    answers that are none, and their codes
 backlog    a backlog that has partitions
 desk       runs of a resync: a vendor, accounts, real gates
 doors      gates that stand as a test puts them

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from consumer.core.model import AccountId
 from tests.simulation.settings import MANY_LISTS
-from tests.simulation.storm import happen, hash_of
+from tests.simulation.storm import hash_of
 from tests.simulation.test_stories import READERS, SLOW, Stage
 from tests.simulation.test_stories import story as story_of
 
@@ -41,7 +41,7 @@ NAMES = {user.user for user in FIFTY}
 async def test_a_list_that_is_gone_for_an_hour_keeps_nobody_off_its_siblings_and_heals_by_itself(stage: Stage) -> None:
     stage.world.gone[ACCOUNT, "12"] = "http-404"
     for user in FIFTY:
-        happen(stage.world, user)
+        stage.touch(user)
         await anyio.sleep(60)
         assert user.user in on(stage, "11") & on(stage, "13")
     await anyio.sleep(600)
@@ -66,8 +66,7 @@ async def test_a_list_that_is_gone_for_an_hour_keeps_nobody_off_its_siblings_and
 async def test_a_pod_that_begins_while_a_list_is_gone_has_nobody_who_was_held_mended_by_hand(stage: Stage) -> None:
     """It knows nothing of the list; the first whose letters it tries must not be refused as users."""
     stage.world.gone[ACCOUNT, "12"] = "http-422"
-    for user in FIFTY[:20]:
-        happen(stage.world, user)
+    stage.touch(*FIFTY[:20])
     await anyio.sleep(60)
     assert letters(stage)["http-422", ("12",)] == 4
     for _ in range(3):
@@ -85,10 +84,10 @@ async def test_whom_one_list_refuses_and_another_holds_is_not_tried_in_a_circle(
     """Of one letter for both, the door of the list that is well would say yes again and again."""
     stage.world.gone[ACCOUNT, "13"] = "http-404"
     for user in FIFTY[:5]:
-        happen(stage.world, user)
+        stage.touch(user)
         await anyio.sleep(5)
     stage.world.refused_there = {(ACCOUNT, "12", FIFTY[9])}
-    happen(stage.world, FIFTY[9])
+    stage.touch(FIFTY[9])
     await anyio.sleep(20)
     letters_then = len(stage.world.letters)
     await anyio.sleep(600)
@@ -108,7 +107,7 @@ async def test_whom_one_list_refuses_and_another_holds_is_not_tried_in_a_circle(
 async def test_while_two_lists_of_three_are_gone_each_is_probed_and_comes_back_alone(stage: Stage) -> None:
     stage.world.gone.update({(ACCOUNT, "12"): "http-404", (ACCOUNT, "13"): "http-403"})
     for user in FIFTY:
-        happen(stage.world, user)
+        stage.touch(user)
         await anyio.sleep(5)
     assert (on(stage, "11"), stage.gate("1")) == (NAMES, "open")
     del stage.world.gone[ACCOUNT, "13"]
@@ -128,10 +127,10 @@ async def test_whom_a_list_refuses_for_its_own_sake_is_not_each_probe_of_it(stag
     stage.world.refused_there = {(ACCOUNT, "12", refused)}
     stage.world.gone[ACCOUNT, "12"] = "http-404"
     for user in FIFTY[:5]:
-        happen(stage.world, user)
+        stage.touch(user)
         await anyio.sleep(5)
     await anyio.sleep(20)
-    happen(stage.world, held)
+    stage.touch(held)
     await anyio.sleep(60)
     assert held.user not in on(stage, "12")
 

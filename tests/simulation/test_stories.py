@@ -41,13 +41,15 @@ class Stage:
         self._pod.kill()
         self._pod = self.start_another()
 
+    def touch(self, *users: UserKey) -> None:
+        """Let something happen to readers."""
+        for user in users:
+            happen(self.world, user)
+
     @property
     def service(self) -> Service:
         assert self._pod.service is not None
         return self._pod.service
-
-    def kill(self) -> None:
-        self._pod.kill()
 
     def committed_all(self) -> bool:
         return self.group.at_the_end()
@@ -102,7 +104,7 @@ async def test_an_outage_that_few_readers_meet_needs_no_human(stage: Stage) -> N
     """Three readers in an hour of outage: the gate shuts all the same, so they are held, and healed by themselves."""
     stage.world.trouble["1"] = "down"
     for user in READERS[:3]:
-        happen(stage.world, user)
+        stage.touch(user)
         await anyio.sleep(600)
     await anyio.sleep(1800)
     assert (stage.gate("1"), stage.codes()) == ("closed", {"held"})
@@ -118,11 +120,11 @@ async def test_an_outage_that_few_readers_meet_needs_no_human(stage: Stage) -> N
 async def test_one_reader_that_always_fails_is_parked_once_others_succeed(stage: Stage) -> None:
     """It alone may shut the gate where nobody else comes; the next reader opens it, and the first is not held for ever."""
     stage.world.unwell = {(AccountId("1"), READERS[0])}
-    happen(stage.world, READERS[0])
+    stage.touch(READERS[0])
     await anyio.sleep(300)
     assert stage.gate("1") == "closed"
     for user in READERS[1:6]:
-        happen(stage.world, user)
+        stage.touch(user)
         await anyio.sleep(120)
 
     assert stage.written("1") == set(READERS[1:6])
@@ -134,8 +136,7 @@ async def test_one_reader_that_always_fails_is_parked_once_others_succeed(stage:
 async def test_a_vendors_gate_and_an_accounts_do_not_keep_each_other_shut(stage: Stage) -> None:
     """Readers owed to account 1 alone, behind two gates that both want a probe, while account 2 is well."""
     stage.world.trouble["1"] = "down"
-    for user in READERS[:6]:
-        happen(stage.world, user)
+    stage.touch(*READERS[:6])
     await anyio.sleep(6)
     stage.world.trouble["sesamy:v1"] = "down"
     await anyio.sleep(40)
@@ -153,8 +154,8 @@ async def test_guests_say_nothing_of_sesamy(stage: Stage) -> None:
     stage.world.trouble["sesamy:v1"] = "down"
     for second in range(600):
         if second % 2 == 0 and second < 200:
-            happen(stage.world, READERS[second // 2])
-        happen(stage.world, UserKey("v1", f"guest|{second}"))
+            stage.touch(READERS[second // 2])
+        stage.touch(UserKey("v1", f"guest|{second}"))
         await anyio.sleep(1)
     calls = stage.world.calls
     stage.world.trouble.clear()
@@ -170,10 +171,9 @@ async def test_a_retry_does_not_join_the_end_of_the_line(stage: Stage) -> None:
     """A reader that failed goes before those that became due after it: its token holds the commit of all behind it."""
     stage.service.up.gates.vendors["v1"].pace.set_share(0.06, now=anyio.current_time())  # A fetch a second.
     stage.world.unwell = {(AccountId("1"), READERS[0])}
-    happen(stage.world, READERS[0])
+    stage.touch(READERS[0])
     await anyio.sleep(1)
-    for user in READERS[1:]:
-        happen(stage.world, user)
+    stage.touch(*READERS[1:])
     await anyio.sleep(10)
     stage.world.unwell.clear()
     await anyio.sleep(30)
@@ -186,8 +186,7 @@ async def test_a_retry_does_not_join_the_end_of_the_line(stage: Stage) -> None:
 async def test_who_is_forbidden_is_parked_alone_and_in_time(stage: Stage) -> None:
     """403 to one reader at an account, to one at Sesamy, and to five at another account: all others are written within seconds."""
     stage.world.forbidden = {("1", READERS[0]), ("sesamy:v1", READERS[1]), *(("2", user) for user in READERS[2:7])}
-    for user in READERS[:61]:
-        happen(stage.world, user)
+    stage.touch(*READERS[:61])
     await anyio.sleep(45)
     assert stage.written("1") == {*READERS[2:61]}
     assert stage.written("2") == {READERS[0], *READERS[7:61]}
@@ -201,8 +200,7 @@ async def test_who_is_forbidden_is_parked_alone_and_in_time(stage: Stage) -> Non
 @story
 async def test_a_key_that_is_refused_with_403_parks_nobody_and_is_read_again(stage: Stage) -> None:
     stage.world.trouble["sesamy:v1"] = "403"
-    for user in READERS[:61]:
-        happen(stage.world, user)
+    stage.touch(*READERS[:61])
     await anyio.sleep(300)
     assert (stage.world.written, stage.codes()) == ({}, set())
     assert stage.world.renewed > 3
@@ -218,8 +216,7 @@ async def test_a_key_that_is_refused_with_403_parks_nobody_and_is_read_again(sta
 async def test_a_vendor_that_knows_nobody_is_not_believed(stage: Stage) -> None:
     """The path of the users is wrong for a while: nobody is skipped; who is known is written once it is mended."""
     stage.world.absent = set(READERS[:61])
-    for user in READERS[:61]:
-        happen(stage.world, user)
+    stage.touch(*READERS[:61])
     await anyio.sleep(300)
     assert stage.service.up.gates.vendors["v1"].state(now=anyio.current_time()).cause == "absent"
     assert not stage.committed_all()
@@ -239,8 +236,7 @@ async def test_a_vendor_that_knows_nobody_is_not_believed(stage: Stage) -> None:
 )  # Two of it: for a third no calls are left.
 async def test_a_drain_writes_whom_it_has_begun_to_fetch(stage: Stage) -> None:
     """SIGTERM between fetch and write, with permits there: all who run are written, and the rest is left to the next owner."""
-    for user in READERS[:8]:
-        happen(stage.world, user)
+    stage.touch(*READERS[:8])
     while stage.service.backlog.schedule.counts()["running"] < 2:
         await anyio.sleep(0.01)
     running = {user for user in READERS[:8] if stage.service.workers.since(user) is not None}
@@ -253,7 +249,7 @@ async def test_a_drain_writes_whom_it_has_begun_to_fetch(stage: Stage) -> None:
 @story
 async def test_a_drain_that_cuts_a_fetch_is_clean(stage: Stage) -> None:
     stage.world.trouble["sesamy:v1"] = "hang"
-    happen(stage.world, READERS[0])
+    stage.touch(READERS[0])
     await anyio.sleep(3)
 
     assert await stage.service.membership.drain()
@@ -263,7 +259,7 @@ async def test_a_drain_that_cuts_a_fetch_is_clean(stage: Stage) -> None:
 @story
 async def test_a_drain_that_cuts_a_write_says_so(stage: Stage) -> None:
     stage.world.trouble["1"] = "hang"
-    happen(stage.world, READERS[0])
+    stage.touch(READERS[0])
     await anyio.sleep(3)
 
     assert not await stage.service.membership.drain()
@@ -275,8 +271,7 @@ async def test_a_partition_is_given_up_once_who_had_begun_to_write_is_written(st
     """A revoke waits for permits of ours with whom it has half-written; who would have to wait to begin is the next owner's."""
     gate = stage.service.up.gates.accounts[AccountId("1")]
     gate.pace.set_share(0.02, now=anyio.current_time())  # A call a second.
-    for user in READERS[:3]:
-        happen(stage.world, user)
+    stage.touch(*READERS[:3])
     await anyio.sleep(1.5)
     stage.start_another()
     await anyio.sleep(60)
@@ -290,8 +285,7 @@ async def test_a_fault_of_ours_costs_one_reader_and_no_pod(stage: Stage) -> None
     """Its writes to one account raise what nobody expected: it is parked there in the end, all others are written."""
     stage.world.broken = {(AccountId("1"), READERS[0])}
     for _ in range(12):
-        for user in READERS[:4]:
-            happen(stage.world, user)
+        stage.touch(*READERS[:4])
         await anyio.sleep(60)
     await anyio.sleep(600)  # What came since it was parked, is owed anew.
 
@@ -313,8 +307,7 @@ def lose(stage: Stage) -> None:
 async def test_whose_events_are_lost_is_healed_by_the_next_owner_and_run_by_nobody_else(stage: Stage) -> None:
     """The records are gone, the account is out: at the rebalance letters go along, and whoever has the partition heals them."""
     stage.world.trouble["1"] = "down"
-    for user in READERS[:20]:
-        happen(stage.world, user)
+    stage.touch(*READERS[:20])
     await anyio.sleep(60)
     lose(stage)
     stage.start_another()
@@ -330,8 +323,7 @@ async def test_whose_events_are_lost_is_healed_by_the_next_owner_and_run_by_nobo
 
 @story
 async def test_whose_events_are_lost_is_in_a_letter_before_a_drain_ends(stage: Stage) -> None:
-    for user in READERS[:5]:
-        happen(stage.world, user)
+    stage.touch(*READERS[:5])
     await anyio.sleep(0.5)
     lose(stage)
 
@@ -343,7 +335,7 @@ async def test_whose_events_are_lost_is_in_a_letter_before_a_drain_ends(stage: S
 async def test_a_letter_of_whose_events_are_lost_is_kept_until_it_can_be_written(stage: Stage) -> None:
     """The letters' topic is out while the partitions go: it waits here, and is not run, and nothing is lost."""
     stage.world.trouble["1"] = stage.world.trouble["letters"] = "down"
-    happen(stage.world, READERS[0])
+    stage.touch(READERS[0])
     await anyio.sleep(60)
     lose(stage)
     stage.start_another()
@@ -361,8 +353,7 @@ async def test_a_small_share_of_a_small_rate_writes_everybody_in_turn(stage: Sta
     """A request every 20 s, so a conversation in 80 s: its calls are waited for before the fetch, and nobody is parked."""
     gate = stage.service.up.gates.accounts[AccountId("1")]
     gate.pace.set_share(0.05 / gate.pace.rate_per_s, now=anyio.current_time())
-    for user in READERS[:12]:
-        happen(stage.world, user)
+    stage.touch(*READERS[:12])
     await anyio.sleep(30)
     assert stage.written("2") == set(READERS[:12])
 
@@ -375,11 +366,9 @@ async def test_a_small_share_of_a_small_rate_writes_everybody_in_turn(stage: Sta
 async def test_a_filter_that_is_ignored_holds_its_vendor_alone_and_heals_by_itself(stage: Stage) -> None:
     """It is so when a pod starts: the other vendor's readers are written, and its own are once it obeys."""
     stage.world.trouble["sesamy:v1"] = "unfiltered"
-    stage.kill()
-    stage.start_another()
+    stage.restart()
     other = UserKey("v2", "u1")
-    for user in (*READERS[:20], other):
-        happen(stage.world, user)
+    stage.touch(*READERS[:20], other)
     await anyio.sleep(300)
     assert (stage.written("1"), stage.written("3"), stage.codes()) == (set(), {other}, set())
     await anyio.sleep(900)
@@ -395,7 +384,7 @@ async def test_a_filter_that_fails_between_two_questions_costs_one_reader_not_al
     """One id for two users has it asked at once, before the second of them is written."""
     stage.world.trouble["sesamy:v1"] = "unfiltered"
     for user in READERS[:10]:
-        happen(stage.world, user)
+        stage.touch(user)
         await anyio.sleep(5)
     assert stage.written("1") == {READERS[0]}
     (found,) = stage.service.up.filters.findings()
@@ -409,10 +398,8 @@ async def test_a_filter_that_fails_between_two_questions_costs_one_reader_not_al
 @story
 async def test_a_vendor_that_is_down_when_a_pod_starts_holds_its_readers_for_no_longer_than_any(stage: Stage) -> None:
     stage.world.trouble["sesamy:v1"] = "down"
-    stage.kill()
-    stage.start_another()
-    for user in READERS[:3]:
-        happen(stage.world, user)
+    stage.restart()
+    stage.touch(*READERS[:3])
     await anyio.sleep(800)
     assert (stage.codes(), stage.committed_all()) == (set(), False)
     await anyio.sleep(200)
@@ -426,10 +413,8 @@ async def test_a_vendor_that_is_down_when_a_pod_starts_holds_its_readers_for_no_
 @story
 async def test_nobody_is_fetched_before_the_first_verdict_though_all_else_answers(stage: Stage) -> None:
     stage.world.trouble["filter:v1"] = "down"
-    stage.kill()
-    stage.start_another()
-    for user in READERS[:3]:
-        happen(stage.world, user)
+    stage.restart()
+    stage.touch(*READERS[:3])
     calls = stage.world.calls
     await anyio.sleep(120)
     assert (stage.written("1"), stage.codes(), stage.world.calls - calls < 20) == (set(), set(), True)
@@ -448,6 +433,10 @@ _SIXTEEN: Final = structs.replace(
 """Sixteen workers, and no limit in their way."""
 
 
+def crowd(vendor: str, size: int) -> list[UserKey]:
+    return [UserKey(vendor, f"crowd{number}") for number in range(size)]
+
+
 def running(stage: Stage, vendor: str) -> int:
     """Return how many users of a vendor run."""
     users = stage.service.backlog.schedule.users.values()
@@ -457,8 +446,7 @@ def running(stage: Stage, vendor: str) -> int:
 @functools.partial(story, settings=_SIXTEEN)
 async def test_a_busy_publisher_uses_what_an_idle_one_leaves_and_does_not_delay_its_purchase(stage: Stage) -> None:
     """All runs of the one hang, so none of its workers comes back: a reader of the other begins in the moment it is due."""
-    for number in range(400):
-        happen(stage.world, UserKey("v1", f"crowd{number}"))
+    stage.touch(*crowd("v1", 400))
     await anyio.sleep(4)
     assert running(stage, "v1") == 14
     stage.world.trouble["sesamy:v1"] = "hang"
@@ -480,11 +468,9 @@ async def test_a_busy_publisher_uses_what_an_idle_one_leaves_and_does_not_delay_
 @functools.partial(story, settings=_SIXTEEN)
 async def test_two_busy_publishers_come_to_equal_parts(stage: Stage) -> None:
     """The second comes while the first holds all but an eighth: within the time of a run each has half."""
-    for number in range(400):
-        happen(stage.world, UserKey("v1", f"crowd{number}"))
+    stage.touch(*crowd("v1", 400))
     await anyio.sleep(4)
     assert running(stage, "v1") == 14
-    for number in range(100):
-        happen(stage.world, UserKey("v2", f"crowd{number}"))
+    stage.touch(*crowd("v2", 100))
     await anyio.sleep(4)
     assert (running(stage, "v1"), running(stage, "v2")) == (8, 8)

@@ -173,25 +173,19 @@ async def test_who_was_well_in_between_has_ten_minutes_again() -> None:
 
 
 @virtual
-async def test_who_is_refused_at_the_start_ends_at_once() -> None:
-    for error in (TopicAuthorizationFailedError(), SaslAuthenticationFailed()):
+async def test_who_is_refused_at_the_start_or_can_t_join_the_group_as_it_is_ends_at_once() -> None:
+    for error, code, status in (
+        (TopicAuthorizationFailedError(), "kafka-denied", 77),
+        (SaslAuthenticationFailed(), "kafka-denied", 77),
+        (InconsistentGroupProtocolError(), "kafka-group", 78),
+        (InvalidSessionTimeoutError(), "kafka-group", 78),
+    ):
         async with town(lives=False) as here:
             here.join_errors = [error]
             with pytest.raises(Fatal) as raised:
                 await here.service.membership.consume()
 
-            assert (raised.value.code, raised.value.status, len(here.joins)) == ("kafka-denied", 77, 1)
-
-
-@virtual
-async def test_who_can_t_join_the_group_as_it_is_ends_at_once() -> None:
-    for error in (InconsistentGroupProtocolError(), InvalidSessionTimeoutError()):
-        async with town(lives=False) as here:
-            here.join_errors = [error]
-            with pytest.raises(Fatal) as raised:
-                await here.service.membership.consume()
-
-            assert (raised.value.code, raised.value.status, len(here.joins)) == ("kafka-group", 78, 1)
+            assert (raised.value.code, raised.value.status, len(here.joins)) == (code, status, 1)
 
 
 @virtual

@@ -1,7 +1,5 @@
 """What a list is asked for its rows, and the server's own time."""
 
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +9,7 @@ from consumer.core.errors import ConsumerError, Denied, Refused, Retryable
 from consumer.core.mapping.consent import Row, Standing
 from consumer.resync.http.answers import Answer
 from consumer.resync.registers.list_rows import ListRows, Page, ServerClock, is_before
+from tests.clock import zone
 from tests.unit.resync.registers.test_list_rows import client
 
 AT = 1_767_323_045.0
@@ -29,22 +28,13 @@ class Asked:
         return Answer(200, b"[]", "Fri, 02 Jan 2026 03:04:05 GMT")
 
 
-@pytest.fixture
-def oslo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "Europe/Oslo")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.mark.usefixtures("oslo")
 async def test_a_page_is_asked_for_by_list_status_and_the_servers_time_in_utc_wherever_the_pod_is() -> None:
     asked = Asked()
     api: Any = asked
     rows = ListRows(api, user_id="1001", api_key=lambda: "k")
-    page = await rows.page("12", "bounce", page=3, updated_after=AT + 0.9)
-    await rows.page("12", "active", page=1)
+    with zone("Europe/Oslo"):
+        page = await rows.page("12", "bounce", page=3, updated_after=AT + 0.9)
+        await rows.page("12", "active", page=1)
 
     assert page == Page((), AT)
     assert asked.queries == [

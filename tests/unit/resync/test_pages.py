@@ -1,6 +1,6 @@
 """A long fetch: how long it may take, and what it leaves to others meanwhile."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Final
@@ -17,7 +17,7 @@ from consumer.resync.pages import WHOLE_S
 from consumer.resync.workers import Workers
 from tests.clock import virtual
 from tests.fakes.backlog import backlog
-from tests.fakes.desk import ANN, CUT, DONE, A, B, Desk
+from tests.fakes.desk import ANN, CUT, DONE, A, B, Desk, beside
 from tests.fakes.rules import rules
 from tests.fakes.upstreams import WHOLE
 
@@ -104,19 +104,26 @@ async def test_a_page_has_its_own_limit_and_all_of_them_five_minutes() -> None:
     assert anyio.current_time() < began + 60
 
 
+async def ended_by(happens: Callable[[], None], desk: Desk) -> object:
+    """Let something happen ten seconds into a long fetch, which ends it soon; return what the run comes to."""
+    brought = list[object]()
+
+    async def run() -> None:
+        brought.append(await desk.run(A, user=LONG[0]))
+
+    await beside(run(), 10.0, happens)
+    assert anyio.current_time() < 13
+    return brought[0]
+
+
 @virtual
 async def test_no_page_is_asked_for_without_a_lease() -> None:
     desk = small_share()
 
-    async with anyio.create_task_group() as tasks:
+    def lose() -> None:
+        desk.lease_s = 0.0
 
-        async def lose() -> None:
-            await anyio.sleep(10)
-            desk.lease_s = 0.0
-
-        tasks.start_soon(lose)
-        assert await desk.run(A, user=LONG[0]) == Result(Verdict.HELD, "lease", tried=False)
-    assert anyio.current_time() < 13
+    assert await ended_by(lose, desk) == Result(Verdict.HELD, "lease", tried=False)
 
 
 @virtual
@@ -131,15 +138,10 @@ async def test_a_stop_cuts_the_wait_for_a_page_at_once() -> None:
 async def test_a_gate_that_shuts_between_two_pages_ends_the_fetch() -> None:
     desk = small_share()
 
-    async with anyio.create_task_group() as tasks:
+    def shut() -> None:
+        desk.gates.vendors["v1"].failed(ANN, Denied("401", code="http-401"), now=anyio.current_time())
 
-        async def shut() -> None:
-            await anyio.sleep(10)
-            desk.gates.vendors["v1"].failed(ANN, Denied("401", code="http-401"), now=anyio.current_time())
-
-        tasks.start_soon(shut)
-        assert await desk.run(A, user=LONG[0]) == Result(Verdict.HELD, "gate", tried=False)
-    assert anyio.current_time() < 13
+    assert await ended_by(shut, desk) == Result(Verdict.HELD, "gate", tried=False)
 
 
 # ---- What it leaves to others ----

@@ -280,14 +280,20 @@ def table(make: Make, account: Account = ACCOUNT, *, beside: bool = False) -> De
     return Desk(Target(account, make), made, Metrics(settings), *others)  # type: ignore[arg-type]
 
 
-@virtual
-async def test_a_probe_is_made_by_the_next_user_and_its_success_has_all_lists_written() -> None:
+async def without_a_list() -> tuple[Make, Desk]:
+    """Give a desk where five readers have shown that one list refuses everybody, just before it is tried again."""
     make = Make(*ACCOUNT.lists)
     one = table(make)
     make.refuses["12"] = "http-404"
     for number in range(5):
         await one.run(f"u{number}")
     await anyio.sleep(5)
+    return make, one
+
+
+@virtual
+async def test_a_probe_is_made_by_the_next_user_and_its_success_has_all_lists_written() -> None:
+    make, one = await without_a_list()
     assert await one.run("probe") == HELD
     assert await one.run("next") == HELD
     await anyio.sleep(10)
@@ -303,12 +309,7 @@ async def test_a_probe_is_made_by_the_next_user_and_its_success_has_all_lists_wr
 
 @virtual
 async def test_a_probe_that_is_cut_off_keeps_nobody_from_being_the_next() -> None:
-    make = Make(*ACCOUNT.lists)
-    one = table(make)
-    make.refuses["12"] = "http-404"
-    for number in range(5):
-        await one.run(f"u{number}")
-    await anyio.sleep(5)
+    make, one = await without_a_list()
     with anyio.move_on_after(0.05):
         await one.run("cut")
     make.refuses.clear()

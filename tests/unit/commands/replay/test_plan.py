@@ -11,6 +11,7 @@ from msgspec import structs
 from consumer.commands.replay.plan import Asked, Edges, Range, Scanned, loads, parse_offset, parse_time_ms, plan, ranges
 from consumer.core.model import UserKey
 from consumer.settings.load import load
+from tests.clock import zone
 
 EDGES = {0: Edges(10, 50), 1: Edges(0, 0), 2: Edges(5, 5)}
 
@@ -89,15 +90,10 @@ def test_times(text: str, at_s: float) -> None:
     assert parse_time_ms(text) == at_s * 1000
 
 
-def test_a_time_without_an_offset_is_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Etc/GMT-5")
-    time.tzset()
-    try:
+def test_a_time_without_an_offset_is_utc_wherever_the_machine_stands() -> None:
+    with zone("Etc/GMT-5"):
         assert time.localtime(0).tm_hour == 5, "the machine's zone is not heeded"
         assert parse_time_ms("1970-01-01T08:00:00") == 8 * 3600 * 1000
-    finally:
-        monkeypatch.undo()
-        time.tzset()
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "24.11.2026", "2026-13-01"])

@@ -1,13 +1,13 @@
 """What of a letter's headers counts, whoever wrote them and wherever we run."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from consumer.core.letters.headers import Named, Origin, fields, places, read_time, replaced, replacing, written_time
 from consumer.core.letters.record import parse
 from consumer.core.model import Place
+from tests.clock import zone
 
 
 @pytest.mark.parametrize(("bytes_", "letters"), [(16_384, 4096), (16_385, 0), (1_000_000, 0)])
@@ -21,22 +21,12 @@ def test_a_header_longer_than_16_kib_counts_as_empty(bytes_: int, letters: int) 
     assert fields([("replaces", text), ("other", b"x")]) == {"replaces": text.decode() if letters else "", "other": "x"}
 
 
-@pytest.fixture
-def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Be where it is twelve hours later, or more."""
-    with monkeypatch.context() as changed:
-        changed.setenv("TZ", "NZST-12")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-@pytest.mark.usefixtures("far_away")
 def test_a_time_without_a_zone_is_utc_wherever_we_run() -> None:
     """Else two pods, or a pod and an operator, would mean other letters by one mark."""
-    assert time.localtime(0).tm_hour == 12, "else the zone is not in force"
-    assert read_time("2026-11-24T08:00:00.123") == read_time("2026-11-24T08:00:00.123Z") == 1_795_507_200_123
-    assert written_time(1_795_507_200_123) == "2026-11-24T08:00:00.123Z"
+    with zone("NZST-12"):
+        assert time.localtime(0).tm_hour == 12, "else the zone is not in force"
+        assert read_time("2026-11-24T08:00:00.123") == read_time("2026-11-24T08:00:00.123Z") == 1_795_507_200_123
+        assert written_time(1_795_507_200_123) == "2026-11-24T08:00:00.123Z"
 
 
 def test_places() -> None:

@@ -19,6 +19,7 @@ from tests.unit.pod.status.test_report import status, well
 
 ANN: Final = UserKey("v1", "ann")
 A, B = AccountId("1"), AccountId("2")
+DONE: Final = Result(Verdict.DONE)
 
 
 def pod(*owned: int, partitions: int = 1) -> Service:
@@ -31,6 +32,24 @@ def pod(*owned: int, partitions: int = 1) -> Service:
 
 def submit(made: Service) -> None:
     made.backlog.schedule.submit(Event(ANN, "contract.1#update"), 0, 7, since_ms=0, now=anyio.current_time())
+
+
+async def begun(made: Service) -> Job:
+    """Let the user's run begin, a second after its event."""
+    submit(made)
+    await anyio.sleep(1)
+    return taken(made)
+
+
+def taken(made: Service) -> Job:
+    job = made.backlog.schedule.take(made.up.gates, now=anyio.current_time())
+    assert job is not None
+    return job
+
+
+def end(made: Service, job: Job, at_b: Result) -> None:
+    """End a run that was done at all accounts but one."""
+    made.backlog.schedule.end_run(job, DONE, {A: DONE, B: at_b}, now=anyio.current_time(), uniform=0.5)
 
 
 def why(made: Service, user: UserKey = ANN) -> Explanation:
@@ -53,15 +72,13 @@ async def test_a_user_goes_from_waiting_to_due_to_running_to_what_is_owed() -> N
     assert (why(made).state, why(made).due_s, why(made).tokens) == ("waiting", 1.0, ("0:7",))
     await anyio.sleep(1)
     assert (why(made).state, why(made).due_s) == ("due", 0)
-    job = made.backlog.schedule.take(made.up.gates, now=anyio.current_time())
-    assert job is not None
+    job = taken(made)
     made.workers._since[ANN] = anyio.current_time()
     await anyio.sleep(3)
     assert (why(made).state, why(made).since_s) == ("running", 3)
 
     del made.workers._since[ANN]
-    done, failed = Result(Verdict.DONE), Result(Verdict.RETRY, "http-500")
-    made.backlog.schedule.end_run(job, done, {A: done, B: failed}, now=anyio.current_time(), uniform=0.5)
+    end(made, job, Result(Verdict.RETRY, "http-500"))
     said = why(made)
     assert (said.state, [(one.account, one.attempts, one.code, one.gate) for one in said.owed]) == ("owed", [("2", 1, "http-500", "open")])
     assert 0 < said.owed[0].next_try_s <= 0.5
@@ -70,13 +87,9 @@ async def test_a_user_goes_from_waiting_to_due_to_running_to_what_is_owed() -> N
 @virtual
 async def test_what_is_owed_behind_a_shut_gate_says_why_it_is_shut_and_until_when() -> None:
     made = pod(0)
-    submit(made)
-    await anyio.sleep(1)
-    job = made.backlog.schedule.take(made.up.gates, now=anyio.current_time())
-    assert job is not None
+    job = await begun(made)
     made.up.gates.accounts[B].failed(ANN, Retryable("no", code="http-429", retry_after_s=40.0), now=anyio.current_time())
-    done, held = Result(Verdict.DONE), Result(Verdict.HELD, "http-429")
-    made.backlog.schedule.end_run(job, done, {A: done, B: held}, now=anyio.current_time(), uniform=0.5)
+    end(made, job, Result(Verdict.HELD, "http-429"))
     await anyio.sleep(10)
 
     ((account, gate, cause, next_try_s),) = [(one.account, one.gate, one.gate_cause, one.gate_next_try_s) for one in why(made).owed]
@@ -86,12 +99,8 @@ async def test_what_is_owed_behind_a_shut_gate_says_why_it_is_shut_and_until_whe
 @virtual
 async def test_where_who_left_is_not_known_yet_that_is_what_it_waits_for() -> None:
     made = pod(0)
-    submit(made)
-    await anyio.sleep(1)
-    job = made.backlog.schedule.take(made.up.gates, now=anyio.current_time())
-    assert job is not None
-    held = Result(Verdict.HELD, "", tried=False)
-    made.backlog.schedule.end_run(job, Result(Verdict.DONE), {A: Result(Verdict.DONE), B: held}, now=anyio.current_time(), uniform=0.5)
+    job = await begun(made)
+    end(made, job, Result(Verdict.HELD, "", tried=False))
     made.up.gates.ready = lambda account, _: account != B
 
     assert [(one.account, one.code) for one in why(made).owed] == [("2", "register")]
@@ -100,12 +109,8 @@ async def test_where_who_left_is_not_known_yet_that_is_what_it_waits_for() -> No
 @virtual
 async def test_what_is_given_up_is_being_parked_and_in_a_dry_run_it_would_be() -> None:
     made = pod(0)
-    submit(made)
-    await anyio.sleep(1)
-    job = made.backlog.schedule.take(made.up.gates, now=anyio.current_time())
-    assert job is not None
-    given_up = {A: Result(Verdict.DONE), B: Result(Verdict.REFUSED, "http-422")}
-    made.backlog.schedule.end_run(job, Result(Verdict.DONE), given_up, now=anyio.current_time(), uniform=0.5)
+    job = await begun(made)
+    end(made, job, Result(Verdict.REFUSED, "http-422"))
     assert (why(made).state, why(made).why) == ("parking", "what is owed is being written to the dead-letter topic")
 
     made.up = replace(made.up, dry_run=True)
@@ -143,8 +148,7 @@ async def test_a_run_of_the_pod_is_remembered_and_answered_from() -> None:
     made = pod(0)
 
     async def run(_: Job) -> tuple[Result, dict[AccountId, Result]]:
-        done = Result(Verdict.DONE)
-        return done, {A: done, B: done}
+        return DONE, {A: DONE, B: DONE}
 
     made.backlog.submit(Event(ANN, "contract.1#update"), 0, 7, since_ms=0, now=anyio.current_time())
     await anyio.sleep(1)
@@ -162,10 +166,10 @@ async def test_a_run_of_the_pod_is_remembered_and_answered_from() -> None:
 @virtual
 async def test_a_busy_users_last_write_is_told_though_its_history_is_full_of_other_things() -> None:
     made = pod(0)
-    done, failed = Result(Verdict.DONE), Result(Verdict.RETRY, "http-500")
+    failed = Result(Verdict.RETRY, "http-500")
 
     async def run(job: Job) -> tuple[Result, dict[AccountId, Result]]:
-        return (done, {A: done, B: done}) if not job.since_ms[A] else (failed, {})
+        return (DONE, {A: DONE, B: DONE}) if not job.since_ms[A] else (failed, {})
 
     for since_ms in range(10):
         await made.history.running(run)(Job(user=ANN, accounts=(A, B), started_at=0.0, since_ms={A: since_ms, B: since_ms}))
@@ -177,12 +181,8 @@ async def test_a_busy_users_last_write_is_told_though_its_history_is_full_of_oth
 @virtual
 async def test_a_list_that_is_left_out_has_the_cause_and_the_cure_that_the_status_has() -> None:
     made = pod(0)
-    submit(made)
-    await anyio.sleep(1)
-    job = made.backlog.schedule.take(made.up.gates, now=anyio.current_time())
-    assert job is not None
-    done, failed = Result(Verdict.DONE), Result(Verdict.RETRY, "http-404")
-    made.backlog.schedule.end_run(job, done, {A: done, B: failed}, now=anyio.current_time(), uniform=0.5)
+    job = await begun(made)
+    end(made, job, Result(Verdict.RETRY, "http-404"))
     account = next(one for one in made.settings.accounts_of("v1") if one.id == B)
     made.up.gates.lists = ListDoors()
     made.up.gates.lists.doubt(B, account.lists, now=anyio.current_time())

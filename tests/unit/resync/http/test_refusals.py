@@ -1,7 +1,5 @@
 """An answer that is no success: which of our errors it is, and how long it asks us to wait."""
 
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +7,7 @@ from aiohttp import web
 
 from consumer.core.errors import ConsumerError, Denied, Forbidden, Refused, Retryable
 from consumer.resync.http.refusals import retry_after
+from tests.clock import zone
 from tests.unit.resync.http.test_exchange import fails
 
 
@@ -84,16 +83,6 @@ async def test_a_retry_after_that_is_a_date_goes_by_the_clock_of_the_answer(wall
     assert error.retry_after_s == 20.0
 
 
-@pytest.fixture
-def oslo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "Europe/Oslo")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.mark.usefixtures("oslo")
 @pytest.mark.parametrize(
     "said",
     [
@@ -105,8 +94,9 @@ def oslo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "Thu, 26 Nov 2026 16:00:00 +0100",
     ],
 )
-async def test_a_date_without_a_zone_is_in_utc_wherever_the_pod_is(said: str) -> None:
-    assert retry_after(said, now=datetime(2026, 11, 26, 14, 59, tzinfo=UTC).timestamp()) == 60.0
+def test_a_date_without_a_zone_is_in_utc_wherever_the_pod_is(said: str) -> None:
+    with zone("Europe/Oslo"):
+        assert retry_after(said, now=datetime(2026, 11, 26, 14, 59, tzinfo=UTC).timestamp()) == 60.0
 
 
 @pytest.mark.parametrize("status", [429, 503])
