@@ -42,6 +42,16 @@ async def in_turn(at: Rude, answers: dict[str, Answer], *, upstreams: tuple[str,
         at.rude.clear()
 
 
+async def in_turn_everywhere(
+    manners: tuple[Rude, Rude], answers: dict[str, Answer], *, ops: tuple[str, str] = ("*", "*"), times: int = 3
+) -> None:
+    """Give them at all vendors and at all accounts, at both at once."""
+    sesamy, makeas = manners
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: in_turn(sesamy, answers, upstreams=VENDORS, op=ops[0], times=times))
+        tasks.start_soon(lambda: in_turn(makeas, answers, upstreams=(FIRST, SECOND, THIRD), op=ops[1], times=times))
+
+
 @row("F21", "answers that drip", "a byte each 0.3 s: of the head at one account, of the body at another, for 8 s; a call's limit is 2 s")
 async def test_answers_that_drip(scene: Scene, manners: tuple[Rude, Rude], monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is one of the whole call; the other vendor is as fresh as ever."""
@@ -77,12 +87,10 @@ _CUT: dict[str, Answer] = {
 )
 async def test_answers_that_are_cut(scene: Scene, manners: tuple[Rude, Rude]) -> None:
     """Whether it was done is not known, so it is done again."""
-    sesamy, makeas = manners
+    _, makeas = manners
 
     async def trouble() -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: in_turn(sesamy, _CUT, upstreams=VENDORS))
-            tasks.start_soon(lambda: in_turn(makeas, _CUT, upstreams=(FIRST, SECOND, THIRD)))
+        await in_turn_everywhere(manners, _CUT)
         await in_turn(makeas, _CUT, upstreams=(FIRST, THIRD), op="upsert", times=2)
 
     await play(scene, "F22", trouble)
@@ -119,12 +127,10 @@ _NO_WRITE: dict[str, Answer] = {
 )
 async def test_200_and_no_answer(scene: Scene, manners: tuple[Rude, Rude]) -> None:
     """None counts as a success."""
-    sesamy, makeas = manners
+    _, makeas = manners
 
     async def trouble() -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: in_turn(sesamy, _NO_READ, upstreams=VENDORS, op="user", times=2))
-            tasks.start_soon(lambda: in_turn(makeas, _NO_READ, upstreams=(FIRST, SECOND, THIRD), op="contact", times=2))
+        await in_turn_everywhere(manners, _NO_READ, ops=("user", "contact"), times=2)
         for op in ("upsert", "products", "subscriptions"):
             await in_turn(makeas, _NO_WRITE, upstreams=(FIRST, THIRD), op=op, times=1)
         await scene.touch_all()  # An error in a success is a refusal, which parks; the user's next run makes good for it.
@@ -142,7 +148,6 @@ async def test_200_and_no_answer(scene: Scene, manners: tuple[Rude, Rude]) -> No
 )
 async def test_answers_that_are_too_much(scene: Scene, manners: tuple[Rude, Rude]) -> None:
     """None is read to its end, none is followed, and no login goes anywhere else."""
-    sesamy, makeas = manners
     strays: list[str] = []
 
     async def stray(request: web.Request) -> web.Response:
@@ -161,9 +166,7 @@ async def test_answers_that_are_too_much(scene: Scene, manners: tuple[Rude, Rude
                 "long header": rude.long_header,
                 **{str(status): instead(status, b"", Location=f"{url}/latest/meta-data") for status in (301, 302, 307, 308)},
             }
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(lambda: in_turn(sesamy, answers, upstreams=VENDORS))
-                tasks.start_soon(lambda: in_turn(makeas, answers, upstreams=(FIRST, SECOND, THIRD)))
+            await in_turn_everywhere(manners, answers)
         assert strays == []
 
     await play(scene, "F24", trouble)

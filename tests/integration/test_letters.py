@@ -14,7 +14,7 @@ from consumer.sandbox.brokers.topics import create_topic
 from consumer.sandbox.publishers import Message, event, poison
 from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.town import PLACES, VENDORS, town
-from tests.integration.harness import PARTITIONS, Stage, staged, until
+from tests.integration.harness import PARTITIONS, Pod, Stage, staged, until
 from tests.terminal import completed
 
 FIRST, SECOND, THIRD = (place.account for place in PLACES)
@@ -46,6 +46,15 @@ async def all_closed(stage: Stage, *, within_s: float = 60.0) -> None:
         return not await listed(stage)
 
     await until(closed, what=lambda: f"all letters are closed; {[pod.said() for pod in stage.pods]}", within_s=within_s)
+
+
+async def all_held(stage: Stage, pod: Pod) -> None:
+    """Wait until a gate has held every reader that the list of the second place lacks, and there are some."""
+
+    async def held() -> bool:
+        return len(await listed(stage, "--code", "held")) >= len(stage.town.wrong(PLACES[1])) > 10
+
+    await until(held, what=lambda: f"all are held; {pod.said()}", within_s=60)
 
 
 async def test_a_refused_reader_is_tried_again_when_asked(stage: Stage) -> None:
@@ -128,10 +137,7 @@ async def test_a_pod_that_begins_on_a_quiet_topic_heals_what_was_held(stage: Sta
     await stage.touch_all()
     await stage.agree(accounts=[FIRST, THIRD])
 
-    async def all_held() -> bool:
-        return len(await listed(stage, "--code", "held")) >= len(stage.town.wrong(PLACES[1])) > 10
-
-    await until(all_held, what=lambda: f"all are held; {pod.said()}", within_s=60)
+    await all_held(stage, pod)
     await stage.idle(pod)
     assert await pod.stop() == 0
     stage.town.makeas.faults.clear()
@@ -149,10 +155,7 @@ async def test_what_a_gate_held_heals_by_itself_through_kills_and_with_two_pods(
     await stage.touch_all()
     await stage.agree(accounts=[FIRST, THIRD])
 
-    async def all_held() -> bool:
-        return len(await listed(stage, "--code", "held")) >= len(stage.town.wrong(PLACES[1])) > 10
-
-    await until(all_held, what=lambda: f"all are held; {first.said()}", within_s=60)
+    await all_held(stage, first)
     await stage.idle(first)
     await stage.idle(second)
     wrong = len(stage.town.wrong(PLACES[1]))
