@@ -1,5 +1,6 @@
 """The parts that commands share: options, settings, questions, and data as JSON."""
 
+import asyncio
 import logging
 import math
 import os
@@ -23,7 +24,7 @@ from ..settings.load import load
 from ..settings.model import Settings
 from ..telemetry import loop
 from ..telemetry import metrics as telemetry
-from ..telemetry.fences import PartEnded, only_ours
+from ..telemetry.fences import PartEnded
 from .replay.plan import parse_offset, parse_time_ms
 
 _AGO: Final = re.compile("([0-9]{1,6})([smhd])")
@@ -146,12 +147,10 @@ def run_async(work: Callable[..., Awaitable[_T]], *args: object) -> _T:
     Raises:
         PartEnded: it was cancelled, and not by a signal: our bug.
     """
-
-    async def whole() -> _T:
-        with only_ours(lambda: PartEnded("command")):
-            return await work(*args)
-
-    return loop.run(whole)
+    try:
+        return loop.run(work, *args)
+    except asyncio.CancelledError as cancelled:  # A signal's own is no such one any more, and nothing else tells them apart.
+        raise PartEnded("command") from cancelled
 
 
 async def until_signal(scope: anyio.CancelScope) -> None:

@@ -10,7 +10,8 @@ import anyio
 
 from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.publishers import event
-from consumer.sandbox.town import VENDORS, town
+from consumer.sandbox.stand_ins.faults import Fault
+from consumer.sandbox.town import PLACES, VENDORS, town
 from tests.integration.harness import staged
 from tests.terminal import Terminal
 
@@ -60,3 +61,15 @@ async def test_a_question_is_ended_by_the_first_ctrl_c(kafka: Broker, topic: str
 
         assert (status, terminal.shown.splitlines()[-1]) == (75, "sesamy-makeas: interrupted")
         assert not here.sesamy.calls
+
+
+async def test_a_sync_before_a_shut_gate_is_ended_by_the_first_ctrl_c(kafka: Broker, topic: str, tmp_path: Path) -> None:
+    async with town(tmp_path, readers=30) as here, staged(here, kafka, topic, tmp_path) as stage:
+        here.makeas.faults.add(Fault(kind="status", upstream=PLACES[0].account, status=401))
+        user = here.writable(VENDORS[0])[0]
+        with on_a_terminal("sync", "--config", str(stage.config()), VENDORS[0], user) as terminal:
+            await terminal.until(lambda shown: "is shut (denied)" in shown)
+            ctrl_c(terminal)
+            status = await terminal.ended()
+
+        assert (status, terminal.shown.splitlines()[-1]) == (75, "sesamy-makeas: interrupted"), terminal.shown
