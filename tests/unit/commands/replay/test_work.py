@@ -323,7 +323,7 @@ async def test_a_sync_says_by_its_status_whether_one_of_all_failed(work: Work, o
 
     assert await sync(SETTINGS, "v", ["u0", "u1"], report=told.append, notice=lambda _: None) == status
     assert [one.user for one in told] == ["u0", "u1"]
-    assert (work.ran, work.purposes, work.upstreams) == (USERS[:2], ["sync"], [{}])
+    assert (work.ran, work.purposes, work.upstreams) == (USERS[:2], ["sync"], [{"key_tries": 2}])
 
 
 def test_a_sync_says_every_five_seconds_what_it_waits_for(work: Work) -> None:
