@@ -19,6 +19,7 @@ import click
 import msgspec
 
 from ..core.answers.bounds import identifier
+from ..core.errors import Exit
 from ..core.text import printable
 from ..settings.load import load
 from ..settings.model import Settings
@@ -124,6 +125,19 @@ def vendor_settings(config: Path, vendor: str) -> Settings:
         known = ", ".join(one.id for one in settings.vendors)
         raise click.BadParameter(f"no such vendor in {config}; known: {known}", param_hint="VENDOR")
     return settings
+
+
+def refused(*, vendors: Iterable[str] = (), accounts: Iterable[str] = ()) -> Exit:
+    """Say which upstreams refuse our key, and the cure; return the exit status of that."""
+    for vendor in dict.fromkeys(vendors):
+        _note(f"Sesamy refuses the client of {vendor}: correct its client_id and client_secret, or give it the right to read users")
+    for account in dict.fromkeys(accounts):
+        _note(f"Make.as refuses the key of account {account}: correct its userId and apiKey")
+    return Exit.NO_PERMISSION
+
+
+def _note(text: str) -> None:
+    click.echo(f"sesamy-makeas: {printable(text)}", err=True)
 
 
 def check_users(users: Iterable[str]) -> None:

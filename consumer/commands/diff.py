@@ -16,7 +16,7 @@ from ..resync.clients import upstreams
 from ..resync.make_reader import LEFT_UNKNOWN
 from ..settings.model import Settings
 from ..telemetry.metrics import Metrics
-from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, vendor_settings
+from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, refused, run_async, vendor_settings
 from .shell.completion import VENDORS
 
 _SIGNS: Final = {"add": "+", "change": "~", "remove": "-", "same": "=", "keep": " ", "unknown": "?", "paused": "."}
@@ -92,15 +92,16 @@ async def diff(settings: Settings, vendor: str, users: Sequence[str], *, report:
     Return the exit status: 0, 1 where something would change or nothing tells whether a contact left, 69 where one could not be asked,
     77 where our key is refused.
     """
-    outcomes, refuses_key = set[str](), False
+    outcomes, refusing = set[str](), list[UserDiff]()
     async with upstreams(settings, Metrics(settings)) as up:
         for user in dict.fromkeys(users):
             found = await compared(up, UserKey(vendor, user))
             outcomes.add(found.outcome)
-            refuses_key = refuses_key or found.refuses_key
+            refusing += [found] if found.refuses_key else []
             report(found)
-    if refuses_key:
-        return Exit.NO_PERMISSION
+    if refusing:
+        accounts = [of.account for one in refusing for of in one.accounts if of.refuses_key]
+        return refused(vendors=[] if all(one.accounts for one in refusing) else [vendor], accounts=accounts)
     return Exit.UNAVAILABLE if "failed" in outcomes else Exit.SOME_FAILED if outcomes & {"drift", "unknown"} else Exit.FINE
 
 

@@ -18,7 +18,7 @@ from ..resync.clients import Upstreams, upstreams
 from ..settings.model import Settings
 from ..telemetry.metrics import Metrics
 from .batch import Batch, Synced
-from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, run_async, vendor_settings
+from .console import as_json, check_users, config_option, examples, output_option, quiet_logs, refused, run_async, vendor_settings
 from .shell.completion import VENDORS
 
 _NOTICE_S: Final = 5.0
@@ -81,9 +81,10 @@ async def sync(
         tasks.start_soon(_notify, batch, up, vendor, notice)
         await batch.run(UserKey(vendor, user) for user in users)
         tasks.cancel_scope.cancel()
-    gates = [up.gates.vendors[vendor], *(up.gates.accounts[one] for one in up.account_ids[vendor])]
-    if failed and any(gate.refuses_key for gate in gates):
-        return Exit.NO_PERMISSION
+    vendors = [vendor] if up.gates.vendors[vendor].refuses_key else []
+    accounts = [one for one in up.account_ids[vendor] if up.gates.accounts[one].refuses_key]
+    if failed and (vendors or accounts):
+        return refused(vendors=vendors, accounts=accounts)
     return Exit.SOME_FAILED if failed else Exit.FINE
 
 

@@ -192,7 +192,8 @@ class LetterWriter:
                 self._metrics.dead_letters.labels(stage=letter.stage, code=letter.code).inc()
             elif not self._is_first(letter):
                 continue
-            _log.warning(
+            tell = _log.info if is_written else _log.warning  # Of letters the begin and the end are told, not each user.
+            tell(
                 "parked" if is_written else "would park",
                 stage=letter.stage,
                 code=letter.code,

@@ -269,7 +269,7 @@ async def test_sync_says_what_it_waits_for(stage: Stage) -> None:
     said = await stage.command("sync", "--output", "json", VENDORS[0], stage.town.reader(VENDORS[0]), more="[workers]\nhold_s = 8.0\n")
 
     (ended,) = json.loads(said.out)
-    assert (said.status, ended["outcome"], ended["failed"]) == (1, "failed", {SECOND: "held"}), said
+    assert (said.status, ended["outcome"], ended["failed"]) == (77, "failed", {SECOND: "held"}), said
     assert f"1 of the users left: {SECOND} is shut (denied), next try in" in said.err
 
 
