@@ -26,7 +26,7 @@ _CONNECTIONS: Final = 100
 _ANY_STATUS: Final = range(100, 1000)
 _OK: Final = 200
 # A pod that knows the user, before one that would know it, before one that does not.
-_WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown-vendor": 1}
+_WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown": 1, "unknown-vendor": 1}
 
 _AT_WORK: Final = frozenset({"waiting", "due", "running", "owed", "parking"})
 """States that only the pod of the user's partition can be in."""

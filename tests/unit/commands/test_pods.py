@@ -98,7 +98,7 @@ async def test_one_pod_that_answers_is_enough() -> None:
     assert [str(one).startswith(f"{gone}: no usable answer") for one in found.silent] == [True]
 
 
-@pytest.mark.parametrize("state", ["elsewhere", "not-ready", "parked", "clean"])
+@pytest.mark.parametrize("state", ["elsewhere", "not-ready", "parked", "clean", "unknown"])
 async def test_where_the_user_is_nobodys_a_silent_pod_may_know_more(state: str) -> None:
     async with answering(explanation(state)) as there:
         found = await ask.explain([there, nobody()], "v", "u")
