@@ -185,8 +185,8 @@ async def _ask(http: Http, url: str, path: str, params: Mapping[str, str], answe
         if error.code == "too-large":
             return _unusable(url, f"more than {_CAP_BYTES} bytes: is it a pod?")
         return _silent(url, met(error))
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        return _silent(url, type(error).__name__)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _silent(url, "what it says is no JSON")
 
 
 def _silent(url: str, why: str) -> Fatal:

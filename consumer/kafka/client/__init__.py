@@ -11,4 +11,5 @@ It knows no event, no user and no letter: records are bytes here.
     publisher  writes records to one topic, with a new producer wherever one has failed
     reader     reads partitions without a group
     failures   what each of Kafka's errors means to us
+    words      the same in words, for people
 """

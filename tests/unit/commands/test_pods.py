@@ -132,9 +132,9 @@ async def test_of_two_that_know_letters_the_users_own_pod_is_heard() -> None:
         (b'{"state": "hunter2-canary"}', "a pod of another version"),
         (b'{"upstreams": [{"name": "x", "kind": "makeas", "state": "closed", "cause": "hunter2-canary"}]}', "a pod of another version"),
         (b'{"users": "hunter2-canary"}', "a pod of another version"),
-        (b'{"x":' * 100_000, "no usable answer (RecursionError)"),
-        (b"hunter2-canary", "no usable answer (DecodeError)"),
-        (b'{"host": "\xff", "why": "\xff"}', "no usable answer (UnicodeDecodeError)"),
+        (b'{"x":' * 100_000, "no usable answer (what it says is no JSON)"),
+        (b"hunter2-canary", "no usable answer (what it says is no JSON)"),
+        (b'{"host": "\xff", "why": "\xff"}', "no usable answer (what it says is no JSON)"),
         (b" " * (4 * 1024 * 1024 + 1), "more than 4194304 bytes"),
     ],
 )
