@@ -76,8 +76,8 @@ generated: $(READY) ## Write anew what is made from the code: tables, dashboard,
 bench: $(READY) ## Measure speed and memory beside a bare peer: ARGS="scan", "peers 7" (rounds), "goals" (all that have one)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
-deploy-check: $(DEPLOY)/.ready ## Look at deploy/ as far as that goes without a cluster
-	@$(DEPLOY)/bin/python deploy/check.py
+deploy-check: $(DEPLOY)/.ready ## Look at deploy/ as far as that goes without a cluster; at overlays of yours: ARGS=FOLDER
+	@$(DEPLOY)/bin/python deploy/check.py $(ARGS)
 
 image: ## Build the image: IMAGE=name:tag BASE=python:3.13-slim-bookworm ARGS="--network host"
 	@set -eu; base=$(BASE); base_digest=; revision=$$(git rev-parse HEAD 2>/dev/null || echo unknown); \

@@ -1,4 +1,8 @@
-"""Looks at everything under deploy/ as far as that goes without a cluster: `make deploy-check`. Exit status 1: something is wrong."""
+"""
+Looks at everything under deploy/ as far as that goes without a cluster: `make deploy-check`. Exit status 1: something is wrong.
+
+With folders, `make deploy-check ARGS=../ours/overlay`: at these overlays and nothing else, wherever they are.
+"""
 
 import json
 import shutil
@@ -11,7 +15,8 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 import yaml
-from policy import called, policy
+from placeholders import errors
+from policy import Document, called, policy
 from spoils import unnoticed
 from tools import NEEDED
 
@@ -42,22 +47,36 @@ def ran(name: str, *arguments: str, said: str = "") -> tuple[str, list[str]]:
 
 
 def overlays() -> Iterator[str]:
-    """Build every overlay, and look at what comes out."""
-    schemas = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (DEPLOY / "schemas").glob("*.json")}
+    """Build every overlay, and look at what comes out; placeholders are an example's business, and an error of any other."""
     folders, built = sorted((DEPLOY / "kustomize/overlays").iterdir()), []
-    for overlay in folders:
-        text, wrong = ran("kustomize", "build", str(overlay.relative_to(ROOT)))
-        yield from wrong
-        documents = [one for one in yaml.safe_load_all(text) if one]
-        found = [f"{called(one)}: {error}" for one in documents for error in shape(one, schemas)] or list(policy(documents))
-        yield from (f"{overlay.name}: {error}" for error in found)
+    for folder in folders:
+        documents, found = overlay(folder)
+        yield from found
         if documents and not found:
             built.append(documents)
-        own = [one for one in documents if one["kind"] not in schemas]
-        yield from (f"{overlay.name}: {error}" for error in ran("kube-score", "score", *SCORE, "-", said=yaml.safe_dump_all(own))[1])
-        print(f"{overlay.name}: {len(documents)} objects")
+        yield from errors(folder, documents)
     if len(built) == len(folders):
         yield from unnoticed(built)
+
+
+def named(folders: list[Path]) -> Iterator[str]:
+    """Look at overlays by their folders: what would be applied has no placeholder, not even one that is an example's."""
+    for folder in folders:
+        documents, found = overlay(folder)
+        yield from found
+        yield from errors(folder, documents, is_named=True)
+
+
+def overlay(folder: Path) -> tuple[list[Document], list[str]]:
+    """Build an overlay; return its objects, and what is wrong with them."""
+    schemas = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (DEPLOY / "schemas").glob("*.json")}
+    text, wrong = ran("kustomize", "build", str(folder.resolve()))
+    documents = [one for one in yaml.safe_load_all(text) if one]
+    found = [f"{called(one)}: {error}" for one in documents for error in shape(one, schemas)] or list(policy(documents))
+    own = [one for one in documents if one["kind"] not in schemas]
+    scored = ran("kube-score", "score", *SCORE, "-", said=yaml.safe_dump_all(own))[1] if own else []
+    print(f"{folder.name}: {len(documents)} objects")
+    return documents, [*wrong, *(f"{folder.name}: {error}" for error in (*found, *scored))]
 
 
 def shape(document: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
@@ -87,12 +106,16 @@ def files() -> Iterator[str]:
     yield from ran("promtool", "test", "rules", "deploy/monitoring/rules_test.yaml")[1]
 
 
-def main() -> int:
-    """Look at all of it; say everything that is wrong."""
-    found = [*overlays(), *files()]
-    print("\n".join(found) if found else "deploy/ is fine, as far as that can be seen without a cluster", file=sys.stderr)
+def main(folders: list[str]) -> int:
+    """Look at all of it, or at the overlays that are named; say everything that is wrong."""
+    missing = [folder for folder in folders if not Path(folder).is_dir()]
+    if missing:
+        raise SystemExit(f"deploy-check: {', '.join(missing)} is no folder; cure: name the folder of an overlay")
+    found = list(named([Path(folder) for folder in folders])) if folders else [*overlays(), *files()]
+    looked_at = ", ".join(folders) or "deploy/"
+    print("\n".join(found) if found else f"{looked_at} is fine, as far as that can be seen without a cluster", file=sys.stderr)
     return int(bool(found))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -120,7 +120,7 @@ async def _online(settings: Settings, vendor: str, user: str, *, by_email: bool,
 
 def _beside(online: Found, pod: Explanation) -> Iterator[str]:
     """Give what a pod adds to the answer of Sesamy and Make.as: of a user that nothing is owed, only what it remembers."""
-    if pod.state not in {"clean", "elsewhere"} or online.outcome == "failed":
+    if pod.state not in {"clean", "unknown", "elsewhere"} or online.outcome == "failed":
         yield from _lines(pod)
         return
     for of in pod.lists:

@@ -26,7 +26,7 @@ _CONNECTIONS: Final = 100
 _ANY_STATUS: Final = range(100, 1000)
 _OK: Final = 200
 # A pod that knows the user, before one that would know it, before one that does not.
-_WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown-vendor": 1}
+_WEIGHT: Final = {"elsewhere": 2, "not-ready": 2, "clean": 1, "unknown": 1, "unknown-vendor": 1}
 
 _AT_WORK: Final = frozenset({"waiting", "due", "running", "owed", "parking"})
 """States that only the pod of the user's partition can be in."""
@@ -185,8 +185,8 @@ async def _ask(http: Http, url: str, path: str, params: Mapping[str, str], answe
         if error.code == "too-large":
             return _unusable(url, f"more than {_CAP_BYTES} bytes: is it a pod?")
         return _silent(url, met(error))
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        return _silent(url, type(error).__name__)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _silent(url, "what it says is no JSON")
 
 
 def _silent(url: str, why: str) -> Fatal:

@@ -11,6 +11,7 @@ from ..core.backlog import Backlog, Kept
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
 from .client.clients import Member
+from .client.words import said
 from .commits import Commits
 from .topic_watch import TopicWatch
 
@@ -88,7 +89,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
             with anyio.fail_after(_ASK_LIMIT_S + _ASK_EACH_S * len(assigned)):
                 await self._take_up(assigned)
         except (KafkaError, TimeoutError) as error:
-            _log.error("partitions not taken up", error=type(error).__name__)
+            _log.error("partitions not taken up", error=said(error))
             self._error = error
             return
         self._metrics.rebalances.labels(kind="assigned").inc()

@@ -11,6 +11,7 @@ from ..core.lease import Lease
 from ..core.ledger import Ledger
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
+from .client.words import said
 
 _log = log(__name__)
 _EVERY_S: Final = 5.0
@@ -101,7 +102,7 @@ class Commits:
         except IllegalStateError:  # The assignment has just changed: nothing is proved, nothing is lost.
             result = "refused"
         except (KafkaError, TimeoutError) as error:
-            _log.warning("commit failed", error=type(error).__name__)
+            _log.warning("commit failed", error=said(error))
         self._metrics.commits.labels(result=result).inc()
         if result != "ok":
             return False

@@ -18,6 +18,7 @@ from .assignment import Assignment
 from .client.clients import Member
 from .client.failures import DAMAGED, cure
 from .client.fetched import Record
+from .client.words import said
 from .records import Records
 
 _log = log(__name__)
@@ -169,11 +170,11 @@ class Intake:
                     "partition left out",
                     partition=partition,
                     next_offset=self._ledger.next_offset(partition),
-                    error=type(error).__name__,
+                    error=said(error),
                     cause=cure(error),
                 )
         else:
-            _log.error("fetch failed", error=type(error).__name__)
+            _log.error("fetch failed", error=said(error))
             self._suspects.update((partition, _Suspect()) for partition in self._ledger.partitions if partition not in self.out)
         self._seek_all()
         await anyio.sleep(_POLL_MS / 1000)

@@ -17,6 +17,7 @@ from ..telemetry.metrics import Metrics
 from .client.clients import Reader
 from .client.failures import LOST, cure
 from .client.reader import PartitionReader, Poll
+from .client.words import said
 
 _log = log(__name__)
 _POLL_MS: Final = 500
@@ -73,7 +74,7 @@ class LetterFollower:
                 async with self._reading() as consumer:
                     await self._reader.live(consumer)
             except _NOT_FOLLOWED as error:
-                _log.warning("dead letters not followed", error=type(error).__name__, cause=cure(error))
+                _log.warning("dead letters not followed", error=said(error), cause=cure(error))
             await anyio.sleep(_AGAIN_S)
 
     async def _begin(self) -> None:
@@ -118,7 +119,7 @@ class LetterFollower:
                 "dead letters left out: a batch can't be unpacked",
                 partition=partition,
                 next_offset=self._reader.at[partition],
-                error=type(error).__name__,
+                error=said(error),
                 cause=cure(error),
             )
         if damaged:

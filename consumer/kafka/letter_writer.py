@@ -17,6 +17,7 @@ from ..telemetry.logs import frames, log
 from ..telemetry.metrics import Metrics
 from .client import failures as connect
 from .client.clients import Producer
+from .client.words import said
 
 _log = log(__name__)
 _AGAIN_S: Final = 10.0
@@ -88,7 +89,7 @@ class LetterWriter:
                 async with self._producing() as producer:
                     await self._write(producer)
             except (KafkaError, TimeoutError, OSError) as error:
-                _log.warning("letter not written", error=type(error).__name__, cause=connect.cure(error))
+                _log.warning("letter not written", error=said(error), cause=connect.cure(error))
             self.failing_since = self.failing_since or anyio.current_time()
             _log.error("dead-letter topic takes no letters", waiting=len(self._to_park))
             await anyio.sleep(_AGAIN_S)
@@ -161,7 +162,7 @@ class LetterWriter:
                         self._topic, value=one.value, key=one.key, headers=list(one.headers), partition=one.partition
                     )
         except (KafkaError, TimeoutError) as error:
-            _log.warning("letter not written", error=type(error).__name__)
+            _log.warning("letter not written", error=said(error))
             return
         except Exception as error:  # noqa: BLE001 - a bug met at one letter is not worth the others; it is tried again
             self._metrics.bugs.labels(stage="letter").inc()

@@ -14,6 +14,7 @@ from ..settings.model import KafkaSettings
 from ..telemetry.logs import log
 from . import start
 from .client import failures
+from .client.words import named, said
 from .describe import READ, WRITE, Described, Rights, connected
 
 _log = log(__name__)
@@ -97,7 +98,7 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
     except ssl.SSLError:
         found.append(wrong("kafka", "no TLS with the brokers", failures.TLS_CURE, Exit.UNAVAILABLE))
     except (KafkaError, OSError, TimeoutError, NotImplementedError) as error:
-        found.append(_unanswered(settings, type(error).__name__))
+        found.append(_unanswered(settings, error))
     return found
 
 
@@ -134,16 +135,16 @@ def _silent(addresses: Sequence[str]) -> Finding:
     return wrong("kafka.bootstrap_servers", what, cure, Exit.UNAVAILABLE)
 
 
-def _unanswered(settings: KafkaSettings, name: str) -> Finding:
-    if name in {NotImplementedError.__name__, IncompatibleBrokerVersion.__name__}:
+def _unanswered(settings: KafkaSettings, error: BaseException) -> Finding:
+    if isinstance(error, NotImplementedError | IncompatibleBrokerVersion):
         what = "Kafka answers, but can't say which topics and rights there are: it is older than 2.3, or a stand-in"
         return wrong("kafka.bootstrap_servers", what, "use Kafka 2.3 or later; of a stand-in (local) this can't be asked", Exit.UNAVAILABLE)
-    if any(word in name for word in _DENIED_WORDS):
-        return wrong("kafka", f"refuses us ({name})", "correct kafka.sasl_*, or grant the rights", Exit.NO_PERMISSION)
+    if any(word in type(error).__name__ for word in _DENIED_WORDS):
+        return wrong("kafka", f"refuses us ({said(error)})", "correct kafka.sasl_*, or grant the rights", Exit.NO_PERMISSION)
     # A broker that misses a certificate of ours hangs up without a word.
     certificate = ", and kafka.ssl_certfile where the brokers ask for one" if "SSL" in settings.security_protocol else ""
     cure = f"start it, open the network, or correct kafka.bootstrap_servers and kafka.security_protocol{certificate}"
-    return wrong("kafka.bootstrap_servers", f"no broker answers as it should ({name})", cure, Exit.UNAVAILABLE)
+    return wrong("kafka.bootstrap_servers", f"no broker answers as it should ({said(error)})", cure, Exit.UNAVAILABLE)
 
 
 def _source(topic: Described, name: str) -> Finding:
@@ -160,7 +161,7 @@ def _numbered(error: str) -> Iterator[Finding]:
         cure = "grant IDEMPOTENT_WRITE on the cluster to this principal, which brokers older than 2.8 want beside WRITE on the topic"
         yield wrong("kafka.topic", "we may not write to it so that a second try is no second record", cure, Exit.NO_PERMISSION)
     elif error:
-        yield wrong("kafka.topic", f"no number for a producer can be had ({error})", "look at the brokers", Exit.UNAVAILABLE)
+        yield wrong("kafka.topic", f"no number for a producer can be had ({named(error)})", "look at the brokers", Exit.UNAVAILABLE)
 
 
 def _topic(topic: Described, name: str, right: str, operation: int) -> Finding:
@@ -168,7 +169,7 @@ def _topic(topic: Described, name: str, right: str, operation: int) -> Finding:
     if "Authorization" in topic.error or topic.lacks(operation):
         return wrong(path, f"we may not {right.lower()} it", f"grant {right} on the topic to this principal", Exit.NO_PERMISSION)
     if topic.error:
-        what = f"topic {name} is not there" if "Unknown" in topic.error else f"topic {name} can't be used ({topic.error})"
+        what = f"topic {name} is not there" if "Unknown" in topic.error else f"topic {name} can't be used ({named(topic.error)})"
         return wrong(path, what, "create the topic, or correct the name", Exit.UNAVAILABLE)
     return fine(path, f"{topic.partitions} partitions{_unsaid(topic)}")
 
@@ -178,7 +179,8 @@ def _group(group: Described) -> Finding:
     if "Authorization" in group.error or group.lacks(READ):
         return wrong(path, "we may not join it", "grant READ on the group to this principal", Exit.NO_PERMISSION)
     if group.error:
-        return wrong(path, f"can't be asked about ({group.error})", "look at the brokers: the group has no coordinator", Exit.UNAVAILABLE)
+        what = f"can't be asked about ({named(group.error)})"
+        return wrong(path, what, "look at the brokers: the group has no coordinator", Exit.UNAVAILABLE)
     return fine(path, f"may be joined{_unsaid(group)}")
 
 
@@ -195,7 +197,7 @@ def _letters(topic: Described, *, reads: bool = True, writes: bool = True) -> Fi
     if not topic.error:
         return fine(_LETTERS, f"{topic.partitions} partitions{_unsaid(topic)}")
     if "Unknown" not in topic.error:
-        return wrong(_LETTERS, f"can't be used ({topic.error})", "look at the brokers, or name another topic", Exit.UNAVAILABLE)
+        return wrong(_LETTERS, f"can't be used ({named(topic.error)})", "look at the brokers, or name another topic", Exit.UNAVAILABLE)
     return _creatable(None)
 
 
@@ -215,7 +217,7 @@ def _creatable(error: str | None) -> Finding:
     if "Authorization" in error:
         return wrong(_LETTERS, "not there, and we may not create it", cure, Exit.NO_PERMISSION)
     if error:
-        return wrong(_LETTERS, f"not there, and can't be created ({error})", create, Exit.UNAVAILABLE)
+        return wrong(_LETTERS, f"not there, and can't be created ({named(error)})", create, Exit.UNAVAILABLE)
     return fine(_LETTERS, "not there; `run` will create it")
 
 

@@ -13,6 +13,7 @@ from ..telemetry.logs import log
 from .client import connect
 from .client.clients import LEAVE_S, Admin, Reader
 from .client.failures import LOST, REBUILD_MAX_S, WITHOUT_BROKER_S, cure, final
+from .client.words import named, said
 
 _log = log(__name__)
 KEPT_MS: Final = 14 * 24 * 3600 * 1000
@@ -42,9 +43,9 @@ async def until_broker(
             if (refusal := final(error, kafka)) is not None:
                 raise refusal from error
             if anyio.current_time() > deadline:
-                text = f"no Kafka broker for 10 minutes: {cure(error) or type(error).__name__}"
+                text = f"no Kafka broker for 10 minutes: {cure(error) or said(error)}"
                 raise Fatal(text, code="no-broker", status=Exit.UNAVAILABLE) from error
-            _log.warning("Kafka does not answer", step=name, error=type(error).__name__, cause=cure(error))
+            _log.warning("Kafka does not answer", step=name, error=said(error), cause=cure(error))
             await anyio.sleep(wait_s)
             wait_s = min(REBUILD_MAX_S, wait_s * 2)
         else:
@@ -100,7 +101,7 @@ async def ensure_letters(settings: KafkaSettings) -> None:
         return
     what_to_do = f"create topic {settings.dead_letter_topic} (cleanup.policy=delete), or let this client create it"
     raise Fatal(
-        f"no dead-letter topic, and creating it failed ({error}): {what_to_do}",
+        f"no dead-letter topic, and creating it failed ({named(error)}): {what_to_do}",
         code="no-dead-letter-topic",
         status=Exit.NO_PERMISSION if "Authorization" in error else Exit.UNAVAILABLE,
     )

@@ -16,6 +16,7 @@ from .client import connect
 from .client.failures import Patience, cure
 from .client.metadata import MISSING
 from .client.reader import PartitionReader, Poll
+from .client.words import said
 
 _log = log(__name__)
 _POLL_MS: Final = 100
@@ -99,7 +100,7 @@ class Tail:
         """Go on at the end of now where a batch is damaged."""
         for partition, end in (await self._reader.ends(damaged)).items() if damaged else ():
             error = damaged[partition]
-            _log.error("a damaged batch is passed by", partition=partition, next_offset=end, error=type(error).__name__, cause=cure(error))
+            _log.error("a damaged batch is passed by", partition=partition, next_offset=end, error=said(error), cause=cure(error))
             self._go_on_at(partition, end)
 
     def _go_on_at(self, partition: int, offset: int) -> None:

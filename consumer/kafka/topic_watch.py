@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from ..telemetry.logs import log
 from .client.clients import Member
 from .client.metadata import MISSING
+from .client.words import said
 
 _log = log(__name__)
 _EVERY_S: Final = 5.0
@@ -50,7 +51,7 @@ class TopicWatch:
                 with anyio.fail_after(_LIMIT_S):
                     await self.look(member)
             except (KafkaError, TimeoutError, OSError) as error:
-                _log.info("topic not looked at", error=type(error).__name__)
+                _log.info("topic not looked at", error=said(error))
             for tp in member.assignment():
                 self.end_is(tp.partition, member.highwater(tp))
 

@@ -12,6 +12,7 @@ from ..core.gates.gates import Gates
 from ..kafka.assignment import Assignment
 from ..kafka.client.clients import Member
 from ..kafka.client.failures import LOST, REBUILD_MAX_S, WITHOUT_BROKER_S, KafkaError, cure, final
+from ..kafka.client.words import said
 from ..kafka.commits import Commits
 from ..kafka.intake import Intake
 from ..kafka.letter_writer import LetterWriter
@@ -107,7 +108,7 @@ class Membership:
                 why = final(error, self._settings.kafka)
                 if self.state == "starting" and why is not None:
                     raise why from error
-                _log.error("consumer lost", error=type(error).__name__, cause=cure(error) or (why and str(why)))
+                _log.error("consumer lost", error=said(error), cause=cure(error) or (why and str(why)))
             finally:
                 self.member = self._commits.member = None
                 self.assignment.joined = False

@@ -21,8 +21,17 @@ def settings_of(path: Path, environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: anything is wrong; all of it at once.
     """
-    settings = load(path, environ, only=SECRETS)
+    try:
+        settings = load(path, environ, only=SECRETS)
+    except SettingsError as error:
+        is_said = any("receive.secret" in f"{one.path} {one.cure}" for one in error.findings)
+        if error.partial is None or error.partial.receive.secret is not None or is_said:
+            raise
+        raise SettingsError([*error.findings, *_missing(error.partial)], partial=error.partial, broken=error.broken) from None
     if settings.receive.secret is None:
-        missing = Finding(path="receive.secret", what="missing", cure=_CURE)
-        raise SettingsError(clearer([missing], names_of(settings)))
+        raise SettingsError(_missing(settings), partial=settings)
     return settings
+
+
+def _missing(settings: Settings) -> list[Finding]:
+    return clearer([Finding(path="receive.secret", what="missing", cure=_CURE)], names_of(settings))

@@ -8,7 +8,7 @@ It opens files and reads the environment, and no connection; no value of a secre
     load       the loader: it reads file and environment, and finds everything at once
     rules      the rules of what settings must be to each other
     secret     a secret and where it comes from
-    leaves     each value with its path, and each secret among them
+    leaves     each value with its path, each secret among them, and what one may be
     tls        the TLS files
     findings   one thing that was looked at: where, what, which cure
     naming     the place of a setting, for people

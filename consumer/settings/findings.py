@@ -22,11 +22,19 @@ class Finding(Struct, frozen=True, kw_only=True):
     """The path with what it is about, for people; empty: the path says all."""
     line: int | None = None
     """The line of the settings' file, where it is known."""
+    column: int | None = None
+    """The column there, from 1, of what begins no line of its own: a row of an inline array."""
 
     @property
     def place(self) -> str:
         """Return where it is, for people."""
-        return (self.shown or self.path) + (f", line {self.line}" if self.line is not None else "")
+        line = f", line {self.line}" if self.line is not None else ""
+        return (self.shown or self.path) + line + (f", column {self.column}" if self.column is not None else "")
+
+    @property
+    def sentence(self) -> str:
+        """Return all of it in a line, for people."""
+        return f"{self.place}: {self.what}; {self.cure}"
 
 
 def reason(error: OSError) -> str:

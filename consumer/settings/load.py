@@ -2,21 +2,22 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from ..core.errors import Exit, Fatal
+from .environment import misspelt
 from .findings import Finding, reason
+from .leaves import describe, is_list, plain_of, required, row_of, row_type
 from .model import Name, SesamyCredentials, Settings, VendorSettings
 from .naming import clearer, names_in
 from .placeholders import placeholders
-from .rules import Sections, cross
+from .rules import Sections, cross, two_keys
 from .secret import Secret, SecretError
 
 _ANYWHERE: Final = re.compile(r"at line (\d+), column (\d+)")
@@ -28,13 +29,19 @@ _MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 class SettingsError(Fatal):
-    """The settings can't be used; `findings` says all of it, and quotes no value."""
+    """
+    The settings can't be used; `findings` says all of it, and quotes no value.
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
-        """Take at least one finding."""
-        self.findings = tuple(findings)
-        lines = [f"{one.place}: {one.what}; {one.cure}" for one in self.findings]
-        super().__init__("\n".join([f"settings: {len(lines)} to correct", *lines]), code="settings", status=Exit.SETTINGS)
+    `partial` has what could be read, a broken value at its default, and no vendor unless all could be; None: it was no TOML.
+    """
+
+    def __init__(self, findings: Iterable[Finding], *, partial: Settings | None = None, broken: Iterable[str] = ()) -> None:
+        """Take at least one finding; `broken`: the paths of what could not be read."""
+        self.findings, self.partial, self.broken = tuple(findings), partial, frozenset(broken)
+        errors = [one for one in self.findings if one.level == "error"]
+        lines = [one.sentence for one in errors]
+        beside = [f"beside that: {one.sentence}" for one in self.findings if one.level != "error"]
+        super().__init__("\n".join([f"settings: {len(lines)} to correct", *lines, *beside]), code="settings", status=Exit.SETTINGS)
 
 
 def load(path: Path, environ: Mapping[str, str], *, only: tuple[str, ...] = ("",)) -> Settings:
@@ -52,10 +59,13 @@ def load(path: Path, environ: Mapping[str, str], *, only: tuple[str, ...] = ("",
     tree = _tree(path, text)
     sections = reader.sections(tree)
     reader.found += cross(sections, broken=reader.broken)
-    reader.found += placeholders(sections)
+    reader.found += placeholders(reader.read)
+    vendors = tuple(one for one in sections.vendors if one is not None)
     if reader.found:
-        raise SettingsError(clearer(reader.found, names_in(tree), text=text))
-    return Settings(**{**msgspec.structs.asdict(sections), "vendors": tuple(one for one in sections.vendors if one is not None)})
+        partial = Settings(**{**msgspec.structs.asdict(sections), "vendors": vendors if len(vendors) == len(sections.vendors) else ()})
+        found = [*reader.found, *two_keys(reader.read), *misspelt(environ, reader.secrets())]
+        raise SettingsError(clearer(found, names_in(tree), text=text), partial=partial, broken=reader.broken)
+    return Settings(**{**msgspec.structs.asdict(sections), "vendors": vendors})
 
 
 def _text(path: Path) -> str:
@@ -94,6 +104,12 @@ class _Reader:
         self.found: list[Finding] = []
         self.broken: set[str] = set()
         """Paths of values that could not be read."""
+        self.read: dict[str, object] = {}
+        """Path -> value, of what could be read, whatever is wrong with the rest of its table."""
+
+    def secrets(self) -> Iterator[Secret]:
+        """Give those that could be read."""
+        return (value for value in self.read.values() if isinstance(value, Secret))
 
     def sections(self, tree: dict[str, Any]) -> Sections:
         fields = {field.name: field for field in msgspec.structs.fields(Settings)}
@@ -116,7 +132,7 @@ class _Reader:
         return Sections(**sections, vendors=self._vendors(rows) if "vendors".startswith(self._only) else self._ids(rows))
 
     def _vendors(self, rows: object) -> tuple[Any, ...]:
-        return self._rows(rows, "vendors", of=_row_type(Settings, "vendors"), cure="add one [[vendors]] for each Sesamy vendor")
+        return self._rows(rows, "vendors", of=row_type(Settings, "vendors"), cure="add one [[vendors]] for each Sesamy vendor")
 
     def _ids(self, rows: object) -> tuple[VendorSettings, ...]:
         """Return vendors by their ids: what else is wrong with them is of no account, and there may be none."""
@@ -152,10 +168,10 @@ class _Reader:
 
     def _value(self, value: object, of: Any, path: str, *, is_optional: bool) -> Any:  # noqa: ANN401 - any setting
         """Return the value as its type; None, and a finding, where it can't be that."""
-        plain = _plain(of)
+        plain = plain_of(of)
         if plain is Secret:
             return self._secret(value, path)
-        row = _row(plain)
+        row = row_of(plain)
         if row is not None:
             rows = [value] if isinstance(value, dict) else value
             read = self._rows(rows, path, of=row, cure="write one { userId, apiKey, listId }, or an array of them")
@@ -163,7 +179,7 @@ class _Reader:
         if isinstance(plain, type) and issubclass(plain, Struct):
             if isinstance(value, dict):
                 return self._struct(plain, value, f"{path}.")
-            self._refuse(path, "expected a table", f"write it as {{ {', '.join(_required(plain))} }}")
+            self._refuse(path, "expected a table", f"write it as {{ {', '.join(required(plain))} }}")
             return None
         return self._leaf(value, of, path, is_optional=is_optional)
 
@@ -171,9 +187,10 @@ class _Reader:
         shown, strict = path, True
         if isinstance(value, _FromEnvironment):
             shown, strict = f"{value.name} (environment)", False
-            value = [part.strip() for part in value.text.split(",")] if _is_list(of) else value.text
+            value = [part.strip() for part in value.text.split(",")] if is_list(of) else value.text
         try:
-            return msgspec.convert(value, of, strict=strict)
+            self.read[path] = msgspec.convert(value, of, strict=strict)
+            return self.read[path]
         except (msgspec.ValidationError, OverflowError):  # Its text may quote the value.
             self.broken.add(path)
             linked = isinstance(value, str) and value.startswith("tcp://")
@@ -213,6 +230,7 @@ class _Reader:
             where = {"file": "the file it names: ", "env": "the variable it names: "}.get(source, "")
             self._refuse(path, f"{where}{error}", error.cure)
             return None
+        self.read[path] = made
         return made
 
     def _unknown(self, tree: dict[str, Any], fields: Iterable[str], prefix: str) -> None:
@@ -228,73 +246,3 @@ class _Reader:
     def _refuse(self, path: str, what: str, cure: str) -> None:
         self.broken.add(path)
         self.found.append(Finding(path=path, what=what, cure=cure))
-
-
-def _parts_of(of: Any) -> tuple[Any, tuple[Meta, ...]]:  # noqa: ANN401 - a type
-    """Return a setting's type without None and without limits, and the limits."""
-    limits: tuple[Meta, ...] = ()
-    while True:
-        if get_origin(of) is Annotated:
-            of, *more = get_args(of)
-            limits = (*limits, *more)
-        elif get_origin(of) in (Union, UnionType):
-            of = next(part for part in get_args(of) if part is not NoneType)
-        else:
-            return of, limits
-
-
-def _plain(of: Any) -> Any:  # noqa: ANN401 - a type
-    return _parts_of(of)[0]
-
-
-def _is_list(of: Any) -> bool:  # noqa: ANN401 - a type
-    return get_origin(_plain(of)) is tuple
-
-
-def _row(plain: Any) -> type[Struct] | None:  # noqa: ANN401 - a type
-    """Return the struct that a tuple of structs is made of."""
-    inner = get_args(plain)[0] if get_origin(plain) is tuple else None
-    return inner if isinstance(inner, type) and issubclass(inner, Struct) else None
-
-
-def _row_type(cls: type[Struct], name: str) -> type[Struct]:
-    row = _row(_plain(next(field.type for field in msgspec.structs.fields(cls) if field.name == name)))
-    assert row is not None
-    return row
-
-
-def _required(cls: type[Struct]) -> list[str]:
-    return [field.encode_name for field in msgspec.structs.fields(cls) if field.required]
-
-
-def describe(of: Any) -> str:  # noqa: ANN401 - a type
-    """Say what a setting of type `of` may be, for people."""
-    plain, limits = _parts_of(of)
-    for limit in limits:
-        if limit.description:
-            return limit.description
-    if get_origin(plain) is Literal:
-        return "one of " + ", ".join(str(choice) for choice in get_args(plain))
-    if _row(plain) is not None:
-        return "one table, or an array of tables"
-    if get_origin(plain) is tuple:
-        return f"a list, each {describe(get_args(plain)[0])}"
-    if plain is Secret:
-        return 'a secret: "text", { env = "NAME" } or { file = "/path" }'
-    words: Mapping[Any, Callable[[], str]] = {
-        bool: lambda: "true or false",
-        int: lambda: "a whole number" + _bounds(limits),
-        float: lambda: "a number" + _bounds(limits),
-        str: lambda: "text" + "".join(f" of {limit.min_length} to {limit.max_length} characters" for limit in limits),
-    }
-    return words[plain]() if plain in words else "a table"
-
-
-def _bounds(limits: Iterable[Meta]) -> str:
-    said = ""
-    for limit in limits:
-        if limit.gt is not None:
-            said += f" above {limit.gt:g}, at most {limit.le:,}"
-        elif limit.ge is not None:
-            said += f" from {limit.ge:,} to {limit.le:,}"
-    return said

@@ -1,13 +1,10 @@
 """Placeholders: values that an example has, and that nobody has filled in. No value is ever quoted."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Final
 
 from .findings import Finding
-from .leaves import secrets
-from .model import VendorSettings
-from .rules import Sections
 from .secret import Secret, SecretError
 
 _PLACEHOLDER: Final = re.compile(
@@ -15,32 +12,18 @@ _PLACEHOLDER: Final = re.compile(
     r"|(?:sha256:)?0{32,}",
     re.IGNORECASE | re.DOTALL,
 )
+_ID: Final = re.compile(r"kafka\.sasl_username|vendors\[\d+\]\.(?:id|sesamy\.client_id|makeas\[\d+\]\.userId)")
 _CURE: Final = "put the real one there"
 
 
-def placeholders(sections: Sections) -> list[Finding]:
-    """Return which secrets and ids nobody has filled in yet."""
+def placeholders(read: Mapping[str, object]) -> list[Finding]:
+    """Return which secrets and ids nobody has filled in yet, of what could be read."""
     found: list[Finding] = []
-    for path, value in _values(sections):
+    for path, value in read.items():
         try:
-            text = value.read() if isinstance(value, Secret) else value
-        except SecretError:  # That is said already.
+            text = value.read() if isinstance(value, Secret) else value if _ID.fullmatch(path) else None
+        except SecretError:  # It was swapped since it was read.
             continue
-        if text is not None and _PLACEHOLDER.fullmatch(text.strip()):
+        if isinstance(text, str) and _PLACEHOLDER.fullmatch(text.strip()):
             found.append(Finding(path=path, what="a placeholder that nobody has filled in", cure=_CURE))
     return found
-
-
-def _values(sections: Sections) -> Iterator[tuple[str, str | Secret | None]]:
-    yield "kafka.sasl_username", sections.kafka.sasl_username
-    for number, vendor in enumerate(sections.vendors):
-        if vendor is not None:
-            yield from _ids(f"vendors[{number}]", vendor)
-    yield from secrets(sections)
-
-
-def _ids(path: str, vendor: VendorSettings) -> Iterator[tuple[str, str]]:
-    yield f"{path}.id", vendor.id
-    yield f"{path}.sesamy.client_id", vendor.sesamy.client_id
-    for place, one in enumerate(vendor.makeas):
-        yield f"{path}.makeas[{place}].userId", one.user_id

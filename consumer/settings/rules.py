@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -82,6 +82,20 @@ def tight_times(kafka: KafkaSettings, workers: WorkerSettings) -> Iterator[Findi
     if kafka.rebalance_timeout_s < workers.drain_s + HAND_OVER_S:
         what = f"less than {HAND_OVER_S:g} s above workers.drain_s: Kafka may give our partitions away while runs of ours still end"
         yield warning("kafka.rebalance_timeout_s", what, f"raise it to at least workers.drain_s + {HAND_OVER_S:g}, or lower that")
+
+
+def two_keys(read: Mapping[str, object]) -> Iterator[Finding]:
+    """Give the lists whose account is written with another key elsewhere, of what could be read."""
+    first: dict[object, tuple[str, object]] = {}
+    for path, user_id in read.items():
+        row, _, name = path.rpartition(".")
+        key = read.get(f"{row}.apiKey")
+        if name != "userId" or key is None:
+            continue
+        where, known = first.setdefault(user_id, (row, key))
+        if known != key:
+            what = f"another apiKey for the userId of {where}: two conversations with one account, each at the whole rate"
+            yield warning(row, what, "write the newer key in both, if one is old; else leave it")
 
 
 def _topics(sections: Sections) -> _Found:

@@ -144,7 +144,7 @@ async def test_on_a_terminal_the_table_fits_and_stands_apart_from_the_calls(tmp_
         (("--email", EMAIL, "--email-2", EMAIL.upper(), "--list", "7"), "different contacts"),
         ((*CONTACTS, "--opted-out-email", EMAIL_2), "different contacts"),
         (("--email", "me", "--email-2", EMAIL_2, "--list", "7"), "NAME@DOMAIN"),
-        (("--email", EMAIL, "--email-2", EMAIL_2, "--list", "9"), "no such list"),
+        (("--email", EMAIL, "--email-2", EMAIL_2, "--list", "9"), "no such list of the vendor in the settings; known: 7, 8"),
         (("--email", EMAIL, "--email-2", EMAIL_2, "--list", "8", "--write"), "paused"),
         (("--vendor", "w"), "known: v"),
         (("--user", "u" * 257), "1 to 256 characters"),

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from consumer.settings import model as settings
-from consumer.settings.load import describe
+from consumer.settings.leaves import describe
 from consumer.settings.model import ListSettings, SesamyCredentials, Settings, VendorSettings
 
 README: Final = Path(__file__).parents[2] / "deploy/README.md"

@@ -142,16 +142,17 @@ async def test_explain_names_each_state(stage: Stage) -> None:
     stage.pods.append(pod)
     await pod.start()
 
-    clean = await explained(stage, pod, ann)
-    assert (clean["state"], clean["is_ours"]) == ("clean", True)
-    assert (await explained(stage, pod, ann, vendor="nobody"))["state"] == "unknown-vendor"
+    before = await explained(stage, pod, ann)
+    assert (before["state"], before["is_ours"]) == ("unknown", True)
+    stranger = await explained(stage, pod, ann, vendor="nobody")
+    assert (stranger["state"], stranger["vendors"]) == ("unknown-vendor", list(VENDORS))
 
     hang = stage.town.makeas.faults.add(Fault(kind="delay", op="upsert", upstream=FIRST, delay_s=3.0))
     down = stage.town.makeas.faults.add(Fault(kind="status", op="upsert", upstream=SECOND, status=503))
     await stage.send([event(VENDORS[0], ann, TYPE)])
     waiting = await becomes(stage, pod, ann, "waiting")
     assert 0 < waiting["due_s"] <= 6
-    assert waiting["tokens"] == [f"{clean['partition']}:0"]
+    assert waiting["tokens"] == [f"{before['partition']}:0"]
     running = await becomes(stage, pod, ann, "running")
     assert running["since_s"] >= 0
     owed = await becomes(stage, pod, ann, "owed")
@@ -180,10 +181,10 @@ async def test_explain_asks_the_pod_that_knows(stage: Stage) -> None:
     await until(shared, what=lambda: "each has half of the partitions", within_s=40)
     user = stage.town.reader(VENDORS[0])
     states = {pod.port: (await explained(stage, pod, user))["state"] for pod in (first, second)}
-    assert sorted(states.values()) == ["clean", "elsewhere"]
+    assert sorted(states.values()) == ["elsewhere", "unknown"]
     other = next(pod for pod in (first, second) if states[pod.port] == "elsewhere")
     both = await explained(stage, other, user, "--url", f"http://127.0.0.1:{(second if other is first else first).port}")
-    assert (both["state"], both["is_ours"]) == ("clean", True)
+    assert (both["state"], both["is_ours"]) == ("unknown", True)
     gone = await stage.command("explain", "--url", "http://127.0.0.1:1", VENDORS[0], user)
     assert (gone.status, "is a pod running there" in gone.err) == (69, True), gone
 

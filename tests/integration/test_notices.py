@@ -1,15 +1,18 @@
 """What a pod says of what begins and ends: one line of the log each, and a POST to the operator's own address."""
 
+import html
 import json
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import pytest_asyncio
 from aiohttp import web
 
 from consumer.sandbox.brokers.broker import Broker
 from consumer.sandbox.publishers import event
+from consumer.sandbox.stand_ins.faults import Fault
 from consumer.sandbox.stand_ins.server import serving
 from consumer.sandbox.town import PLACES, town
 from tests.integration.harness import Pod, Stage, staged, until
@@ -112,6 +115,47 @@ async def test_letters_that_need_a_person_are_told_by_the_next_pod_where_the_fir
         (second, "letters-need-a-person", 1),
     ]
     assert [line["event"] for line in lines(pods[second])].count("letters need a person") == 1
+
+
+async def test_no_name_and_no_address_shows_in_a_notice_a_lookup_or_what_a_remote_says_of_them(stage: Stage) -> None:
+    """Make.as quotes the reader in its refusal; who looks the reader up, or is notified, sees ids and codes."""
+    came: list[str] = []
+    place, user = PLACES[0], stage.town.writable(PLACES[0].vendor)[0]
+    profile = stage.town.sesamy.users[place.vendor][user]["profile"]
+    profile |= {"firstName": "Canaria", "lastName": "Piepmatz", "email": f"canary+{profile['email']}"}
+    message = f"Canaria Piepmatz <{profile['email']}> can't be subscribed: canaria piepmatz is no valid name"
+
+    async def hook(request: web.Request) -> web.Response:
+        came.append(request.path_qs + str(dict(request.headers)) + await request.text())
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/hook", hook)
+    async with serving(app) as url:
+        pod = stage.pod(more=f'{_QUICK}max_attempts = 2\n\n[notify]\nurl = "{url}/hook"\n')
+        pod.environ = {"ADMIN_READER_LOOKUP": "true"}
+        await pod.start()
+        quoting = Fault(kind="status", status=422, upstream=place.account, user=profile["email"], body={"message": message})
+        stage.town.makeas.faults.add(quoting)
+        await stage.send([event(place.vendor, user, "contract.1#update")])
+        await until(lambda: _is(any("letters-need-a-person" in one for one in came)), what=pod.said, within_s=60)
+        base, answers = f"http://127.0.0.1:{pod.port}", list[str]()
+        async with aiohttp.ClientSession() as session:
+            for asked in (profile["email"], user):
+                for how in ("here", "online"):
+                    async with session.post(f"{base}/reader", data={"vendor": place.vendor, "reader": asked, "how": how}) as answer:
+                        assert (answer.status, str(answer.url)) == (200, f"{base}/reader")
+                        answers.append((await answer.text()).replace(html.escape(asked), ""))
+        pages = [(await pod._get(path) or b"").decode() for path in ("/", "/status.json", "/metrics")]
+        told = await stage.command("explain", "--url", base, place.vendor, user)
+        letters = await stage.letters(1)
+        assert await pod.stop() == 0
+
+    assert all(pages)
+    assert [letter["key"] for letter in letters]
+    assert "subscribed" in pages[1], "what it said is shown, without the reader"
+    for text in (*came, *answers, *pages, str(letters), told.out + told.err, pod.log.read_text(encoding="utf-8")):
+        assert [one for one in ("canary", "canaria", "piepmatz", "@example") if one in text.casefold()] == []
 
 
 async def _share(pods: Iterable[Pod]) -> bool:

@@ -15,7 +15,6 @@ _WITHOUT: Final = {
     "commands/check/command.py": _BY_RUNNING_IT,
     "commands/cli.py": _BY_RUNNING_IT,
     "commands/dead_letters/command.py": _BY_RUNNING_IT,
-    "commands/explain.py": _BY_RUNNING_IT,
     "commands/local.py": _BY_RUNNING_IT,
     "commands/receive/command.py": _BY_RUNNING_IT,
     "commands/run.py": _BY_RUNNING_IT,

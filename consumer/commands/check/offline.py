@@ -1,7 +1,7 @@
 """The work of `check` without a network: what the settings say, and what is unwise about them."""
 
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -12,18 +12,19 @@ from ...kafka.rights import Purpose
 from ...receiver.needs import settings_of
 from ...settings.environment import misspelt
 from ...settings.findings import Finding, fine, warning
-from ...settings.leaves import secrets
+from ...settings.leaves import leaves, secrets
 from ...settings.load import SettingsError, load
 from ...settings.model import KafkaSettings, Settings
 from ...settings.naming import clearer, names_of
-from ...settings.rules import is_loopback, tight_times
-from ...settings.secret import Secret, SecretError
+from ...settings.rules import is_loopback, tight_times, two_keys
+from ...settings.secret import SecretError
 
 _PROXIES: Final = frozenset({"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"})
 _SECRET_CHARS: Final = 16
 _STATUSES: Final = (Exit.SETTINGS, Exit.NO_PERMISSION, Exit.UNAVAILABLE)
 _TALK_S: Final = 2.0
 """A conversation that takes longer at the whole rate takes a pod's share of it long."""
+_Advice = Callable[[Path, Settings, Mapping[str, str]], Iterator[Finding]]
 
 
 def offline(path: Path, environ: Mapping[str, str], purpose: Purpose = "run") -> tuple[Settings | None, list[Finding]]:
@@ -32,14 +33,25 @@ def offline(path: Path, environ: Mapping[str, str], purpose: Purpose = "run") ->
 
     For `receive` no key of Sesamy or Make.as need be there, and nothing is said of what a receiver does not do.
     """
+    unwise = of_a_receiver if purpose == "receive" else advice
     try:
         settings = settings_of(path, environ) if purpose == "receive" else load(path, environ)
     except SettingsError as error:
-        return None, list(error.findings)
+        return None, [*error.findings, *_beside(error, path, environ, unwise)]
     return settings, [
         fine(str(path), f"vendors: {len(settings.vendors)}, accounts: {len(settings.accounts)}"),
-        *clearer((of_a_receiver if purpose == "receive" else advice)(path, settings, environ), names_of(settings)),
+        *clearer(unwise(path, settings, environ), names_of(settings)),
     ]
+
+
+def _beside(error: SettingsError, path: Path, environ: Mapping[str, str], unwise: _Advice) -> Iterator[Finding]:
+    """Give what is unwise beside what is wrong, and not about a value that could not be read."""
+    if error.partial is None:
+        return
+    said = {one.path for one in error.findings}
+    for one in clearer(unwise(path, error.partial, environ), names_of(error.partial)):
+        if one.path not in said and not any(broken in f"{one.path} {one.what}" for broken in error.broken):
+            yield one
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
@@ -52,8 +64,8 @@ def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterat
     """Give what works and is unwise."""
     yield from _who_can_read(path, settings)
     yield from _shared_accounts(settings)
-    yield from _two_keys(settings)
-    yield from misspelt(environ)
+    yield from two_keys(dict(leaves(settings)))
+    yield from misspelt(environ, (one for _, one in secrets(settings)))
     yield from _paused(settings)
     yield from tight_times(settings.kafka, settings.workers)
     yield from _upstreams(settings, environ)
@@ -65,7 +77,7 @@ def advice(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterat
 def of_a_receiver(path: Path, settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Give what works and is unwise of a receiver's settings."""
     yield from _who_can_read(path, settings)
-    yield from misspelt(environ)
+    yield from misspelt(environ, (one for _, one in secrets(settings)))
     yield from _in_clear(settings.kafka)
     yield from _short_secrets(settings)
 
@@ -95,18 +107,6 @@ def _shared_accounts(settings: Settings) -> Iterator[Finding]:
             where = f"vendors[{numbers[vendors[-1]]}].makeas"
             cure = "give each vendor a Make.as account of its own: each takes away the other's sesamy_ tags of a shared reader"
             yield warning(where, f"writes to the same account as vendors[{numbers[vendors[0]]}]", cure)
-
-
-def _two_keys(settings: Settings) -> Iterator[Finding]:
-    """Give the lists whose account is written with another key elsewhere."""
-    first: dict[str, tuple[str, Secret]] = {}
-    for number, vendor in enumerate(settings.vendors):
-        for place, one in enumerate(vendor.makeas):
-            path = f"vendors[{number}].makeas[{place}]"
-            where, key = first.setdefault(one.user_id, (path, one.api_key))
-            if key != one.api_key:
-                what = f"another apiKey for the userId of {where}: two conversations with one account, each at the whole rate"
-                yield warning(path, what, "write the newer key in both, if one is old; else leave it")
 
 
 def _paused(settings: Settings) -> Iterator[Finding]:

@@ -115,9 +115,11 @@ def _account(settings: Settings, vendor: VendorSettings, known: Known, *, writes
         raise click.UsageError("a test address is NAME@DOMAIN")
     if same_twice(known.email, known.email_2, known.opted_out_email):
         raise click.UsageError("the test addresses are to be of different contacts")
-    found = next((one for one in settings.accounts_of(vendor.id) if known.list_id in one.lists), None)
+    accounts = settings.accounts_of(vendor.id)
+    found = next((one for one in accounts if known.list_id in one.lists), None)
     if found is None:
-        raise click.BadParameter("no such list of the vendor in the settings", param_hint="--list")
+        lists = ", ".join(one for account in accounts for one in account.lists)
+        raise click.BadParameter(f"no such list of the vendor in the settings; known: {lists}", param_hint="--list")
     if writes and (vendor.paused or known.list_id in found.paused):
         raise click.UsageError("the list is paused: nothing is written to it")
     return found

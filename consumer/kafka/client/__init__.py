@@ -11,4 +11,5 @@ It knows no event, no user and no letter: records are bytes here.
     publisher  the writer of records to one topic, with a new producer wherever one has failed
     reader     the reader of partitions without a group
     failures   the meaning of each of Kafka's errors to us
+    words      the same meanings in words, for people
 """

@@ -28,6 +28,7 @@ from ...settings import tls
 from ...settings.model import KafkaSettings
 from ...telemetry.logs import log
 from .unpacking import UnpacksTooLarge
+from .words import said
 
 __all__ = ["KafkaError"]  # For files that must not know the client.
 
@@ -67,7 +68,7 @@ def is_damage(error: Exception) -> bool:
 
 def damage(error: Exception) -> str:
     """Say in a few words what is wrong with a batch."""
-    return str(error) if isinstance(error, UnpacksTooLarge) else type(error).__name__
+    return said(error)
 
 
 def denied(error: BaseException) -> Fatal | None:
@@ -84,7 +85,7 @@ def fatal(error: KafkaError) -> Fatal | None:
         or "Authentication" in name
     ):
         return Fatal(
-            f"Kafka refuses us ({name}): grant the rights, or correct kafka.sasl_*", code="kafka-denied", status=Exit.NO_PERMISSION
+            f"Kafka refuses us ({said(error)}): grant the rights, or correct kafka.sasl_*", code="kafka-denied", status=Exit.NO_PERMISSION
         )
     return None
 
@@ -92,7 +93,7 @@ def fatal(error: KafkaError) -> Fatal | None:
 def final(error: BaseException, kafka: KafkaSettings) -> Fatal | None:
     """Return what an error means that no wait heals: no permission, a group that can't be joined, too old a Kafka; None for any other."""
     if isinstance(error, IncompatibleBrokerVersion | UnsupportedVersionError):
-        text = f"Kafka is too old for what this consumer asks of it ({type(error).__name__}): update its brokers"
+        text = "Kafka is too old for what this consumer asks of it: update its brokers"
         return Fatal(text, code="kafka-too-old", status=Exit.UNAVAILABLE)
     why = _misfit(error, kafka)
     return denied(error) if why is None else Fatal(why, code="kafka-group", status=Exit.SETTINGS)
@@ -128,9 +129,9 @@ def unreachable(kafka: KafkaSettings, error: BaseException) -> Fatal:
     if isinstance(error, tls.Unusable):
         return Fatal(str(error), code="no-broker", status=Exit.UNAVAILABLE)
     if isinstance(error, ssl.SSLError):
-        text = f"no TLS with Kafka at {where} ({type(error).__name__}): {TLS_CURE}"
+        text = f"no TLS with Kafka at {where} ({said(error).removeprefix('TLS: ')}): {TLS_CURE}"
         return Fatal(text, code="no-broker", status=Exit.UNAVAILABLE)
-    text = f"Kafka at {where} does not answer ({type(error).__name__}): correct kafka.bootstrap_servers, or start it"
+    text = f"Kafka at {where} does not answer ({said(error)}): correct kafka.bootstrap_servers, or start it"
     return Fatal(text, code="no-broker", status=Exit.UNAVAILABLE)
 
 
@@ -176,5 +177,5 @@ class Patience:
             raise refusal from error
         if self._good_at is None or anyio.current_time() - self._good_at > _COMMAND_WITHOUT_BROKER_S:
             raise unreachable(self._settings, error) from error
-        _log.warning("Kafka does not answer", step=self._step, error=type(error).__name__, cause=cure(error))
+        _log.warning("Kafka does not answer", step=self._step, error=said(error), cause=cure(error))
         await anyio.sleep(_AGAIN_S)

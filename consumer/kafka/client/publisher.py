@@ -13,6 +13,7 @@ from ...telemetry.logs import log
 from ...telemetry.loop import loop_time
 from .clients import ClientCancelled, Producer
 from .failures import LOST, REBUILD_MAX_S, cure, denied
+from .words import said, slug
 
 _log = log(__name__)
 _FIRST_PAUSE_S: Final = 0.5
@@ -111,7 +112,7 @@ class Publisher:
                     raise refusal from error
                 is_missing = isinstance(error, UnknownTopicOrPartitionError)
                 what = "the topic is not there" if is_missing else "Kafka does not answer"
-                _log.warning(what, step="producer", error=type(error).__name__, cause=self._cure(error))
+                _log.warning(what, step="producer", error=said(error), cause=self._cure(error))
             pause_s = _FIRST_PAUSE_S if self._gets_on else min(REBUILD_MAX_S, pause_s * 2)
             await anyio.sleep(pause_s)
 
@@ -121,7 +122,7 @@ class Publisher:
 
         Raises:
             NotTaken: `kafka-slow`, not within `limit_s`; `kafka-away`, there was no producer; `kafka-full`, too much waits for Kafka
-                already; else Kafka's own error.
+                already; `kafka-lost`, it gave no answer; else its own answer, as `kafka-not-enough-replicas`.
         """
         if self.is_ready and self.pending >= _PENDING:
             self._note_silence(loop_time())  # Full for long is silence, too, and nothing else would end it.
@@ -153,7 +154,7 @@ class Publisher:
                 less = max(_BATCH_LEAST_BYTES, self._batch_bytes // 2)
                 self._gets_on, self._batch_bytes = less < self._batch_bytes, less
             self._give_up(producer)
-            raise NotTaken(type(error).__name__) from error
+            raise NotTaken(slug(error)) from error
         self._silent_since, self._gets_on = None, True
 
     async def _serve(self, producer: Producer) -> NoReturn:

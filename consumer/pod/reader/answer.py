@@ -193,7 +193,8 @@ class _Teller:
     def _of_pod(self) -> str:
         one = self._one
         if one.state == "unknown-vendor":
-            return f"The settings don't know the vendor {one.vendor}: its events are passed over; see whether its id is right"
+            known = f" (known: {', '.join(one.vendors)})" if one.vendors else ""
+            return f"The settings don't know the vendor {one.vendor}{known}: its events are passed over; see whether its id is right"
         if one.state == "elsewhere":
             return f"Another pod has this user (partition {one.partition}): ask there, with its --url, or ask with --online"
         if one.state == "not-ready":
@@ -238,7 +239,8 @@ class _Teller:
             if is_guest_id(self._one.user):
                 return "Not written: {}; {}".format(*_SKIPPED["guest"])
             since = "" if self._one.known_since is None else f" since {clock(self._one.known_since, now=now)}"
-            return f"Nothing known of this user on this pod{since}: not an answer that it is synced; ask with --online"
+            known = "No run of this user is remembered" if self._one.history else "Nothing known of this user"
+            return f"{known} on this pod{since}: not an answer that it is synced; ask with --online"
         if last.what == "skipped":
             text, cure = _SKIPPED.get(last.code, (f"it was skipped ({last.code})", "ask with --online"))
             return f"Not written {clock(last.at, now=now)}: {text}; {cure}"

@@ -70,12 +70,18 @@ class OpenLetterStatus(Struct, frozen=True, kw_only=True):
     """Wall time (s)."""
 
 
+State = Literal[
+    "clean", "unknown", "waiting", "due", "running", "owed", "parking", "parked", "paused", "elsewhere", "unknown-vendor", "not-ready"
+]
+"""How it stands with a user; `clean`: all that is remembered of it is done, `unknown`: nothing is, and it may not be there."""
+
+
 class Explanation(Struct, frozen=True, kw_only=True):
     """Why one user is not synced yet: ids only."""
 
     vendor: str
     user: str
-    state: Literal["clean", "waiting", "due", "running", "owed", "parking", "parked", "paused", "elsewhere", "unknown-vendor", "not-ready"]
+    state: State
     why: str
     """In words, for a person."""
     since_s: float | None = None
@@ -96,3 +102,5 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """What this pod remembers, the oldest first."""
     known_since: float | None = None
     """Since when this pod remembers; wall time (s)."""
+    vendors: tuple[str, ...] = ()
+    """Those of the settings, where they don't know this one."""

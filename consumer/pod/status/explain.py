@@ -19,9 +19,9 @@ from .told.words import since
 if TYPE_CHECKING:
     from ..service import Service
 
-_NEVER_SEEN: Final = "nothing is known of this user on this pod: it may be synced, or not exist"
 _WORDS: Final = {
     "clean": "nothing waits here, and nothing is parked, of what this pod remembers of it",
+    "unknown": "nothing is known of this user on this pod: it may be synced, or not exist",
     "waiting": "an event has come, and more may: the burst's end is waited for",
     "due": "the run may begin, and waits for its turn or a gate",
     "running": "a run is going",
@@ -41,13 +41,15 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
     found = service.backlog.schedule.users.get(key)
     letters = _letters(service, key)
     number = _partition(service, key)
+    began, history, lists = service.workers.since(key), service.history.of(key), _lists(service, key, now)
     state = _state(service, key, found, now=now, parked=bool(letters), partition=number)
-    began, history = service.workers.since(key), service.history.of(key)
+    if state == "clean" and not history and all(one.written_at is None and one.kept_off_at is None for one in lists):
+        state = "unknown"
     said = Explanation(
         vendor=shown(vendor, limit=ID_CHARS),
         user=shown(user, limit=ID_CHARS),
         state=state,  # type: ignore[arg-type]
-        why=_why(state, is_new=state == "clean" and not history, is_dry=service.up.dry_run),
+        why=_why(state, is_dry=service.up.dry_run),
         since_s=None if began is None else round(now - began, 3),
         due_s=round(max(0.0, found.due_at - now), 3) if found is not None and found.due_at != float("inf") else None,
         owed=_owed(service, key, found, now),
@@ -57,14 +59,15 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
         is_ours=number in service.backlog.ledger.partitions,
         history=history,
         known_since=service.history.since,
+        vendors=tuple(service.up.vendors) if state == "unknown-vendor" else (),
     )
-    return answered(said, _lists(service, key, now), _gates(service, vendor, now), now=time.time(), is_dry=service.up.dry_run)
+    return answered(said, lists, _gates(service, vendor, now), now=time.time(), is_dry=service.up.dry_run)
 
 
-def _why(state: str, *, is_new: bool, is_dry: bool) -> str:
+def _why(state: str, *, is_dry: bool) -> str:
     if is_dry and state == "parking":
         return f"what is owed {WOULD_PARK}"
-    return _NEVER_SEEN if is_new else _WORDS[state]
+    return _WORDS[state]
 
 
 def _state(service: "Service", key: UserKey, user: User | None, *, now: float, parked: bool, partition: int | None) -> str:  # noqa: PLR0911

@@ -153,8 +153,8 @@ class Http:
         again = msgspec.structs.replace(asked, deadline=_deadline(asked.deadline, limit_s))
         try:
             return await self._once(again)
-        except _Dropped as dropped:
-            raise self._no_answer(asked.op, "cut", met=str(dropped)) from None
+        except _Dropped:
+            raise self._no_answer(asked.op, "cut") from None
 
     async def _once(self, asked: "_Asked") -> Answer:
         try:
@@ -162,9 +162,9 @@ class Http:
                 return await self._send(asked)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             if isinstance(error, aiohttp.ServerDisconnectedError) or type(error) is aiohttp.ClientOSError:  # An end, or a reset.
-                raise _Dropped(type(error).__name__) from None
+                raise _Dropped from None
             # Not chained: their texts hold URLs, and so users' ids.
-            raise self._no_answer(asked.op, _kind(error), met=type(error).__name__) from None
+            raise self._no_answer(asked.op, _kind(error)) from None
 
     async def _send(self, asked: "_Asked") -> Answer:
         left_s = asked.deadline - loop_time()
@@ -189,16 +189,26 @@ class Http:
             date, retry_after, *rate = map(response.headers.get, ("Date", "Retry-After", *_RATE))
             return Answer(response.status, body, date, retry_after, asked.told, (rate[0], rate[1], rate[2]))
 
-    def _no_answer(self, op: str, code: str, *, met: str = "") -> Retryable:
-        error = Retryable(f"{self._upstream} {op}: {code}", code=code)
-        if met:
-            error.add_note(met)
-        return error
+    def _no_answer(self, op: str, code: str) -> Retryable:
+        return Retryable(f"{self._upstream} {op}: {code}", code=code)
+
+
+_MET: Final[Mapping[str, str]] = {
+    "timeout": "no answer in time",
+    "dns": "the name is not known",
+    "proxy": "the proxy can't be reached, or refuses",
+    "tls": "TLS: no agreement, or a certificate that is not trusted",
+    "connect": "could not connect",
+    "cut": "the connection was cut",
+    "unusable": "what it says is no HTTP",
+    "encoded": "it packs its answer, unasked",
+    "too-large": "its answer is too large",
+}
 
 
 def met(error: Retryable) -> str:
-    """Return what an exchange has met in place of an answer: the name of a class, or the error's code."""
-    return next(iter(getattr(error, "__notes__", ())), error.code)
+    """Say in words what an exchange has met in place of an answer."""
+    return _MET.get(error.code, error.code)
 
 
 _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (

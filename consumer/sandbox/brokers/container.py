@@ -32,7 +32,7 @@ async def container_kafka(*, report: Callable[[str], None]) -> AsyncIterator[tup
             await to_thread.run_sync(_start, container)
             address = await to_thread.run_sync(container.get_bootstrap_server)
         except (OSError, RuntimeError, TimeoutError) as error:
-            raise Unavailable(f"the container did not start: {type(error).__name__}") from error
+            raise Unavailable("the container did not start: see the engine's log") from error
         yield address, container.image
     finally:
         with anyio.CancelScope(shield=True):
@@ -58,4 +58,4 @@ def _start(container: KafkaContainer) -> None:
     try:
         container.start(timeout=_START_S)
     except DockerException as error:
-        raise Unavailable(f"the container engine has no {container.image}, or can't start it: {type(error).__name__}") from error
+        raise Unavailable(f"the container engine has no {container.image}, or can't start it") from error

@@ -13,6 +13,7 @@ from typing import Final
 import anyio
 from anyio import to_thread
 
+from ...settings.findings import reason
 from .unavailable import Unavailable
 
 KAFKA_VERSION: Final = "4.1.0"
@@ -78,7 +79,8 @@ async def jars(*, report: Callable[[str], None]) -> Path:
             with anyio.fail_after(_FETCH_S):
                 done = await anyio.run_process(copy, check=False, stderr=subprocess.STDOUT)
         except (OSError, TimeoutError) as error:
-            raise Unavailable(f"mvn could not fetch Kafka: {type(error).__name__}") from error
+            why = f"not within {_FETCH_S:.0f} s" if isinstance(error, TimeoutError) else reason(error)
+            raise Unavailable(f"mvn could not fetch Kafka: {why}") from error
         if done.returncode:
             raise Unavailable(f"mvn could not fetch Kafka:\n{last_lines(done.stdout.decode(errors='replace'))}")
         try:

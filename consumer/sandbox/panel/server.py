@@ -10,6 +10,7 @@ import anyio
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
+from ...kafka.client.words import said
 from ..brokers.unavailable import Unavailable
 from ..stand_ins.server import serving
 from ..troubles import Refused, Troubles, all_of, no_outage
@@ -91,7 +92,7 @@ class _Panel:
         except (Refused, Unavailable) as error:
             return self._page(str(error), status=HTTPStatus.CONFLICT)
         except KafkaError as error:
-            return self._page(f"the broker does not take it: {type(error).__name__}", status=HTTPStatus.CONFLICT)
+            return self._page(f"the broker does not take it: {said(error)}", status=HTTPStatus.CONFLICT)
         # A page that is loaded anew would press the button again.
         return web.Response(status=HTTPStatus.SEE_OTHER, headers={**_HEADERS, "Location": _PATH})
 

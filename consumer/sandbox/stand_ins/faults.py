@@ -46,7 +46,7 @@ class Fault(Struct, kw_only=True):
     retry_after: str | None = None
     delay_s: float = 1.0
     body: object = None
-    """What a `body` fault answers after the work is done."""
+    """What a `body` fault answers after the work is done, and a `status` fault in its place; None: a message of its own."""
     times: int | None = None
     """So often; None: until it is taken away."""
 
@@ -126,7 +126,7 @@ async def _instead(request: web.Request, fault: Fault) -> web.StreamResponse:
         return await _drip(request)
     if fault.kind == "status":
         headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else None
-        return web.json_response({"message": "as asked"}, status=fault.status, headers=headers)
+        return web.json_response({"message": "as asked"} if fault.body is None else fault.body, status=fault.status, headers=headers)
     body, more = _BODIES.get(fault.kind, (None, {}))
     return _cut(request) if body is None else web.Response(body=body(), **more)
 

@@ -65,7 +65,7 @@ async def listening(
         try:
             listener = await loop.create_server(admitted, host, port)
         except OSError as error:
-            why = error.strerror or type(error).__name__
+            why = error.strerror or "the system gives no reason"
             text = f"{section}: can't listen at port {port} ({why}): {cure}"
             raise Fatal(text, code=f"{section}-port", status=Exit.UNAVAILABLE) from error
         try:

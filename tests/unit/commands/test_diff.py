@@ -125,19 +125,22 @@ def test_its_status_says_whether_anything_would_change_and_first_whether_somebod
     ]
 
 
-def test_an_account_that_can_not_be_asked_is_named_and_is_no_sameness() -> None:
+def test_an_account_that_can_not_be_asked_is_named_and_is_no_sameness(capsys: pytest.CaptureFixture[str]) -> None:
     sides = Sides()
     sides.error_at_makeas = Denied("no", code="http-401")
     status, (one,) = sides.run("ann")
 
     assert (status, one.outcome, [(each.account, each.failed) for each in one.accounts]) == (77, "failed", [("1001", "http-401")])
+    assert capsys.readouterr().err == "sesamy-makeas: Make.as refuses the key of account 1001: correct its userId and apiKey\n"
 
 
-def test_a_refused_key_is_no_outage_and_counts_before_one() -> None:
+def test_a_refused_key_is_no_outage_and_counts_before_one(capsys: pytest.CaptureFixture[str]) -> None:
     sides = Sides()
     sides.error_at_sesamy = {"bo": Denied("no", code="http-400"), "cat": Retryable("no", code="timeout")}
 
     assert [sides.run(*users)[0] for users in (("cat",), ("ann", "bo"), ("bo", "cat"))] == [69, 77, 77]
+    said = "sesamy-makeas: Sesamy refuses the client of v: correct its client_id and client_secret, or give it the right to read users\n"
+    assert capsys.readouterr().err == said * 2
 
 
 def test_a_user_of_a_paused_vendor_is_told_so_and_nothing_of_it_would_change() -> None:

@@ -98,7 +98,7 @@ async def test_one_pod_that_answers_is_enough() -> None:
     assert [str(one).startswith(f"{gone}: no usable answer") for one in found.silent] == [True]
 
 
-@pytest.mark.parametrize("state", ["elsewhere", "not-ready", "parked", "clean"])
+@pytest.mark.parametrize("state", ["elsewhere", "not-ready", "parked", "clean", "unknown"])
 async def test_where_the_user_is_nobodys_a_silent_pod_may_know_more(state: str) -> None:
     async with answering(explanation(state)) as there:
         found = await ask.explain([there, nobody()], "v", "u")
@@ -132,9 +132,9 @@ async def test_of_two_that_know_letters_the_users_own_pod_is_heard() -> None:
         (b'{"state": "hunter2-canary"}', "a pod of another version"),
         (b'{"upstreams": [{"name": "x", "kind": "makeas", "state": "closed", "cause": "hunter2-canary"}]}', "a pod of another version"),
         (b'{"users": "hunter2-canary"}', "a pod of another version"),
-        (b'{"x":' * 100_000, "no usable answer (RecursionError)"),
-        (b"hunter2-canary", "no usable answer (DecodeError)"),
-        (b'{"host": "\xff", "why": "\xff"}', "no usable answer (UnicodeDecodeError)"),
+        (b'{"x":' * 100_000, "no usable answer (what it says is no JSON)"),
+        (b"hunter2-canary", "no usable answer (what it says is no JSON)"),
+        (b'{"host": "\xff", "why": "\xff"}', "no usable answer (what it says is no JSON)"),
         (b" " * (4 * 1024 * 1024 + 1), "more than 4194304 bytes"),
     ],
 )

@@ -284,7 +284,7 @@ def test_a_batch_that_unpacks_too_large_costs_its_own_partition_and_says_what_to
 
         assert await desk.run_for(40) == {0: 10, 1: 0, 2: 10}
         (said,) = [line.getMessage() for line in caplog.records if "partition left out" in line.getMessage()]
-        words = ("'partition': 1, 'next_offset': 0", "UnpacksTooLarge", "more than 64 MiB: stop what writes such batches")
+        words = ("'partition': 1, 'next_offset': 0", "'error': 'it unpacks to", "more than 64 MiB: stop what writes such batches")
         assert [word for word in words if word not in said] == []
 
     test()

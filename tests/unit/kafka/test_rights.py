@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka.errors import IncompatibleBrokerVersion
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, SaslAuthenticationFailed
 
 from consumer.core.errors import Fatal
 from consumer.kafka import rights
@@ -332,3 +332,23 @@ async def test_a_receiver_needs_no_group_and_no_letters(monkeypatch: pytest.Monk
     answered(monkeypatch, Events(None, may=frozenset({WRITE})))
     found = await findings(KafkaSettings(topic="events"), "receive")
     assert [(one.path, *brief(one)) for one in found] == [("kafka.bootstrap_servers", "fine", 0), ("kafka.topic", "fine", 0)]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "what"),
+    [
+        (KafkaConnectionError(), 69, "no broker answers as it should (could not connect, or the connection was cut)"),
+        (TimeoutError(), 69, "no broker answers as it should (no answer in time)"),
+        (SaslAuthenticationFailed(), 77, "refuses us (the login is refused)"),
+    ],
+)
+async def test_why_no_broker_answers_is_said_in_words(monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, what: str) -> None:
+    @asynccontextmanager
+    async def connected(_: KafkaSettings) -> AsyncIterator[None]:
+        raise error
+        yield
+
+    monkeypatch.setattr(rights, "connected", connected)
+    (found,) = await findings(KafkaSettings(), "run")
+
+    assert (found.status, found.what) == (status, what)

@@ -248,7 +248,7 @@ async def test_what_a_wrong_secret_sends_is_not_read(here: Receiver) -> None:
 # ---- What is to come again ----
 
 
-@pytest.mark.parametrize("why", ["kafka-slow", "kafka-full", "NotLeaderForPartitionError"])
+@pytest.mark.parametrize("why", ["kafka-slow", "kafka-full", "kafka-not-leader-for-partition"])
 async def test_what_kafka_has_not_surely_taken_is_to_come_again(here: Receiver, why: str) -> None:
     here.topic.refuses = why
     code, said, headers = await here.ask(packed([event(), {}]))

@@ -133,6 +133,17 @@ def test_every_scalar_has_its_variable(tmp_path: Path) -> None:
 # ---- What is refused ----
 
 
+def test_hints_stand_beside_what_is_to_correct(tmp_path: Path) -> None:
+    path = tmp_path / "consumer.toml"
+    path.write_text('[kafka]\ntopic = "odd name"\n', encoding="utf-8")
+    with pytest.raises(SettingsError) as refused:
+        load(path, {"KAFKA_TOPICS": "t"})
+
+    head, *_, last = str(refused.value).splitlines()
+    assert head == "settings: 2 to correct"
+    assert last == "beside that: KAFKA_TOPICS (environment): is no setting, and is passed over; did you mean KAFKA_TOPIC (kafka.topic)?"
+
+
 def test_all_findings_come_at_once(tmp_path: Path) -> None:
     text = """
 [kafka]

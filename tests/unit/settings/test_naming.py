@@ -1,12 +1,13 @@
 """Where a setting stands, for people: the variable, the vendor and list, and the line."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from consumer.settings.findings import warning
 from consumer.settings.load import SettingsError, load
-from consumer.settings.naming import clearer, line_of, names_in, names_of, shown
+from consumer.settings.naming import clearer, names_in, names_of, place_of, shown
 
 TEXT = """\
 # settings
@@ -72,7 +73,58 @@ def test_a_path_names_what_it_is_about(path: str, said: str) -> None:
     ],
 )
 def test_the_line_is_that_of_the_key_or_of_the_table_it_is_missing_in(path: str, line: int | None) -> None:
-    assert line_of(TEXT, path) == line
+    assert place_of(TEXT, path) == (line, None)
+
+
+INLINE = """\
+[kafka]
+bootstrap_servers = ["a:1",  # one = 1
+  "b:2"]
+note = '''
+topic = "no key"
+'''
+topic = "t"
+
+[[vendors]]
+id = "a \\" ]"
+makeas = [
+  { userId = "1", listId = "11" }, # { userId = "x" }
+  { userId = "2", "listId" = "12" }, { userId = "3", tags = [["a"], ["b"]] },
+]
+[[vendors]]
+makeas = [ { userId = "4" }, { userId = "[5", apiKey = "k" } ]
+sesamy.client_id = "c"
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("kafka.bootstrap_servers[0]", (2, 22)),
+        ("kafka.bootstrap_servers[1]", (3, 3)),
+        ("kafka.topic", (7, None)),
+        ("vendors[0].makeas", (11, None)),
+        ("vendors[0].makeas[0]", (12, 3)),
+        ("vendors[0].makeas[0].apiKey", (12, 3)),
+        ("vendors[0].makeas[1].listId", (13, 19)),
+        ("vendors[0].makeas[2]", (13, 38)),
+        ("vendors[0].makeas[2].tags[1]", (13, 69)),
+        ("vendors[0].makeas[9]", (11, None)),
+        ("vendors[1].makeas[1]", (16, 30)),
+        ("vendors[1].makeas[1].apiKey", (16, 47)),
+        ("vendors[1].sesamy.client_id", (17, None)),
+    ],
+)
+def test_a_row_of_an_inline_array_has_a_place_of_its_own(path: str, place: tuple[int, int | None]) -> None:
+    assert place_of(INLINE, path) == place
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n# end"])
+def test_a_row_is_found_whatever_ends_the_lines(end: str) -> None:
+    text = INLINE.replace("\n", "\r\n") + end
+    tomllib.loads(text)
+
+    assert place_of(text, "vendors[1].makeas[1]") == (16, 30)
 
 
 def test_what_is_wrong_with_a_file_says_where(tmp_path: Path) -> None:
@@ -104,3 +156,9 @@ def test_a_finding_keeps_its_path_beside_the_words() -> None:
     (one,) = clearer([warning("kafka.topic", "odd", "none")], [], text=TEXT)
 
     assert (one.path, one.place) == ("kafka.topic", "kafka.topic (or KAFKA_TOPIC), line 3")
+
+
+def test_a_finding_of_a_row_says_its_line_and_column() -> None:
+    (one,) = clearer([warning("vendors[1].makeas[1]", "odd", "none")], [], text=INLINE)
+
+    assert (one.line, one.column, one.place) == (16, 30, "vendors[1].makeas[1], line 16, column 30")

@@ -83,9 +83,9 @@ class Peers:
     async def _addresses(self, host: str, *, quiet: bool = False) -> Sequence[str]:
         try:
             return await self._resolve(host)
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError):
             if not quiet and shown(host) not in self.unresolved:
-                _log.warning("a name of admin.peers can't be resolved", error=type(error).__name__)
+                _log.warning("a name of admin.peers can't be resolved", error="the name is not known")
             return ()
 
 

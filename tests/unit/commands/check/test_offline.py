@@ -224,3 +224,37 @@ def test_a_receiver_needs_no_key_and_hears_nothing_of_what_it_does_not_do(tmp_pa
 )
 def test_the_secret_of_a_webhook_is_there_and_long(tmp_path: Path, secret: str, expected: tuple[str, str, int]) -> None:
     assert of_a_receiver(tmp_path, secret) == [expected]
+
+
+# ---- Beside an error ----
+
+
+def test_what_is_unwise_is_said_beside_what_is_wrong(tmp_path: Path) -> None:
+    """Nobody corrects the settings twice: a value that is wrong hides no hint about another."""
+    rows = '{ userId = "1", apiKey = "…", listId = "2" }, { userId = "1", apiKey = "k2", listId = "3" }, { userId = "9", listId = "4" }'
+    text = f'[kafka]\ntopic = "odd name"\n[[vendors]]\nid = "v"\nsesamy = {{ client_id = "…", client_secret = "s" }}\nmakeas = [ {rows} ]\n'
+
+    assert [(one.level, one.path) for one in said(tmp_path, text, {"KAFKA_TOPICS": "t", "HTTPS_PROXY": "http://p"})] == [
+        ("error", "kafka.topic"),
+        ("error", "vendors[0].makeas[2].apiKey"),
+        ("error", "vendors[0].sesamy.client_id"),
+        ("error", "vendors[0].makeas[0].apiKey"),
+        ("warning", "vendors[0].makeas[1]"),
+        ("warning", "KAFKA_TOPICS (environment)"),
+        ("warning", "http.proxy"),
+    ]
+
+
+def test_nothing_is_advised_of_a_value_that_could_not_be_read(tmp_path: Path) -> None:
+    text = ONE.format(id="v", key="'k'") + '[kafka]\nrebalance_timeout_s = 25\nsession_timeout_s = 10\n[workers]\ndrain_s = "x"\n'
+
+    assert [one.path for one in said(tmp_path, text)] == ["workers.drain_s"]
+
+
+def test_of_a_receiver_all_is_said_at_once_too(tmp_path: Path) -> None:
+    path = tmp_path / "consumer.toml"
+    path.write_text('[kafka]\ntopic = "odd name"\n[receive]\nport = 70000\n')
+    path.chmod(0o600)
+
+    found = offline(path, {"KAFKA_TOPICS": "t"}, "receive")[1]
+    assert [one.path for one in found] == ["kafka.topic", "receive.port", "KAFKA_TOPICS (environment)", "receive.secret"]

@@ -19,7 +19,7 @@ def reading(monkeypatch: pytest.MonkeyPatch, *parts: Part) -> Letters:
 
 
 @pytest.mark.parametrize(
-    ("error", "why"), [(ValueError("does not unpack"), "ValueError"), (UnpacksTooLarge(), "it unpacks to more than 64 MiB")]
+    ("error", "why"), [(ValueError("does not unpack"), "it can't be read"), (UnpacksTooLarge(), "it unpacks to more than 64 MiB")]
 )
 async def test_a_command_says_which_batch_of_letters_can_not_be_unpacked(
     monkeypatch: pytest.MonkeyPatch, error: Exception, why: str

@@ -127,7 +127,7 @@ async def test_it_ends_where_all_of_the_range_has_gone() -> None:
 @virtual
 async def test_a_damaged_batch_ends_it_with_its_place_and_the_way_around() -> None:
     """Whose events it holds, nobody can say: none of them may be taken for resynced."""
-    for error, why in ((CorruptRecordException(), "CorruptRecordException"), (UnpacksTooLarge(), "it unpacks to more than 64 MiB")):
+    for error, why in ((CorruptRecordException(), "its checksum is wrong"), (UnpacksTooLarge(), "it unpacks to more than 64 MiB")):
         topic = topic_of(ANN, BO, CAT)
         topic.parts.append(Part())
         topic.tell(1, DAN)

@@ -19,6 +19,7 @@ from aiokafka.errors import (
 from consumer.core.errors import Fatal
 from consumer.kafka.client import publisher as module
 from consumer.kafka.client.publisher import NotTaken, Publisher
+from consumer.kafka.client.words import slug
 from tests.clock import virtual
 
 ONE = [(b"v|a", b"1")]
@@ -151,7 +152,7 @@ async def test_a_producer_that_was_refused_a_record_is_replaced() -> None:
 
     async with publishing() as (kafka, publisher):
         kafka.error = OutOfOrderSequenceNumber()
-        await _refused(publisher, "OutOfOrderSequenceNumber")
+        await _refused(publisher, "kafka-out-of-order-sequence-number")
         kafka.error = None
         await publisher.publish(TWO, limit_s=5.0)
 
@@ -169,7 +170,7 @@ async def test_what_is_too_large_for_the_topic_goes_in_smaller_batches() -> None
             if error is None:
                 await publisher.publish(TWO, limit_s=20.0)
             else:
-                await _refused(publisher, type(error).__name__, limit_s=20.0)
+                await _refused(publisher, slug(error), limit_s=20.0)
             sizes.append(kafka.batch_bytes // 1024)
         assert sizes == [256, 128, 128, 64, 32, 16, 8, 8, 8, 8, 8, 8]
 
@@ -196,7 +197,7 @@ async def test_a_cancellation_of_the_clients_own_is_no_success_and_ends_nobody()
         kafka.sent[0][2].cancel()
         with pytest.raises(NotTaken) as refused:
             await waits
-        assert refused.value.code == "ClientCancelled"
+        assert refused.value.code == "kafka-lost"
 
 
 @virtual

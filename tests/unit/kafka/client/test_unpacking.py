@@ -153,7 +153,7 @@ def test_it_is_told_with_the_bound_and_the_cure() -> None:
     assert damage(error) == "it unpacks to more than 64 MiB"
     assert said.startswith("it unpacks to more than 64 MiB: stop what writes such batches")
     assert "kafka-delete-records.sh" in said
-    assert damage(zlib.error("x")) == "error"
+    assert damage(zlib.error("x")) == "it can't be unpacked"
 
 
 # ---- In memory ----

@@ -159,7 +159,7 @@ LETTER: Final = OpenLetterStatus(place="3:17", account="1001", heals=False, code
             "Not written: it is a guest, and guests are put on no list; let the reader make an account at Sesamy",
         ),
         (
-            one(),
+            one("unknown"),
             {},
             f"Nothing known of this user on this pod since {clock(NOW - 3600, now=NOW)}: not an answer that it is synced; ask with --online",
         ),

@@ -57,12 +57,14 @@ def why(made: Service, user: UserKey = ANN) -> Explanation:
 
 
 @virtual
-async def test_who_is_clean_is_told_from_whose_partition_is_anothers_and_from_a_pod_without_any() -> None:
-    assert (why(pod(0)).state, why(pod(0)).is_ours, why(pod(0)).partition) == ("clean", True, 0)
+async def test_who_is_not_known_is_told_from_whose_partition_is_anothers_and_from_a_pod_without_any() -> None:
+    assert (why(pod(0)).state, why(pod(0)).is_ours, why(pod(0)).partition) == ("unknown", True, 0)
     assert why(pod()).state == "not-ready"
     other = pod(*(number for number in range(8) if number != why(pod(0, partitions=8)).partition), partitions=8)
     assert (why(other).state, why(other).is_ours) == ("elsewhere", False)
-    assert why(pod(0), UserKey("v9", "ann")).state == "unknown-vendor"
+    stranger = why(pod(0), UserKey("v9", "ann"))
+    assert (stranger.state, stranger.vendors) == ("unknown-vendor", tuple(pod(0).up.vendors))
+    assert f"(known: {', '.join(stranger.vendors)})" in stranger.sentence
 
 
 @virtual
@@ -119,7 +121,7 @@ async def test_what_is_given_up_is_being_parked_and_in_a_dry_run_it_would_be() -
 
 
 @virtual
-async def test_while_nothing_is_read_nobody_is_said_to_be_clean() -> None:
+async def test_while_nothing_is_read_nobody_is_said_to_be_done_with() -> None:
     made = pod(0)
     intake: Any = type("Intake", (), {"paused": True, "out": {}})()
     made.membership.intake = intake
@@ -127,20 +129,29 @@ async def test_while_nothing_is_read_nobody_is_said_to_be_clean() -> None:
     intake.paused, intake.out = False, {0: 1.0}
     assert why(made).state == "paused"
     intake.out = {1: 1.0}
-    assert why(made).state == "clean"
+    assert why(made).state == "unknown"
 
 
 # ---- The answer ----
 
 
 @virtual
-async def test_an_id_that_nobody_knows_is_not_called_clean_in_words() -> None:
+async def test_an_id_that_nobody_knows_is_not_called_clean() -> None:
     said = why(pod(0), UserKey("v1", "nobody"))
 
-    assert said.state == "clean"
+    assert said.state == "unknown"
     assert said.why == "nothing is known of this user on this pod: it may be synced, or not exist"
     assert said.sentence.startswith("Nothing known of this user on this pod since ")
     assert {one.state for one in said.lists} == {"unknown"}
+
+
+@virtual
+async def test_of_whom_only_the_end_of_a_letter_is_remembered_no_run_is_known_and_that_is_said() -> None:
+    made = pod(0)
+    made.history.healed(ANN, [Place(0, 1)])
+
+    assert why(made).state == "clean"
+    assert why(made).sentence.startswith("No run of this user is remembered on this pod since ")
 
 
 @virtual

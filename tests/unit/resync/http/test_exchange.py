@@ -220,3 +220,11 @@ async def test_a_cancellation_of_the_clients_own_is_a_failed_exchange() -> None:
         with pytest.raises(Retryable) as caught:
             await client.exchange("contact", "GET", "/")
     assert caught.value.code == "cut"
+
+
+@pytest.mark.parametrize("code", [*dict.fromkeys([*(code for _, code in http._KINDS), "unusable", "encoded", "too-large"])])
+def test_what_was_met_in_place_of_an_answer_has_words(code: str) -> None:
+    words = http.met(Retryable(f"pod ask: {code}", code=code))
+
+    assert (len(words.split()) > 2, "Error" in words) == (True, False)
+    assert http.met(Retryable("pod ask: http-503", code="http-503")) == "http-503"
