@@ -60,7 +60,7 @@ async def run(settings: Settings, *, dry_run: bool = False, rate_share: float = 
     hello(settings)
     with tracing(settings, os.environ) as traces:
         status = await _run(settings, traces, dry_run=dry_run, rate_share=rate_share)
-    if status:
+    if status and not dry_run:  # Else nothing was under way that could be half-written.
         _log.warning(
             "stopped: runs were cut off while they wrote; raise workers.drain_s, and the pod's grace period with it", status=int(status)
         )

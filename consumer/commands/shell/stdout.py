@@ -37,9 +37,19 @@ class _Raw(io.FileIO):
             raise Unwritable(error.errno, error.strerror) from None
 
 
+class _Unread(io.FileIO):
+    """The file under stderr: what can't be written there is dropped, for there is no better place to say so."""
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
+        try:
+            return super().write(data)
+        except OSError:
+            return len(memoryview(data).cast("B"))
+
+
 def guard() -> None:
     """
-    See to it that stdin, stdout and stderr are open, and that stdout's errors are its own.
+    See to it that stdin, stdout and stderr are open, that stdout's errors are its own, and that stderr has none.
 
     One that was closed (`>&-`) takes what is written and drops it; else the next file that is opened would stand in its place.
     """
@@ -48,8 +58,13 @@ def guard() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # Takes the lowest number that is free: this one.
-    if sys.stderr is None:
-        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    said: TextIO | None = sys.stderr
+    own: TextIO | None = sys.__stderr__
+    if said is None or (said is own and type(getattr(said.buffer, "raw", said.buffer)) is io.FileIO):
+        code = "utf-8" if said is None else said.encoding
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(_Unread(2, "w", closefd=False)), encoding=code, errors="backslashreplace", line_buffering=True
+        )
     old: TextIO | None = sys.stdout
     first: TextIO | None = sys.__stdout__
     # Without buffers (PYTHONUNBUFFERED, as in the image) the file itself stands where else its buffer does.

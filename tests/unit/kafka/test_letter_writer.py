@@ -257,12 +257,7 @@ async def test_since_when_letters_fail_is_the_first_failure() -> None:
 async def test_a_letter_is_no_warning_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     """An outage parks thousands, one line each; what begins and ends is told apart."""
     caplog.set_level("INFO", logger="consumer")
-    desk = Desk()
-    desk.put_user(ANN, (replace(LETTER, user=ANN, stage="makeas", code="http-422"),))
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(desk.writer.run)
-        await desk.writer.written_out(limit_s=5.0)
-        tasks.cancel_scope.cancel()
+    await written_by(Producer(failures=0))
 
     assert [one.levelname for one in caplog.records if "'parked'" in str(one.msg)] == ["INFO"]
 

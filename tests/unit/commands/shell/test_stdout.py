@@ -104,3 +104,21 @@ def test_a_reader_that_went_away_leaves_the_status_of_wrong_settings_alone(tmp_p
     os.close(write)
 
     assert (done.returncode, "our bug" in done.stderr) == (78, False)
+
+
+@pytest.mark.parametrize(("name", "status", "ends"), [("diff", 1, 1), ("diff", 0, 0), ("status", 1, 0)])
+def test_a_reader_of_both_that_went_away_leaves_the_status_alone(name: str, status: int, ends: int, tmp_path: Path) -> None:
+    """As in `2>&1 | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    words = [sys.executable, "-W", "error", "-c", _script(name, status)]
+    done = subprocess.run(words, stdout=write, stderr=write, cwd=tmp_path, env=_environment(), timeout=50, check=False)
+    os.close(write)
+
+    assert done.returncode == ends
+
+
+def test_a_full_disk_under_stderr_changes_nothing(tmp_path: Path) -> None:
+    done = _run("2>/dev/full", script=_script("diff", 1), cwd=tmp_path)
+
+    assert (done.returncode, done.stdout.count("a line of data")) == (1, 20_000)
