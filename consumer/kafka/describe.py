@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import anyio
+from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
@@ -24,6 +25,7 @@ from .client.clients import LEAVE_S, Connection
 
 READ: Final = 3
 WRITE: Final = 4
+_KIND: Final = ConsumerProtocol.PROTOCOL_TYPE
 _NOT_SAID: Final = -(2**31)
 _TOPIC_RESOURCE: Final = 2
 _LIMIT_S: Final = 30.0
@@ -41,6 +43,8 @@ class Described(Struct, frozen=True, kw_only=True):
     partitions: int = 0
     may: frozenset[int] | None = None
     """Operations allowed to us (numbers as in Kafka's ACLs); None: the broker does not say."""
+    is_taken: bool | None = False
+    """Whether a group has members that share the partitions in another way than we do; None: it can't be known while they rejoin."""
 
     def lacks(self, operation: int) -> bool:
         """Say whether the operation is surely not allowed."""
@@ -158,8 +162,13 @@ class Rights:
             for code, topic, _, partitions, may in answer.topics
         }
 
-    async def group(self, name: str) -> Described:
-        """Describe a consumer group; one that has no member yet is empty, not an error. A young cluster gets 5 s."""
+    async def group(self, name: str, *, settled: bool = False) -> Described:
+        """
+        Describe a consumer group; one that has no member yet is empty, not an error. A young cluster gets 5 s.
+
+        Args:
+            settled: whether a group whose members rejoin gets them, too, since only after that it is known how they share.
+        """
         described = Described()
         for _ in range(_GROUP_TRIES):
             try:
@@ -168,9 +177,10 @@ class Rights:
                 described = Described(error=type(error).__name__)
             else:
                 answer: Any = await self._send(_Groups(name), node=node)
-                code, *_, may = answer.groups[0]
-                described = Described(error=_name(code), may=_operations(may))
-            if described.error not in _SETTLES:
+                code, _, _, kind, assignor, members, may = answer.groups[0]
+                taken = _is_taken(kind, assignor) if members else False
+                described = Described(error=_name(code), may=_operations(may), is_taken=taken)
+            if described.error not in _SETTLES and not (settled and described.is_taken is None):
                 break
             await anyio.sleep(_GROUP_PAUSE_S)
         return described
@@ -220,6 +230,13 @@ async def connected(settings: KafkaSettings) -> AsyncIterator[Rights]:
 
 def _name(code: int) -> str:
     return for_code(code).__name__ if code else ""
+
+
+def _is_taken(kind: str, assignor: str) -> bool | None:
+    """Say whether members that take part in this way refuse us; of those that rejoin no assignor is said."""
+    if kind != _KIND:
+        return True
+    return assignor != connect.ASSIGNOR.name if assignor else None
 
 
 def _operations(bits: int) -> frozenset[int] | None:

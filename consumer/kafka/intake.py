@@ -51,9 +51,9 @@ class Intake:
     Reads one consumer's partitions into the backlog.
 
     It promises: each record is handed out once or is not ours; after any fetch error every partition is
-    sought to our own next offset, then asked alone until each has answered; one that fails three times at one place is left
-    out and tried every minute, while the others go on; above the limit of dirty users nothing is fetched, and the
-    heartbeats go on; how much waits in what is not fetched stays known.
+    sought to our own next offset, then asked alone until each has answered, in turn with those that have; one that
+    fails three times at one place is left out and tried every minute, while the others go on; above the limit of dirty
+    users nothing is fetched, and the heartbeats go on; how much waits in what is not fetched stays known.
     """
 
     def __init__(
@@ -76,6 +76,8 @@ class Intake:
         self.polled_at = anyio.current_time()
         # Partitions to be asked alone, and those left out, each with the time of the next try.
         self._suspects: OrderedDict[int, _Suspect] = OrderedDict()
+        # The one that the last poll asked alone.
+        self._alone: int | None = None
         self.out: dict[int, float] = {}
         self._ask_ends_at = 0.0
 
@@ -137,13 +139,17 @@ class Intake:
             del self.out[partition]
             self._consumer.resume(self._tp(partition))
             self._suspects[partition] = _Suspect(failures=_FAILURES - 1)
-        if self._suspects:
-            return await self._ask_alone(next(iter(self._suspects)))
-        wanted = [self._tp(partition) for partition in self._ledger.partitions if partition not in self.out] if self.out else []
-        if self.out and not wanted:
+        apart = self.out.keys() | self._suspects.keys()
+        others = [self._tp(partition) for partition in self._ledger.partitions if partition not in apart]
+        # In turn with the others: one that answers now and fails then may be asked alone for long.
+        self._alone = next(iter(self._suspects), None) if self._alone is None or not others else None
+        if self._alone is not None:
+            return await self._ask_alone(self._alone)
+        if self.out and not others:
             await anyio.sleep(_POLL_MS / 1000)
             return {}
-        batches: Batches = await self._consumer.getmany(*wanted, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        wait_ms = 0 if self._suspects else _POLL_MS
+        batches: Batches = await self._consumer.getmany(*(others if apart else ()), timeout_ms=wait_ms, max_records=_MAX_RECORDS)
         return batches
 
     async def _ask_alone(self, partition: int) -> Batches:
@@ -158,8 +164,8 @@ class Intake:
     async def _suspect(self, error: Exception) -> None:
         """Go back to where we are on every partition, and ask one by one which is to blame."""
         self._metrics.fetch_errors.inc()
-        if self._suspects:
-            partition, one = next(iter(self._suspects.items()))
+        if self._alone is not None:
+            partition, one = self._alone, self._suspects[self._alone]
             one.failures, one.at_once = one.failures + 1, 1
             self._suspects.move_to_end(partition)
             if one.failures >= _FAILURES:
@@ -175,7 +181,9 @@ class Intake:
                 )
         else:
             _log.error("fetch failed", error=said(error))
-            self._suspects.update((partition, _Suspect()) for partition in self._ledger.partitions if partition not in self.out)
+            for partition in self._ledger.partitions:
+                if partition not in self.out:
+                    self._suspects.setdefault(partition, _Suspect())
         self._seek_all()
         await anyio.sleep(_POLL_MS / 1000)
 

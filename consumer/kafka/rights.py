@@ -88,7 +88,7 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
             if silent := await rights.silent():
                 found.append(_silent(silent))
                 return found
-            letters = await _ask(rights, settings, found, purpose)
+            letters = await _ask(rights, settings, found, purpose, shares=True)
             if letters is not None and not letters.error and purpose != "reconcile":
                 found += _kept(settings, await rights.configuration(settings.dead_letter_topic))
         if purpose == "run" and found[-1].level == "warning" and letters is not None and letters.error:
@@ -102,8 +102,15 @@ async def findings(settings: KafkaSettings, purpose: Purpose) -> list[Finding]:
     return found
 
 
-async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], purpose: Purpose, *, writes: bool = True) -> Described | None:
-    """Ask for what a purpose needs; return the dead-letter topic where it needs that."""
+async def _ask(
+    rights: Rights, settings: KafkaSettings, found: list[Finding], purpose: Purpose, *, writes: bool = True, shares: bool = False
+) -> Described | None:
+    """
+    Ask for what a purpose needs; return the dead-letter topic where it needs that.
+
+    Args:
+        shares: whether to say, too, how the group's members share it: by joining that is learnt anyway, and for certain.
+    """
     wants_topic, wants_letters = purpose != "dead-letters", purpose in {"run", "dead-letters"} or (purpose == "reconcile" and writes)
     if purpose == "receive":
         await _receiving(rights, settings, found)
@@ -113,7 +120,8 @@ async def _ask(rights: Rights, settings: KafkaSettings, found: list[Finding], pu
     if wants_topic:
         found.append(_source(topics[settings.topic], settings.topic))
     if purpose in {"run", "dry-run"}:
-        found.append(_group(await rights.group(settings.group_id)))
+        group = await rights.group(settings.group_id, settled=shares)
+        found.append((_shared(group) if shares else None) or _group(group))
     if not wants_letters:
         return None
     letters = topics[settings.dead_letter_topic]
@@ -182,6 +190,16 @@ def _group(group: Described) -> Finding:
         what = f"can't be asked about ({named(group.error)})"
         return wrong(path, what, "look at the brokers: the group has no coordinator", Exit.UNAVAILABLE)
     return fine(path, f"may be joined{_unsaid(group)}")
+
+
+def _shared(group: Described) -> Finding | None:
+    """Say whether the group's members would let us in, and else what `run` would end with; None: they would, or there is more to say."""
+    path = "kafka.group_id"
+    if group.error or group.lacks(READ) or group.is_taken is False:
+        return None
+    if group.is_taken:
+        return wrong(path, failures.GROUP_TAKEN, failures.GROUP_TAKEN_CURE, Exit.SETTINGS)
+    return warning(path, "its members rejoin, so that it can't be asked whether they would let us in", "try again in a minute")
 
 
 # ---- Letters ----

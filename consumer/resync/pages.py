@@ -111,16 +111,19 @@ def pages(course: Course, gates: Gates, job: Job) -> Iterator[Pages]:
 
 async def come_back(course: Course, gates: Gates, user: UserKey, account: AccountId) -> None:
     """
-    Take again, after a long fetch, what was given up at an account.
+    Take again what was given up at an account, by a long fetch or by a first try.
 
     Raises:
-        Held: `stopping`.
-        Retryable: `snapshot-old`, no place was free in time.
+        Held: `gate`, `stopping`.
+        Retryable: `snapshot-old`, no place is free in time, or no permit.
     """
     while (wait_s := gates.come_back(user, account, now=loop_time())) is None:
+        admit(gates.accounts[account], user)
         if not await course.wait(_PLACE_S):
             raise stopping()
         if loop_time() - course.read_at > SNAPSHOT_S:
             raise Retryable("no place at the account before the snapshot is too old", code=TOO_OLD)
+    if loop_time() + wait_s - course.read_at > SNAPSHOT_S:
+        raise Retryable("no permit at the account before the snapshot is too old", code=TOO_OLD)
     if not await course.wait(wait_s):
         raise stopping()

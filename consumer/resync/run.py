@@ -148,19 +148,26 @@ class Resync:
             return await self._vendors[job.user.vendor].sesamy.snapshot(job.user, permit=more.permit, page=more.page)
 
     async def _write(self, user: UserKey, account: AccountId, wanted: Documents, course: Course, results: dict[AccountId, Result]) -> None:
+        try:
+            await self._try_twice(user, account, wanted, course, results)
+        finally:  # No run that waits for a place keeps one that it is done with: two would wait for each other's.
+            self._gates.step_aside(user, account)
+
+    async def _try_twice(
+        self, user: UserKey, account: AccountId, wanted: Documents, course: Course, results: dict[AccountId, Result]
+    ) -> None:
         target, gate = self._vendors[user.vendor].targets[account], self._gates.accounts[account]
         for last in (False, True):
-            rider = self._rider(user, account, course)
             try:
-                if course.is_long and not last:
-                    await come_back(course, self._gates, user, account)
+                await come_back(course, self._gates, user, account)
+                rider = self._rider(user, account, course)
                 with fenced("write"):
                     written, results[account] = await write_lists(
                         target, self._gates.lists, rider, wanted, permit=course.permit(gate, user), always=self._always
                     )
             except ConsumerError as error:
                 if not last and is_passing(error) and not error.is_final and not gate.closed(now=loop_time()):
-                    if await course.wait(rider.again_s):
+                    if await course.wait(self._uniform() * _AGAIN_S):
                         self._metrics.retries.labels(upstream=account, code=error.code).inc()
                         continue
                     results[account] = Result(Verdict.HELD, STOPPING, tried=False)

@@ -48,11 +48,12 @@ class Desk:
         bulk: Callable[[UserKey], Snapshot | None] | None = None,
         vendor: Gate | None = None,
         at_a: Gate | None = None,
+        make_a: Make | None = None,
     ) -> None:
-        """Let each account have so many calls at once, then one each 2 s; not named: as many as anybody wants. Or take the gates."""
+        """Let each account have so many calls at once, then one each 2 s; not named: as many as anybody wants. Or take the gates, and A."""
         self.waits = Waits()
         self.lease_s = inf
-        self.sesamy, self.make = Sesamy(), {A: Make(), B: Make()}
+        self.sesamy, self.make = Sesamy(), {A: make_a or Make(), B: Make()}
         self.keys: Any = {account: Key() for account in self.make}
         known = {account.id: replace(account, api_key=self.keys[account.id]) for account in SETTINGS.accounts_of("v1")}
         targets = {account: Target(known[account], make) for account, make in self.make.items()}  # type: ignore[arg-type]

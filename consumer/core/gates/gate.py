@@ -160,7 +160,9 @@ class Gate:
         self._probe.left(user, now=now)
 
     def come_back(self, user: UserKey, *, now: float, permits: float = 0) -> float | None:
-        """Let a user go on that stepped back, as the probe where one is due; return how long to wait (s), None: no place is free yet."""
+        """Let a user go on that may have given its place up, as the probe where one is due; return its wait (s), None: none is free."""
+        if not self._places.is_aside(user):
+            return 0.0
         if not self._places.come_back(user):
             return None
         self._lapse(now)

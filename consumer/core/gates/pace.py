@@ -13,7 +13,7 @@ _CALM_S: Final = 60.0
 _NOTHING_S: Final = 1e-9
 """A wait that is none: what is left of it is the clock's own fuzziness."""
 _ASKS_S: Final = 2.0
-"""For so long a run that found no permits counts as one that waits; it asks more often than that."""
+"""For so long a run, or a late call, that found no permits counts as one that waits; it asks more often than that."""
 _LATE_ASKS_S: Final = 1.0
 """No later does a late call ask again: others may have gone meanwhile."""
 _LATE_PART: Final = 1 / 2
@@ -25,9 +25,10 @@ class Pace:
     The permits of one upstream.
 
     It promises: no more than `burst` + rate x time permits are given; what is promised to a user is there for it once the wait
-    that was said is over, whichever others ask by promise; late calls go one at a time, of each user in turn, never before an urgent
-    run that waits, and while any run waits they take half the rate at most; what was slowed down doubles after each minute that ends
-    with a success, up to the share that was given; what the upstream has said is left is not exceeded by those that ask first.
+    that was said is over, whichever others ask by promise; late calls go one at a time, first those of the user that was the
+    first to make any, never before an urgent run that waits, and while any run waits they take half the rate at most; what was slowed
+    down doubles after each minute that ends with a success, up to the share that was given; what the upstream has said is left is not
+    exceeded by those that ask first.
     """
 
     def __init__(self, *, rate_per_s: float, burst: float, run_calls: int, part: float = 1.0) -> None:
@@ -49,8 +50,9 @@ class Pace:
         # What is promised and not paid for yet, by user, and the sum of it.
         self._promised: dict[UserKey, float] = {}
         self._owed = 0.0
-        # The users with a late call that waits, in their order; and from when on one may go while runs wait.
-        self._late: dict[UserKey, None] = {}
+        # The users with late calls, in the order of their first ones, and until when each counts as one that waits.
+        self._late: dict[UserKey, float] = {}
+        # From when on a late call may go while runs wait.
         self._late_at = self._asked_until = self._urgent_until = -inf
 
     @property
@@ -85,15 +87,15 @@ class Pace:
         Returns:
             0: it is taken; else after how long to ask again (s).
         """
-        self._late.setdefault(user)
+        self._late[user] = now + _ASKS_S
         wait_s = self.wait_s(1 + self._run_calls * (now < self._urgent_until), now=now)
         if now < self._asked_until:
             wait_s = max(wait_s, self._late_at - now)
-        if next(iter(self._late)) != user:
+        if next(one for one, until in self._late.items() if now <= until) != user:
             return min(max(wait_s, 1 / self.rate_per_s), _LATE_ASKS_S)
         if wait_s > _NOTHING_S:
             return min(wait_s, _LATE_ASKS_S)
-        del self._late[user]
+        self._late[user] = -inf
         each_s = 1 / (self.rate_per_s * _LATE_PART)
         self._late_at = max(self._late_at, now - each_s) + each_s  # What it could not take at once it may catch up with.
         self.reserve(1, now=now)

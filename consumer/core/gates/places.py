@@ -44,6 +44,10 @@ class Places:
         if user in self._inside:
             self._aside.add(user)
 
+    def is_aside(self, user: UserKey) -> bool:
+        """Say whether a user is inside without a place."""
+        return user in self._aside
+
     def come_back(self, user: UserKey) -> bool:
         """Give a user that stepped aside its place again, before any other that enters; False: none is free yet, ask again."""
         if self._most is not None and self.in_use >= self._most:

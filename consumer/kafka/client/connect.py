@@ -18,6 +18,7 @@ from ...telemetry.fences import only_ours
 from .clients import LEAVE_S, ClientCancelled, Member, Producer, Reader
 from .failures import ending
 
+ASSIGNOR: Final = StickyPartitionAssignor
 _START_LIMIT_S: Final = 30.0
 _FLUSH_LIMIT_S: Final = 25.0
 """Longer than a producer holds on to a record: one that is not stopped in order goes on for ever."""
@@ -118,7 +119,7 @@ async def joined(
         session_timeout_ms=int(kafka.session_timeout_s * 1000),
         heartbeat_interval_ms=int(min(3000, kafka.session_timeout_s * 1000 / 10)),
         rebalance_timeout_ms=int(kafka.rebalance_timeout_s * 1000),
-        partition_assignment_strategy=(StickyPartitionAssignor,),
+        partition_assignment_strategy=(ASSIGNOR,),
         fetch_max_bytes=FETCH_BYTES,
         metadata_max_age_ms=_METADATA_MS,
     )

@@ -59,6 +59,8 @@ _COMMAND_WITHOUT_BROKER_S: Final = 120.0
 _AGAIN_S: Final = 1.0
 TOO_LARGE_CURE: Final = "stop what writes such batches, and delete the partition's records up to behind it (kafka-delete-records.sh)"
 TLS_CURE: Final = "correct kafka.ssl_* and kafka.security_protocol"
+GROUP_TAKEN: Final = "can't be joined: another member of it uses another assignor or protocol"
+GROUP_TAKEN_CURE: Final = "give this consumer a group of its own (kafka.group_id), or stop the other"
 
 
 def is_damage(error: Exception) -> bool:
@@ -104,8 +106,7 @@ def _misfit(error: BaseException, kafka: KafkaSettings) -> str | None:
     group = kafka.group_id
     match error:
         case InconsistentGroupProtocolError():
-            why = f"consumer group {group} can't be joined: another member of it uses another assignor or protocol"
-            return f"{why}; give this consumer a group of its own (kafka.group_id), or stop the other"
+            return f"consumer group {group} {GROUP_TAKEN}; {GROUP_TAKEN_CURE}"
         case InvalidSessionTimeoutError():
             limits = "group.min.session.timeout.ms and group.max.session.timeout.ms"
             return f"Kafka takes no session of {kafka.session_timeout_s:g} s: set kafka.session_timeout_s between the brokers' {limits}"

@@ -41,8 +41,9 @@ class Connection:
         return self._answers[0] if len(self._answers) == 1 else self._answers.pop(0)
 
 
-def of_group(code: int, may: int) -> Any:
-    return SimpleNamespace(groups=[(code, "g", "Stable", "consumer", "sticky", [], may)])
+def of_group(code: int, may: int, *, kind: str = "consumer", assignor: str = "sticky", members: int = 0) -> Any:
+    state = "Stable" if assignor else "PreparingRebalance"
+    return SimpleNamespace(groups=[(code, "g", state, kind, assignor, [("m", "c", "h", b"", b"")] * members, may)])
 
 
 def rights(connection: Connection) -> Rights:
@@ -100,6 +101,38 @@ async def test_a_group_that_is_kept_from_us_is_not_asked_for_again() -> None:
 
     assert await rights(connection).group("g") == Described(error="GroupAuthorizationFailedError")
     assert len(connection.looked_up_at) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "assignor", "members", "taken"),
+    [
+        ("consumer", "sticky", 2, False),
+        ("consumer", "range", 1, True),
+        ("connect", "sessioned", 1, True),
+        ("connect", "", 1, True),
+        ("consumer", "", 1, None),
+        ("consumer", "range", 0, False),
+        ("connect", "", 0, False),
+        ("", "", 0, False),
+    ],
+)
+async def test_a_group_is_taken_where_members_of_it_share_in_another_way(
+    kind: str, assignor: str, members: int, taken: bool | None
+) -> None:
+    connection = Connection(of_group(0, 1 << READ, kind=kind, assignor=assignor, members=members))
+
+    assert (await rights(connection).group("g")).is_taken is taken
+    assert len(connection.asked) == 1
+
+
+@virtual
+async def test_how_a_group_is_shared_is_asked_again_while_its_members_rejoin() -> None:
+    connection = Connection(of_group(0, NOT_SAID, assignor="", members=1), of_group(0, NOT_SAID, assignor="range", members=1))
+    for_ever = Connection(of_group(0, NOT_SAID, assignor="", members=1))
+
+    assert (await rights(connection).group("g", settled=True)).is_taken is True
+    assert (await rights(for_ever).group("g", settled=True)).is_taken is None
+    assert len(for_ever.asked) == 10
 
 
 async def test_a_configuration_that_we_may_not_read_is_none() -> None:

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, SaslAuthenticationFailed
+from aiokafka.errors import IncompatibleBrokerVersion, InconsistentGroupProtocolError, KafkaConnectionError, SaslAuthenticationFailed
 
 from consumer.core.errors import Fatal
 from consumer.kafka import rights
+from consumer.kafka.client.failures import final
 from consumer.kafka.describe import READ, WRITE, Described
 from consumer.kafka.rights import Purpose, _creatable, _group, _kept, _letters, _sink, _source, findings, permitted, require
 from consumer.settings.findings import Finding
@@ -130,6 +131,7 @@ class Answers:
         self._configuration, self._may, self.asked = configuration, may, 0
         self.silent_at: tuple[str, ...] = ()
         self.numbered = ""
+        self.of_group, self.settled = Described(may=ALL), False
 
     async def silent(self) -> tuple[str, ...]:
         return self.silent_at
@@ -137,8 +139,9 @@ class Answers:
     async def topics(self, names: list[str]) -> dict[str, Described]:
         return {name: Described(partitions=1, may=self._may) for name in names}
 
-    async def group(self, _: str) -> Described:
-        return Described(may=ALL)
+    async def group(self, _: str, *, settled: bool) -> Described:
+        self.settled = settled
+        return self.of_group
 
     async def numbering(self) -> str:
         return self.numbered
@@ -234,6 +237,45 @@ async def test_who_writes_no_letters_does_not_ask_how_they_are_kept(monkeypatch:
     assert answers.asked == 0
 
 
+@pytest.mark.parametrize("purpose", ["run", "dry-run"])
+async def test_check_says_of_a_group_that_others_share_in_another_way_what_run_ends_with(
+    monkeypatch: pytest.MonkeyPatch, purpose: Purpose
+) -> None:
+    answers = Answers({"cleanup.policy": "delete", "retention.ms": "1"})
+    answers.of_group = Described(may=ALL, is_taken=True)
+    answered(monkeypatch, answers)
+    (wrong,) = [one for one in await findings(KafkaSettings(group_id="readers"), purpose) if one.level != "fine"]
+    ends = final(InconsistentGroupProtocolError(), KafkaSettings(group_id="readers"))
+
+    assert ends is not None
+    assert (wrong.path, wrong.status, answers.settled) == ("kafka.group_id", ends.status, True)
+    assert f"consumer group readers {wrong.what}; {wrong.cure}" == str(ends)
+
+
+async def test_check_does_not_say_that_a_group_may_be_joined_whose_members_can_not_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers({"cleanup.policy": "delete", "retention.ms": "1"})
+    answers.of_group = Described(may=ALL, is_taken=None)
+    answered(monkeypatch, answers)
+
+    assert [one.level for one in await findings(KafkaSettings(), "run") if one.path == "kafka.group_id"] == ["warning"]
+    answers.of_group = Described(may=frozenset({WRITE}), is_taken=True)
+    (missing,) = [one for one in await findings(KafkaSettings(), "run") if one.path == "kafka.group_id"]
+    assert brief(missing) == ("error", 77)
+
+
+@pytest.mark.parametrize("taken", [True, None])
+async def test_a_pod_learns_only_by_joining_how_its_group_is_shared(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, taken: bool | None
+) -> None:
+    """And waits for no member that rejoins."""
+    answers = Answers({"cleanup.policy": "delete"})
+    answers.of_group = Described(may=ALL, is_taken=taken)
+    answered(monkeypatch, answers)
+    await permitted(KafkaSettings(), "run")
+
+    assert (answers.settled, caplog.records) == (False, [])
+
+
 async def test_no_broker_is_69_and_no_secret_shows() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -326,8 +368,8 @@ async def test_a_receiver_needs_no_group_and_no_letters(monkeypatch: pytest.Monk
             assert names == ["events"]
             return await super().topics(names)
 
-        async def group(self, _: str) -> Described:
-            raise AssertionError
+        async def group(self, _: str, *, settled: bool) -> Described:
+            raise AssertionError(settled)
 
     answered(monkeypatch, Events(None, may=frozenset({WRITE})))
     found = await findings(KafkaSettings(topic="events"), "receive")

@@ -94,8 +94,16 @@ def test_late_calls_take_nothing_that_is_promised() -> None:
     assert made.take_late(ANN, now=0) == 0
 
 
-def test_users_with_late_calls_take_turns() -> None:
-    assert [user for _, user in late(empty(), ANN, BO, until=6.5)] in ([ANN.user, BO.user] * 3, [BO.user, ANN.user] * 3)
+def test_late_calls_of_the_user_that_began_go_first_and_others_while_it_waits_for_an_answer() -> None:
+    made = empty()
+    assert (made.take_late(ANN, now=0), made.take_late(BO, now=0.5)) == (1, 1)
+    assert (made.take_late(ANN, now=1), made.take_late(BO, now=2)) == (0, 0)
+    assert made.take_late(BO, now=2.125) > 0
+    assert made.take_late(ANN, now=2.5) == 0.5
+    assert (made.take_late(BO, now=3), made.take_late(ANN, now=3)) == (1, 0)
+    assert made.take_late(ANN, now=3.125) > 0
+    assert made.take_late(BO, now=5.25) == 0, "it has not asked again"
+    assert [user for _, user in late(empty(), ANN, BO, until=6.5)] == [ANN.user] * 6
 
 
 def test_a_user_that_leaves_stands_before_nobody() -> None:
