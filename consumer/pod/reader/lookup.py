@@ -14,7 +14,7 @@ from ...core.mapping.documents import Documents, Skip
 from ...core.model import PAUSED, AccountId, UserKey
 from ...core.text import shown
 from ...resync.clients import Target, Upstreams
-from ..status.told.words import KEY_CURE
+from ..status.told.words import KEY_CURE, shut
 from .answer import SESAMY, called
 from .compare import UNSEEN, fetched, found
 
@@ -200,5 +200,6 @@ def _not_asked(upstream: str, error: ConsumerError) -> str:
     if error.code == PAUSED:
         return f"{who} is not asked: its lists are paused {_UNTIL}"
     said = f'; it said "{error.said}"' if error.said else ""
-    refuses = f", since it refuses our key: {KEY_CURE}" if isinstance(error, Denied) else ""
+    what = shut("denied", is_sesamy=upstream == SESAMY)
+    refuses = f", since it {what}: {KEY_CURE}" if isinstance(error, Denied) else ""
     return f"{who} could not be asked ({error.code}{said}){refuses}"

@@ -99,7 +99,7 @@ async def test_what_can_not_be_asked_is_said_with_its_code_and_the_others_are_as
         "failed",
         (
             'Written, all as Sesamy says: list 2466; Account 1001 could not be asked (http-401; it said "bad key")'
-            f", since it refuses our key: {KEY_CURE}"
+            f", since it refuses the key: {KEY_CURE}"
         ),
     )
 
@@ -205,7 +205,7 @@ async def test_an_address_that_none_knows_is_said_with_what_was_asked() -> None:
     made.morning.error = Denied("no", code="http-401")
     found = await find(made, email="nameless@x.no")
     assert found.outcome == "failed"
-    assert found.sentence.endswith(f"Account 1001 could not be asked (http-401), since it refuses our key: {KEY_CURE}")
+    assert found.sentence.endswith(f"Account 1001 could not be asked (http-401), since it refuses the key: {KEY_CURE}")
     assert found.refuses_key
     assert (await find(made, email="no-address")).sentence == "This is no e-mail address"
 

@@ -99,6 +99,25 @@ async def test_what_is_owed_behind_a_shut_gate_says_why_it_is_shut_and_until_whe
 
 
 @virtual
+async def test_an_upstream_that_answers_too_often_is_told_so_by_its_last_failure() -> None:
+    made = pod(0)
+    often = Retryable("no", code="http-429", delay_s=60.0)
+    end(made, await begun(made), Result(Verdict.RETRY, "http-429"))
+    for number in range(5):
+        made.up.gates.accounts[B].failed(UserKey("v1", f"u{number}"), often, now=anyio.current_time())
+    assert "account 2 failed for five users in a row, since" in why(made).sentence
+    made.resync.tally.failed(B, often)
+    assert "account 2 answers that we ask too often (http-429), since" in why(made).sentence
+
+    made = pod(0)
+    made.resync.tally.failed("sesamy:v1", often)
+    made.up.gates.vendors["v1"].stop("breaker", now=anyio.current_time())
+    submit(made)
+    await anyio.sleep(10)
+    assert why(made).sentence.startswith("Sesamy answers that we ask too often (http-429), since")
+
+
+@virtual
 async def test_where_who_left_is_not_known_yet_that_is_what_it_waits_for() -> None:
     made = pod(0)
     job = await begun(made)
