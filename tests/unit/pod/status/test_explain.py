@@ -7,6 +7,7 @@ import anyio
 from msgspec.structs import replace
 
 from consumer.core.errors import Retryable
+from consumer.core.gates.gate import Gate
 from consumer.core.gates.list_doors import ListDoors
 from consumer.core.letters.record import parse
 from consumer.core.model import AccountId, Event, Job, Letter, Place, Result, UserKey, Verdict
@@ -50,6 +51,11 @@ def taken(made: Service) -> Job:
 def end(made: Service, job: Job, at_b: Result) -> None:
     """End a run that was done at all accounts but one."""
     made.backlog.schedule.end_run(job, DONE, {A: DONE, B: at_b}, now=anyio.current_time(), uniform=0.5)
+
+
+def fail_often(gate: Gate, error: Retryable) -> None:
+    for number in range(5):
+        gate.failed(UserKey("v1", f"u{number}"), error, now=anyio.current_time())
 
 
 def why(made: Service, user: UserKey = ANN) -> Explanation:
@@ -103,15 +109,14 @@ async def test_an_upstream_that_answers_too_often_is_told_so_by_its_last_failure
     made = pod(0)
     often = Retryable("no", code="http-429", delay_s=60.0)
     end(made, await begun(made), Result(Verdict.RETRY, "http-429"))
-    for number in range(5):
-        made.up.gates.accounts[B].failed(UserKey("v1", f"u{number}"), often, now=anyio.current_time())
+    fail_often(made.up.gates.accounts[B], often)
     assert "account 2 failed for five users in a row, since" in why(made).sentence
     made.resync.tally.failed(B, often)
     assert "account 2 answers that we ask too often (http-429), since" in why(made).sentence
 
     made = pod(0)
     made.resync.tally.failed("sesamy:v1", often)
-    made.up.gates.vendors["v1"].stop("breaker", now=anyio.current_time())
+    fail_often(made.up.gates.vendors["v1"], often)
     submit(made)
     await anyio.sleep(10)
     assert why(made).sentence.startswith("Sesamy answers that we ask too often (http-429), since")
