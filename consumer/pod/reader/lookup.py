@@ -14,6 +14,7 @@ from ...core.mapping.documents import Documents, Skip
 from ...core.model import PAUSED, AccountId, UserKey
 from ...core.text import shown
 from ...resync.clients import Target, Upstreams
+from ...resync.http.exchange import met
 from ..status.told.words import KEY_CURE, shut
 from .answer import SESAMY, called
 from .compare import UNSEEN, fetched, found
@@ -209,4 +210,4 @@ def _not_asked(upstream: str, error: ConsumerError) -> str:
     said = f'; it said "{error.said}"' if error.said else ""
     what = shut("denied", is_sesamy=upstream == SESAMY)
     refuses = f", since it {what}: {KEY_CURE}" if isinstance(error, Denied) else ""
-    return f"{who} could not be asked ({error.code}{said}){refuses}"
+    return f"{who} could not be asked ({met(error)}{said}){refuses}"

@@ -116,7 +116,7 @@ async def test_what_can_not_be_asked_is_said_with_its_code_and_the_others_are_as
     )
 
     made.sesamy_error = Retryable("no", code="timeout")
-    assert (await find(made)).sentence == "Sesamy could not be asked (timeout)"
+    assert (await find(made)).sentence == "Sesamy could not be asked (no answer in time)"
 
 
 @virtual

@@ -202,7 +202,7 @@ def test_the_other_pods_are_linked_to_and_this_one_is_marked() -> None:
 
 def test_the_page_of_all_pods_links_to_each() -> None:
     a, b = Peer(url="http://a:1", name="a:1", is_own=True), Peer(url="http://b:1", name="b:1")
-    parsed = Parsed(page_of_all({a: Status(host=EVIL), b: "no answer (timeout)"}, now=1000.0))
+    parsed = Parsed(page_of_all({a: Status(host=EVIL), b: "no usable answer (no answer in time)"}, now=1000.0))
     links = [value for name, value in parsed.attributes if name == "href" and value and not value.startswith("data:")]
 
     assert {"http://a:1/", "http://b:1/", "./"} <= set(links)

@@ -32,12 +32,12 @@ def test_each_pod_has_its_row_with_a_link_and_the_sums_are_of_all() -> None:
 
 
 def test_a_silent_pod_makes_the_whole_unknown_and_is_named() -> None:
-    shown = together({A: pod("pod-a"), B: "no answer (timeout)"})
+    shown = together({A: pod("pod-a"), B: "no usable answer (no answer in time)"})
 
     assert shown.verdict.level in {"unknown", "trouble"}
     assert any(point.text.startswith("1 of 2 pods silent, b:1") and point.cure for point in shown.verdict.points)
     assert shown.state == Cell("all pods: 1 of 2 answer", "bad")
-    assert [cell.text for cell in shown.tables[0].rows[1]][:4] == ["?", "b:1", "silent", "no answer (timeout)"]
+    assert [cell.text for cell in shown.tables[0].rows[1]][:4] == ["?", "b:1", "silent", "no usable answer (no answer in time)"]
 
 
 def test_no_pod_at_all_is_not_well() -> None:
