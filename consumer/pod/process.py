@@ -120,6 +120,7 @@ async def _answering(service: Service, report: Report) -> AsyncIterator[None]:
         service.metrics.registry,
         partial(explain, service),
         peers=Peers(admin.peers) if admin.peers else None,
+        finds_readers=admin.reader_lookup,
         add_routes=lambda app: add_routes(app, readers(service)),
     )
     async with served, anyio.create_task_group() as tasks:

@@ -20,6 +20,10 @@ _SHUT: Final[Mapping[str, str]] = {
     "unproven": "has not answered yet whether it heeds which user is asked for",
     "retry-after": "asked us to wait",
 }
+UNASKED: Final = "no pod answers: not known"
+"""Stands where only a pod could say what is so."""
+ANSWERED: Final = " at the pods that answer"
+"""Stands behind what the silent ones may have, too."""
 KEY_CURE: Final = "put the right key into its secret: a file is read again by itself; where it comes from a variable, restart the pods"
 LIMIT_CURE: Final = "wait; where it comes often, lower its rate in the settings"
 RATE_LIMITED: Final = "http-429"
