@@ -161,7 +161,7 @@ def _remembered(one: Explanation) -> Iterator[str]:
 def _of_lists(one: Explanation) -> Iterator[str]:
     for of in one.lists:
         written = "no write remembered" if of.written_at is None else f"written {clock(of.written_at, now=time.time())}"
-        rest = "" if of.state in {"well", "unknown"} else f"; {of.state}: {of.text}{f'; {of.cure}' if of.cure else ''}"
+        rest = "" if of.state in {"well", "unknown"} else f"; {of.text}{f'; {of.cure}' if of.cure else ''}"
         yield f"  {_title(of)}: {written}{rest}"
 
 

@@ -10,12 +10,9 @@ import click
 from ..pod import process
 from ..settings.naming import clearer, names_of
 from ..telemetry import metrics as telemetry
-from ..telemetry.logs import log
 from .check.offline import advice
 from .console import FiniteRange, config_option, examples, run_async, settings_of
 from .terminal import has_colours
-
-_log: Final = log(__name__)
 
 _DRY_SHARE: Final = 0.25
 
@@ -35,7 +32,6 @@ def command(config: Path, *, dry_run: bool, rate_share: float | None) -> int:
         raise click.UsageError("--rate-share goes with --dry-run: the pods of a group share the whole of every limit")
     telemetry.configure(colours=has_colours())
     settings = settings_of(config)
-    for one in clearer(advice(config, settings, os.environ), names_of(settings)):
-        _log.warning("settings: to think about", field=one.shown or one.path, cause=f"{one.what}; {one.cure}")
+    advised = clearer(advice(config, settings, os.environ), names_of(settings))
     share = (_DRY_SHARE if rate_share is None else rate_share) if dry_run else 1.0
-    return run_async(partial(process.run, dry_run=dry_run, rate_share=share), settings)
+    return run_async(partial(process.run, advised=advised, dry_run=dry_run, rate_share=share), settings)

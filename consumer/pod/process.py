@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
@@ -19,7 +19,9 @@ from ..kafka import start
 from ..kafka.client import connect
 from ..kafka.rights import permitted
 from ..resync.clients import upstreams
+from ..settings.findings import Finding
 from ..settings.model import Settings
+from ..telemetry.advice import advise
 from ..telemetry.fences import for_ever
 from ..telemetry.logs import log
 from ..telemetry.metrics import Metrics
@@ -43,11 +45,12 @@ _log = log(__name__)
 _DRY: Final = "dry run: nothing is written to Make.as, no letter, no notice to notify.url; offsets are committed to a group of its own"
 
 
-async def run(settings: Settings, *, dry_run: bool = False, rate_share: float = 1.0) -> int:
+async def run(settings: Settings, *, advised: Sequence[Finding] = (), dry_run: bool = False, rate_share: float = 1.0) -> int:
     """
     Be a pod until stopped: SIGTERM or SIGINT drains, a second one ends at once.
 
     Args:
+        advised: what of the settings is to be thought about, said once the pod has said what runs.
         dry_run: whether nothing is written, and what would be is said; the group is one of its own (`dry`).
         rate_share: the part of every limit that all pods of the group may use together.
 
@@ -58,6 +61,7 @@ async def run(settings: Settings, *, dry_run: bool = False, rate_share: float = 
     """
     settings = dry(settings) if dry_run else settings
     hello(settings)
+    advise(advised)
     with tracing(settings, os.environ) as traces:
         status = await _run(settings, traces, dry_run=dry_run, rate_share=rate_share)
     if status and not dry_run:  # Else nothing was under way that could be half-written.
@@ -116,6 +120,7 @@ async def _answering(service: Service, report: Report) -> AsyncIterator[None]:
         service.metrics.registry,
         partial(explain, service),
         peers=Peers(admin.peers) if admin.peers else None,
+        finds_readers=admin.reader_lookup,
         add_routes=lambda app: add_routes(app, readers(service)),
     )
     async with served, anyio.create_task_group() as tasks:

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
@@ -15,7 +15,9 @@ from ..kafka import start
 from ..kafka.client import connect
 from ..kafka.client.publisher import Publisher
 from ..kafka.rights import permitted
+from ..settings.findings import Finding
 from ..settings.model import AdminSettings, Settings
+from ..telemetry.advice import advise
 from ..telemetry.fences import for_ever
 from ..telemetry.logs import log
 from ..telemetry.metrics import version
@@ -36,9 +38,12 @@ _AGAIN_S: Final = 0.05
 _MORE_S: Final = 2.0
 
 
-async def run(settings: Settings) -> int:
+async def run(settings: Settings, *, advised: Sequence[Finding] = ()) -> int:
     """
     Receive until stopped: SIGTERM or SIGINT drains, a second one ends at once.
+
+    Args:
+        advised: what of the settings is to be thought about, said once the receiver has said what runs.
 
     Returns the exit status: 0 a clean drain, 75 a request was cut off.
 
@@ -56,6 +61,7 @@ async def run(settings: Settings) -> int:
         cure = "free it, or set receive.port"
         await served.enter_async_context(listening(webhook.app(), receive.host, receive.port, _BOUNDS, section="receive", cure=cure))
         _hello(settings)
+        advise(advised)
         async with anyio.create_task_group() as everything:
             everything.start_soon(for_ever, "publisher", partial(_publish, settings, publisher))
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

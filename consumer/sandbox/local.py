@@ -136,16 +136,16 @@ async def _sit(sitting: Local, stop: _Stop) -> int:
 
 
 async def _drained(sitting: Local) -> bool:
-    """Stop the receiver, then the consumer; say whether both ended in order."""
-    in_order = True
-    for name, program in (("receiver", sitting.receiver), ("consumer", sitting.consumer)):
-        status = await program.stop()
-        if status != 0:
-            in_order = False
-            sys.stderr.write(f"the {name} ended with {status}; it said:\n{program.tail()}\n")
-        elif sitting.options.serve:
-            sys.stderr.write(f"the {name} drained in order\n")
-    return in_order
+    """Stop the receiver, then the consumer; say in one line how both ended, and return whether it was in order."""
+    programs = {"receiver": sitting.receiver, "consumer": sitting.consumer}
+    statuses = {name: await program.stop() for name, program in programs.items()}
+    failed = {name: status for name, status in statuses.items() if status != 0}
+    if failed:
+        how = (f"{name} ended with {status}" if status else f"{name} drained in order" for name, status in statuses.items())
+        sys.stderr.write("\n".join([", ".join(how), *(f"the {name} said:\n{programs[name].tail()}" for name in failed)]) + "\n")
+    elif sitting.options.serve:
+        sys.stderr.write(f"{' and '.join(statuses)} drained in order\n")
+    return not failed
 
 
 async def _serve(sitting: Local, stop: _Stop) -> None:

@@ -4,6 +4,7 @@ Logs, metrics, traces.
 It is told things, and asks for none; it keeps personal data out of all three.
 
     logs      one event is one line, with declared fields only
+    advice    the advice on the settings, a line each
     metrics   the counts of what happens
     receiving  the counts of what happens at a receiver of webhooks
     tracing   the switch of traces: whether there are any, and what may be told then

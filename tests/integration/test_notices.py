@@ -62,7 +62,7 @@ async def test_a_refused_key_is_told_once_and_its_end_once_in_the_log_and_at_the
         ("list-runs", False, "denied"),
     ]
     assert [one["list"] for one in begins["lists"]] == [one["list"] for one in ends["lists"]]
-    assert "refuses our key" in begins["summary"]
+    assert "refuses the key" in begins["summary"]
     assert begins["cure"] in begins["text"]
     assert begins["since"] == ends["since"]
     assert ends["lasted_s"] > 0

@@ -24,8 +24,7 @@ ROOT: Final = Path(__file__).parents[2]
 WITHIN_S: Final = 120
 STOPPED: Final = [
     "stopping: what is being written is written to its end",
-    "the receiver drained in order",
-    "the consumer drained in order",
+    "receiver and consumer drained in order",
 ]
 Tree = dict[str, Any]
 

@@ -14,6 +14,7 @@ from ...core.model import UserKey
 from ...kafka.rights import Purpose, findings
 from ...resync.clients import Upstreams, upstreams
 from ...resync.filters import RESOURCES
+from ...resync.http.exchange import met
 from ...resync.make_reader import MakeReader
 from ...resync.registers.list_rows import ListRows
 from ...resync.sesamy import Sesamy, nobody
@@ -108,7 +109,7 @@ async def _filters(path: str, *, client: Sesamy) -> Finding:
     try:
         ignored = [one for one in RESOURCES if not await client.obeys_filter(one, user, permit=_permit)]
     except ConsumerError as error:
-        return warning(path, f"whether rows are filtered by user can't be asked ({error.code})", "see to the vendor's other findings first")
+        return warning(path, f"whether rows are filtered by user can't be asked ({met(error)})", "see to the vendor's other findings first")
     if ignored:
         what = f"gives {' and '.join(ignored)} of a user that nobody is: nothing is written for this vendor"
         return wrong(path, what, "ask Sesamy why userId is ignored", Exit.UNAVAILABLE)
@@ -153,7 +154,7 @@ async def _consent(path: str, *, client: MakeReader, rows: ListRows, list_id: st
             "correct userId and apiKey; nothing is written to the list before it can be read",
         )
     except ConsumerError as error:
-        return warning(path, f"who left can't be read ({error.code})", "try later; nothing is written to the list before it can be read")
+        return warning(path, f"who left can't be read ({met(error)})", "try later; nothing is written to the list before it can be read")
     return fine(path, "who left can be read")
 
 
@@ -164,7 +165,7 @@ async def _tells_new(path: str, *, rows: ListRows, lists: Sequence[str]) -> Find
     try:
         codes = {one: await _why_no_register(rows, one, register) for one, register in registers.items()}
     except ConsumerError as error:
-        return warning(path, f"who opted out can't be asked ({error.code}): {none}", "see to the account's other findings first")
+        return warning(path, f"who opted out can't be asked ({met(error)}): {none}", "see to the account's other findings first")
     if bad := [f"{one} ({code})" for one, code in codes.items() if code]:
         cure = "let the key read each list's subscribers by status; else set makeas.opted_out to shown where `verify` sees that it is so"
         return warning(path, f"who left can't be read of list {', '.join(bad)}: {none}", cure)
@@ -200,5 +201,5 @@ async def _is_silent(client: MakeReader, rows: ListRows, list_id: str) -> bool:
 
 def _unreached(path: str, error: ConsumerError, setting: str) -> Finding:
     return wrong(
-        path, f"does not answer as it should ({error.code})", f"try later; else look at the network and {setting}", Exit.UNAVAILABLE
+        path, f"does not answer as it should ({met(error)})", f"try later; else look at the network and {setting}", Exit.UNAVAILABLE
     )

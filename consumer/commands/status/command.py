@@ -161,8 +161,8 @@ def _is_ascii(on: Console) -> bool:
 
 
 def _drawn(found: _Found) -> Iterator[RenderableType]:
-    """Draw all of it, as wide and as high as it is; nothing where no pod answered."""
-    if all(isinstance(one, Fatal) for one in found.values()):
+    """Draw all of it, as wide and as high as it is; nothing of a single pod that did not answer, for its error says all."""
+    if len(found) == len(_silent(found)) == 1:
         return
     what = _parts(found, is_ascii=_is_ascii(console()))
     yield from what.points

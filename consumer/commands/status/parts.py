@@ -44,14 +44,15 @@ def parts(answers: Mapping[str, Status], silent: Sequence[str], *, is_ascii: boo
     """Return what is drawn of pods that answered, by address, and of the addresses that did not; `width`: of a screen, in columns."""
     now = max((one.at for one in answers.values()), default=0.0) or time.time()
     points = tuple(_points(of(answers, silent, now=now)))
+    extra = word(in_words(backlog(answers.values()), silent=len(silent), now=now))
     if not answers:
-        return Parts(points=points, lines=(), tables=())
-    extra, hour = word(in_words(backlog(answers.values()), now=now)), _hour(answers, is_ascii=is_ascii, width=width)
+        return Parts(points=points, lines=(extra,), tables=())
+    hour = _hour(answers, is_ascii=is_ascii, width=width)
     if len(answers) == 1:
         ((url, status),) = answers.items()
         shown = sheet(status, now=now)
         return Parts(points=points, lines=(*_heads(url, shown), extra), tables=_with(hour, shown.tables), foot=shown.foot)
-    together = all_pods(answers, now=now)
+    together = all_pods(answers, silent=len(silent), now=now)
     pods = tuple(_header(url, sheet(one, now=one.at or now)) for url, one in answers.items())
     return Parts(points=points, lines=(*map(drawn, together.lines), extra), tables=_with(hour, together.tables), pods=pods)
 

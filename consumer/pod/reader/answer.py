@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ...core.mapping.documents import is_guest_id
 from ...core.model import GateState
 from ...core.text import duration, shown
-from ..status.told.words import KEY_CURE
+from ..status.told.words import KEY_CURE, shut
 from .facts import HistoryEntry, ListOfReader
 
 if TYPE_CHECKING:
@@ -20,13 +20,6 @@ SESAMY: Final = "sesamy"
 """Stands for the fetch itself where an account could."""
 WOULD_PARK: Final = "would be parked: this pod is a dry run and parks nothing"
 """Of what is owed, where a pod that writes would be putting it into a letter."""
-_SHUT: Final = {
-    "breaker": "{who} has failed for every user since {since}",
-    "absent": "{who} has not known twenty users in a row since {since}",
-    "filter": "{who} has given the rows of other users since {since}",
-    "unproven": "it is not known yet whether {who} heeds which user it is asked for",
-    "retry-after": "{who} has asked us to wait since {since}",
-}
 _SKIPPED: Final = {
     "guest": ("it is a guest, and guests are put on no list", "let the reader make an account at Sesamy"),
     "no-email": ("Sesamy has no usable e-mail address of it", "let the reader enter an address at Sesamy"),
@@ -53,7 +46,13 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 
 def answered(
-    one: "Explanation", lists: Sequence[Listed], gates: Mapping[str, GateState], *, now: float, is_dry: bool = False
+    one: "Explanation",
+    lists: Sequence[Listed],
+    gates: Mapping[str, GateState],
+    codes: Mapping[str, str] | None = None,
+    *,
+    now: float,
+    is_dry: bool = False,
 ) -> "Explanation":
     """
     Return the same with its sentence, and what is so of each list.
@@ -61,10 +60,11 @@ def answered(
     Args:
         lists: all of the vendor.
         gates: by account id; `sesamy`: the vendor's.
+        codes: by the same, the code of the last failure.
         now: wall time (s).
         is_dry: whether the pod is a dry run, which parks nothing.
     """
-    teller = _Teller(one, gates, now, is_dry=is_dry)
+    teller = _Teller(one, gates, codes or {}, now, is_dry=is_dry)
     of_lists = tuple(teller.of_list(listed) for listed in lists)
     return replace(one, lists=of_lists, sentence=teller.sentence(lists, of_lists))
 
@@ -83,8 +83,8 @@ def called(account: str) -> str:
 class _Teller:
     """Puts one explanation into words."""
 
-    def __init__(self, one: "Explanation", gates: Mapping[str, GateState], now: float, *, is_dry: bool) -> None:
-        self._one, self._gates, self._now, self._is_dry = one, gates, now, is_dry
+    def __init__(self, one: "Explanation", gates: Mapping[str, GateState], codes: Mapping[str, str], now: float, *, is_dry: bool) -> None:
+        self._one, self._gates, self._codes, self._now, self._is_dry = one, gates, codes, now, is_dry
         self._last = next((entry for entry in reversed(one.history) if entry.what in _ENDS), None)
 
     # ---- One list ----
@@ -155,13 +155,12 @@ class _Teller:
         gate = self._gates.get(account)
         if gate is None or gate.state == "open":
             return None
-        who, since = called(account), clock(self._now - gate.closed_s, now=self._now)
+        since = clock(self._now - gate.closed_s, now=self._now)
+        why = f"{called(account)} {shut(gate.cause, self._codes.get(account, ''), is_sesamy=account == SESAMY)}, since {since}"
         if gate.cause == "denied":
-            what = "its client's secret" if account == SESAMY else "its key"
-            return f"{who} refuses {what} since {since}", KEY_CURE
+            return why, KEY_CURE
         next_s = max(gate.next_try_s, not_before_s) if gate.next_try_s > 0 else 0.0
-        again = f"it is tried again by itself in {duration(next_s)}" if next_s > 0 else "it is tried again by itself"
-        return _SHUT.get(gate.cause, "{who} is shut since {since}").format(who=who, since=since), again
+        return why, f"it is tried again by itself in {duration(next_s)}" if next_s > 0 else "it is tried again by itself"
 
     def _waits(self, account: str) -> tuple[str, str]:
         state = self._one.state

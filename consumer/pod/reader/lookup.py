@@ -1,6 +1,6 @@
 """The lookup of one reader: Sesamy and Make.as asked now, by id or by e-mail address; nothing is written."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import anyio
@@ -14,7 +14,8 @@ from ...core.mapping.documents import Documents, Skip
 from ...core.model import PAUSED, AccountId, UserKey
 from ...core.text import shown
 from ...resync.clients import Target, Upstreams
-from ..status.told.words import KEY_CURE
+from ...resync.http.exchange import met
+from ..status.told.words import KEY_CURE, shut
 from .answer import SESAMY, called
 from .compare import UNSEEN, fetched, found
 
@@ -50,10 +51,12 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 class _OfAccount(Struct, frozen=True):
-    """What one account came to."""
+    """What one account came to, or some of its lists."""
 
     outcome: Outcome
     text: str
+    """A sentence; `{lists}` stands for the names of the lists, which those of one text share."""
+    lists: tuple[str, ...] = ()
     refuses_key: bool = False
 
 
@@ -124,7 +127,7 @@ class Lookup:
                 await self._of_account(user.vendor, target, wanted, known[account] if known and is_known else None, ask=not is_known)
             )
         told.sort(key=lambda one: one.outcome == "failed")  # What is so stands before what could not be asked.
-        texts = [*(["Sesamy has another address for it"] if other else []), *dict.fromkeys(one.text for one in told)]
+        texts = [*(["Sesamy has another address for it"] if other else []), *self._texts(told)]
         outcome: Outcome = max((one.outcome for one in told), key=_WEIGHTS.index, default="well")
         refuses_key = any(one.refuses_key for one in told)
         return Found(vendor=user.vendor, user=user.user, outcome=outcome, sentence="; ".join(texts), refuses_key=refuses_key)
@@ -136,52 +139,57 @@ class Lookup:
         self, vendor: str, target: Target, wanted: Documents, contact: Contact | None, *, ask: bool
     ) -> Sequence[_OfAccount]:
         if target.account.is_paused:  # A resync asks nothing, and writes nothing.
-            return [self._paused(target.account.lists)]
+            return [_paused(target.account.lists)]
         is_unsure = False
         if ask:
             try:
                 contact, is_unsure = await self._contact(vendor, target, wanted.subscriber.email)
             except ConsumerError as error:
-                return [_OfAccount("failed", _not_asked(target.account.id, error), isinstance(error, Denied))]
+                return [_OfAccount("failed", _not_asked(target.account.id, error), refuses_key=isinstance(error, Denied))]
         return [*self._compared(target, wanted, contact, is_unsure=is_unsure)]
 
     def _compared(self, target: Target, wanted: Documents, contact: Contact | None, *, is_unsure: bool) -> Iterator[_OfAccount]:
         account = target.account
         left = target.client.left(wanted.subscriber.email)
         if contact is not None and contact.opted_out:
-            yield _OfAccount("kept-out", f"Not on {self._called(account.lists)}: {_why_left(contact)}")
+            yield _OfAccount("kept-out", f"Not on {{lists}}: {_why_left(contact)}", tuple(account.lists))
             left = frozenset(account.lists)
         elif left:
-            yield _OfAccount("kept-out", f"Not on {self._called([one for one in account.lists if one in left])}: the address has left it")
+            yield _OfAccount("kept-out", "Not on {lists}: the address has left it", tuple(one for one in account.lists if one in left))
         if paused := [one for one in account.lists if one in account.paused and one not in left]:
-            yield self._paused(paused)
-        rest = [one for one in account.lists if one not in left and one not in account.paused]
+            yield _paused(paused)
+        rest = tuple(one for one in account.lists if one not in left and one not in account.paused)
         if contact is None:
             if rest and is_unsure:
-                yield _OfAccount("kept-out", f"Not on {self._called(rest)}: {UNSEEN}")
+                yield _OfAccount("kept-out", f"Not on {{lists}}: {UNSEEN}", rest)
             elif rest:
-                yield _OfAccount(
-                    "differs", f"Not on {self._called(rest)}: account {account.id} has no contact with the address; sync the user"
-                )
+                yield _OfAccount("differs", f"Not on {{lists}}: account {account.id} has no contact with the address; sync the user", rest)
             return
         whole = structs.replace(wanted, tags=target.client.wanted_tags(contact, wanted.tags))
         found = changes(contact, whole, rest)
-        missing = [one.wanted or "" for one in found if one.field == "list" and one.action == "add"]
+        missing = tuple(one.wanted or "" for one in found if one.field == "list" and one.action == "add")
         fields = dict.fromkeys(_NAMES.get(one.field, one.field) for one in found if one.is_drift and one.field not in _UNTOLD)
         if missing:
-            yield _OfAccount("differs", f"Not on {self._called(missing)}, though nothing keeps it off: sync the user")
+            yield _OfAccount("differs", "Not on {lists}, though nothing keeps it off: sync the user", missing)
         if fields:
             yield _OfAccount("differs", f"Account {account.id} differs from Sesamy: {', '.join(fields)}; sync the user")
         elif rest and not missing:
-            yield _OfAccount("well", f"Written, all as Sesamy says: {self._called(rest)}")
+            yield _OfAccount("well", "Written, all as Sesamy says: {lists}", rest)
 
-    def _paused(self, lists: Sequence[str]) -> _OfAccount:
-        are = "is" if len(lists) == 1 else "are"
-        named = self._called(lists)
-        return _OfAccount("paused", f"{named[:1].upper()}{named[1:]} {are} paused: nothing is written there {_UNTIL}")
+    def _texts(self, told: Iterable[_OfAccount]) -> Iterator[str]:
+        """Give each sentence once, with all lists that it is said of."""
+        lists: dict[str, list[str]] = {}
+        for one in told:
+            lists.setdefault(one.text, []).extend(one.lists)
+        for text, some in lists.items():
+            yield text.replace("{lists}", self._called(some)) if some else text
 
-    def _called(self, lists: Sequence[str]) -> str:
-        return ", ".join(self._names.get(one, f"list {one}") for one in lists)
+    def _called(self, lists: Iterable[str]) -> str:
+        return ", ".join(self._names.get(one, f"list {one}") for one in dict.fromkeys(lists))
+
+
+def _paused(lists: Iterable[str]) -> _OfAccount:
+    return _OfAccount("paused", f"Paused, nothing is written there {_UNTIL}: {{lists}}", tuple(lists))
 
 
 def _why_left(contact: Contact) -> str:
@@ -200,5 +208,6 @@ def _not_asked(upstream: str, error: ConsumerError) -> str:
     if error.code == PAUSED:
         return f"{who} is not asked: its lists are paused {_UNTIL}"
     said = f'; it said "{error.said}"' if error.said else ""
-    refuses = f", since it refuses our key: {KEY_CURE}" if isinstance(error, Denied) else ""
-    return f"{who} could not be asked ({error.code}{said}){refuses}"
+    what = shut("denied", is_sesamy=upstream == SESAMY)
+    refuses = f", since it {what}: {KEY_CURE}" if isinstance(error, Denied) else ""
+    return f"{who} could not be asked ({met(error)}{said}){refuses}"

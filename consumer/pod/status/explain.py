@@ -14,7 +14,7 @@ from ..reader.answer import SESAMY as FETCH
 from ..reader.answer import WOULD_PARK, Listed, answered
 from ..reader.facts import Explanation, OpenLetterStatus, OwedAccount
 from .told.upstreams import MEND_LIST, refuses
-from .told.words import since
+from .told.words import last_code, since
 
 if TYPE_CHECKING:
     from ..service import Service
@@ -61,7 +61,9 @@ def explain(service: "Service", vendor: str, user: str) -> Explanation:
         known_since=service.history.since,
         vendors=tuple(service.up.vendors) if state == "unknown-vendor" else (),
     )
-    return answered(said, lists, _gates(service, vendor, now), now=time.time(), is_dry=service.up.dry_run)
+    gates = _gates(service, vendor, now)
+    codes = {one: last_code(f"sesamy:{vendor}" if one == FETCH else one, service.resync.tally.failures.values()) for one in gates}
+    return answered(said, lists, gates, codes, now=time.time(), is_dry=service.up.dry_run)
 
 
 def _why(state: str, *, is_dry: bool) -> str:

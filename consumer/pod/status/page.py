@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from .hour.charts import Chart, charts, freshness
 from .peers.addresses import Peer
@@ -69,24 +69,31 @@ POLICY: Final = (
 """The content security policy: this page's own style, script and icon, and its own address, nothing else."""
 
 
-def page(status: Status, *, now: float, peers: Sequence[Peer] = (), unresolved: Sequence[str] = ()) -> str:
-    """
-    Return the page of a pod.
+class Links(Struct, frozen=True, kw_only=True):
+    """What a page links to beside itself."""
 
-    Args:
-        now: wall time (s).
-        peers: all pods, to be linked to.
-        unresolved: names of `admin.peers` whose addresses are not known now.
-    """
-    return _rendered(sheet(status, now=now), charts(status.last_hour, at=now), now, peers, unresolved, is_all=False)
-
-
-def page_of_all(answers: Answers, *, now: float, unresolved: Sequence[str] = ()) -> str:
-    """Return the page of all pods; `now`: wall time (s)."""
-    return _rendered(together(answers), (), now, tuple(answers), unresolved, is_all=True)
+    peers: Sequence[Peer] = ()
+    """All pods."""
+    unresolved: Sequence[str] = ()
+    """Names of `admin.peers` whose addresses are not known now."""
+    finds_readers: bool = False
+    """Whether there is `/reader`."""
 
 
-def _rendered(shown: Sheet, hour: Sequence[Chart], now: float, peers: Sequence[Peer], unresolved: Sequence[str], *, is_all: bool) -> str:
+_NONE: Final = Links()
+
+
+def page(status: Status, *, now: float, links: Links = _NONE) -> str:
+    """Return the page of a pod; `now`: wall time (s)."""
+    return _rendered(sheet(status, now=now), charts(status.last_hour, at=now), now, links, is_all=False)
+
+
+def page_of_all(answers: Answers, *, now: float, links: Links = _NONE) -> str:
+    """Return the page of all pods, which are those that were asked; `now`: wall time (s)."""
+    return _rendered(together(answers), (), now, structs.replace(links, peers=tuple(answers)), is_all=True)
+
+
+def _rendered(shown: Sheet, hour: Sequence[Chart], now: float, links: Links, *, is_all: bool) -> str:
     return _TEMPLATE.render(
         sheet=shown,
         look=_LOOKS[shown.verdict.level],
@@ -94,8 +101,7 @@ def _rendered(shown: Sheet, hour: Sequence[Chart], now: float, peers: Sequence[P
         gone=_GONE,
         hour=hour,
         drawn=lambda past: freshness(past, at=now),
-        peers=peers,
-        unresolved=unresolved,
+        links=links,
         is_all=is_all,
         style=_STYLE,
         script=_SCRIPT,

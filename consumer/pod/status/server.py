@@ -17,9 +17,10 @@ from ...telemetry.serving.probes import harden, probe
 from ...telemetry.serving.scrapes import Scrapes
 from ..reader.facts import Explanation
 from .gauges import Scrape
-from .page import POLICY, page, page_of_all
+from .page import POLICY, Links, page, page_of_all
 from .peers.addresses import Peers
 from .peers.asking import Rounds
+from .peers.together import with_own
 from .tree import (
     Status,
 )
@@ -41,6 +42,7 @@ async def serving(
     explain: Explain | None = None,
     *,
     peers: Peers | None = None,
+    finds_readers: bool = False,
     add_routes: Callable[[web.Application], None] | None = None,
 ) -> AsyncIterator[int]:
     """
@@ -56,12 +58,15 @@ async def serving(
         registry: what `/metrics` shows.
         explain: says why a user is not synced yet.
         peers: all pods of the group, for links and for `/all`; None: there is no `/all`.
+        finds_readers: whether `add_routes` adds `/reader`, to be linked to.
         add_routes: adds pages that are not of the status.
 
     Raises:
         Fatal: the address can't be listened at (69).
     """
-    app = _app(status, registry, explain, peers)
+    app = _app(status, registry, explain, lambda: _links(peers, finds_readers=finds_readers))
+    if peers is not None:
+        app.router.add_get("/all", _all_of(peers, status, lambda: _links(peers, finds_readers=finds_readers)))
     if add_routes is not None:
         add_routes(app)
     cure = "free it, or set admin.port (0 = off)"
@@ -81,7 +86,13 @@ async def _looking(peers: Peers | None, port: int) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
-def _app(status: Callable[[], Status], registry: CollectorRegistry, explain: Explain | None, peers: Peers | None) -> web.Application:
+def _links(peers: Peers | None, *, finds_readers: bool) -> Links:
+    if peers is None:
+        return Links(finds_readers=finds_readers)
+    return Links(peers=peers.known, unresolved=peers.unresolved, finds_readers=finds_readers)
+
+
+def _app(status: Callable[[], Status], registry: CollectorRegistry, explain: Explain | None, links: Callable[[], Links]) -> web.Application:
     async def livez(_: web.Request) -> web.Response:
         return probe(good=status().live, word="live", why_not=("not live: something that should move does not",))
 
@@ -96,8 +107,7 @@ def _app(status: Callable[[], Status], registry: CollectorRegistry, explain: Exp
 
     async def as_page(_: web.Request) -> web.Response:
         now = status()
-        known, unresolved = (peers.known, peers.unresolved) if peers else ((), ())
-        return web.Response(text=page(now, now=now.at, peers=known, unresolved=unresolved), content_type="text/html")
+        return web.Response(text=page(now, now=now.at, links=links()), content_type="text/html")
 
     async def why(request: web.Request) -> web.Response:
         vendor, user = request.query.get("vendor", ""), request.query.get("user", "")
@@ -109,17 +119,15 @@ def _app(status: Callable[[], Status], registry: CollectorRegistry, explain: Exp
     paths = {"/livez": livez, "/readyz": readyz, "/metrics": scrapes.answer, "/status.json": as_json, "/explain.json": why, "/": as_page}
     for path, answer in paths.items():
         app.router.add_get(path, answer)
-    if peers is not None:
-        app.router.add_get("/all", _all_of(peers))
     app.on_response_prepare.append(harden(_HEADERS, its_own=_ITS_OWN))
     return app
 
 
-def _all_of(peers: Peers) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _all_of(peers: Peers, status: Callable[[], Status], links: Callable[[], Links]) -> Callable[[web.Request], Awaitable[web.Response]]:
     rounds = Rounds()
 
     async def all_pods(_: web.Request) -> web.Response:
-        answers = await rounds.answers(peers.known)
-        return web.Response(text=page_of_all(answers, now=time.time(), unresolved=peers.unresolved), content_type="text/html")
+        answers = with_own(await rounds.answers(peers.known), status())
+        return web.Response(text=page_of_all(answers, now=time.time(), links=links()), content_type="text/html")
 
     return all_pods

@@ -9,7 +9,7 @@ from ...core.mapping.kept import CURE
 from ...core.model import GateCause
 from ...core.text import age
 from ...settings.model import Settings
-from ..status.told.words import KEY_CURE, LIMIT_CURE, RATE_LIMITED, last_code, not_kept
+from ..status.told.words import KEY_CURE, LIMIT_CURE, RATE_LIMITED, last_code, not_kept, shut
 from ..status.tree import NOT_A_MEMBER, TOPIC_MISSING, GateStatus, LetterCounts, ListStatus, PartitionStatus, Status
 
 Kind = Literal["gate", "list", "partition", "group", "topic", "writing", "reading", "letters", "unreadable", "kept"]
@@ -105,33 +105,28 @@ def standing(status: Status, lists: Lists, stalled_s: Callable[[PartitionStatus]
     yield from _letters(status)
 
 
-_GATE_WORDS: Final[Mapping[GateCause, tuple[str, str, str]]] = {
+_GATE_CURES: Final[Mapping[GateCause, tuple[str, str]]] = {
     "denied": (
-        "refuses our key",
         KEY_CURE,
         "sesamymakeaskeyrefused",
     ),
     "breaker": (
-        "fails for every user",
         "look at its own status; it is tried again by itself, at least every minute",
         "sesamymakeasgateshut",
     ),
     "absent": (
-        "knows none of 20 users in a row",
         "see whether the settings name the vendor's own client and address; it is tried again by itself",
         "sesamymakeasgateshut",
     ),
     "filter": (
-        "gives rows of others for a user's",
         "tell Sesamy that `userId` is ignored; once it is well again, run the replay that `status` shows",
         "sesamymakeasfilterignored",
     ),
     "unproven": (
-        "has not shown yet that it heeds whose rows it is asked for",
         "run `check --online`: it says what it answers; nothing is written for the vendor until then",
         "sesamymakeasgateshut",
     ),
-    "retry-after": ("asked us to wait", LIMIT_CURE, "sesamymakeasgateshut"),
+    "retry-after": (LIMIT_CURE, "sesamymakeasgateshut"),
 }
 _AT_ONCE: Final = {"denied", "breaker", "absent", "filter"}
 """Causes that are told as soon as they are so: the gate has thought twice already."""
@@ -139,10 +134,10 @@ _AT_ONCE: Final = {"denied", "breaker", "absent", "filter"}
 
 def _gate(gate: GateStatus, lists: tuple[ListName, ...], at: float, code: str) -> Condition:
     """Return the condition of a gate; `code`: of its last failure."""
-    what, cure, runbook = _GATE_WORDS.get(gate.cause, ("is shut", "see `status`", "sesamymakeasgateshut"))
-    if gate.cause == "breaker" and code:
-        what = f"{what} ({code})"
-        cure, runbook = (LIMIT_CURE, "sesamymakeasratelimited") if code == RATE_LIMITED else (cure, runbook)
+    cure, runbook = _GATE_CURES.get(gate.cause, ("see `status`", "sesamymakeasgateshut"))
+    if gate.cause == "breaker" and code == RATE_LIMITED:
+        cure, runbook = LIMIT_CURE, "sesamymakeasratelimited"
+    what = shut(gate.cause, code, is_sesamy=gate.kind == "sesamy")
     who = f"Make.as account {gate.name}" if gate.kind == "makeas" else f"Sesamy ({gate.name})"
     users = max(gate.held_users, gate.waiting_users)
     return Condition(

@@ -206,7 +206,7 @@ _MET: Final[Mapping[str, str]] = {
 }
 
 
-def met(error: Retryable) -> str:
+def met(error: ConsumerError) -> str:
     """Say in words what an exchange has met in place of an answer."""
     return _MET.get(error.code, error.code)
 

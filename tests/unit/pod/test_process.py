@@ -6,18 +6,23 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
+import aiohttp
 import anyio
+import pytest
 from aiokafka.errors import KafkaConnectionError
 from msgspec import structs
 from msgspec.structs import replace
 
 from consumer.kafka import start
 from consumer.pod import process as pod
-from consumer.settings.model import NotifySettings
+from consumer.pod.status.report import Report
+from consumer.sandbox.ports import free_port
+from consumer.settings.model import AdminSettings, NotifySettings
 from consumer.settings.secret import Secret
 from consumer.telemetry.metrics import Metrics
 from tests.clock import virtual
 from tests.simulation.settings import SETTINGS
+from tests.unit.pod.status.test_report import well
 
 
 class _Module:
@@ -135,3 +140,16 @@ async def test_what_begins_is_watched_from_the_start_and_pushed_where_an_address
         pod._watching(tasks, watched, cast("Any", SimpleNamespace(status=None)))
 
         assert started == wanted
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_the_page_links_to_the_lookup_of_readers_where_the_settings_turn_it_on(*, is_on: bool) -> None:
+    made = well()
+    made.settings = replace(SETTINGS, admin=AdminSettings(host="127.0.0.1", port=free_port(), reader_lookup=is_on))
+    report = Report(made, started_at=0.0, host="pod-a")
+    url = f"http://127.0.0.1:{made.settings.admin.port}"
+    async with pod._answering(made, report), aiohttp.ClientSession() as session:
+        async with session.get(f"{url}/") as answer:
+            assert ('<a href="reader">' in await answer.text()) == is_on
+        async with session.get(f"{url}/reader") as answer:
+            assert answer.status == (200 if is_on else 404)

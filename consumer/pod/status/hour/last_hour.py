@@ -36,14 +36,17 @@ def look(status: Status, *, events: int, resyncs: int, most: int = LISTS) -> Loo
     Return what a status shows at the end of a minute.
 
     How fresh a list is: how long the event of its last write took, if that was within the minute, and how long the oldest event
-    that is due has waited; the greater of the two. None: nothing was written, and nothing is due.
+    that is due has waited; the greater of the two. None: nothing was written, and nothing is due; or it was never written since the
+    start (of a paused list nothing ever is): it has no freshness, however long events wait.
     """
     fresh = {(one.vendor, one.account, one.list): _fresh_s(one, since=status.at - STEP_S) for one in status.lists[:most]}
     return Look(events=events, resyncs=resyncs, dirty=status.users.dirty, fresh=fresh)
 
 
 def _fresh_s(one: ListStatus, *, since: float) -> float | None:
-    written_s = one.freshness_last_s if one.last_write_at is not None and one.last_write_at > since else None
+    if one.last_write_at is None:
+        return None
+    written_s = one.freshness_last_s if one.last_write_at > since else None
     known = [value for value in (written_s, one.oldest_due_s) if value is not None]
     return round(max(known), 1) if known else None
 

@@ -10,7 +10,7 @@ class ListHour(Struct, frozen=True, kw_only=True):
     account: str = ""
     list: str = ""
     freshness_s: tuple[float | None, ...] = ()
-    """By the minute, the newest last; None: nothing was written and nothing due, or not known."""
+    """By the minute, the newest last; None: nothing was written and nothing due, never written, or not known."""
 
 
 class LastHour(Struct, frozen=True, kw_only=True):

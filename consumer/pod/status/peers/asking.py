@@ -8,7 +8,7 @@ import anyio
 import msgspec
 
 from ....core.errors import ConsumerError
-from ....resync.http.exchange import Http, encoded, session
+from ....resync.http.exchange import Http, encoded, met, session
 from ..tree import Status
 from .addresses import Peer
 
@@ -67,6 +67,6 @@ async def _ask(made: Callable[[], Http]) -> Status | str:
             return f"it answers {answer.status}"
         return msgspec.json.decode(answer.body, type=Status)
     except ConsumerError as error:
-        return f"no answer ({error.code})"
+        return f"no usable answer ({met(error)})"
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return "what it says can't be read: it seems to be of another version"

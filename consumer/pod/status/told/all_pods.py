@@ -11,10 +11,12 @@ from ..tree import GateStatus, Status, UserCounts
 from .cells import Cell, Row, Table
 from .merged import HeldPartition, Merged, PodGate, merged
 from .weigh import called
-from .words import named
+from .words import ANSWERED, UNASKED, named
 
 _PARTITIONS: Final = ("partition#", "pod", "end#", "committed#", "lag#", "open users#", "oldest open", "")
 _SPARE: Final = (2, 3, 5, 6)
+_OWN: Final = frozenset({"What waits, and for what", "Last failures"})
+"""Tables of what each pod has of its own."""
 _STATES: Final = ("open", "probing", "closed")
 
 
@@ -25,8 +27,8 @@ class AllPods(Struct, frozen=True, kw_only=True):
     tables: tuple[Table, ...]
 
 
-def all_pods(statuses: Mapping[str, Status], *, now: float) -> AllPods:
-    """Return what to show of the pods, by address; `now`: wall time (s)."""
+def all_pods(statuses: Mapping[str, Status], *, now: float, silent: int = 0) -> AllPods:
+    """Return what to show of the pods, by address; `now`: wall time (s), `silent`: how many others did not answer."""
     by_name = called(statuses)
     found = merged(by_name)
     together = Status(
@@ -40,23 +42,36 @@ def all_pods(statuses: Mapping[str, Status], *, now: float) -> AllPods:
         unknown_types=tuple(one for status in statuses.values() for one in status.unknown_types),
         unknown_answers=tuple(one for status in statuses.values() for one in status.unknown_answers),
     )
-    return AllPods(
-        lines=(_line(found, pods=len(statuses)),),
-        tables=(
-            lists_table(together, now=now),
-            waits_table(together),
-            gates_table((f"{one.gate.name} ({', '.join(one.pods)})" if one.pods else one.gate.name, one.gate) for one in found.gates),
-            _partitions(found.partitions, now=now),
-            *other_tables(together, now=now),
-        ),
+    tables = (
+        lists_table(together, now=now),
+        waits_table(together),
+        gates_table((f"{one.gate.name} ({', '.join(one.pods)})" if one.pods else one.gate.name, one.gate) for one in found.gates),
+        _partitions(found.partitions, now=now),
+        *other_tables(together, now=now),
     )
+    lines = (_line(found, pods=len(statuses)),)
+    return AllPods(lines=lines, tables=tuple(_known(one, answered=len(statuses), silent=silent) for one in tables))
+
+
+def _known(one: Table, *, answered: int, silent: int) -> Table:
+    """Return a table that calls nothing empty of which a silent pod may have something; the settings are those of all."""
+    if not answered:
+        return structs.replace(one, empty=one.empty and UNASKED)
+    return structs.replace(one, empty=one.empty + ANSWERED) if silent and one.title in _OWN else one
 
 
 def _line(found: Merged, *, pods: int) -> Cell:
     of, held = found.topic_partitions, sum(bool(one.pods) for one in found.partitions)
     twice = sum(len(one.pods) > 1 for one in found.partitions)
+    if not pods:
+        return Cell(f"partitions: {UNASKED}", "bad")
+    if not of:
+        return Cell(f"{named(held, 'partition')} held, of how many is not known", "bad")
     more = f", {twice} of them by two" if twice else ""
-    return Cell(f"{named(pods, 'pod')} hold {held} of {named(of, 'partition')}{more}", "" if held == of and not twice else "bad")
+    return Cell(
+        f"{named(pods, 'pod')} {'holds' if pods == 1 else 'hold'} {held} of {named(of, 'partition')}{more}",
+        "" if held == of and not twice else "bad",
+    )
 
 
 def _worst(gates: Iterable[PodGate]) -> Iterator[GateStatus]:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from ....core.text import duration
 from ..hour.shapes import LastHour
 from ..tree import Status
-from .words import clock, named
+from .words import ANSWERED, UNASKED, clock, named
 
 _STEPS: Final = 10
 """So many of the last steps tell the rate."""
@@ -18,6 +18,8 @@ _MINUTE_S: Final = 60.0
 class Backlog(Struct, frozen=True, kw_only=True):
     """What is to be done, of one pod or of several."""
 
+    pods: int
+    """How many are known; 0: nothing of it is known."""
     behind: int | None
     """Events from what is committed to the end, where that is known; None: of no partition."""
     unknown: int
@@ -47,6 +49,7 @@ def backlog(statuses: Iterable[Status]) -> Backlog:
     known = [one for one in rates if one is not None]
     dirty = sum(one.users.dirty for one in statuses)
     return Backlog(
+        pods=len(statuses),
         behind=sum(lags) if lags else None,
         unknown=sum(one.unread is None or one.lag is None for one in partitions),
         dirty=dirty,
@@ -56,8 +59,10 @@ def backlog(statuses: Iterable[Status]) -> Backlog:
     )
 
 
-def in_words(found: Backlog, *, now: float) -> str:
-    """Return how much it is, and when it will be done at this rate; `now`: wall time (s)."""
+def in_words(found: Backlog, *, now: float, silent: int = 0) -> str:
+    """Return how much it is, and when it will be done at this rate; `now`: wall time (s), `silent`: how many pods did not answer."""
+    if not found.pods:
+        return f"events behind, dirty users: {UNASKED}"
     behind = "events behind: not known" if found.behind is None else f"{named(found.behind, 'event')} behind"
     unknown = f" ({named(found.unknown, 'partition')} not known)" if found.unknown and found.behind is not None else ""
     if not found.to_do:
@@ -71,7 +76,7 @@ def in_words(found: Backlog, *, now: float) -> str:
         when = ": never done at this rate, for nobody was resynced in the last minutes"
     else:
         when = ": until when is not known, for the rate is not"
-    return f"{behind}{unknown}, {named(found.dirty, 'dirty user')}{when}"
+    return f"{behind}{unknown}, {named(found.dirty, 'dirty user')}{ANSWERED if silent else ''}{when}"
 
 
 def _rate(hour: LastHour | None) -> float | None:

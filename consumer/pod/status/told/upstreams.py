@@ -11,42 +11,30 @@ from ....core.text import age
 from ..tree import GateStatus, ListStatus, Status
 from ..verdict import Level, Point
 from .merged import lists_of
-from .words import KEY_CURE, LATE_S, LIMIT_CURE, RATE_LIMITED, clock, last_code, named, not_kept, since, some
+from .words import KEY_CURE, LATE_S, LIMIT_CURE, RATE_LIMITED, clock, last_code, named, not_kept, shut, since, some
 
 
 class _Told(Struct, frozen=True):
-    """How a cause is told; `{}` is the upstream."""
+    """How grave a cause is, and what to do."""
 
     level: Level
-    why: str
     cure: str
     runbook: str
 
 
 _AGAIN: Final = "read below what it said, and ask those that run it; it is tried again by itself"
 _CAUSES: Final[Mapping[str, _Told]] = {
-    "absent": _Told(
-        "trouble",
-        "{} knew none of twenty users in a row",
-        "look whether base_url and client_id are this vendor's, with `check --online`",
-        "SesamyMakeasUsersUnknown",
-    ),
-    "filter": _Told(
-        "trouble",
-        "{} answers with others' rows, whoever is asked for",
-        "tell Sesamy, and run the replay command below once it is well again",
-        "SesamyMakeasFilterIgnored",
-    ),
+    "absent": _Told("trouble", "look whether base_url and client_id are this vendor's, with `check --online`", "SesamyMakeasUsersUnknown"),
+    "filter": _Told("trouble", "tell Sesamy, and run the replay command below once it is well again", "SesamyMakeasFilterIgnored"),
     "unproven": _Told(
         "unknown",
-        "{} has not answered yet whether it heeds which user is asked for",
         "wait for its first answer; if it does not come, see the log lines `the filter could not be asked about`",
         "SesamyMakeasGateShut",
     ),
-    "retry-after": _Told("notice", "{} asked us to wait", LIMIT_CURE, "SesamyMakeasRateLimited"),
-    "": _Told("trouble", "the gate of {} is not open", _AGAIN, "SesamyMakeasGateShut"),
+    "retry-after": _Told("notice", LIMIT_CURE, "SesamyMakeasRateLimited"),
+    "denied": _Told("trouble", KEY_CURE, "SesamyMakeasKeyRefused"),
+    "": _Told("trouble", _AGAIN, "SesamyMakeasGateShut"),
 }
-_KEY: Final = "SesamyMakeasKeyRefused"
 _SOON_S: Final = 60.0
 """A breaker that is younger may be well again by itself: nobody need act yet."""
 MEND_LIST: Final = "ask `check --online` for the list; mend it at Make.as, or its listId in the settings"
@@ -63,12 +51,14 @@ def points(statuses: Mapping[str, Status], *, now: float) -> Iterator[Point]:
     lists = [one for one in lists_of(statuses.values()) if not one.paused]
     yield from _paused(lists_of(statuses.values()))
     behind: set[tuple[str, str, str]] = set()
-    for (name, cause), shut in _shut(statuses).items():
+    for (name, cause), gates in _shut(statuses).items():
         stopped = [one for one in lists if name in (one.account, f"sesamy:{one.vendor}")]
-        told = _told(name, cause, shut, last_code(name, [one for status in statuses.values() for one in status.recent_failures]))
-        if told.level == "trouble" and len(shut) == len(statuses):  # Else a list that is late has another reason.
+        code = last_code(name, [one for status in statuses.values() for one in status.recent_failures])
+        told = _told(cause, gates, code)
+        if told.level == "trouble" and len(gates) == len(statuses):  # Else a list that is late has another reason.
             behind.update(map(_key, stopped))
-        yield _stopped(name, told, shut, stopped, of=len(lists), pods=len(statuses), now=now)
+        why = shut(cause, code, is_sesamy=name.startswith("sesamy:"))
+        yield _stopped(name, told, why, gates, stopped, of=len(lists), pods=len(statuses), now=now)
     yield from _left_out(lists, now=now)
     yield from _not_kept(statuses, lists, now=now)
     yield from _late([one for one in lists if one.door == "open" and _key(one) not in behind], of=len(lists), now=now)
@@ -96,35 +86,34 @@ def _of(number: int, of: int) -> str:
     return f"{number:,} of {named(of, 'list')}"
 
 
-def _stopped(name: str, told: _Told, shut: Sequence[GateStatus], lists: Sequence[ListStatus], *, of: int, pods: int, now: float) -> Point:
+def _stopped(
+    name: str, told: _Told, why: str, gates: Sequence[GateStatus], lists: Sequence[ListStatus], *, of: int, pods: int, now: float
+) -> Point:
     """Tell of one upstream that is not open, for one cause, on some pods."""
     who = f"Sesamy, for {name.removeprefix('sesamy:')}," if name.startswith("sesamy:") else f"account {name}"
-    length_s, again_s = max(one.closed_s for one in shut), min(one.next_try_s for one in shut)
-    where = "" if len(shut) == pods else f", on {len(shut)} of {named(pods, 'pod')}"
+    length_s, again_s = max(one.closed_s for one in gates), min(one.next_try_s for one in gates)
+    where = "" if len(gates) == pods else f", on {len(gates)} of {named(pods, 'pod')}"
     subject = f"{_of(len(lists), of)} stopped {since(length_s, now=now)}{where}, {_titles(lists)}" if lists else f"gate {name} not open"
-    if any(one.state == "probing" for one in shut):
+    if any(one.state == "probing" for one in gates):
         again = "; being tried now"
     else:
         again = f"; next try at {clock(now + again_s, now=now)}" if again_s > 0 else ""
-    return Point(level=told.level, text=f"{subject}: {told.why.format(who)}{again}", cure=told.cure, runbook=told.runbook)
+    return Point(level=told.level, text=f"{subject}: {who} {why}{again}", cure=told.cure, runbook=told.runbook)
 
 
-def _told(name: str, cause: str, shut: Sequence[GateStatus], code: str) -> _Told:
+def _told(cause: str, gates: Sequence[GateStatus], code: str) -> _Told:
     """Return how a gate is told that some pods see shut; `code`: of its last failure."""
     if cause == "breaker":
-        return _breaker(max(one.closed_s for one in shut), min(one.next_try_s for one in shut), code)
-    if cause != "denied":
-        return _CAUSES.get(cause, _CAUSES[""])
-    return _Told("trouble", "{} refuses the client" if name.startswith("sesamy:") else "{} refuses the key", KEY_CURE, _KEY)
+        return _breaker(max(one.closed_s for one in gates), min(one.next_try_s for one in gates), code)
+    return _CAUSES.get(cause, _CAUSES[""])
 
 
 def _breaker(closed_s: float, next_try_s: float, code: str) -> _Told:
     is_limit = code == RATE_LIMITED
-    why = "{} answers that we ask too often" if is_limit else "{} failed for five users in a row"
     cure, runbook = (LIMIT_CURE, "SesamyMakeasRateLimited") if is_limit else (_AGAIN, "SesamyMakeasGateShut")
     if closed_s < _SOON_S and not is_limit:
         cure = f"wait: it is tried again by itself{f' in {age(next_try_s)}' if next_try_s > 0 else ''}"
-    return _Told("notice" if closed_s < _SOON_S else "trouble", why + (f" ({code})" if code else ""), cure, runbook)
+    return _Told("notice" if closed_s < _SOON_S else "trouble", cure, runbook)
 
 
 def _paused(lists: Iterable[ListStatus]) -> Iterator[Point]:

@@ -12,6 +12,18 @@ _NOT_KEPT: Final[Mapping[str, str]] = {
     "tags": "does not have our tags as they were written",
     "others_tags": "loses the tags of others",
 }
+_SHUT: Final[Mapping[str, str]] = {
+    "denied": "refuses the key",
+    "breaker": "failed for five users in a row",
+    "absent": "knew none of twenty users in a row",
+    "filter": "answers with others' rows, whoever is asked for",
+    "unproven": "has not answered yet whether it heeds which user is asked for",
+    "retry-after": "asked us to wait",
+}
+UNASKED: Final = "no pod answers: not known"
+"""Stands where only a pod could say what is so."""
+ANSWERED: Final = " at the pods that answer"
+"""Stands behind what the silent ones may have, too."""
 KEY_CURE: Final = "put the right key into its secret: a file is read again by itself; where it comes from a variable, restart the pods"
 LIMIT_CURE: Final = "wait; where it comes often, lower its rate in the settings"
 RATE_LIMITED: Final = "http-429"
@@ -30,6 +42,16 @@ def named(number: int, what: str) -> str:
 def not_kept(what: Iterable[str]) -> str:
     """Say what an account does that takes a contact, and does not keep it."""
     return " and ".join(_NOT_KEPT.get(one, one) for one in what)
+
+
+def shut(cause: str, code: str = "", *, is_sesamy: bool) -> str:
+    """Say what an upstream does whose gate is not open; `code`: of its last failure, empty where that is not known."""
+    if cause == "denied" and is_sesamy:
+        return "refuses the client"
+    if cause != "breaker":
+        return _SHUT.get(cause, "has a gate that is not open")
+    what = "answers that we ask too often" if code == RATE_LIMITED else _SHUT[cause]
+    return f"{what} ({code})" if code else what
 
 
 def some(names: Sequence[str]) -> str:

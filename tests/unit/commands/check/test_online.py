@@ -117,6 +117,17 @@ async def test_a_filter_that_can_not_be_asked_about_is_no_good_one() -> None:
     assert brief(await _filters("vendors[0].sesamy, whose rows", client=cast(Sesamy, client)))[0] == "warning"
 
 
+async def test_what_is_met_in_place_of_an_answer_is_said_in_words() -> None:
+    away = Retryable("no", code="connect")
+    client = Filtering(set(), away)
+    found = await _filters("v", client=cast(Sesamy, client)), await _list("l", client=cast(MakeAs, Upstream(away)), list_id="7")
+
+    assert [one.what for one in found] == [
+        "whether rows are filtered by user can't be asked (could not connect)",
+        "does not answer as it should (could not connect)",
+    ]
+
+
 async def test_no_two_checks_ask_for_the_same_nobody() -> None:
     client = Filtering(set())
     for _ in range(2):

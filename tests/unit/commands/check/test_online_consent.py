@@ -85,10 +85,10 @@ async def test_contacts_are_silent_where_some_are_there_and_none_shows_a_status(
     [
         (Refused("no", code="http-422"), "http-422"),
         (Denied("no", code="http-401"), "http-401"),
-        (Retryable("no", code="timeout"), "timeout"),
+        (Retryable("no", code="timeout"), "no answer in time"),
     ],
 )
-async def test_an_error_is_a_warning_with_its_code(error: ConsumerError, words: str) -> None:
+async def test_an_error_is_a_warning_with_its_code_or_in_words(error: ConsumerError, words: str) -> None:
     of = List()
     of.error = error
     level, what = await said(of)

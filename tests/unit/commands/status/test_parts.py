@@ -1,7 +1,9 @@
 """What is drawn of some pods, from the top down."""
 
+import pytest
 from msgspec import structs
 
+from consumer.commands.status.command import _show_once
 from consumer.commands.status.parts import Parts, parts
 from consumer.pod.status.hour.shapes import LastHour
 from consumer.pod.status.tree import Status, UserCounts
@@ -70,3 +72,21 @@ def test_the_last_hour_is_a_table_whose_oldest_marks_go_first_on_a_narrow_screen
     assert (row(None)[:3], len(row(None)[3])) == (["events read", "59", "59 a minute"], 60)
     assert row(80)[3] == row(None)[3][-(80 - 13 - 6 - 13) :]
     assert len(row(20)[3]) == 16
+
+
+def test_where_no_pod_answers_what_is_to_be_done_is_not_known() -> None:
+    what = parts({}, ("http://a", "http://b"), is_ascii=False)
+
+    assert [text.partition(":")[0] for text in texts(what)] == ["unknown", "events behind, dirty users"]
+    assert texts(what)[1].endswith("no pod answers: not known")
+
+
+async def test_of_several_silent_pods_it_is_said_and_of_one_its_error_says_all(capsys: pytest.CaptureFixture[str]) -> None:
+    urls = ["http://127.0.0.1:9", "http://127.0.0.1:9/x"]
+
+    assert await _show_once(urls, "text") == 69
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.startswith("unknown: 2 of 2 pods silent, ")
+    assert out.endswith("events behind, dirty users: no pod answers: not known")
+    assert await _show_once(urls[:1], "text") == 69
+    assert capsys.readouterr().out == ""

@@ -6,10 +6,13 @@ from typing import Any, Final, Literal
 import pytest
 from msgspec.structs import replace
 
-from consumer.core.model import GateCause, GateState
+from consumer.core.model import Failure, GateCause, GateState
 from consumer.pod.reader.answer import Listed, answered, clock, told
 from consumer.pod.reader.facts import Explanation, HistoryEntry, OpenLetterStatus, OwedAccount
+from consumer.pod.status.told.upstreams import points
 from consumer.pod.status.told.words import KEY_CURE
+from consumer.pod.status.tree import GateStatus
+from tests.unit.pod.status.told.well import but
 
 NOW: Final = 1_795_702_800.0
 """A moment of the wall clock."""
@@ -62,7 +65,7 @@ LETTER: Final = OpenLetterStatus(place="3:17", account="1001", heals=False, code
         (
             one("due"),
             {"sesamy": shut("unproven")},
-            "It is not known yet whether Sesamy heeds which user it is asked for; it is tried again by itself",
+            f"Sesamy has not answered yet whether it heeds which user is asked for, since {clock(NOW, now=NOW)}; it is tried again by itself",
         ),
         (one("running", since_s=3.0), {}, "Is being written, for 3 s"),
         (one("parking"), {}, "Is being written to the dead-letter topic"),
@@ -84,22 +87,22 @@ LETTER: Final = OpenLetterStatus(place="3:17", account="1001", heals=False, code
         (
             one("owed", owed=(OWED,)),
             {"1001": shut("denied", closed_s=60)},
-            f"Not written to Morgenbrev: account 1001 refuses its key since {AT}; {KEY_CURE}",
+            f"Not written to Morgenbrev: account 1001 refuses the key, since {AT}; {KEY_CURE}",
         ),
         (
             one("owed", owed=(SESAMY,)),
             {"sesamy": shut("denied", closed_s=60)},
-            f"Not written to Morgenbrev, list 2466: Sesamy refuses its client's secret since {AT}; {KEY_CURE}",
+            f"Not written to Morgenbrev, list 2466: Sesamy refuses the client, since {AT}; {KEY_CURE}",
         ),
         (
             one("owed", owed=(OWED,)),
             {"1001": shut("retry-after", closed_s=60, next_try_s=40)},
-            f"Not written to Morgenbrev: account 1001 has asked us to wait since {AT}; it is tried again by itself in 40 s",
+            f"Not written to Morgenbrev: account 1001 asked us to wait, since {AT}; it is tried again by itself in 40 s",
         ),
         (
             one("owed", owed=(OWED,)),
             {"1001": shut("breaker", closed_s=60, state="probing")},
-            f"Not written to Morgenbrev: account 1001 has failed for every user since {AT}; it is tried again by itself",
+            f"Not written to Morgenbrev: account 1001 failed for five users in a row, since {AT}; it is tried again by itself",
         ),
         (
             one("parked", letters=(LETTER,)),
@@ -237,7 +240,7 @@ OUT: Final = ("the list is left out since 14:02 UTC", "mend it")
         (
             one("owed", owed=(OWED,)),
             {"1001": shut("denied", closed_s=60)},
-            (f"account 1001 refuses its key since {AT}", KEY_CURE),
+            (f"account 1001 refuses the key, since {AT}", KEY_CURE),
         ),
     ],
 )
@@ -295,3 +298,22 @@ def test_a_time_of_another_day_has_its_date() -> None:
 )
 def test_each_thing_that_is_remembered_is_one_line(entry: HistoryEntry, words: str) -> None:
     assert told(entry, now=NOW) == f"{AT}  {words}"
+
+
+@pytest.mark.parametrize("cause", ["denied", "breaker", "absent", "filter", "unproven", "retry-after"])
+@pytest.mark.parametrize("who", ["1001", "sesamy"])
+@pytest.mark.parametrize("code", ["http-429", "http-500", ""])
+def test_why_nothing_is_asked_is_said_in_the_words_of_the_status(cause: GateCause, who: str, code: str) -> None:
+    gates = {who: shut(cause, closed_s=60)}
+    owed = replace(OWED, account=who)
+    explained = answered(one("owed", owed=(owed,)), LISTS[:1], gates, {who: code}, now=NOW).lists[0].text
+    name = "sesamy:v" if who == "sesamy" else who
+    status = but(
+        upstreams=(GateStatus(name=name, kind="makeas", state="closed", cause=cause, closed_s=60),),
+        recent_failures=(Failure(code=code, upstream=name, count=1, last_at=NOW),) if code else (),
+    )
+    told = next(points({"pod": status}, now=NOW)).text
+    what = explained.partition(", since ")[0].removeprefix("account 1001 ").removeprefix("Sesamy ")
+
+    assert told.endswith(f"{'Sesamy, for v,' if who == 'sesamy' else 'account 1001'} {what}")
+    assert ("ask too often (http-429)" in what) == (cause == "breaker" and code == "http-429")

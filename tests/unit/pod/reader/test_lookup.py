@@ -36,8 +36,20 @@ async def test_one_that_is_written_as_sesamy_says_is_said_to_be() -> None:
 
     assert (found.outcome, found.sentence) == (
         "well",
-        "Written, all as Sesamy says: Morgenbrev, list 1467; Written, all as Sesamy says: list 2466",
+        "Written, all as Sesamy says: Morgenbrev, list 1467, list 2466",
     )
+
+
+@virtual
+async def test_lists_of_one_verdict_are_one_sentence_also_of_two_accounts() -> None:
+    left, gone = sides(email_status="unsubscribed"), sides(lists=[])
+    left.evening.add(ANN, "ann", **WELL, email_status="unsubscribed")
+    gone.evening.add(ANN, "ann", **{**WELL, "lists": []})
+
+    assert (await find(left)).sentence == "Not on Morgenbrev, list 1467, list 2466: the address opted out"
+    assert (await find(gone)).sentence == "Not on Morgenbrev, list 1467, list 2466, though nothing keeps it off: sync the user"
+    paused = await find(sides(paused=["1467", "2466"]))
+    assert paused.sentence == f"Paused, {UNTIL}: list 1467, list 2466; Written, all as Sesamy says: Morgenbrev"
 
 
 @virtual
@@ -99,12 +111,12 @@ async def test_what_can_not_be_asked_is_said_with_its_code_and_the_others_are_as
         "failed",
         (
             'Written, all as Sesamy says: list 2466; Account 1001 could not be asked (http-401; it said "bad key")'
-            f", since it refuses our key: {KEY_CURE}"
+            f", since it refuses the key: {KEY_CURE}"
         ),
     )
 
     made.sesamy_error = Retryable("no", code="timeout")
-    assert (await find(made)).sentence == "Sesamy could not be asked (timeout)"
+    assert (await find(made)).sentence == "Sesamy could not be asked (no answer in time)"
 
 
 @virtual
@@ -128,14 +140,14 @@ async def test_a_paused_list_is_said_to_be_paused_and_no_sync_is_advised_for_it(
     found = await find(sides(paused=["1467"], lists=["1466"]))
     assert (found.outcome, found.sentence) == (
         "paused",
-        f"List 1467 is paused: {UNTIL}; Written, all as Sesamy says: Morgenbrev; Written, all as Sesamy says: list 2466",
+        f"Paused, {UNTIL}: list 1467; Written, all as Sesamy says: Morgenbrev, list 2466",
     )
 
     made = sides(paused=["1467"])
     made.morning.contacts.clear()
     found = await find(made)
     assert found.outcome == "differs"
-    assert found.sentence.startswith(f"List 1467 is paused: {UNTIL}; Not on Morgenbrev: account 1001 has no contact")
+    assert found.sentence.startswith(f"Paused, {UNTIL}: list 1467; Not on Morgenbrev: account 1001 has no contact")
 
 
 @virtual
@@ -152,7 +164,7 @@ async def test_an_account_all_of_whose_lists_are_paused_is_not_asked_and_that_is
 
     assert (found.outcome, found.sentence) == (
         "paused",
-        f"Morgenbrev, list 1467 are paused: {UNTIL}; Written, all as Sesamy says: list 2466",
+        f"Paused, {UNTIL}: Morgenbrev, list 1467; Written, all as Sesamy says: list 2466",
     )
     assert made.morning.asked == []
 
@@ -205,7 +217,7 @@ async def test_an_address_that_none_knows_is_said_with_what_was_asked() -> None:
     made.morning.error = Denied("no", code="http-401")
     found = await find(made, email="nameless@x.no")
     assert found.outcome == "failed"
-    assert found.sentence.endswith(f"Account 1001 could not be asked (http-401), since it refuses our key: {KEY_CURE}")
+    assert found.sentence.endswith(f"Account 1001 could not be asked (http-401), since it refuses the key: {KEY_CURE}")
     assert found.refuses_key
     assert (await find(made, email="no-address")).sentence == "This is no e-mail address"
 

@@ -7,6 +7,7 @@ import anyio
 from msgspec.structs import replace
 
 from consumer.core.errors import Retryable
+from consumer.core.gates.gate import Gate
 from consumer.core.gates.list_doors import ListDoors
 from consumer.core.letters.record import parse
 from consumer.core.model import AccountId, Event, Job, Letter, Place, Result, UserKey, Verdict
@@ -50,6 +51,11 @@ def taken(made: Service) -> Job:
 def end(made: Service, job: Job, at_b: Result) -> None:
     """End a run that was done at all accounts but one."""
     made.backlog.schedule.end_run(job, DONE, {A: DONE, B: at_b}, now=anyio.current_time(), uniform=0.5)
+
+
+def fail_often(gate: Gate, error: Retryable) -> None:
+    for number in range(5):
+        gate.failed(UserKey("v1", f"u{number}"), error, now=anyio.current_time())
 
 
 def why(made: Service, user: UserKey = ANN) -> Explanation:
@@ -96,6 +102,24 @@ async def test_what_is_owed_behind_a_shut_gate_says_why_it_is_shut_and_until_whe
 
     ((account, gate, cause, next_try_s),) = [(one.account, one.gate, one.gate_cause, one.gate_next_try_s) for one in why(made).owed]
     assert (account, gate, cause, next_try_s) == ("2", "closed", "retry-after", 30)
+
+
+@virtual
+async def test_an_upstream_that_answers_too_often_is_told_so_by_its_last_failure() -> None:
+    made = pod(0)
+    often = Retryable("no", code="http-429", delay_s=60.0)
+    end(made, await begun(made), Result(Verdict.RETRY, "http-429"))
+    fail_often(made.up.gates.accounts[B], often)
+    assert "account 2 failed for five users in a row, since" in why(made).sentence
+    made.resync.tally.failed(B, often)
+    assert "account 2 answers that we ask too often (http-429), since" in why(made).sentence
+
+    made = pod(0)
+    made.resync.tally.failed("sesamy:v1", often)
+    fail_often(made.up.gates.vendors["v1"], often)
+    submit(made)
+    await anyio.sleep(10)
+    assert why(made).sentence.startswith("Sesamy answers that we ask too often (http-429), since")
 
 
 @virtual

@@ -13,7 +13,7 @@ from consumer.core.model import Failure
 from consumer.core.text import shown
 from consumer.pod.status import page as pages
 from consumer.pod.status.hour.shapes import LastHour, ListHour
-from consumer.pod.status.page import POLICY, page, page_of_all
+from consumer.pod.status.page import POLICY, Links, page, page_of_all
 from consumer.pod.status.peers.addresses import Peer
 from consumer.pod.status.tables import sheet
 from consumer.pod.status.tree import (
@@ -192,7 +192,7 @@ def test_the_last_hour_is_drawn_and_said_and_each_list_has_its_own() -> None:
 
 def test_the_other_pods_are_linked_to_and_this_one_is_marked() -> None:
     peers = (Peer(url="http://a:1", name="a:1", is_own=True), Peer(url="http://b:1/x", name="b:1/x"))
-    parsed = Parsed(page(Status(), now=1000.0, peers=peers, unresolved=("gone",)))
+    parsed = Parsed(page(Status(), now=1000.0, links=Links(peers=peers, unresolved=("gone",))))
     links = {value for name, value in parsed.attributes if name == "href" and value and not value.startswith("data:")}
 
     assert links == {"http://b:1/x/", "all", "status.json", "metrics"}
@@ -202,9 +202,25 @@ def test_the_other_pods_are_linked_to_and_this_one_is_marked() -> None:
 
 def test_the_page_of_all_pods_links_to_each() -> None:
     a, b = Peer(url="http://a:1", name="a:1", is_own=True), Peer(url="http://b:1", name="b:1")
-    parsed = Parsed(page_of_all({a: Status(host=EVIL), b: "no answer (timeout)"}, now=1000.0))
+    parsed = Parsed(page_of_all({a: Status(host=EVIL), b: "no usable answer (no answer in time)"}, now=1000.0))
     links = [value for name, value in parsed.attributes if name == "href" and value and not value.startswith("data:")]
 
     assert {"http://a:1/", "http://b:1/", "./"} <= set(links)
     assert "img" not in parsed.tags
     assert "1 of 2 pods silent, b:1" in parsed.words
+
+
+@pytest.mark.parametrize("finds_readers", [True, False])
+def test_a_reader_is_looked_for_from_each_page_where_that_is_on(*, finds_readers: bool) -> None:
+    links = Links(finds_readers=finds_readers)
+    for text in (page(Status(), now=1000.0, links=links), page_of_all({}, now=1000.0, links=links)):
+        assert (("href", "reader") in Parsed(text).attributes) == finds_readers
+
+
+def test_where_no_pod_answers_nothing_is_called_none() -> None:
+    silent = Peer(url="http://a:1", name="a:1")
+    words = Parsed(page_of_all({silent: "no usable answer (could not connect)"}, now=1000.0)).words
+
+    assert "events behind, dirty users: no pod answers: not known" in words
+    assert "partitions: no pod answers: not known" in words
+    assert not any(word in words for word in ("0 dirty", "none in the settings", "nobody waits", "none since the start", "0 pods"))

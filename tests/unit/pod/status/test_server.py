@@ -207,7 +207,8 @@ async def test_all_pods_are_one_page_where_the_settings_name_them() -> None:
             code, text, answer = await ask(alone, "/all")
             assert (code, answer.headers["Content-Security-Policy"]) == (200, POLICY)
             assert "pod-b" in Parsed(text).words
-            assert "1 of 2 pods silent, 127.0.0.1:9" in Parsed(text).words
+            assert "1 of 3 pods silent, 127.0.0.1:9" in Parsed(text).words
+            assert "this pod, not in admin.peers" in Parsed(text).words
             assert f'<a href="http://127.0.0.1:{port}/">' in (await ask(alone, "/"))[1]
         async with serving("127.0.0.1", 0, lambda: alone.status, CollectorRegistry()) as own:
             alone.base = f"http://127.0.0.1:{own}"

@@ -55,7 +55,7 @@ def test_a_gate_that_shuts_is_told_with_its_lists_and_its_cure_and_once() -> Non
 
     assert (told.event, told.begins, told.subject, told.cause, told.users) == ("list-stopped", True, "1", "denied", 5)
     assert [(one.vendor, one.list) for one in told.lists] == [("v1", "10")]
-    assert told.text == "Make.as account 1 refuses our key: 1 list gets nothing (10), 5 users wait"
+    assert told.text == "Make.as account 1 refuses the key: 1 list gets nothing (10), 5 users wait"
     assert told.cure
 
 
@@ -72,22 +72,27 @@ def test_a_gate_of_sesamy_names_all_lists_of_its_vendor() -> None:
     (told,) = lived((0, replace(WELL, upstreams=(gate,))))
 
     assert [one.list for one in told.lists] == ["10", "20"]
-    assert "Sesamy (sesamy:v1) fails for every user" in told.text
+    assert "Sesamy (sesamy:v1) failed for five users in a row" in told.text
 
 
 @pytest.mark.parametrize(
-    ("code", "cure", "runbook"),
+    ("code", "what", "cure", "runbook"),
     [
-        ("timeout", "look at its own status; it is tried again by itself, at least every minute", "sesamymakeasgateshut"),
-        ("http-429", LIMIT_CURE, "sesamymakeasratelimited"),
+        (
+            "timeout",
+            "failed for five users in a row",
+            "look at its own status; it is tried again by itself, at least every minute",
+            "sesamymakeasgateshut",
+        ),
+        ("http-429", "answers that we ask too often", LIMIT_CURE, "sesamymakeasratelimited"),
     ],
 )
-def test_a_breaker_says_the_last_code_of_its_upstream_and_the_cure_of_a_rate_limit(code: str, cure: str, runbook: str) -> None:
+def test_a_breaker_says_the_last_code_of_its_upstream_and_the_cure_of_a_rate_limit(code: str, what: str, cure: str, runbook: str) -> None:
     gate = GateStatus(name="sesamy:v1", kind="sesamy", state="closed", cause="breaker")
     failures = tuple(Failure(code=one, upstream=name, count=1, last_at=at) for one, name, at in ((code, gate.name, 2.0), ("x", "1", 3.0)))
     (told,) = lived((0, replace(WELL, upstreams=(gate,), recent_failures=failures)))
 
-    assert f"Sesamy (sesamy:v1) fails for every user ({code}): 2 lists" in told.text
+    assert f"Sesamy (sesamy:v1) {what} ({code}): 2 lists" in told.text
     assert (told.cure, told.runbook.rpartition("#")[2]) == (cure, runbook)
 
 

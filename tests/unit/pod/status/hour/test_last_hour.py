@@ -111,10 +111,13 @@ def test_how_fresh_a_list_was_is_its_write_or_what_is_due_whichever_is_worse() -
         ListStatus(vendor="v", account="1", list="stuck", last_write_at=NOON - 3, freshness_last_s=2.0, oldest_due_s=900.0),
         ListStatus(vendor="v", account="1", list="quiet", last_write_at=NOON - 61, freshness_last_s=2.0),
         ListStatus(vendor="v", account="1", list="new"),
+        ListStatus(vendor="v", account="1", list="paused", oldest_due_s=1.0, owed_users=3, paused=True),
+        ListStatus(vendor="v", account="1", list="never", oldest_due_s=900.0, owed_users=3),
     )
     found = look(Status(at=NOON, lists=lists, users=UserCounts(dirty=4)), events=3, resyncs=2)
 
-    assert {key[2]: value for key, value in found.fresh.items()} == {"written": 2.0, "stuck": 900.0, "quiet": None, "new": None}
+    never = dict.fromkeys(("new", "paused", "never"))
+    assert {key[2]: value for key, value in found.fresh.items()} == {"written": 2.0, "stuck": 900.0, "quiet": None, **never}
     assert (found.events, found.resyncs, found.dirty) == (3, 2, 4)
 
 

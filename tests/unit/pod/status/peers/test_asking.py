@@ -58,8 +58,8 @@ async def test_what_a_pod_says_is_read_and_why_others_say_nothing_is_told(monkey
     assert said[1:] == [
         "it answers 502",
         "what it says can't be read: it seems to be of another version",
-        "no answer (timeout)",
-        "no answer (connect)",
+        "no usable answer (no answer in time)",
+        "no usable answer (could not connect)",
     ]
 
 

@@ -5,6 +5,7 @@ from msgspec import structs
 from consumer.core.model import Failure
 from consumer.pod.status.told.all_pods import AllPods, all_pods
 from consumer.pod.status.told.cells import Cell, Table
+from consumer.pod.status.tree import GroupStatus
 from tests.unit.pod.status.told.well import GATE, LIST, NOW, ROW, but
 
 
@@ -50,3 +51,9 @@ def test_a_list_that_no_pod_has_written_says_for_how_long_the_oldest_of_them_is_
     (row,) = table(all_pods({**pods, "c": but(started_at=0.0, lists=lists)}, now=NOW), "Lists").rows
 
     assert row[3].text == "never, up 2 h"
+
+
+def test_how_many_partitions_there_are_may_not_be_known_yet() -> None:
+    young = but(partitions=(), group=GroupStatus())
+
+    assert all_pods({"a": young}, now=NOW).lines == (Cell("0 partitions held, of how many is not known", "bad"),)

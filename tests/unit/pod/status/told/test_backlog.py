@@ -14,6 +14,10 @@ BEHIND = but(
 )
 
 
+def test_of_no_pod_nothing_is_known() -> None:
+    assert in_words(backlog([]), now=NOW) == "events behind, dirty users: no pod answers: not known"
+
+
 def test_known_lags_are_summed_and_the_unknown_are_counted() -> None:
     found = backlog([BEHIND])
 
