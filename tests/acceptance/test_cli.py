@@ -176,6 +176,7 @@ def test_check_says_all_that_is_wrong(tmp_path: Path) -> None:
 
 def test_check_for_machines(tmp_path: Path) -> None:
     (tmp_path / "consumer.toml").write_text(GOOD.replace("[kafka]", "[kafka]\ntopci = 'x'"))
+    (tmp_path / "consumer.toml").chmod(0o600)  # Else that others may read it is said beside.
     done = invoke("check", "--output", "json", cwd=tmp_path)
 
     (found,) = json.loads(done.stdout)
