@@ -180,7 +180,7 @@ def test_check_for_machines(tmp_path: Path) -> None:
     done = invoke("check", "--output", "json", cwd=tmp_path)
 
     (found,) = json.loads(done.stdout)
-    assert (found.pop("shown"), found.pop("line")) == ("kafka.topci", 3)
+    assert (found.pop("shown"), found.pop("line"), found.pop("column")) == ("kafka.topci", 3, None)
     assert found == {"path": "kafka.topci", "what": "unknown key", "cure": "did you mean topic?", "level": "error", "status": 78}
     assert (done.returncode, done.stderr) == (78, "")
 
