@@ -43,6 +43,7 @@ class Places:
         """Take the place back from a user that is inside, and asks for nothing of its own any more."""
         if user in self._inside:
             self._aside.add(user)
+            self._returning.discard(user)
 
     def is_aside(self, user: UserKey) -> bool:
         """Say whether a user is inside without a place."""

@@ -66,3 +66,14 @@ def test_a_user_that_leaves_while_it_waits_to_come_back_keeps_no_place() -> None
     made.leave(ANN)
     made.leave(BO)
     assert not made.is_full
+
+
+def test_no_place_is_kept_for_a_user_that_has_given_up_to_come_back() -> None:
+    made = Places(1)
+    made.enter(ANN)
+    made.step_aside(ANN)
+    made.enter(BO)
+    made.come_back(ANN)
+    made.leave(BO)
+    made.step_aside(ANN)
+    assert not made.is_full
