@@ -5,11 +5,11 @@ from math import inf
 from typing import Final
 
 import anyio
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ..core.errors import ConsumerError, Held, Retryable
 from ..core.gates.gate import Gate
-from ..core.model import UserKey
+from ..core.model import AccountId, UserKey
 from ..telemetry.fences import BUG, unfenced
 from ..telemetry.loop import loop_time
 from .waits import Waits
@@ -40,6 +40,8 @@ class Course(Struct):
     """When its last page was asked for: from then on what it brought ages; inf: when it began."""
     is_long: bool = False
     """Whether the fetch has asked for more than its first calls, and so holds nothing at any account: see `Pages`."""
+    done: list[AccountId] = field(default_factory=list)
+    """Accounts of which nothing more is asked, and at which it may have a place: given to others once it waits for another."""
     begun: bool = False
     """Whether a write to any account has been sent, or is under way."""
     cut: bool = False

@@ -7,7 +7,7 @@ from typing import Final
 import anyio
 from msgspec import Struct
 
-from ..core.errors import Held, Retryable
+from ..core.errors import ConsumerError, Held, Retryable
 from ..core.gates.gates import Gates
 from ..core.model import AccountId, Job, UserKey
 from ..telemetry.fences import unfenced
@@ -117,13 +117,24 @@ async def come_back(course: Course, gates: Gates, user: UserKey, account: Accoun
         Held: `gate`, `stopping`.
         Retryable: `snapshot-old`, no place is free in time, or no permit.
     """
+    try:
+        wait_s = await _place(course, gates, user, account)
+        if loop_time() + wait_s - course.read_at > SNAPSHOT_S:
+            raise Retryable("no permit at the account before the snapshot is too old", code=TOO_OLD)
+    except ConsumerError:
+        gates.step_aside(user, account)
+        raise
+    if not await course.wait(wait_s):
+        raise stopping()
+
+
+async def _place(course: Course, gates: Gates, user: UserKey, account: AccountId) -> float:
     while (wait_s := gates.come_back(user, account, now=loop_time())) is None:
+        while course.done:  # Else two runs would wait for each other's places.
+            gates.step_aside(user, course.done.pop())
         admit(gates.accounts[account], user)
         if not await course.wait(_PLACE_S):
             raise stopping()
         if loop_time() - course.read_at > SNAPSHOT_S:
             raise Retryable("no place at the account before the snapshot is too old", code=TOO_OLD)
-    if loop_time() + wait_s - course.read_at > SNAPSHOT_S:
-        raise Retryable("no permit at the account before the snapshot is too old", code=TOO_OLD)
-    if not await course.wait(wait_s):
-        raise stopping()
+    return wait_s

@@ -62,21 +62,6 @@ def test_two_long_fetches_never_wait_for_each_others_place(after_s: float) -> No
     probe()
 
 
-@virtual
-async def test_a_place_is_free_once_the_run_is_done_there_whatever_another_account_does() -> None:
-    desk = Desk()
-    gates = one_place_each(desk)
-    desk.make[B].takes_s = 5.0
-    async with anyio.create_task_group() as tasks:
-
-        async def look() -> None:
-            await anyio.sleep(2)
-            assert {one: gate.state(now=anyio.current_time()).in_use for one, gate in gates.items()} == {A: 0, B: 1}
-
-        tasks.start_soon(look)
-        assert await entered(desk, ANN, A, B) == {A: DONE, B: DONE}
-
-
 class Aside(Make):
     """An account where a first try leaves its place to others, and fails after five seconds."""
 
