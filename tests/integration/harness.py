@@ -1,5 +1,6 @@
 """A town, a topic on a real Kafka, and consumers as processes of their own, to be stopped, killed and looked at."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -132,6 +133,8 @@ class Stage:
         self.town, self.kafka, self.topic, self.folder, self._producer = town, kafka, topic, folder, producer
         self.pods: list[Pod] = []
         self.session_s = 6.0
+        self.ends: dict[int, int] = {}
+        """The end of each partition behind what was sent last."""
 
     def pod(self, *, rate_per_minute: int = 60_000, more: str = "") -> Pod:
         self.pods.append(self._pod(rate_per_minute=rate_per_minute, more=more))
@@ -164,9 +167,10 @@ class Stage:
         return self._pod(rate_per_minute=rate_per_minute, more=more).config
 
     async def send(self, messages: Iterable[Message], *, partition: int | None = None) -> None:
-        for message in messages:
-            await self._producer.send(self.topic, value=message.value, key=message.key, partition=partition)
+        sent = [await self._producer.send(self.topic, value=one.value, key=one.key, partition=partition) for one in messages]
         await self._producer.flush()
+        told = await asyncio.gather(*sent, return_exceptions=True)  # Whether brokers are there is the test's to say.
+        self.ends |= {one.partition: one.offset + 1 for one in told if not isinstance(one, BaseException)}
 
     async def touch_all(self, *, times: int = 1) -> None:
         """Let every reader be touched."""
@@ -194,8 +198,8 @@ class Stage:
             status = await pod.status()
             if status is None or not status.ready or status.users.dirty:
                 return False
-            # Of a partition whose end is not known yet nothing has been read.
-            return all(one.lag == 0 and min(one.end, one.committed) >= 0 for one in status.partitions)
+            # Of a partition whose end is not known yet nothing has been read, and what a pod knows of it may be of before the last events.
+            return all(one.lag == 0 and one.committed >= 0 and one.end >= self.ends.get(one.partition, 0) for one in status.partitions)
 
         await until(nothing_left, what=lambda: f"nothing is left; {pod.said()}", within_s=within_s)
 

@@ -24,7 +24,7 @@ from tests.integration.harness import Stage, staged, until
 IMAGE: Final = "sesamy-makeas:test"
 LOCKED: Final = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--memory=512m", "--network=host")
 GRACE_S: Final = 75
-ADVICE: Final = "consumer.commands.run"
+ADVICE: Final = "consumer.telemetry.advice"
 """Says at the start what `check` thinks of the settings: of a town's, that all is plain and on this machine."""
 
 
