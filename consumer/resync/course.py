@@ -38,8 +38,6 @@ class Course(Struct):
     """When the fetch began."""
     read_at: float = inf
     """When its last page was asked for: from then on what it brought ages; inf: when it began."""
-    is_long: bool = False
-    """Whether the fetch has asked for more than its first calls, and so holds nothing at any account: see `Pages`."""
     done: list[AccountId] = field(default_factory=list)
     """Accounts of which nothing more is asked, and at which it may have a place: given to others once it waits for another."""
     begun: bool = False

@@ -35,6 +35,8 @@ class Pages(Struct):
     scope: anyio.CancelScope
     waiting: int = 0
     """How many of its calls wait for a permit."""
+    is_long: bool = False
+    """Whether it has asked for more than its first calls, and so holds nothing at any account."""
 
     async def permit(self) -> None:
         """
@@ -53,8 +55,8 @@ class Pages(Struct):
         Raises:
             Held: `lease`, `gate`, `stopping`.
         """
-        if not self.course.is_long:
-            self.course.is_long = True
+        if not self.is_long:
+            self.is_long = True
             self._step_back()
         with self._uncounted():
             await self._turn()

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 from msgspec.structs import replace
@@ -24,6 +24,7 @@ ANN: Final = UserKey("v1", "ann")
 DONE: Final = Result(Verdict.DONE)
 CUT: Final = Result(Verdict.HELD, "stopping", tried=False)
 
+T = TypeVar("T")
 Heed = Callable[[Job, Snapshot], Awaitable[None]]
 
 
@@ -111,20 +112,15 @@ class Desk:
 
 async def run_while_the_gate_shuts(desk: Desk) -> object:
     """Make a run at account A, and let another user find its key refused a second later; return what the run brought."""
-    brought = list[object]()
-
-    async def run() -> None:
-        brought.append(await desk.run(A))
 
     def shut() -> None:
         desk.gates.accounts[A].failed(UserKey("v1", "bo"), Denied("401", code="http-401"), now=anyio.current_time())
 
-    await beside(run(), 1.0, shut)
-    return brought[0]
+    return await beside(desk.run(A), 1.0, shut)
 
 
-async def beside(run: Awaitable[object], at_s: float, happens: Callable[[], object]) -> None:
-    """Let something happen so long after a run began."""
+async def beside(run: Awaitable[T], at_s: float, happens: Callable[[], object]) -> T:
+    """Let something happen so long after a run began; return what the run brought."""
     async with anyio.create_task_group() as tasks:
 
         async def happen() -> None:
@@ -132,4 +128,5 @@ async def beside(run: Awaitable[object], at_s: float, happens: Callable[[], obje
             happens()
 
         tasks.start_soon(happen)
-        await run
+        brought = await run
+    return brought  # noqa: RET504 - mypy takes a block of tasks for one that may swallow an error

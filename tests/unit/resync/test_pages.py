@@ -106,14 +106,9 @@ async def test_a_page_has_its_own_limit_and_all_of_them_five_minutes() -> None:
 
 async def ended_by(happens: Callable[[], None], desk: Desk) -> object:
     """Let something happen ten seconds into a long fetch, which ends it soon; return what the run comes to."""
-    brought = list[object]()
-
-    async def run() -> None:
-        brought.append(await desk.run(A, user=LONG[0]))
-
-    await beside(run(), 10.0, happens)
+    brought = await beside(desk.run(A, user=LONG[0]), 10.0, happens)
     assert anyio.current_time() < 13
-    return brought[0]
+    return brought
 
 
 @virtual
